@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only place that looks at the compiler, the target and the build profile. Everything else asks
+// the macros and constants below. All of lowbit lives in an inline namespace named after the
+// instruction set of the translation unit, so two translation units built with different -m flags
+// never share a symbol.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#define LOWBIT_VERSION "0.1.0"
+
+#if defined(__FAST_MATH__)
+#error "lowbit: -ffast-math breaks the promise that every machine computes the same bits; remove it"
+#endif
+
+/// 0: no heap, iostream, exceptions, RTTI, threads or guarded statics; then core/ to model/ need no
+/// library at all.
+#ifndef LOWBIT_HOSTED
+#define LOWBIT_HOSTED 1
+#endif
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__BMI2__) && defined(__POPCNT__)
+#define LOWBIT_AVX2 1
+#else
+#define LOWBIT_AVX2 0
+#endif
+
+#if LOWBIT_AVX2 && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && \
+    defined(__AVX512VL__) && defined(__AVX512VPOPCNTDQ__)
+#define LOWBIT_AVX512 1
+#else
+#define LOWBIT_AVX512 0
+#endif
+
+#if LOWBIT_AVX512
+#define LOWBIT_ISA isa_avx512
+#elif LOWBIT_AVX2
+#define LOWBIT_ISA isa_avx2
+#else
+#define LOWBIT_ISA isa_scalar
+#endif
+
+/// A caller's bug (never bad data): stops at once, in every build type, without a library call.
+#define LOWBIT_EXPECTS(condition)  \
+  do {                             \
+    if (!(condition)) [[unlikely]] \
+      __builtin_trap();            \
+  } while (false)
+
+#define LOWBIT_INLINE inline __attribute__((always_inline))
+
+/// Returns the status of `expression` from the enclosing function when it is an error.
+#define LOWBIT_TRY(expression)                                                                    \
+  do {                                                                                            \
+    if (auto lowbit_try_status = (expression); !lowbit_try_status.ok()) return lowbit_try_status; \
+  } while (false)
+
+static_assert(std::endian::native == std::endian::little,
+              "lowbit: stored rows are little-endian and are read in place");
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// The number of virtual lanes of every float reduction (docs/numerics.md#lanes).
+inline constexpr std::size_t virtual_lanes = 16;
+
+/// Alignment of every buffer that a kernel reads: one AVX-512 vector, one cache line.
+inline constexpr std::size_t buffer_alignment = 64;
+
+}  // namespace lowbit::inline LOWBIT_ISA

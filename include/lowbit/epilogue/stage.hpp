@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Epilogues: what happens to an accumulator before it leaves the registers. A stage is a small
+// value with state and
+//   operator()(lanes, row, col) -> lanes      lanes: f32x16 or i32x16 holding outputs (row, col ..
+//   col + 15)
+// and a sink is a stage that returns nothing. They are composed with `|`, in reading order:
+//   to_float{} | affine{scale, bias} | add_residual{h} | store{sum}
+// A stage may read past the last output of a row only through load_channels, which does not.
+#pragma once
+
+#include "lowbit/arch/simd.hpp"
+#include "lowbit/tensor/matrix_view.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// Base of everything that `|` composes.
+struct epilogue_stage {};
+
+template <class First, class Second>
+struct composed_stage : epilogue_stage {
+  First first;
+  Second second;
+  template <class Lanes>
+  LOWBIT_INLINE auto operator()(Lanes v, std::size_t row, std::size_t col) const {
+    return second(first(v, row, col), row, col);
+  }
+};
+
+template <class First, class Second>
+requires(std::is_base_of_v<epilogue_stage, First>&& std::is_base_of_v<epilogue_stage, Second>)
+    [[nodiscard]] constexpr composed_stage<First, Second>
+    operator|(First first, Second second) {
+  return {{}, first, second};
+}
+
+/// 16 values from v[col]; lanes past the end are 0.
+template <class Arch>
+[[nodiscard]] LOWBIT_INLINE f32x16<Arch> load_channels(vector_view<const float> v,
+                                                       std::size_t col) {
+  return col + virtual_lanes <= v.count ? f32x16<Arch>::load(v.data + col)
+                                        : f32x16<Arch>::load_first(v.data + col, v.count - col);
+}
+template <class Arch>
+[[nodiscard]] LOWBIT_INLINE i32x16<Arch> load_channels(vector_view<const std::int32_t> v,
+                                                       std::size_t col) {
+  return col + virtual_lanes <= v.count ? i32x16<Arch>::load(v.data + col)
+                                        : i32x16<Arch>::load_first(v.data + col, v.count - col);
+}
+
+/// Integer accumulator to float: exact below 2^24, and |n| <= K < 2^24.
+struct to_float : epilogue_stage {
+  template <class Arch>
+  LOWBIT_INLINE f32x16<Arch> operator()(i32x16<Arch> v, std::size_t, std::size_t) const {
+    return f32x16<Arch>::from(v);
+  }
+};
+
+/// v * scale[col] + bias[col], one rounding.
+struct affine : epilogue_stage {
+  vector_view<const float> scale;  // (N)
+  vector_view<const float> bias;   // (N)
+  constexpr affine(vector_view<const float> scales, vector_view<const float> biases)
+      : scale(scales), bias(biases) {}
+  template <class Arch>
+  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t, std::size_t col) const {
+    return fma(v, load_channels<Arch>(scale, col), load_channels<Arch>(bias, col));
+  }
+};
+
+struct add_bias : epilogue_stage {
+  vector_view<const float> bias;  // (N)
+  constexpr explicit add_bias(vector_view<const float> biases) : bias(biases) {}
+  template <class Arch>
+  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t, std::size_t col) const {
+    return v + load_channels<Arch>(bias, col);
+  }
+};
+
+/// v * factor, the same for every output.
+struct scale_by : epilogue_stage {
+  float factor;
+  constexpr explicit scale_by(float value) : factor(value) {}
+  template <class Arch>
+  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t, std::size_t) const {
+    return v * f32x16<Arch>::broadcast(factor);
+  }
+};
+
+/// v + residual(row, col).
+struct add_residual : epilogue_stage {
+  matrix_view<const float> residual;  // (M, N)
+  constexpr explicit add_residual(matrix_view<const float> rows) : residual(rows) {}
+  template <class Arch>
+  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t row, std::size_t col) const {
+    return v + load_channels<Arch>(vector_view<const float>{residual.row(row), residual.cols}, col);
+  }
+};
+
+/// Function(v), for the functions of nn/activation.hpp.
+template <class Function>
+struct activate : epilogue_stage {
+  template <class Arch>
+  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t, std::size_t) const {
+    return Function::apply(v);
+  }
+};
+
+/// Sink: out(row, col .. col + 15) = v, no column past out.cols.
+struct store : epilogue_stage {
+  matrix_view<float> out;  // (M, N)
+  constexpr explicit store(matrix_view<float> rows) : out(rows) {}
+  template <class Arch>
+  LOWBIT_INLINE void operator()(f32x16<Arch> v, std::size_t row, std::size_t col) const {
+    if (col + virtual_lanes <= out.cols) {
+      v.store(out.row(row) + col);
+    } else if (col < out.cols) {
+      v.store_first(out.row(row) + col, out.cols - col);
+    }
+  }
+};
+
+/// Sink: the integers themselves.
+struct store_integers : epilogue_stage {
+  matrix_view<std::int32_t> out;  // (M, N), stride a multiple of 16 that holds whole lane groups
+  constexpr explicit store_integers(matrix_view<std::int32_t> rows) : out(rows) {
+    LOWBIT_EXPECTS(out.stride >= round_up(out.cols, virtual_lanes));
+  }
+  template <class Arch>
+  LOWBIT_INLINE void operator()(i32x16<Arch> v, std::size_t row, std::size_t col) const {
+    if (col < out.cols) v.store(out.row(row) + col);
+  }
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

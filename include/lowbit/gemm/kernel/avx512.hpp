@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// AVX-512 register tiles. One vector holds the same 64-bit word of eight outputs, the activation
+// word is broadcast: three instructions (xor, vpopcntq, vpaddq) per 512 products, no horizontal
+// sums.
+#pragma once
+
+#include "lowbit/gemm/micro_kernel.hpp"
+
+#if LOWBIT_AVX512
+#include <immintrin.h>
+
+namespace lowbit::inline LOWBIT_ISA {
+
+namespace detail {
+
+template <class Op>
+struct broadcast_avx512 {  // one activation word of every output
+  __m512i bits;
+  explicit broadcast_avx512(word a) : bits(_mm512_set1_epi64(static_cast<long long>(a))) {}
+  [[nodiscard]] LOWBIT_INLINE __m512i combine(__m512i w) const {
+    if constexpr (std::is_same_v<Op, xor_popcount>) {
+      return _mm512_xor_si512(bits, w);
+    } else {
+      return _mm512_and_si512(bits, w);
+    }
+  }
+};
+template <>
+struct broadcast_avx512<ternary_popcount> {
+  __m512i sign;
+  __m512i nonzero;
+  explicit broadcast_avx512(trit_word a)
+      : sign(_mm512_set1_epi64(static_cast<long long>(a.sign))),
+        nonzero(_mm512_set1_epi64(static_cast<long long>(a.nonzero))) {}
+  [[nodiscard]] LOWBIT_INLINE __m512i combine(__m512i w) const {
+    constexpr int xor_then_and = 0x28;  // (sign ^ w) & nonzero
+    return _mm512_ternarylogic_epi64(sign, w, nonzero, xor_then_and);
+  }
+};
+
+}  // namespace detail
+
+template <class Op>
+requires std::is_base_of_v<counting_op, Op>
+struct micro_kernel<Op, avx512> {
+  using arch = avx512;
+  static constexpr std::size_t mr = 4;
+  static constexpr std::size_t nr = 32;
+  static constexpr std::size_t vectors = nr / 8;
+
+  template <std::size_t Rows>
+  static void run(const typename Op::activation* a, std::size_t stride, const word* w,
+                  std::size_t units, std::int32_t* acc) {
+    __m512i count[Rows][vectors];
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < vectors; ++v) count[r][v] = _mm512_setzero_si512();
+    }
+    for (std::size_t u = 0; u < units; ++u) {
+      __m512i weights[vectors];
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < vectors; ++v) weights[v] = _mm512_loadu_si512(w + u * nr + v * 8);
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < Rows; ++r) {
+        const detail::broadcast_avx512<Op> x(a[r * stride + u]);
+#pragma GCC unroll 4
+        for (std::size_t v = 0; v < vectors; ++v) {
+          count[r][v] = _mm512_add_epi64(count[r][v], _mm512_popcnt_epi64(x.combine(weights[v])));
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < vectors;
+           ++v) {  // full mask: gcc 12 warns of the plain form (bug 105593)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(acc + r * nr + v * 8),
+                            _mm512_maskz_cvtepi64_epi32(0xff, count[r][v]));
+      }
+    }
+  }
+};
+
+template <>
+struct micro_kernel<mul_add, avx512> {
+  using arch = avx512;
+  static constexpr std::size_t mr = 8;
+  static constexpr std::size_t nr = 48;
+
+  template <std::size_t Rows>
+  static void run(const float* a, std::size_t stride, const float* w, std::size_t units,
+                  float* acc) {
+    __m512 sum[Rows][3];
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < Rows; ++r) sum[r][0] = sum[r][1] = sum[r][2] = _mm512_setzero_ps();
+    for (std::size_t u = 0; u < units; ++u) {
+      const __m512 w0 = _mm512_loadu_ps(w + u * nr);
+      const __m512 w1 = _mm512_loadu_ps(w + u * nr + 16);
+      const __m512 w2 = _mm512_loadu_ps(w + u * nr + 32);
+#pragma GCC unroll 8
+      for (std::size_t r = 0; r < Rows; ++r) {
+        const __m512 x = _mm512_set1_ps(a[r * stride + u]);
+        sum[r][0] = _mm512_fmadd_ps(x, w0, sum[r][0]);
+        sum[r][1] = _mm512_fmadd_ps(x, w1, sum[r][1]);
+        sum[r][2] = _mm512_fmadd_ps(x, w2, sum[r][2]);
+      }
+    }
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 3
+      for (std::size_t v = 0; v < 3; ++v) _mm512_storeu_ps(acc + r * nr + v * 16, sum[r][v]);
+    }
+  }
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA
+#endif

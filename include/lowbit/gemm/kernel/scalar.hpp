@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Register tiles in plain C++: four outputs at a time, what any 64-bit core holds in registers.
+#pragma once
+
+#include <bit>
+#include <cmath>
+
+#include "lowbit/gemm/micro_kernel.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+template <class Op>
+requires std::is_base_of_v<counting_op, Op>
+struct micro_kernel<Op, scalar> {
+  using arch = scalar;
+  static constexpr std::size_t mr = 1;
+  static constexpr std::size_t nr = 16;
+
+  template <std::size_t Rows>
+  static void run(const typename Op::activation* a, std::size_t, const word* w, std::size_t units,
+                  std::int32_t* acc) {
+    static_assert(Rows == 1);
+    for (std::size_t first = 0; first < nr; first += 4) {
+      std::int32_t count[4] = {};
+      for (std::size_t u = 0; u < units; ++u) {
+        for (std::size_t j = 0; j < 4; ++j)
+          count[j] += std::popcount(Op::combine(a[u], w[u * nr + first + j]));
+      }
+      for (std::size_t j = 0; j < 4; ++j) acc[first + j] = count[j];
+    }
+  }
+};
+
+template <>
+struct micro_kernel<mul_add, scalar> {
+  using arch = scalar;
+  static constexpr std::size_t mr = 1;
+  static constexpr std::size_t nr = 16;
+
+  template <std::size_t Rows>
+  static void run(const float* a, std::size_t, const float* w, std::size_t units, float* acc) {
+    static_assert(Rows == 1);
+    for (std::size_t first = 0; first < nr; first += 4) {
+      float sum[4] = {};
+      for (std::size_t u = 0; u < units; ++u) {
+        for (std::size_t j = 0; j < 4; ++j) sum[j] = std::fma(a[u], w[u * nr + first + j], sum[j]);
+      }
+      for (std::size_t j = 0; j < 4; ++j) acc[first + j] = sum[j];
+    }
+  }
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model between file and engine: its config, the policy it is to run under, and its canonical
+// tensors, owned or borrowed from the mapped files that it keeps open. weight_set views of it are
+// what an engine loads. It knows no kernel and no instruction set.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lowbit/io/checkpoint_tensors.hpp"
+#include "lowbit/io/config.hpp"
+#include "lowbit/model/weight_set.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// What one tensor became, for the report of `lowbit quantize`.
+struct tensor_report {
+  std::string name;    // Hugging Face name of the matrix or vector
+  std::string format;  // codec that it got
+  std::vector<std::size_t> shape;
+  std::size_t source_bytes = 0;
+  std::size_t bytes = 0;
+  std::size_t ties = 0;  // see encode_report
+};
+
+class canonical_model {
+ public:
+  model_config config;
+  std::string policy;  // fp32, bibert, bit
+  std::string zero = "torch";
+  std::vector<tensor_report> report;
+  std::vector<std::string> ignored;  // tensors of the checkpoint that inference does not read
+  std::vector<std::string> warnings;
+
+  /// Adds a tensor whose bytes live in a file that keep_open() holds.
+  void borrow(std::string name, stored_type type, std::vector<std::size_t> shape,
+              std::span<const std::byte> data) {
+    add(std::move(name), type, std::move(shape), data);
+  }
+  /// Adds a tensor and takes its bytes.
+  void own(std::string name, stored_type type, std::vector<std::size_t> shape,
+           std::vector<std::byte> bytes) {
+    storage_.push_back(std::make_unique<std::vector<std::byte>>(std::move(bytes)));
+    add(std::move(name), type, std::move(shape), *storage_.back());
+  }
+  void own(std::string name, std::vector<std::size_t> shape, std::span<const float> values) {
+    const auto bytes = std::as_bytes(values);
+    own(std::move(name), stored_type::f32, std::move(shape),
+        std::vector<std::byte>(bytes.begin(), bytes.end()));
+  }
+  void keep_open(checkpoint_tensors files) {
+    files_ = std::make_unique<checkpoint_tensors>(std::move(files));
+  }
+
+  [[nodiscard]] const checkpoint_tensors& files() const { return *files_; }
+
+  /// Valid while this object lives, also after a move.
+  [[nodiscard]] weight_set weights() const { return {tensors_.data(), tensors_.size()}; }
+  [[nodiscard]] std::span<const stored_tensor> tensors() const { return tensors_; }
+
+  /// After an engine has packed the weights: gives mapped pages back to the system. Tables are read
+  /// again when they are used.
+  void release_pages() const {
+    if (files_ != nullptr) files_->release_pages();
+  }
+
+ private:
+  void add(std::string name, stored_type type, std::vector<std::size_t> shape,
+           std::span<const std::byte> data) {
+    names_.push_back(std::make_unique<std::string>(std::move(name)));
+    stored_tensor t;
+    t.name = names_.back()->c_str();
+    t.data = data.data();
+    t.type = type;
+    t.rank = shape.size();
+    for (std::size_t i = 0; i < shape.size() && i < 2; ++i) t.shape[i] = shape[i];
+    tensors_.push_back(t);
+  }
+
+  std::vector<std::unique_ptr<std::string>> names_;
+  std::vector<std::unique_ptr<std::vector<std::byte>>> storage_;
+  std::unique_ptr<checkpoint_tensors> files_;
+  std::vector<stored_tensor> tensors_;
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Hugging Face config.json as a model_shape and the scheme its fields describe. Must not know
+// tensors or policies: whether a scheme can be computed is the caller's decision.
+// No file says "this is BiBERT". A scheme is recognised by the fields that its training code
+// writes, and what its code hard-codes (the LayerNorm epsilon, the classifier's relu) comes from
+// here too.
+#pragma once
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/config_scheme.hpp"
+#include "lowbit/io/json.hpp"
+#include "lowbit/model/shape.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+enum class hidden_activation : std::uint8_t { gelu_erf, relu };
+
+/// config["quantization_config"] of a folder that lowbit packed.
+struct packed_format {
+  int version = 1;
+  std::string policy;
+  std::string zero;  ///< "torch": sign(0) = 0, or "plus-one": sign(0) = +1
+};
+
+struct model_config {
+  model_shape shape;  ///< labels 0: the file does not say, classifier.weight does
+  scheme recognised = scheme::fp32;
+  hidden_activation activation = hidden_activation::gelu_erf;
+  std::vector<std::string> labels;  ///< empty when the file has no id2label
+  std::optional<packed_format> packed;
+  nlohmann::json raw;
+};
+
+namespace detail {
+
+inline result<hidden_activation> parse_activation(const nlohmann::json& config,
+                                                  std::string_view name) {
+  const auto text = json_string(config, "hidden_act", name, "gelu");
+  if (!text) return text.status();
+  if (*text == "gelu" || *text == "gelu_python") return hidden_activation::gelu_erf;
+  if (*text == "relu") return hidden_activation::relu;
+  const bool tanh_form = *text == "gelu_new" || *text == "gelu_fast" ||
+                         *text == "gelu_pytorch_tanh" || *text == "quick_gelu";
+  return status::error(errc::unsupported, name, ": hidden_act is ", quote_name(*text),
+                       tanh_form ? ", an approximation of GELU" : "",
+                       ", expected \"gelu\" (the erf form) or \"relu\"");
+}
+
+/// The texts of id2label in the order of its ids, which must be "0" to "n-1".
+inline result<std::vector<std::string>> parse_labels(const nlohmann::json& config,
+                                                     std::string_view name) {
+  const nlohmann::json* field = find_member(config, "id2label");
+  if (field == nullptr) return std::vector<std::string>();
+  if (!field->is_object()) return wrong_type(name, "id2label", *field, "an object");
+  std::vector<std::string> labels(field->size());
+  for (const auto& [key, text] : field->items()) {
+    std::size_t id = 0;
+    const char* end = key.data() + key.size();
+    const auto [stop, error] = std::from_chars(key.data(), end, id);
+    const bool canonical = error == std::errc() && stop == end && std::to_string(id) == key;
+    if (!canonical || id >= labels.size()) {  // n different ids below n are all of them
+      return status::error(errc::malformed, name, ": id2label has the id ", quote_name(key),
+                           ", expected 0 to ", labels.size() - 1, ", each once");
+    }
+    if (text.is_number_integer()) {  // data sets whose labels are numbers
+      labels[id] = text.dump();
+    } else if (text.is_string()) {
+      labels[id] = text.get<std::string>();
+    } else {
+      return wrong_type(name, "id2label." + key, text, "a string");
+    }
+  }
+  return labels;
+}
+
+/// Reads one extent into `out`; without a fallback the field must be there.
+inline status read_extent(const nlohmann::json& config, std::string_view field,
+                          std::string_view name, std::size_t& out,
+                          std::optional<std::size_t> fallback = {}) {
+  const auto value = json_size(config, field, name, fallback);
+  if (!value) return value.status();
+  out = *value;
+  return {};
+}
+
+inline status parse_label_count(const nlohmann::json& config, std::string_view name,
+                                model_config& out) {
+  auto labels = parse_labels(config, name);
+  if (!labels) return labels.status();
+  out.labels = *std::move(labels);
+  LOWBIT_TRY(read_extent(config, "num_labels", name, out.shape.labels, out.labels.size()));
+  if (find_member(config, "num_labels") == nullptr) return {};
+  if (out.shape.labels == 0) {
+    return status::error(errc::malformed, name, ": num_labels is 0, expected at least 1");
+  }
+  if (!out.labels.empty() && out.labels.size() != out.shape.labels) {
+    return status::error(errc::malformed, name, ": num_labels is ", out.shape.labels,
+                         " but id2label has ", out.labels.size(), " labels");
+  }
+  return {};
+}
+
+inline status parse_shape(const nlohmann::json& config, std::string_view name, model_config& out) {
+  model_shape& shape = out.shape;
+  LOWBIT_TRY(read_extent(config, "num_hidden_layers", name, shape.layers));
+  LOWBIT_TRY(read_extent(config, "hidden_size", name, shape.hidden));
+  LOWBIT_TRY(read_extent(config, "num_attention_heads", name, shape.heads));
+  LOWBIT_TRY(read_extent(config, "intermediate_size", name, shape.intermediate));
+  LOWBIT_TRY(read_extent(config, "vocab_size", name, shape.vocabulary));
+  LOWBIT_TRY(read_extent(config, "max_position_embeddings", name, shape.positions));
+  LOWBIT_TRY(read_extent(config, "type_vocab_size", name, shape.token_types, 2));
+  LOWBIT_TRY(parse_label_count(config, name, out));
+
+  constexpr float bert_eps = 1e-12F;
+  const auto eps = json_float(config, "layer_norm_eps", name, bert_eps);
+  if (!eps) return eps.status();
+  shape.relu_before_classifier = out.recognised == scheme::fp32 && is_tinybert(config);
+  const bool hard_coded = shape.relu_before_classifier || out.recognised == scheme::bit ||
+                          out.recognised == scheme::binarybert;
+  shape.layer_norm_eps = hard_coded ? bert_eps : *eps;
+
+  model_shape checked = shape;
+  if (checked.labels == 0) checked.labels = 1;  // the caller takes it from classifier.weight
+  return checked.check().in(name);
+}
+
+/// Parts of BERT-like models that are not computed here; silence about one would be a wrong answer.
+inline status refuse_other_models(const nlohmann::json& config, std::string_view name) {
+  const auto type = json_string(config, "model_type", name, "bert");
+  if (!type) return type.status();
+  if (*type != "bert" && *type != "ibert") {
+    return status::error(errc::unsupported, name, ": model_type is ", quote_name(*type),
+                         ", expected \"bert\"");
+  }
+  for (const std::string_view field : {"is_decoder", "is_encoder_decoder", "add_cross_attention"}) {
+    const auto set = json_bool(config, field, name, false);
+    if (!set) return set.status();
+    if (*set)
+      return status::error(errc::unsupported, name, ": ", field, " is true, expected false");
+  }
+  const auto positions = json_string(config, "position_embedding_type", name, "absolute");
+  if (!positions) return positions.status();
+  if (*positions != "absolute") {
+    return status::error(errc::unsupported, name, ": position_embedding_type is ",
+                         quote_name(*positions), ", expected \"absolute\"");
+  }
+  const nlohmann::json* pruned = find_member(config, "pruned_heads");
+  if (pruned != nullptr && !pruned->is_structured()) {
+    return wrong_type(name, "pruned_heads", *pruned, "an object");
+  }
+  if (pruned != nullptr && !pruned->empty()) {
+    return status::error(errc::unsupported, name, ": pruned_heads is not empty, expected {}");
+  }
+  return {};
+}
+
+inline result<std::optional<packed_format>> parse_packed(const nlohmann::json& config,
+                                                         std::string_view name) {
+  const nlohmann::json* field = find_member(config, "quantization_config");
+  if (field == nullptr) return std::optional<packed_format>();
+  const std::string place = std::string(name) + ": quantization_config";
+  if (!field->is_object()) return wrong_type(name, "quantization_config", *field, "an object");
+  const auto method = json_string(*field, "quant_method", place);
+  if (!method) return method.status();
+  if (*method != "lowbit") {
+    return status::error(errc::unsupported, place, ": quant_method is ", quote_name(*method),
+                         ", expected \"lowbit\"");
+  }
+  const auto version = json_size(*field, "format_version", place);
+  if (!version) return version.status();
+  if (*version != 1) {
+    return status::error(errc::unsupported, place, ": format_version is ", *version,
+                         ", expected 1, the only one this version of lowbit reads");
+  }
+  auto policy = json_string(*field, "policy", place);
+  if (!policy) return policy.status();
+  if (policy->empty()) return status::error(errc::malformed, place, ": policy is an empty string");
+  auto zero = json_string(*field, "zero", place);
+  if (!zero) return zero.status();
+  if (*zero != "torch" && *zero != "plus-one") {
+    return status::error(errc::malformed, place, ": zero is ", quote_name(*zero),
+                         ", expected \"torch\" or \"plus-one\"");
+  }
+  return std::optional(packed_format{1, *std::move(policy), *std::move(zero)});
+}
+
+}  // namespace detail
+
+/// Checks and reads every field that inference needs. shape.check() has passed, except that
+/// shape.labels is 0 when the file does not say how many there are.
+///
+/// Errors: malformed for a field of the wrong type or value; not_found for a missing one;
+///         unsupported for a model or scheme that is well-formed but not computed, with its field.
+inline result<model_config> parse_config(const nlohmann::json& config, std::string_view name) {
+  return detail::without_exceptions(name, [&]() -> result<model_config> {
+    if (!config.is_object()) {
+      return status::error(errc::malformed, name, ": is ", detail::describe(config),
+                           ", expected an object");
+    }
+    LOWBIT_TRY(detail::refuse_other_models(config, name));
+    model_config out;
+    const auto recognised = recognise_scheme(config, name);
+    if (!recognised) return recognised.status();
+    out.recognised = *recognised;
+    const auto activation = detail::parse_activation(config, name);
+    if (!activation) return activation.status();
+    out.activation = *activation;
+    LOWBIT_TRY(detail::parse_shape(config, name, out));
+    auto packed = detail::parse_packed(config, name);
+    if (!packed) return packed.status();
+    out.packed = *std::move(packed);
+    out.raw = config;
+    return out;
+  });
+}
+
+/// config.json of a model folder.
+inline result<model_config> load_config(const std::filesystem::path& folder) {
+  return detail::without_exceptions(folder.native(), [&]() -> result<model_config> {
+    const auto path = folder / "config.json";
+    const auto config = read_json(path);
+    if (!config) return config.status();
+    return parse_config(*config, path.native());
+  });
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which scheme a config.json describes, from the fields that its training code writes. Must not
+// know shapes. Variants that share the fields but not the arithmetic are refused here by name: the
+// nearest scheme would give plausible, wrong logits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/json.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+enum class scheme : std::uint8_t { fp32, bibert, bit, ternarybert, binarybert, q8bert, ibert };
+
+[[nodiscard]] constexpr std::string_view scheme_name(scheme value) {
+  switch (value) {
+    case scheme::fp32:
+      return "fp32";
+    case scheme::bibert:
+      return "bibert";
+    case scheme::bit:
+      return "bit";
+    case scheme::ternarybert:
+      return "ternarybert";
+    case scheme::binarybert:
+      return "binarybert";
+    case scheme::q8bert:
+      return "q8bert";
+    case scheme::ibert:
+      return "ibert";
+  }
+  return "?";
+}
+
+namespace detail {
+
+/// TinyBERT's classifier reads relu(pooled). Its own program writes no architectures but two empty
+/// strings of its own; where architectures exist they decide, because a plain BERT fine-tuned from
+/// a TinyBERT checkpoint keeps the two strings.
+inline bool is_tinybert(const nlohmann::json& config) {
+  const nlohmann::json* architectures = find_member(config, "architectures");
+  if (architectures == nullptr || !architectures->is_array() || architectures->empty()) {
+    return config.contains("pre_trained") && config.contains("training");
+  }
+  for (const nlohmann::json& entry : *architectures) {
+    if (entry.is_string() &&
+        entry.get_ref<const std::string&>().find("TinyBert") != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// The variants of BiT that its published models do not use.
+inline status check_bit_fields(const nlohmann::json& config, std::string_view name) {
+  struct rule {
+    std::string_view field;
+    bool expected;
+  };
+  constexpr rule rules[] = {
+      {"not_quantize_attention", false}, {"embed_layerwise", false}, {"weight_layerwise", true},
+      {"input_layerwise", true},         {"sym_quant_qkvo", true},   {"sym_quant_ffn_attn", false},
+  };
+  for (const rule& r : rules) {
+    const auto value = json_bool(config, r.field, name, r.expected);
+    if (!value) return value.status();
+    if (*value != r.expected) {
+      return status::error(errc::unsupported, name, ": ", r.field, " is ",
+                           *value ? "true" : "false", ", expected ", r.expected ? "true" : "false",
+                           " for a BiT model");
+    }
+  }
+  const auto act = json_string(config, "hidden_act", name, "gelu");
+  if (!act) return act.status();
+  if (*act != "relu") {
+    return status::error(errc::unsupported, name, ": hidden_act is ", quote_name(*act),
+                         ", expected \"relu\" for a BiT model");
+  }
+  return {};
+}
+
+/// BiT and BinaryBERT share the code base and the fields weight_quant_method, input_quant_method.
+inline result<scheme> recognise_bit_family(const nlohmann::json& config, std::string_view name) {
+  const auto weights = json_string(config, "weight_quant_method", name);
+  if (!weights) return weights.status();
+  const auto inputs = json_string(config, "input_quant_method", name);
+  if (!inputs) return inputs.status();
+  const auto weight_bits = json_size(config, "weight_bits", name);
+  if (!weight_bits) return weight_bits.status();
+  const auto input_bits = json_size(config, "input_bits", name);
+  if (!input_bits) return input_bits.status();
+  const bool narrowed = find_member(config, "dyna_hidden_size") != nullptr;
+  if (*weights != "bwn" || *inputs != "elastic" || *weight_bits != 1 || narrowed) {
+    return scheme::binarybert;
+  }
+  if (*input_bits != 1) {
+    return status::error(errc::unsupported, name, ": input_bits is ", *input_bits,
+                         " with elastic inputs, expected 1: only the one-bit BiT is computed");
+  }
+  LOWBIT_TRY(check_bit_fields(config, name));
+  return scheme::bit;
+}
+
+/// BiBERT and TernaryBERT share the fields quantize_act, weight_bits, input_bits.
+inline result<scheme> recognise_bibert_family(const nlohmann::json& config, std::string_view name) {
+  const auto quantize = json_bool(config, "quantize_act", name, false);
+  if (!quantize) return quantize.status();
+  const auto weight_bits = json_size(config, "weight_bits", name);
+  if (!weight_bits) return weight_bits.status();
+  const auto input_bits = json_size(config, "input_bits", name, 32);
+  if (!input_bits) return input_bits.status();
+  if (!*quantize) {
+    if (*weight_bits >= 32 && *input_bits >= 32) return scheme::fp32;
+    return status::error(errc::unsupported, name, ": weight_bits is ", *weight_bits,
+                         " without quantize_act, expected quantize_act true");
+  }
+  if (*weight_bits == 2) return scheme::ternarybert;
+  if (*weight_bits != 1) {
+    return status::error(errc::unsupported, name, ": weight_bits is ", *weight_bits,
+                         " with quantize_act, expected 1 (BiBERT) or 2 (TernaryBERT)");
+  }
+  if (*input_bits != 1) {
+    return status::error(errc::unsupported, name, ": input_bits is ", *input_bits,
+                         " with weight_bits 1, expected 1: BiBERT's attention is defined for one "
+                         "bit only");
+  }
+  return scheme::bibert;
+}
+
+}  // namespace detail
+
+/// The scheme of a config, from its fields alone.
+///
+/// Errors: unsupported for a variant that no scheme here computes; not_found or malformed for a
+///         field that the recognised family needs.
+inline result<scheme> recognise_scheme(const nlohmann::json& config, std::string_view name) {
+  const auto has = [&](std::string_view field) {
+    return detail::find_member(config, field) != nullptr;
+  };
+  const auto model_type = json_string(config, "model_type", name, "bert");
+  if (!model_type) return model_type.status();
+  const auto integer_only = json_bool(config, "quant_mode", name, false);
+  if (!integer_only) return integer_only.status();
+  if (*model_type == "ibert" || *integer_only) return scheme::ibert;
+  if (has("weight_quant_method") || has("input_quant_method")) {
+    return detail::recognise_bit_family(config, name);
+  }
+  if (has("quantize_act") || has("weight_bits") || has("input_bits")) {
+    return detail::recognise_bibert_family(config, name);
+  }
+  const nlohmann::json* query = detail::find_member(config, "attention_query");
+  if (query != nullptr && query->is_object()) return scheme::q8bert;  // one object per linear
+  return scheme::fp32;
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

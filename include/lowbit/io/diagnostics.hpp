@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the io layer words its errors, and the one net that turns an exception of the standard
+// library into a status. Must not know any file format. Names found inside a file are escaped
+// before they reach a message: a crafted tensor name must not be able to drive a terminal.
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <new>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "lowbit/core/config.hpp"
+#include "lowbit/core/status.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+namespace detail {
+
+/// `text` with control bytes written as \xNN, cut at a character boundary after `limit` bytes.
+inline std::string printable(std::string_view text, std::size_t limit = 120) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::size_t end = text.size();
+  if (end > limit) {
+    end = limit;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  }
+  std::string out;
+  for (const char c : text.substr(0, end)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F) {
+      out += "\\x";
+      out += digits[byte >> 4U];
+      out += digits[byte & 15U];
+    } else {
+      out += c;
+    }
+  }
+  if (end < text.size()) out += "...";
+  return out;
+}
+
+inline std::string quote_name(std::string_view text) { return '"' + printable(text) + '"'; }
+
+/// `path: cannot do: reason`, with the text of an errno value.
+inline status os_error(std::string_view path, std::string_view action, int error_number) {
+  return status::error(errc::io_error, path, ": ", action, ": ",
+                       std::generic_category().message(error_number));
+}
+
+/// The value of body(), or a status when the standard library threw (in practice: no memory).
+template <class Body>
+auto without_exceptions(std::string_view place, Body&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return status::error(errc::io_error, place, ": out of memory");
+  } catch (const std::exception& error) {
+    return status::error(errc::io_error, place, ": ", error.what());
+  }
+}
+
+}  // namespace detail
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Hugging Face checkpoint (plain BERT, TinyBERT, BiBERT, BiT by their original tensor names) to
+// canonical tensors under a policy. All that is peculiar to a training code stands here: dead
+// parameters, old names, parameters that need a limit. Every tensor of the file is used, known to
+// be unused, or an error; nothing is skipped silently.
+#pragma once
+
+#include <set>
+
+#include "lowbit/codec/encode.hpp"
+#include "lowbit/io/canonical_model.hpp"
+#include "lowbit/io/model_layout.hpp"
+#include "lowbit/policy/policy.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+namespace detail {
+
+inline bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> endings) {
+  return std::any_of(endings.begin(), endings.end(),
+                     [&](std::string_view e) { return name.ends_with(e); });
+}
+
+/// Parameters that the official forward passes never read, and heads of other tasks.
+inline bool unused_by_inference(std::string_view name) {
+  return ends_with_any(name, {".dense.scale", ".query.scale", ".key.scale",
+                              ".value.scale",  // BiBERT, registered only
+                              ".output.gate", ".weight_clip_val", ".act_clip_val", ".move_q.bias",
+                              ".move_k.bias", ".move_v.bias",  // BiT, overwritten before use
+                              "embeddings.position_ids"}) ||
+         name.starts_with("cls.") || name.starts_with("fit_dense");
+}
+
+/// Reads the tensors of one checkpoint by canonical Hugging Face name and remembers which were
+/// used.
+class checkpoint_reader {
+ public:
+  checkpoint_reader(const checkpoint_tensors& files, std::string place)
+      : files_(files), place_(std::move(place)) {
+    for (const tensor_view& t : files.tensors()) by_name_.emplace(canonical_name(t.name), &t);
+  }
+
+  [[nodiscard]] const tensor_view* find(const std::string& name) {
+    const auto it = by_name_.find(name);
+    if (it == by_name_.end()) return nullptr;
+    used_.insert(name);
+    return it->second;
+  }
+
+  /// The tensor with exactly this shape ([n] for rows == 0; a scalar fits [1]), finite, as floats.
+  result<std::vector<float>> read(const std::string& name, const std::vector<std::size_t>& shape) {
+    const tensor_view* t = find(name);
+    if (t == nullptr)
+      return status::error(errc::not_found, place_, ": tensor ", name, " is missing");
+    const bool scalar = shape.size() == 1 && shape[0] == 1 && t->element_count() == 1;
+    if (t->shape != shape && !scalar) {
+      return status::error(errc::shape_mismatch, t->place(), " has shape ", shape_text(t->shape),
+                           ", expected ", shape_text(shape));
+    }
+    auto values = read_f32(*t);
+    if (!values) return values;
+    if (const status s = check_finite(t->place(), *values); !s.ok()) return s;
+    return values;
+  }
+
+  /// Lists what is not needed; refuses what is not known.
+  status check_all_known(canonical_model& model) const {
+    for (const auto& [name, tensor] : by_name_) {
+      if (used_.contains(name)) continue;
+      const bool bibert_clip =
+          model.config.recognised == scheme::bibert &&
+          ends_with_any(name, {".clip_query", ".clip_key", ".clip_value", ".clip_attn"});
+      if (!unused_by_inference(name) && !bibert_clip) {
+        return status::error(errc::unsupported, tensor->place(),
+                             " is not part of a BERT classifier under policy ", model.policy);
+      }
+      model.ignored.push_back(tensor->name);
+    }
+    return {};
+  }
+
+  [[nodiscard]] const std::string& place() const { return place_; }
+
+ private:
+  /// Old checkpoints call layer-norm parameters gamma and beta; a bare BertModel has no "bert."
+  /// prefix.
+  static std::string canonical_name(std::string name) {
+    if (name.ends_with("LayerNorm.gamma")) name.replace(name.size() - 5, 5, "weight");
+    if (name.ends_with("LayerNorm.beta")) name.replace(name.size() - 4, 4, "bias");
+    for (const char* part : {"embeddings.", "encoder.", "pooler."}) {
+      if (name.starts_with(part)) return "bert." + name;
+    }
+    return name;
+  }
+
+  const checkpoint_tensors& files_;
+  std::string place_;
+  std::map<std::string, const tensor_view*> by_name_;
+  std::set<std::string> used_;
+};
+
+class importer {
+ public:
+  importer(canonical_model& model, checkpoint_reader& reader) : model_(model), reader_(reader) {}
+
+  template <class Policy>
+  status run() {
+    const model_shape& s = model_.config.shape;
+    LOWBIT_TRY((matrix<typename Policy::embedding>("bert.embeddings.word_embeddings", s.vocabulary,
+                                                   s.hidden)));
+    LOWBIT_TRY(floats("bert.embeddings.position_embeddings.weight", {s.positions, s.hidden}));
+    LOWBIT_TRY(floats("bert.embeddings.token_type_embeddings.weight", {s.token_types, s.hidden}));
+    for (const std::string& norm : layer_norms(s)) {
+      LOWBIT_TRY(floats(norm + ".weight", {s.hidden}));
+      LOWBIT_TRY(floats(norm + ".bias", {s.hidden}));
+    }
+    using formats = site_formats<Policy>;
+    for (const linear_layout& layer : linear_layers(s)) {
+      switch (layer.at) {
+        case site::projection:
+          LOWBIT_TRY(linear_layer<typename formats::projection>(layer));
+          break;
+        case site::attention_output:
+          LOWBIT_TRY(linear_layer<typename formats::attention_output>(layer));
+          break;
+        case site::feed_forward_input:
+          LOWBIT_TRY(linear_layer<typename formats::feed_forward_input>(layer));
+          break;
+        case site::feed_forward_output:
+          LOWBIT_TRY(linear_layer<typename formats::feed_forward_output>(layer));
+          break;
+        case site::pooler:
+          LOWBIT_TRY(linear_layer<typename formats::pooler>(layer));
+          break;
+        case site::classifier:
+          LOWBIT_TRY((linear_layer<linear_format<f32, activation::f32>>(layer)));
+          break;
+      }
+    }
+    if constexpr (std::is_same_v<typename Policy::attention, elastic_attention>) {
+      for (std::size_t l = 0; l < s.layers; ++l) LOWBIT_TRY(elastic_scales(l));
+    }
+    return reader_.check_all_known(model_);
+  }
+
+ private:
+  status floats(const std::string& name, const std::vector<std::size_t>& shape) {
+    return floats(name, shape, name);
+  }
+
+  /// Borrows an F32 tensor from its file, converts any other float type.
+  status floats(const std::string& name, const std::vector<std::size_t>& shape,
+                const std::string& as) {
+    const auto values = reader_.read(name, shape);
+    if (!values) return values.status();
+    const tensor_view* t = reader_.find(name);
+    const std::size_t bytes = values->size() * sizeof(float);
+    if (t->type == dtype::f32) {
+      model_.borrow(as, stored_type::f32, shape, t->data);
+    } else {
+      model_.own(as, shape, *values);
+    }
+    model_.report.push_back({name, f32::name, shape, t->data.size(), bytes, 0});
+    return {};
+  }
+
+  template <class Codec>
+  status matrix(const std::string& name, std::size_t n, std::size_t k) {
+    const std::string weight = name + ".weight";
+    if constexpr (!is_sign<Codec>) {
+      return floats(weight, {n, k});
+    } else {
+      const auto values = reader_.read(weight, {n, k});
+      if (!values) return values.status();
+      std::vector<std::byte> codes(n * Codec::row_bytes(k));
+      std::vector<float> scales(Codec::scales(n));
+      const auto encoded = encode(Codec{}, matrix_view<const float>{values->data(), n, k, k},
+                                  codes.data(), scales.data());
+      model_.report.push_back({weight,
+                               Codec::name,
+                               {n, k},
+                               n * k * sizeof(float),
+                               codes.size() + scales.size() * sizeof(float),
+                               encoded.ties});
+      model_.own(weight + ".codes", stored_type::u8, {n, Codec::row_bytes(k)}, std::move(codes));
+      model_.own(weight + ".scale", {scales.size()}, scales);
+      return {};
+    }
+  }
+
+  template <class Format>
+  status linear_layer(const linear_layout& layer) {
+    LOWBIT_TRY(matrix<typename Format::weights>(layer.name, layer.n, layer.k));
+    LOWBIT_TRY(floats(layer.name + ".bias", {layer.n}));
+    using input = typename Format::input;
+    if constexpr (std::is_same_v<input, activation::elastic_sign> ||
+                  std::is_same_v<input, activation::elastic_bool>) {
+      LOWBIT_TRY(floats(layer.name + ".move.bias", {layer.k}, layer.name + ".input.shift"));
+      LOWBIT_TRY(elastic_scale(layer.name + ".input_clip_val", layer.name + ".input.scale"));
+    }
+    return {};
+  }
+
+  status elastic_scales(std::size_t l) {
+    const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";
+    LOWBIT_TRY(elastic_scale(self + "clip_query", self + "query.output.scale"));
+    LOWBIT_TRY(elastic_scale(self + "clip_key", self + "key.output.scale"));
+    LOWBIT_TRY(elastic_scale(self + "clip_value", self + "value.output.scale"));
+    return elastic_scale(self + "clip_attn", self + "probability.scale");
+  }
+
+  /// A learned scale, limited below as BiT's forward does.
+  status elastic_scale(const std::string& name, const std::string& as) {
+    const auto value = reader_.read(name, {1});
+    if (!value) return value.status();
+    if ((*value)[0] == 1.0F) {
+      model_.warnings.push_back(name +
+                                " is exactly 1: BiT's own code would replace it at the first call");
+    }
+    constexpr float least = 1e-5F;
+    const float limited[] = {std::max((*value)[0], least)};
+    model_.own(as, {1}, limited);
+    model_.report.push_back({name, f32::name, {1}, sizeof(float), sizeof(float), 0});
+    return {};
+  }
+
+  canonical_model& model_;
+  checkpoint_reader& reader_;
+};
+
+/// Which policies a checkpoint of a scheme can run under.
+inline status check_policy(const canonical_model& model, std::string_view place) {
+  const scheme s = model.config.recognised;
+  const std::string& p = model.policy;
+  if (p != "fp32" && p != "bibert" && p != "bit") {
+    return status::error(errc::invalid_argument, "policy ", quote_name(p),
+                         " is not known, expected fp32, bibert or bit");
+  }
+  if (s != scheme::fp32 && p != scheme_name(s)) {
+    return status::error(errc::invalid_argument, place, ": this is a ", scheme_name(s),
+                         " checkpoint, it cannot run under policy ", p);
+  }
+  if (p == "bit" && s != scheme::bit) {
+    return status::error(errc::invalid_argument, place,
+                         ": policy bit needs the learned scales and shifts of a BiT checkpoint");
+  }
+  if (p == "bibert" && model.config.activation != hidden_activation::gelu_erf) {
+    return status::error(errc::unsupported, place,
+                         ": policy bibert needs hidden_act gelu, found relu");
+  }
+  if (p == "bit" && model.config.activation != hidden_activation::relu) {
+    return status::error(errc::unsupported, place,
+                         ": policy bit needs hidden_act relu, found gelu");
+  }
+  return {};
+}
+
+}  // namespace detail
+
+/// Imports a checkpoint folder. policy_name empty: the one that its config.json describes. zero:
+/// "torch" or "plus-one" (bibert only). Errors: as listed with load_config and
+/// checkpoint_tensors::open; shape_mismatch, not_found, unsupported naming the tensor
+inline result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
+                                                 model_config config, std::string policy_name = {},
+                                                 std::string zero = "torch") {
+  return detail::without_exceptions(folder.native(), [&]() -> result<canonical_model> {
+    auto files = checkpoint_tensors::open(folder);
+    if (!files) return files.status();
+    canonical_model model;
+    model.config = std::move(config);
+    model.policy = policy_name.empty() ? std::string(scheme_name(model.config.recognised))
+                                       : std::move(policy_name);
+    model.zero = std::move(zero);
+    const std::string place = folder.native();
+    LOWBIT_TRY(detail::check_policy(model, place));
+    model.keep_open(*std::move(files));
+    detail::checkpoint_reader reader(model.files(), place);
+    if (const tensor_view* head = reader.find("classifier.weight");
+        head != nullptr && model.config.shape.labels == 0) {
+      model.config.shape.labels = head->shape.empty() ? 0 : head->shape[0];
+    }
+    if (model.config.shape.labels == 0) {
+      return status::error(errc::not_found, place,
+                           ": tensor classifier.weight is missing, expected a sequence classifier");
+    }
+    LOWBIT_TRY(model.config.shape.check().in(place));
+    detail::importer import(model, reader);
+    status done;
+    if (model.policy == "bibert") {
+      done = import.run<policy::bibert>();
+    } else if (model.policy == "bit") {
+      done = import.run<policy::bit>();
+    } else {
+      done = import.run<policy::fp32>();
+    }
+    if (!done.ok()) return done;
+    if (model.policy == "bibert" && model.config.recognised == scheme::fp32) {
+      model.warnings.push_back(
+          "the checkpoint was not trained for policy bibert: expect no accuracy");
+    }
+    return model;
+  });
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON from untrusted bytes, and typed fields of it. Must not know what a field means.
+// The tree is built here from parser events instead of by the parser's own reader: that one lets
+// the last of two equal keys win, has no depth limit, and takes a zero byte for the end of the
+// text.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/diagnostics.hpp"
+#include "lowbit/io/json_builder.hpp"
+#include "lowbit/io/mapped_file.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+namespace detail {
+
+/// What stands in a field, for messages.
+inline std::string describe(const nlohmann::json& value) {
+  if (value.is_number_integer()) return "the integer " + value.dump();
+  if (value.is_number_float()) return "the fraction " + value.dump();
+  if (value.is_string()) {
+    return "the string " + quote_name(value.get_ref<const nlohmann::json::string_t&>());
+  }
+  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
+  if (value.is_array()) return "an array";
+  if (value.is_object()) return "an object";
+  return "null";
+}
+
+inline status wrong_type(std::string_view name, std::string_view field, const nlohmann::json& found,
+                         std::string_view expected) {
+  return status::error(errc::malformed, name, ": field ", quote_name(field), " is ",
+                       describe(found), ", expected ", expected);
+}
+
+/// The member, or nullptr when it is absent or null.
+inline const nlohmann::json* find_member(const nlohmann::json& object, std::string_view field) {
+  if (!object.is_object()) return nullptr;
+  const auto at = object.find(std::string(field));
+  return at == object.end() || at->is_null() ? nullptr : &*at;
+}
+
+/// An integer that is not negative, whether it was parsed (unsigned) or set by a program (signed).
+inline std::optional<std::size_t> as_size(const nlohmann::json& value) {
+  if (!value.is_number_integer()) return std::nullopt;
+  if (!value.is_number_unsigned() && value.get<std::int64_t>() < 0) return std::nullopt;
+  const auto number = value.get<std::uint64_t>();
+  if (number > std::numeric_limits<std::size_t>::max()) return std::nullopt;
+  return static_cast<std::size_t>(number);
+}
+
+inline status missing_field(std::string_view name, std::string_view field,
+                            std::string_view expected) {
+  return status::error(errc::not_found, name, ": field ", quote_name(field),
+                       " is missing, expected ", expected);
+}
+
+}  // namespace detail
+
+/// The JSON value that `text` is; `name` (a path) starts every message.
+///
+/// Errors: malformed for bad syntax or UTF-8, two equal keys in one object, bytes after the value,
+///         or a limit that is passed.
+/// Cost:   at most limits.values tree nodes, whatever the text says.
+inline result<nlohmann::json> parse_json(std::string_view text, std::string_view name,
+                                         const json_limits& limits = {}) {
+  if (text.size() > limits.bytes) {
+    return status::error(errc::malformed, name, ": ", text.size(),
+                         " bytes of JSON, expected at most ", limits.bytes);
+  }
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    return status::error(errc::malformed, name, ": not valid JSON at byte ", zero, ": a zero byte");
+  }
+  return detail::without_exceptions(name, [&]() -> result<nlohmann::json> {
+    detail::json_builder builder(name, limits);
+    const bool complete = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
+    return builder.finish(complete);
+  });
+}
+
+/// The JSON value in a file.
+inline result<nlohmann::json> read_json(const std::filesystem::path& path,
+                                        const json_limits& limits = {}) {
+  const auto file = mapped_file::open(path);
+  if (!file) return file.status();
+  const auto bytes = file->bytes();
+  return parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.native(),
+                    limits);
+}
+
+/// The field getters below read one member of `object` and say what was found and what was
+/// expected. An absent or null member gives `fallback`, or not_found when there is none.
+
+inline result<std::size_t> json_size(const nlohmann::json& object, std::string_view field,
+                                     std::string_view name,
+                                     std::optional<std::size_t> fallback = {}) {
+  constexpr std::string_view expected = "an integer that is not negative";
+  const nlohmann::json* found = detail::find_member(object, field);
+  if (found == nullptr) {
+    if (fallback) return *fallback;
+    return detail::missing_field(name, field, expected);
+  }
+  const auto value = detail::as_size(*found);
+  if (!value) return detail::wrong_type(name, field, *found, expected);
+  return *value;
+}
+
+inline result<float> json_float(const nlohmann::json& object, std::string_view field,
+                                std::string_view name, std::optional<float> fallback = {}) {
+  constexpr std::string_view expected = "a number that a float can hold";
+  const nlohmann::json* found = detail::find_member(object, field);
+  if (found == nullptr) {
+    if (fallback) return *fallback;
+    return detail::missing_field(name, field, expected);
+  }
+  if (!found->is_number() ||
+      std::abs(found->get<double>()) > double{std::numeric_limits<float>::max()}) {
+    return detail::wrong_type(name, field, *found, expected);
+  }
+  return static_cast<float>(found->get<double>());
+}
+
+inline result<bool> json_bool(const nlohmann::json& object, std::string_view field,
+                              std::string_view name, std::optional<bool> fallback = {}) {
+  constexpr std::string_view expected = "true or false";
+  const nlohmann::json* found = detail::find_member(object, field);
+  if (found == nullptr) {
+    if (fallback) return *fallback;
+    return detail::missing_field(name, field, expected);
+  }
+  if (!found->is_boolean()) return detail::wrong_type(name, field, *found, expected);
+  return found->get<bool>();
+}
+
+inline result<std::string> json_string(const nlohmann::json& object, std::string_view field,
+                                       std::string_view name,
+                                       std::optional<std::string> fallback = {}) {
+  constexpr std::string_view expected = "a string";
+  const nlohmann::json* found = detail::find_member(object, field);
+  if (found == nullptr) {
+    if (fallback) return *std::move(fallback);
+    return detail::missing_field(name, field, expected);
+  }
+  if (!found->is_string()) return detail::wrong_type(name, field, *found, expected);
+  return found->get<std::string>();
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model folders: open one of either kind (a Hugging Face checkpoint, imported on the fly, or a
+// packed one, mapped), and save a canonical model as a packed folder: config.json with a
+// quantization_config, model.safetensors, and the tokenizer's files. docs/format.md
+#pragma once
+
+#include "lowbit/io/import.hpp"
+#include "lowbit/io/output_folder.hpp"
+#include "lowbit/io/safetensors_writer.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// What the caller asks of a folder; empty means: as the folder says.
+struct load_options {
+  std::string policy;
+  std::string zero;
+};
+
+namespace detail {
+
+inline status check_zero(const load_options& options, const std::string& policy) {
+  if (options.zero.empty()) return {};
+  if (options.zero != "torch" && options.zero != "plus-one") {
+    return status::error(errc::invalid_argument, "--zero is ", quote_name(options.zero),
+                         ", expected torch or plus-one");
+  }
+  if (policy != "bibert" && options.zero != "torch") {
+    return status::error(errc::invalid_argument,
+                         "--zero plus-one is a choice of policy bibert, not of ", policy);
+  }
+  return {};
+}
+
+/// A packed folder holds canonical tensors only; the engine checks each name and shape when it
+/// loads them.
+inline result<canonical_model> open_packed(const std::filesystem::path& folder, model_config config,
+                                           const load_options& options) {
+  auto files = checkpoint_tensors::open(folder);
+  if (!files) return files.status();
+  canonical_model model;
+  model.policy = config.packed->policy;
+  model.zero = options.zero.empty() ? config.packed->zero : options.zero;
+  model.config = std::move(config);
+  if (!options.policy.empty() && options.policy != model.policy) {
+    return status::error(errc::invalid_argument, folder.native(), ": packed for policy ",
+                         model.policy, ", it cannot run under ", options.policy);
+  }
+  LOWBIT_TRY(check_policy(model, folder.native()));
+  model.keep_open(*std::move(files));
+  for (const tensor_view& t : model.files().tensors()) {
+    const bool floats = t.type == dtype::f32;
+    if ((!floats && t.type != dtype::u8) || t.shape.size() > 2) {
+      return status::error(errc::malformed, t.place(), " is ", dtype_name(t.type), " ",
+                           shape_text(t.shape), ", expected F32 or U8 of at most 2 dimensions");
+    }
+    if (floats) {
+      const auto values = read_f32(t);
+      if (!values) return values.status();
+      LOWBIT_TRY(check_finite(t.place(), *values));
+    }
+    model.borrow(t.name, floats ? stored_type::f32 : stored_type::u8, t.shape, t.data);
+    model.report.push_back(
+        {t.name, floats ? "f32" : "sign", t.shape, t.data.size(), t.data.size(), 0});
+  }
+  if (model.config.shape.labels == 0) {
+    return status::error(errc::not_found, folder.native(), ": config.json has no num_labels");
+  }
+  LOWBIT_TRY(model.config.shape.check().in(folder.native()));
+  return model;
+}
+
+}  // namespace detail
+
+/// Opens a model folder of either kind.
+/// Errors: every malformed, missing or unfitting part, with the file and the field or tensor
+inline result<canonical_model> open_model(const std::filesystem::path& folder,
+                                          const load_options& options = {}) {
+  return detail::without_exceptions(folder.native(), [&]() -> result<canonical_model> {
+    std::error_code error;
+    if (!std::filesystem::is_directory(folder, error)) {
+      return status::error(errc::not_found, folder.native(),
+                           ": no such folder, expected one with config.json and model.safetensors");
+    }
+    auto config = load_config(folder);
+    if (!config) return config.status();
+    const std::string policy = !options.policy.empty() ? options.policy
+                               : config->packed.has_value()
+                                   ? config->packed->policy
+                                   : std::string(scheme_name(config->recognised));
+    LOWBIT_TRY(detail::check_zero(options, policy));
+    if (config->packed.has_value()) return detail::open_packed(folder, *std::move(config), options);
+    return import_checkpoint(folder, *std::move(config), options.policy,
+                             options.zero.empty() ? "torch" : options.zero);
+  });
+}
+
+/// Writes `model` as a packed folder that appears whole or not at all. Tokenizer files are copied
+/// from `tokenizer_source`.
+inline status save_packed(const canonical_model& model, const std::filesystem::path& target,
+                          const std::filesystem::path& tokenizer_source,
+                          existing overwrite = existing::refuse) {
+  return detail::without_exceptions(target.native(), [&]() -> status {
+    auto output = output_folder::create(target, overwrite);
+    if (!output) return output.status();
+    std::vector<tensor_to_write> tensors;
+    for (const stored_tensor& t : model.tensors()) {
+      const bool floats = t.type == stored_type::f32;
+      const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
+      const std::size_t bytes = t.elements() * (floats ? sizeof(float) : 1);
+      tensors.push_back({t.name, floats ? dtype::f32 : dtype::u8, shape, {t.data, bytes}});
+    }
+    LOWBIT_TRY(
+        write_safetensors(output->folder() / "model.safetensors", tensors, {{"format", "lowbit"}}));
+    nlohmann::json config = model.config.raw;
+    config["num_labels"] = model.config.shape.labels;
+    config["quantization_config"] = {{"quant_method", "lowbit"},
+                                     {"format_version", 1},
+                                     {"policy", model.policy},
+                                     {"zero", model.zero}};
+    LOWBIT_TRY(write_file(output->folder() / "config.json", config.dump(2) + "\n"));
+    for (const char* name :
+         {"vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}) {
+      const auto from = tokenizer_source / name;
+      if (std::filesystem::exists(from)) std::filesystem::copy_file(from, output->folder() / name);
+    }
+    return output->commit();
+  });
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

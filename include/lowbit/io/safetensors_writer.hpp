@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writer of the safetensors format. Must not know what a tensor means.
+// Tensors are stored widest element first, then by name, and the header is padded with spaces to 8
+// bytes: so every tensor begins at a multiple of its element size and can be used where it is
+// mapped. The bytes depend on the arguments only, not on their order.
+//
+// Format: https://github.com/huggingface/safetensors (section Format of its README)
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/diagnostics.hpp"
+#include "lowbit/io/output_file.hpp"
+#include "lowbit/io/safetensors.hpp"
+#include "lowbit/io/tensor_view.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// A tensor in the caller's memory: row-major, data.size() == elements * dtype_size(type).
+struct tensor_to_write {
+  std::string name;
+  dtype type = dtype::f32;
+  std::vector<std::size_t> shape;
+  std::span<const std::byte> data;
+};
+
+namespace detail {
+
+inline status check_utf8(std::string_view place, std::string_view text) {
+  try {
+    (void)nlohmann::json(text).dump();
+    return {};
+  } catch (const nlohmann::json::exception&) {
+    return status::error(errc::invalid_argument, place, ": ", quote_name(text), " is not UTF-8");
+  }
+}
+
+inline status check_writable(const tensor_to_write& tensor, std::string_view path,
+                             const safetensors_limits& limits) {
+  const std::string place = std::string(path) + ": tensor " + quote_name(tensor.name);
+  LOWBIT_TRY(check_utf8(place, tensor.name));
+  if (tensor.name == "__metadata__") {
+    return status::error(errc::invalid_argument, place, ": the format keeps this name for itself");
+  }
+  if (tensor.shape.size() > limits.dimensions) {
+    return status::error(errc::shape_mismatch, place, " has ", tensor.shape.size(),
+                         " dimensions, expected at most ", limits.dimensions);
+  }
+  const auto bytes = tensor_bytes(tensor.type, tensor.shape);
+  if (!bytes || *bytes != tensor.data.size()) {
+    return status::error(errc::shape_mismatch, place, ": shape ", shape_text(tensor.shape), " of ",
+                         dtype_name(tensor.type), " does not fit ", tensor.data.size(),
+                         " bytes of data");
+  }
+  return {};
+}
+
+/// The file order, after the checks that one tensor alone cannot fail.
+inline result<std::vector<const tensor_to_write*>> storage_order(
+    std::span<const tensor_to_write> tensors, std::string_view path) {
+  std::vector<const tensor_to_write*> order;
+  order.reserve(tensors.size());
+  for (const tensor_to_write& tensor : tensors) order.push_back(&tensor);
+  const auto by_name = [](const auto* a, const auto* b) { return a->name < b->name; };
+  std::sort(order.begin(), order.end(), by_name);
+  const auto same_name = [](const auto* a, const auto* b) { return a->name == b->name; };
+  const auto twin = std::adjacent_find(order.begin(), order.end(), same_name);
+  if (twin != order.end()) {
+    return status::error(errc::invalid_argument, path, ": tensor ", quote_name((*twin)->name),
+                         " is given twice");
+  }
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return dtype_size(a->type) > dtype_size(b->type);
+  });
+  return order;
+}
+
+/// Length prefix and padded header. Put together as text, in the key order of the reference
+/// implementation, so that both write the same bytes for the same tensors.
+inline result<std::string> safetensors_header(std::span<const tensor_to_write* const> order,
+                                              const std::map<std::string, std::string>& metadata,
+                                              std::string_view path,
+                                              const safetensors_limits& limits) {
+  std::string text = "{";
+  const std::string place = std::string(path) + ": __metadata__";
+  for (const auto& [key, value] : metadata) {
+    LOWBIT_TRY(check_utf8(place, key));
+    LOWBIT_TRY(check_utf8(place, value));
+  }
+  if (!metadata.empty()) text += "\"__metadata__\":" + nlohmann::json(metadata).dump();
+  std::size_t offset = 0;
+  for (const tensor_to_write* tensor : order) {
+    const std::size_t end = offset + tensor->data.size();
+    if (text.size() > 1) text += ',';
+    text += nlohmann::json(tensor->name).dump();
+    text += ":{\"dtype\":\"" + std::string(dtype_name(tensor->type));
+    text += "\",\"shape\":" + nlohmann::json(tensor->shape).dump();
+    text += ",\"data_offsets\":[" + std::to_string(offset) + "," + std::to_string(end) + "]}";
+    offset = end;
+  }
+  text += '}';
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  if (text.size() > limits.header_bytes) {
+    return status::error(errc::unsupported, path, ": header of ", text.size(),
+                         " bytes, expected at most ", limits.header_bytes);
+  }
+  std::string length(8, '\0');
+  for (std::size_t i = 0; i < 8; ++i) {
+    length[i] = static_cast<char>((std::uint64_t{text.size()} >> (8 * i)) & 0xFFU);
+  }
+  return length + text;
+}
+
+}  // namespace detail
+
+/// Writes a file that any safetensors reader opens, in one step: a failure leaves nothing behind.
+///
+/// Errors: invalid_argument for two equal names, a reserved name or text that is not UTF-8;
+///         shape_mismatch for data of the wrong size; those of output_file.
+inline status write_safetensors(const std::filesystem::path& path,
+                                std::span<const tensor_to_write> tensors,
+                                const std::map<std::string, std::string>& metadata = {},
+                                existing policy = existing::refuse) {
+  return detail::without_exceptions(path.native(), [&]() -> status {
+    const safetensors_limits limits;  // nothing is written that the reader would not read
+    for (const tensor_to_write& tensor : tensors) {
+      LOWBIT_TRY(detail::check_writable(tensor, path.native(), limits));
+    }
+    const auto order = detail::storage_order(tensors, path.native());
+    if (!order) return order.status();
+    const auto header = detail::safetensors_header(*order, metadata, path.native(), limits);
+    if (!header) return header.status();
+    auto output = output_file::create(path, policy);
+    if (!output) return output.status();
+    LOWBIT_TRY(output->write(*header));
+    for (const tensor_to_write* tensor : *order) LOWBIT_TRY(output->write(tensor->data));
+    return output->commit();
+  });
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+// One post-LN transformer encoder layer (BERT): attention, its output and residual, the two
+// feed-forward layers and theirs. The policy decides what each `run` multiplies and what the
+// epilogues leave behind; the order of steps is the same for all.
+#pragma once
+
+#include "lowbit/nn/bi_attention.hpp"
+#include "lowbit/nn/elastic_attention.hpp"
+#include "lowbit/nn/encoded.hpp"
+#include "lowbit/nn/softmax_attention.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+namespace detail {
+template <class Kind, class Policy, class Arch>
+struct attention_of;
+template <class Policy, class Arch>
+struct attention_of<softmax_attention, Policy, Arch>
+    : std::type_identity<softmax_attention_layer<Policy, Arch>> {};
+template <class Policy, class Arch>
+struct attention_of<bi_attention, Policy, Arch>
+    : std::type_identity<bi_attention_layer<Policy, Arch>> {};
+template <class Policy, class Arch>
+struct attention_of<elastic_attention, Policy, Arch>
+    : std::type_identity<elastic_attention_layer<Policy, Arch>> {};
+}  // namespace detail
+
+/// The memory that the layers of one encoder share.
+template <class Policy, class Arch, bool Observed>
+struct layer_workspace {
+  using formats = site_formats<Policy>;
+  using attention = typename detail::attention_of<typename Policy::attention, Policy, Arch>::type;
+  using projection_input = encoded_rows<typename formats::projection>;
+  using projected = typename attention::projected;
+  /// BiT encodes the input of q, k and v three times (own shifts and scales); everything else
+  /// shares one encoding.
+  static constexpr bool shares_input =
+      !std::is_same_v<typename formats::projection::input, activation::elastic_sign>;
+  static constexpr std::size_t inputs = shares_input ? 1 : 3;
+
+  matrix_view<float> hidden;        // (T, D): the residual stream
+  matrix_view<float> attended;      // (T, D): after the attention half
+  matrix_view<float> sum;           // (T, D): before a layer norm
+  matrix_view<float> first_hidden;  // (sentences, D): the residual of first tokens
+  projection_input input[inputs];
+  projection_input first_input;  // (sentences): queries of first tokens
+  matrix_view<projected> q, k, v;
+  encoded_rows<typename formats::attention_output> context;
+  encoded_rows<typename formats::feed_forward_input> feed_forward;
+  encoded_rows<typename formats::feed_forward_output> middle;
+  typename attention::template workspace<Observed> heads;
+
+  constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+    const std::size_t t = limits.tokens;
+    const std::size_t d = shape.hidden;
+    hidden = memory.take_matrix<float>(t, d, float_stride(d));
+    attended = memory.take_matrix<float>(t, d, float_stride(d));
+    sum = memory.take_matrix<float>(t, d, float_stride(d));
+    first_hidden = memory.take_matrix<float>(limits.sentences, d, float_stride(d));
+    if (!projection_input::is_float) {
+      for (auto& rows : input) rows.plan(memory, t, d);
+    } else {
+      input[0] = {};
+      input[0].k = d;
+    }
+    first_input.plan(memory, limits.sentences, d);
+    constexpr bool bits = std::is_same_v<projected, word>;
+    const std::size_t cols = bits ? words_for(d) : d;
+    const std::size_t stride = bits ? words_for(d) : float_stride(d);
+    for (auto* m : {&q, &k, &v}) *m = memory.take_matrix<projected>(t, cols, stride);
+    context.plan(memory, t, d);
+    if (!encoded_rows<typename formats::feed_forward_input>::is_float)
+      feed_forward.plan(memory, t, d);
+    middle.plan(memory, t, shape.intermediate);
+    heads.plan(memory, shape, limits);
+  }
+};
+
+template <class Policy, class Arch>
+class encoder_layer {
+ public:
+  using formats = site_formats<Policy>;
+  using attention = typename detail::attention_of<typename Policy::attention, Policy, Arch>::type;
+  static constexpr bool bit_projections = std::is_same_v<typename attention::projected, word>;
+  static constexpr bool bit_middle =
+      !std::is_same_v<typename formats::feed_forward_output::input, activation::f32>;
+
+  status load(arena& memory, const weight_set& weights, std::size_t index,
+              const model_shape& shape) {
+    const tensor_name layer("bert.encoder.layer.", index);
+    const tensor_name self = layer(".attention.self");
+    const std::size_t d = shape.hidden;
+    const std::size_t i = shape.intermediate;
+    LOWBIT_TRY(query_.load(memory, weights, self(".query"), d, d));
+    LOWBIT_TRY(key_.load(memory, weights, self(".key"), d, d));
+    LOWBIT_TRY(value_.load(memory, weights, self(".value"), d, d));
+    LOWBIT_TRY(attention_.load(memory, weights, layer, shape));
+    LOWBIT_TRY(attention_output_.load(memory, weights, layer(".attention.output.dense"), d, d));
+    LOWBIT_TRY(attention_norm_.load(memory, weights, layer(".attention.output.LayerNorm"), d,
+                                    shape.layer_norm_eps));
+    LOWBIT_TRY(feed_forward_input_.load(memory, weights, layer(".intermediate.dense"), i, d));
+    LOWBIT_TRY(feed_forward_output_.load(memory, weights, layer(".output.dense"), d, i));
+    LOWBIT_TRY(
+        output_norm_.load(memory, weights, layer(".output.LayerNorm"), d, shape.layer_norm_eps));
+    if constexpr (bit_projections) {
+      const auto not_negative = [](float y, std::size_t) { return y >= 0.0F; };
+      query_signs_.load(memory, query_, d, d, not_negative);
+      key_signs_.load(memory, key_, d, d, not_negative);
+      value_signs_.load(memory, value_, d, d, not_negative);
+    }
+    if constexpr (bit_middle) load_middle_thresholds(memory, i, d);
+    return {};
+  }
+
+  /// The sink that encodes normalised hidden rows as this layer's input; the float rows are stored
+  /// beside it.
+  template <class Workspace>
+  [[nodiscard]] auto input_sink(const Workspace& w, std::size_t d) const {
+    using input = typename formats::projection::input;
+    if constexpr (std::is_same_v<input, activation::f32>) {
+      return store{w.hidden};
+    } else if constexpr (Workspace::shares_input) {
+      return fan_out{store{w.hidden}, sign_encoder{w.input[0].rows, d}};
+    } else {
+      return fan_out{store{w.hidden}, sign_encoder{w.input[0].rows, d, query_.input().shift},
+                     sign_encoder{w.input[1].rows, d, key_.input().shift},
+                     sign_encoder{w.input[2].rows, d, value_.input().shift}};
+    }
+  }
+
+  /// Hidden rows in, hidden rows out (to `sink`). With blocks.first_token_only the output has one
+  /// row per sentence.
+  template <class Workspace, class Sink, executor Executor, class Observer>
+  void run(Workspace& w, const query_blocks& blocks, const Sink& sink, Executor& executor,
+           Observer& observer) const {
+    const std::size_t tokens = blocks.batch.tokens();
+    const std::size_t rows = blocks.first_token_only ? blocks.batch.sentences : tokens;
+    const matrix_view<const float> residual =
+        blocks.first_token_only ? gather_first(w, blocks.batch) : w.hidden;
+    const auto query_input =
+        blocks.first_token_only ? w.first_input.first(rows) : input_rows(w, 0, tokens);
+    project(query_, query_signs_, query_input, w.q, rows, executor);
+    project(key_, key_signs_, input_rows(w, 1, tokens), w.k, tokens, executor);
+    project(value_, value_signs_, input_rows(w, 2, tokens), w.v, tokens, executor);
+
+    attention_.prepare(w.heads, w.k, w.v, blocks.batch, executor);
+    attention_.run(w.heads, w.q, blocks, w.context.rows, w.context.counts, executor, observer);
+
+    const store sum{w.sum};
+    attention_output_.run(w.context.first(rows),
+                          attention_output_.to_output() | add_residual{residual} | sum, executor);
+    attention_norm_.run(w.sum.rows_from(0, rows), attended_sink(w, rows), executor);
+
+    feed_forward(w, rows, executor);
+    feed_forward_output_.run(w.middle.first(rows),
+                             feed_forward_output_.to_output() | add_residual{w.attended} | sum,
+                             executor);
+    output_norm_.run(w.sum.rows_from(0, rows), sink, executor);
+  }
+
+ private:
+  using projection = linear<typename formats::projection, Arch>;
+
+  void load_middle_thresholds(arena& memory, std::size_t i, std::size_t d) {
+    using input = typename formats::feed_forward_output::input;
+    const input_encoding& encoding = feed_forward_output_.input();
+    middle_thresholds_.load(memory, feed_forward_input_, i, d, [&](float y, std::size_t o) {
+      if constexpr (std::is_same_v<input, activation::elastic_bool>) {
+        const float rectified = y > 0.0F ? y : 0.0F;  // SPEC fusion F6
+        return (rectified + encoding.shift[o]) / encoding.scale > 0.5F;
+      } else {
+        return y >= 0.0F;  // sign(GELU(y)) = sign(y), SPEC fusion F1
+      }
+    });
+  }
+
+  template <class Workspace>
+  [[nodiscard]] static auto input_rows(const Workspace& w, std::size_t index, std::size_t tokens) {
+    using input = typename Workspace::projection_input;
+    if constexpr (input::is_float) {
+      return activation_rows<mul_add>{w.hidden.rows_from(0, tokens), w.input[0].k};
+    } else {
+      return w.input[Workspace::shares_input ? 0 : index].first(tokens);
+    }
+  }
+
+  /// Copies the first token of each sentence: its residual and its encoded query input.
+  template <class Workspace>
+  static matrix_view<const float> gather_first(const Workspace& w, const token_batch& batch) {
+    using input = typename Workspace::projection_input;
+    for (std::size_t s = 0; s < batch.sentences; ++s) {
+      const std::size_t t = batch.begin(s);
+      std::memcpy(w.first_hidden.row(s), w.hidden.row(t), w.hidden.cols * sizeof(float));
+      if constexpr (input::is_float) {
+        std::memcpy(w.first_input.rows.row(s), w.hidden.row(t), w.hidden.cols * sizeof(float));
+      } else {
+        std::memcpy(w.first_input.rows.row(s), w.input[0].rows.row(t),
+                    w.input[0].rows.cols * sizeof(word));
+      }
+    }
+    return w.first_hidden;
+  }
+
+  template <class Out, executor Executor>
+  static void project(const projection& layer, const output_thresholds& signs,
+                      const activation_rows<typename projection::op>& x, matrix_view<Out> out,
+                      std::size_t rows, Executor& executor) {
+    if constexpr (bit_projections) {
+      clear_pad_words(out.rows_from(0, rows));
+      layer.run(x, make_to_bits<bit_marks::below>(out, layer.outputs(), signs.get()), executor);
+    } else {
+      layer.run(x, layer.to_output() | store{out}, executor);
+    }
+  }
+
+  template <class Workspace>
+  [[nodiscard]] auto attended_sink(const Workspace& w, std::size_t rows) const {
+    using encoded = encoded_rows<typename formats::feed_forward_input>;
+    if constexpr (encoded::is_float) {
+      return store{w.attended};
+    } else {
+      w.feed_forward.clear_pad(rows);
+      return fan_out{store{w.attended}, sign_encoder{w.feed_forward.rows, w.feed_forward.k,
+                                                     feed_forward_input_.input().shift}};
+    }
+  }
+
+  template <class Workspace, executor Executor>
+  void feed_forward(const Workspace& w, std::size_t rows, Executor& executor) const {
+    using input = encoded_rows<typename formats::feed_forward_input>;
+    const auto x = [&] {
+      if constexpr (input::is_float) {
+        return activation_rows<mul_add>{w.attended.rows_from(0, rows), w.attended.cols};
+      } else {
+        return w.feed_forward.first(rows);
+      }
+    }();
+    if constexpr (!bit_middle) {
+      feed_forward_input_.run(x,
+                              feed_forward_input_.to_output() |
+                                  activate<typename Policy::activation>{} | store{w.middle.rows},
+                              executor);
+    } else {
+      using encoded = encoded_rows<typename formats::feed_forward_output>;
+      constexpr bit_marks marks = std::is_same_v<typename encoded::op, and_popcount>
+                                      ? bit_marks::at_least
+                                      : bit_marks::below;
+      w.middle.clear_pad(rows);
+      feed_forward_input_.run(
+          x, make_to_bits<marks>(w.middle.rows, w.middle.k, middle_thresholds_.get()), executor);
+      if constexpr (encoded::counted) {
+        for (std::size_t r = 0; r < rows; ++r)
+          w.middle.counts[r] = count_ones(w.middle.rows.row(r), w.middle.rows.cols);
+      }
+    }
+  }
+
+  projection query_, key_, value_;
+  output_thresholds query_signs_, key_signs_, value_signs_;  // one-bit projections only
+  attention attention_;
+  linear<typename formats::attention_output, Arch> attention_output_;
+  layer_norm<Arch> attention_norm_;
+  linear<typename formats::feed_forward_input, Arch> feed_forward_input_;
+  output_thresholds middle_thresholds_;
+  linear<typename formats::feed_forward_output, Arch> feed_forward_output_;
+  layer_norm<Arch> output_norm_;
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scaled dot-product attention in f32 (Vaswani et al., equation 1), one head and a block of queries
+// at a time.
+#pragma once
+
+#include "lowbit/nn/activation.hpp"
+#include "lowbit/nn/attention.hpp"
+#include "lowbit/policy/policy.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+template <class Policy, class Arch>
+class softmax_attention_layer {
+ public:
+  using projected = float;
+  using context = float;
+
+  status load(arena&, const weight_set&, const tensor_name&, const model_shape& shape) {
+    heads_ = shape.heads;
+    width_ = shape.head_width();
+    scale_ = 1.0F / __builtin_sqrtf(static_cast<float>(width_));
+    return {};
+  }
+
+  template <bool Observed>
+  struct workspace {
+    packed_heads<mul_add, mul_add, Arch> heads;
+    std::size_t score_stride = 0;
+    float* scores = nullptr;  // per worker: (query_block, longest)
+    observation_rows<Observed> observed;
+
+    constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+      heads.plan(memory, shape.heads, shape.head_width(), limits);
+      score_stride = float_stride(limits.longest);
+      scores = memory.take<float>(limits.workers * query_block * score_stride);
+      observed.plan(memory, shape, limits);
+    }
+  };
+
+  template <bool Observed, executor Executor>
+  void prepare(const workspace<Observed>& w, matrix_view<const float> k, matrix_view<const float> v,
+               const token_batch& batch, Executor& executor) const {
+    executor.run(batch.sentences * heads_, [&](std::size_t task, std::size_t) {
+      const std::size_t s = task / heads_;
+      const std::size_t head = task % heads_;
+      const std::size_t begin = batch.begin(s);
+      const std::size_t length = batch.length(s);
+      const std::size_t first = head * width_;
+      pack<mul_add, Arch>(w.heads.key_memory(head, s, begin), length, width_,
+                          [&](std::size_t t, std::size_t c) { return k(begin + t, first + c); });
+      pack<mul_add, Arch>(w.heads.value_memory(head, s, begin), width_, length,
+                          [&](std::size_t c, std::size_t t) { return v(begin + t, first + c); });
+    });
+  }
+
+  template <bool Observed, executor Executor, class Observer>
+  void run(const workspace<Observed>& w, matrix_view<const float> q, const query_blocks& blocks,
+           matrix_view<float> out, std::int32_t*, Executor& executor, Observer& observer) const {
+    executor.run(blocks.tasks(), [&](std::size_t task, std::size_t worker) {
+      const query_span span = blocks.span(task);
+      const std::size_t length = blocks.batch.length(span.sentence);
+      const matrix_view<float> scores{w.scores + worker * query_block * w.score_stride, span.count,
+                                      length, w.score_stride};
+      serial here;
+      for (std::size_t head = 0; head < heads_; ++head) {
+        const std::size_t first = head * width_;
+        const activation_rows<mul_add> queries{
+            {q.row(span.first) + first, span.count, width_, q.stride}, width_};
+        const auto keys = w.heads.key_view(head, span.sentence, blocks.batch);
+        gemm<mul_add, Arch>(queries, keys, store{scores}, here);
+        if constexpr (Observed) {
+          const matrix_view<float> scaled = w.observed.rows(span.count, length);
+          gemm<mul_add, Arch>(queries, keys, scale_by{scale_} | store{scaled}, here);
+          observer.scores(span, head, scaled);
+        }
+        for (std::size_t r = 0; r < span.count; ++r) softmax(scores.row(r), length);
+        const matrix_view<float> rows{out.row(span.first) + first, span.count, width_, out.stride};
+        gemm<mul_add, Arch>(activation_rows<mul_add>{scores, length},
+                            w.heads.value_view(head, span.sentence, blocks.batch), store{rows},
+                            here);
+        if constexpr (Observed) observer.context(span, head, rows);
+      }
+    });
+  }
+
+ private:
+  /// x = softmax(scale x) in place: the row's largest value first, then e^((x - largest) scale),
+  /// summed over the 16 lanes.
+  void softmax(float* x, std::size_t length) const {
+    using f = f32x16<Arch>;
+    const float lowest = -__builtin_inff();
+    f top = f::broadcast(lowest);
+    for (std::size_t j = 0; j < length; j += virtual_lanes)
+      top = max(top, load_row<Arch>(x, j, length, lowest));
+    const f largest = f::broadcast(reduce_max(top));
+    f sum = f::broadcast(0.0F);
+    const store out{{x, 1, length, length}};
+    for (std::size_t j = 0; j < length; j += virtual_lanes) {
+      f e = exp((load_row<Arch>(x, j, length) - largest) * f::broadcast(scale_));
+      if (j + virtual_lanes > length) {  // lanes past the end count nothing
+        e = select(static_cast<lane_mask>(low_mask(length - j)), e, f::broadcast(0.0F));
+      }
+      sum = sum + e;
+      out(e, 0, j);
+    }
+    const f inverse = f::broadcast(1.0F) / f::broadcast(reduce_add(sum));
+    for (std::size_t j = 0; j < length; j += virtual_lanes)
+      out(load_row<Arch>(x, j, length) * inverse, 0, j);
+  }
+
+  std::size_t heads_ = 0;
+  std::size_t width_ = 0;
+  float scale_ = 0;  // 1 / sqrt(d)
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Policies: which format each part of an encoder uses, as a struct of `using` lines. `linear` holds
+// for every linear layer; a more special line (projection, attention_output, feed_forward_input,
+// feed_forward_output, pooler) overrides it for one site.
+//   struct mine : lowbit::policy::bibert { using activation = lowbit::relu; };
+#pragma once
+
+#include "lowbit/nn/activation.hpp"
+#include "lowbit/policy/format.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// softmax(q k^T / sqrt(d)) v in f32.
+struct softmax_attention {
+  static constexpr const char* name = "softmax";
+};
+/// bool(q k^T) v with one-bit q, k, v: no softmax, no scale. BiBERT, section 3.2.
+struct bi_attention {
+  static constexpr const char* name = "bi-attention";
+};
+/// bit(softmax(q k^T / sqrt(d))) v with one-bit q, k, v and elastic probabilities. BiT,
+/// section 3.2.
+struct elastic_attention {
+  static constexpr const char* name = "elastic";
+};
+
+namespace policy {
+
+/// BERT as it was published: f32 everywhere.
+struct fp32 {
+  static constexpr const char* name = "fp32";
+  using embedding = f32;
+  using linear = linear_format<f32, activation::f32>;
+  using attention = softmax_attention;
+  using activation = gelu_erf;
+  using zero = zero_is_zero;
+};
+/// fp32 with ReLU between the feed-forward layers.
+struct fp32_relu : fp32 {
+  using activation = relu;
+};
+
+/// BiBERT (Qin et al., ICLR 2022): one-bit weights, embeddings, activations and attention.
+struct bibert {
+  static constexpr const char* name = "bibert";
+  using weights = lowbit::sign<scale::row, center::row>;
+  using embedding = weights;
+  using linear = linear_format<weights, lowbit::activation::sign>;
+  using attention_output = linear_format<weights, lowbit::activation::ternary_sign>;
+  using attention = bi_attention;
+  using activation = gelu_erf;  // only its sign survives: never computed
+  using zero = zero_is_zero;
+};
+/// BiBERT with the paper's sign(0) = 1: the context is one bit, too.
+struct bibert_plus_one : bibert {
+  using attention_output = linear;
+  using zero = zero_is_plus_one;
+};
+
+/// BiT (Liu et al., NeurIPS 2022): elastic one-bit activations, {0,1} where values are not
+/// negative.
+struct bit {
+  static constexpr const char* name = "bit";
+  using weights = lowbit::sign<scale::tensor, center::tensor>;
+  using embedding = lowbit::sign<scale::row, center::tensor>;
+  using linear = linear_format<weights, lowbit::activation::elastic_sign>;
+  using feed_forward_output = linear_format<weights, lowbit::activation::elastic_bool>;
+  using attention = elastic_attention;
+  using activation = relu;
+  using zero = zero_is_plus_one;  // the shift is real-valued: zeros do not occur
+};
+
+}  // namespace policy
+
+/// The format of each linear layer of a policy: its own line where the policy has one, else
+/// `linear`.
+template <class Policy>
+class site_formats {
+  static constexpr auto projection_format() {
+    if constexpr (requires { typename Policy::projection; }) {
+      return std::type_identity<typename Policy::projection>{};
+    } else {
+      return std::type_identity<typename Policy::linear>{};
+    }
+  }
+  static constexpr auto attention_output_format() {
+    if constexpr (requires { typename Policy::attention_output; }) {
+      return std::type_identity<typename Policy::attention_output>{};
+    } else {
+      return std::type_identity<typename Policy::linear>{};
+    }
+  }
+  static constexpr auto feed_forward_input_format() {
+    if constexpr (requires { typename Policy::feed_forward_input; }) {
+      return std::type_identity<typename Policy::feed_forward_input>{};
+    } else {
+      return std::type_identity<typename Policy::linear>{};
+    }
+  }
+  static constexpr auto feed_forward_output_format() {
+    if constexpr (requires { typename Policy::feed_forward_output; }) {
+      return std::type_identity<typename Policy::feed_forward_output>{};
+    } else {
+      return std::type_identity<typename Policy::linear>{};
+    }
+  }
+  static constexpr auto pooler_format() {
+    if constexpr (requires { typename Policy::pooler; }) {
+      return std::type_identity<typename Policy::pooler>{};
+    } else {
+      return std::type_identity<typename Policy::linear>{};
+    }
+  }
+
+ public:
+  using projection = typename decltype(projection_format())::type;
+  using attention_output = typename decltype(attention_output_format())::type;
+  using feed_forward_input = typename decltype(feed_forward_input_format())::type;
+  using feed_forward_output = typename decltype(feed_forward_output_format())::type;
+  using pooler = typename decltype(pooler_format())::type;
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

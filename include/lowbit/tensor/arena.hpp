@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory that the caller gives. One layout function runs twice: over a measuring arena to learn the
+// bytes (constexpr, so an embedded build can size a static array with it) and over a real one to
+// get the pointers. The two cannot disagree.
+#pragma once
+
+#include "lowbit/core/bits.hpp"
+#include "lowbit/core/config.hpp"
+#include "lowbit/core/status.hpp"
+#include "lowbit/tensor/matrix_view.hpp"
+
+#if LOWBIT_HOSTED
+#include <cstdlib>
+#include <memory>
+#include <new>
+#endif
+
+namespace lowbit::inline LOWBIT_ISA {
+
+class arena {
+ public:
+  /// Measures: take() returns null and only counts.
+  constexpr arena() = default;
+  /// Hands out `bytes` bytes from `memory`, which must be aligned to buffer_alignment.
+  constexpr arena(std::byte* memory, std::size_t bytes) : memory_(memory), capacity_(bytes) {}
+
+  template <class T>
+  [[nodiscard]] constexpr T* take(std::size_t count) {
+    const std::size_t begin = used_;
+    used_ += round_up(count * sizeof(T), buffer_alignment);
+    if (memory_ == nullptr) return nullptr;
+    LOWBIT_EXPECTS(used_ <= capacity_);  // the caller measured first
+    return reinterpret_cast<T*>(memory_ + begin);
+  }
+  template <class T>
+  [[nodiscard]] constexpr matrix_view<T> take_matrix(std::size_t rows, std::size_t cols,
+                                                     std::size_t stride) {
+    return {take<T>(rows * stride), rows, cols, stride};
+  }
+  template <class T>
+  [[nodiscard]] constexpr vector_view<T> take_vector(std::size_t count) {
+    return {take<T>(count), count};
+  }
+
+  [[nodiscard]] constexpr std::size_t used() const { return used_; }
+  [[nodiscard]] constexpr bool measuring() const { return memory_ == nullptr; }
+
+  /// Gives back everything taken after used() was `mark`.
+  constexpr void rewind(std::size_t mark) { used_ = mark; }
+
+ private:
+  std::byte* memory_ = nullptr;
+  std::size_t capacity_ = 0;
+  std::size_t used_ = 0;
+};
+
+#if LOWBIT_HOSTED
+/// Owned, aligned, uninitialised bytes for callers that have a heap.
+class aligned_buffer {
+ public:
+  aligned_buffer() = default;
+  /// Null data() when the memory cannot be had.
+  explicit aligned_buffer(std::size_t bytes)
+      : data_(static_cast<std::byte*>(std::aligned_alloc(
+            buffer_alignment, round_up(bytes == 0 ? 1 : bytes, buffer_alignment)))),
+        size_(bytes) {}
+  [[nodiscard]] std::byte* data() const { return data_.get(); }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+ private:
+  struct release {
+    void operator()(std::byte* p) const { std::free(p); }
+  };
+  std::unique_ptr<std::byte, release> data_;
+  std::size_t size_ = 0;
+};
+#endif
+
+}  // namespace lowbit::inline LOWBIT_ISA
