@@ -16,6 +16,30 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
+namespace detail {
+
+/// Puts the folder `from` where the folder `to` is, and removes the old one. When `from` cannot be
+/// moved the old one is put back.
+inline status swap_folder(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::filesystem::path aside;
+  unsigned attempt = 0;
+  do aside = hidden_sibling(to, "old", attempt++);
+  while (occupied(aside) && attempt < name_attempts);
+  LOWBIT_TRY(rename_path(to, aside));
+  if (const status moved = rename_path(from, to); !moved.ok()) {
+    if (!rename_path(aside, to).ok()) {
+      return status::error(errc::io_error, moved.message(), "; the old folder is now ",
+                           aside.native());
+    }
+    return moved;
+  }
+  std::error_code ignored;  // the new folder is in place: a leftover is no reason to report failure
+  std::filesystem::remove_all(aside, ignored);
+  return {};
+}
+
+}  // namespace detail
+
 /// Files are written into folder(); commit() gives it its name. Without commit() nothing remains.
 class output_folder {
  public:
@@ -63,11 +87,9 @@ class output_folder {
     return detail::without_exceptions(target_.native(), [&]() -> status {
       LOWBIT_TRY(sync_tree());
       LOWBIT_TRY(check_target());  // someone may have been faster
-      if (!detail::occupied(target_)) {
-        LOWBIT_TRY(move_into_place());
-      } else {
-        LOWBIT_TRY(replace());
-      }
+      LOWBIT_TRY(detail::occupied(target_) ? detail::swap_folder(temporary_, target_)
+                                           : detail::rename_path(temporary_, target_));
+      temporary_.clear();
       return detail::sync_folder(target_.parent_path());
     });
   }
@@ -115,31 +137,6 @@ class output_folder {
     }
     if (error) return detail::os_error(temporary_.native(), "cannot list", error.value());
     return detail::sync_folder(temporary_);
-  }
-
-  status move_into_place() {
-    LOWBIT_TRY(detail::rename_path(temporary_, target_));
-    temporary_.clear();
-    return {};
-  }
-
-  status replace() {
-    std::filesystem::path aside;
-    unsigned attempt = 0;
-    do aside = detail::hidden_sibling(target_, "old", attempt++);
-    while (detail::occupied(aside) && attempt < detail::name_attempts);
-    LOWBIT_TRY(detail::rename_path(target_, aside));
-    if (const status moved = move_into_place(); !moved.ok()) {
-      if (const status back = detail::rename_path(aside, target_); !back.ok()) {
-        return status::error(errc::io_error, moved.message(), "; the old folder is now ",
-                             aside.native());
-      }
-      return moved;
-    }
-    std::error_code error;
-    std::filesystem::remove_all(aside, error);
-    if (error) return detail::os_error(aside.native(), "cannot remove", error.value());
-    return {};
   }
 
   std::filesystem::path target_;

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every library that lowbit uses: the installed package first, else FetchContent at a pinned tag.
+include(FetchContent)
+
+find_package(xsimd 8.1 QUIET)
+if(NOT TARGET xsimd)
+  FetchContent_Declare(xsimd GIT_REPOSITORY https://github.com/xtensor-stack/xsimd GIT_TAG 13.0.0)
+  FetchContent_MakeAvailable(xsimd)
+endif()
+
+find_package(nlohmann_json 3.10 QUIET)
+if(NOT TARGET nlohmann_json::nlohmann_json)
+  FetchContent_Declare(nlohmann_json GIT_REPOSITORY https://github.com/nlohmann/json GIT_TAG v3.11.3)
+  FetchContent_MakeAvailable(nlohmann_json)
+endif()
+
+# utf8proc's own package has no CMake files on most distributions.
+add_library(lowbit_utf8proc INTERFACE)
+find_path(LOWBIT_UTF8PROC_INCLUDE utf8proc.h)
+find_library(LOWBIT_UTF8PROC_LIBRARY utf8proc)
+if(LOWBIT_UTF8PROC_INCLUDE AND LOWBIT_UTF8PROC_LIBRARY)
+  target_link_libraries(lowbit_utf8proc INTERFACE utf8proc)
+else()
+  FetchContent_Declare(utf8proc GIT_REPOSITORY https://github.com/JuliaStrings/utf8proc GIT_TAG v2.9.0)
+  FetchContent_MakeAvailable(utf8proc)
+  target_link_libraries(lowbit_utf8proc INTERFACE $<BUILD_INTERFACE:utf8proc>)
+endif()
+
+if(LOWBIT_BUILD_TOOLS OR LOWBIT_BUILD_TRAIN OR LOWBIT_BUILD_BENCH)
+  find_package(CLI11 2.1 QUIET)
+  if(NOT TARGET CLI11::CLI11)
+    FetchContent_Declare(CLI11 GIT_REPOSITORY https://github.com/CLIUtils/CLI11 GIT_TAG v2.4.2)
+    FetchContent_MakeAvailable(CLI11)
+  endif()
+  find_package(fmt 8 QUIET)
+  if(NOT TARGET fmt::fmt)
+    FetchContent_Declare(fmt GIT_REPOSITORY https://github.com/fmtlib/fmt GIT_TAG 10.2.1)
+    FetchContent_MakeAvailable(fmt)
+  endif()
+endif()
+
+if(LOWBIT_BUILD_TESTS)
+  find_package(Catch2 3 QUIET)
+  if(NOT TARGET Catch2::Catch2WithMain)
+    FetchContent_Declare(Catch2 GIT_REPOSITORY https://github.com/catchorg/Catch2 GIT_TAG v3.7.1)
+    FetchContent_MakeAvailable(Catch2)
+  endif()
+endif()

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cost of one format: what a multiply-add of a linear_format is, what a matrix takes in the file,
+// and what the three kinds of attention multiply. Everything is read off the types; a codec needs
+// bits_per_weight and row_bytes(k), and scales(n) where it has scales.
+#pragma once
+
+#include "lowbit/cost/counts.hpp"
+#include "lowbit/policy/policy.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// Papers' rule for products: an m-bit x n-bit multiply-add costs m n / 64 of an f32 one, and never
+/// more than one. BiBERT and its predecessors reach their published FLOPs so (1 bit x 1 bit: 1/64;
+/// 1 x 4: 4/64; 8 x 8: 1).
+[[nodiscard]] constexpr double papers_share(double weight_bits, double input_bits) {
+  const double share = weight_bits * input_bits / 64.0;
+  return share < 1.0 ? share : 1.0;
+}
+
+/// `macs` multiply-adds of Op in the column they belong to.
+template <class Op>
+[[nodiscard]] constexpr operation_counts macs_of(std::uint64_t macs) {
+  operation_counts counts;
+  if constexpr (std::is_same_v<Op, mul_add>) {
+    counts.f32_macs = macs;
+  } else if constexpr (std::is_base_of_v<counting_op, Op>) {
+    counts.bit_macs = macs;
+  } else {
+    counts.int8_macs = macs;
+  }
+  return counts;
+}
+
+/// Bytes of an (n, k) matrix under Codec.
+template <class Codec>
+[[nodiscard]] constexpr byte_counts matrix_bytes(std::size_t n, std::size_t k) {
+  byte_counts bytes;
+  bytes.weights = n * Codec::row_bytes(k);
+  if constexpr (requires { Codec::scales(n); }) bytes.scales = Codec::scales(n) * sizeof(float);
+  return bytes;
+}
+
+/// Floats that an input encoding learned for a layer of k inputs: BiT has a shift per input and one
+/// scale.
+template <class Activation>
+[[nodiscard]] constexpr std::size_t input_parameters(std::size_t k) {
+  constexpr bool elastic = std::is_same_v<Activation, activation::elastic_sign> ||
+                           std::is_same_v<Activation, activation::elastic_bool>;
+  return elastic ? k + 1 : 0;
+}
+
+/// What a kind of attention multiplies and how many f32 operations a score takes. An attention that
+/// has no line here does not compile.
+template <class Attention>
+struct attention_cost;
+
+template <>
+struct attention_cost<softmax_attention> {
+  using score_op = mul_add;
+  using context_op = mul_add;
+  static constexpr double bits = 32;
+  static constexpr std::size_t defined_per_score = 6;  // scale, max, subtract, exp, add, multiply
+  static constexpr std::size_t executed_per_score = 6;
+  static constexpr std::size_t parameters = 0;
+};
+template <>
+struct attention_cost<bi_attention> {
+  using score_op = xor_popcount;
+  using context_op = and_popcount;
+  static constexpr double bits = 1;
+  static constexpr std::size_t defined_per_score = 0;  // bool(q k^T): no softmax, no scale
+  static constexpr std::size_t executed_per_score = 0;
+  static constexpr std::size_t parameters = 0;
+};
+template <>
+struct attention_cost<elastic_attention> {
+  using score_op = xor_popcount;
+  using context_op = and_popcount;
+  static constexpr double bits = 1;
+  static constexpr std::size_t defined_per_score = 6;   // the softmax is kept ..
+  static constexpr std::size_t executed_per_score = 1;  // .. as a table look-up and one sum
+  static constexpr std::size_t parameters = 4;          // scales of q, k, v and the probabilities
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

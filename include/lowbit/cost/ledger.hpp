@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// The op and byte ledger: what one sentence of N tokens costs under a policy, per layer and per
+// item, derived from the policy's types. Constexpr, so user code can pin the cost of its own policy
+// in a static_assert.
+//
+// The papers' rule is reconstructed from published totals, not from a published formula:
+//   FLOPs  2 per f32 MAC; an m-bit x n-bit MAC costs m n / 64 of that; what stays f32 beside low-bit
+//          products (scales, biases, norms, activations) is added, 1 per operation. A model without
+//          low-bit products counts its products only. BERT-base, 128 tokens: 22.35 G; BiBERT 0.40 G,
+//          published as 22.5 and 0.4 (56.3 times fewer).
+//   size   low-bit models: codes of the word table and the encoder, f32 biases and layer norms. Left
+//          out: position and type tables, every scale, the pooler, the classifier. f32 models: every
+//          parameter but the classifier. BERT-base 417.6 MiB, BiBERT 13.4 MiB, as published.
+// The complete rule leaves nothing out.
+#pragma once
+
+#include "lowbit/cost/formats.hpp"
+#include "lowbit/model/shape.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+namespace detail {
+
+/// Whether nothing of a policy is low-bit; then the papers count products and parameters only.
+template <class Policy>
+inline constexpr bool all_f32 = [] {
+  using formats = site_formats<Policy>;
+  return std::is_same_v<typename formats::projection::op, mul_add> &&
+         std::is_same_v<typename formats::attention_output::op, mul_add> &&
+         std::is_same_v<typename formats::feed_forward_input::op, mul_add> &&
+         std::is_same_v<typename formats::feed_forward_output::op, mul_add> &&
+         std::is_same_v<typename Policy::embedding, f32> &&
+         attention_cost<typename Policy::attention>::bits == 32;
+}();
+
+}  // namespace detail
+
+/// FLOPs by the papers' rule: products at their share, plus the f32 remainder of a low-bit model.
+template <class Policy>
+[[nodiscard]] constexpr double papers_flops_of(const operation_counts& defined, double share) {
+  const double products = 2.0 * static_cast<double>(defined.macs()) * share;
+  return detail::all_f32<Policy> ? products
+                                 : products + static_cast<double>(defined.f32_operations);
+}
+
+/// Bytes by the papers' rule of a part of the encoder; see the header for what is left out
+/// elsewhere.
+template <class Policy>
+[[nodiscard]] constexpr double papers_bytes_of(const byte_counts& stored) {
+  const std::uint64_t kept = stored.weights + stored.biases + stored.norms;
+  return static_cast<double>(detail::all_f32<Policy> ? kept + stored.tables : kept);
+}
+
+/// One sentence of `tokens` tokens through a model of `shape` under Policy.
+template <class Policy>
+class policy_ledger {
+ public:
+  using formats = site_formats<Policy>;
+  using attention = attention_cost<typename Policy::attention>;
+
+  /// Requires: shape.check() ok, tokens in 1 .. 65536 (the totals fit 64 bits)
+  constexpr policy_ledger(const model_shape& shape, std::size_t tokens)
+      : shape_(shape), tokens_(tokens) {}
+
+  /// visit(layer, item, cost) in the order of execution; `layer` is shape.layers for what follows
+  /// the encoder and 0 for the embedding.
+  template <class Visit>
+  constexpr void for_each(Visit visit) const {
+    visit(std::size_t{0}, cost_item::embedding, embedding());
+    for (std::size_t l = 0; l < shape_.layers; ++l) {
+      const std::size_t d = shape_.hidden;
+      const std::size_t i = shape_.intermediate;
+      // A classifier reads the first token only, so the last layer asks with that one.
+      const std::size_t rows = l + 1 == shape_.layers ? 1 : tokens_;
+      constexpr bool bits = attention::bits == 1;  // then q, k, v end in a sign: no float
+      constexpr bool middle_bits =
+          !std::is_same_v<typename formats::feed_forward_output::input, activation::f32>;
+      using projection = typename formats::projection;
+      visit(l, cost_item::query, linear<projection>(d, d, rows, bits));
+      visit(l, cost_item::key, linear<projection>(d, d, tokens_, bits));
+      visit(l, cost_item::value, linear<projection>(d, d, tokens_, bits));
+      visit(l, cost_item::scores, scores(rows));
+      visit(l, cost_item::context, context(rows));
+      visit(l, cost_item::attention_output,
+            linear<typename formats::attention_output>(d, d, rows, false));
+      visit(l, cost_item::feed_forward_input,
+            linear<typename formats::feed_forward_input>(i, d, rows, middle_bits));
+      visit(l, cost_item::feed_forward_output,
+            linear<typename formats::feed_forward_output>(d, i, rows, false));
+      visit(l, cost_item::elementwise, elementwise(rows, middle_bits));
+    }
+    visit(shape_.layers, cost_item::pooler, pooler());
+    if (shape_.labels > 0) visit(shape_.layers, cost_item::classifier, classifier());
+  }
+
+  [[nodiscard]] constexpr cost total() const {
+    cost sum;
+    for_each([&](std::size_t, cost_item, const cost& c) { sum += c; });
+    return sum;
+  }
+
+ private:
+  static constexpr std::size_t per_norm = 8;  // mean 1, variance 3, scale and shift 4 per element
+
+  [[nodiscard]] static constexpr cost priced(cost c, double share) {
+    c.papers_flops = papers_flops_of<Policy>(c.defined, share);
+    c.papers_bytes = papers_bytes_of<Policy>(c.stored);
+    return c;
+  }
+
+  /// An (n, k) layer: defined for every token, executed for `rows`. fused: the outputs end in a sign
+  /// that an integer compare finds, so no scale and bias is computed.
+  template <class Format>
+  [[nodiscard]] constexpr cost linear(std::size_t n, std::size_t k, std::size_t rows,
+                                      bool fused) const {
+    using op = typename Format::op;
+    constexpr std::size_t per_output = std::is_same_v<op, mul_add> ? 1 : 2;  // (scale,) bias
+    cost c;
+    c.defined = macs_of<op>(std::uint64_t{tokens_} * n * k);
+    c.executed = macs_of<op>(std::uint64_t{rows} * n * k);
+    c.defined.f32_operations = tokens_ * n * per_output;
+    c.executed.f32_operations = fused ? 0 : rows * n * per_output;
+    c.stored = matrix_bytes<typename Format::weights>(n, k);
+    c.stored.biases = n * sizeof(float);
+    c.stored.inputs = input_parameters<typename Format::input>(k) * sizeof(float);
+    return priced(c, papers_share(Format::weight_bits, Format::input_bits));
+  }
+
+  [[nodiscard]] constexpr cost scores(std::size_t rows) const {
+    using op = typename attention::score_op;
+    cost c;
+    c.defined = macs_of<op>(std::uint64_t{tokens_} * tokens_ * shape_.hidden);
+    c.executed = macs_of<op>(std::uint64_t{rows} * tokens_ * shape_.hidden);
+    c.defined.f32_operations = tokens_ * tokens_ * shape_.heads * attention::defined_per_score;
+    c.executed.f32_operations = rows * tokens_ * shape_.heads * attention::executed_per_score;
+    c.stored.inputs = attention::parameters * sizeof(float);
+    return priced(c, papers_share(attention::bits, attention::bits));
+  }
+
+  [[nodiscard]] constexpr cost context(std::size_t rows) const {
+    using op = typename attention::context_op;
+    cost c;
+    c.defined = macs_of<op>(std::uint64_t{tokens_} * tokens_ * shape_.hidden);
+    c.executed = macs_of<op>(std::uint64_t{rows} * tokens_ * shape_.hidden);
+    return priced(c, papers_share(attention::bits, attention::bits));
+  }
+
+  /// Two residuals, two layer norms, and the activation where its value is used.
+  [[nodiscard]] constexpr cost elementwise(std::size_t rows, bool middle_bits) const {
+    const std::size_t wide = 2 * (1 + per_norm) * shape_.hidden;
+    cost c;
+    c.defined.f32_operations = tokens_ * (wide + shape_.intermediate);
+    c.executed.f32_operations = rows * (wide + (middle_bits ? 0 : shape_.intermediate));
+    c.stored.norms = 4 * shape_.hidden * sizeof(float);
+    return priced(c, 1);
+  }
+
+  [[nodiscard]] constexpr cost embedding() const {
+    constexpr bool one_bit = is_sign<typename Policy::embedding>;
+    const std::size_t d = shape_.hidden;
+    cost c;  // decode, two sums, layer norm
+    c.defined.f32_operations = tokens_ * d * ((one_bit ? 1 : 0) + 2 + per_norm);
+    c.executed = c.defined;
+    c.stored = matrix_bytes<typename Policy::embedding>(shape_.vocabulary, d);
+    c.stored.tables = (shape_.positions + shape_.token_types) * d * sizeof(float);
+    c.stored.norms = 2 * d * sizeof(float);
+    return priced(c, 1);
+  }
+
+  /// One row; tanh is one operation.
+  [[nodiscard]] constexpr cost pooler() const {
+    cost c = policy_ledger(shape_, 1).template linear<typename formats::pooler>(
+        shape_.hidden, shape_.hidden, 1, false);
+    c.defined.f32_operations += shape_.hidden;
+    c.executed.f32_operations += shape_.hidden;
+    if (!detail::all_f32<Policy>) {
+      c.papers_flops += static_cast<double>(shape_.hidden);
+      c.papers_bytes = 0;
+    }
+    return c;
+  }
+
+  [[nodiscard]] constexpr cost classifier() const {
+    using format = linear_format<f32, activation::f32>;
+    cost c = policy_ledger(shape_, 1).template linear<format>(shape_.labels, shape_.hidden, 1,
+                                                              false);
+    c.papers_flops = 0;
+    c.papers_bytes = 0;
+    return c;
+  }
+
+  model_shape shape_;
+  std::size_t tokens_;
+};
+
+/// Parameters of the f32 model, without the classifier: how the literature counts them.
+[[nodiscard]] constexpr std::uint64_t parameter_count(model_shape shape) {
+  shape.labels = 0;
+  return policy_ledger<policy::fp32>(shape, 1).total().stored.total() / sizeof(float);
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

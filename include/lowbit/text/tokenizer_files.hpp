@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds and reads the files of a Hugging Face tokenizer: tokenizer.json, or vocab.txt with its two
+// optional companions. The surprising decision: a tokenizer.json stands alone, its neighbours are
+// not asked, because it is what the reference itself reads.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/text/tokenizer_json.hpp"
+#include "lowbit/text/tokenizer_parts.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+namespace detail {
+
+inline constexpr std::uintmax_t max_tokenizer_file_bytes = std::uintmax_t{1} << 26;
+
+[[nodiscard]] inline result<std::string> read_text_file(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error) return status::error(errc::io_error, "cannot read: ", error.message());
+  if (size > max_tokenizer_file_bytes)
+    return status::error(errc::malformed, "file of ", size, " bytes, expected at most ",
+                         max_tokenizer_file_bytes);
+  std::ifstream in(path, std::ios::binary);
+  std::string bytes(static_cast<std::size_t>(size), '\0');
+  if (!in.read(bytes.data(), static_cast<std::streamsize>(size)))
+    return status::error(errc::io_error, "cannot read ", size, " bytes");
+  return bytes;
+}
+
+/// One token per line. A final line break and "\r\n" are accepted, an empty line is not.
+[[nodiscard]] inline result<std::vector<std::string>> parse_vocabulary_text(std::string_view text) {
+  std::vector<std::string> tokens;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view line = text.substr(begin, end - begin);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty())
+      return status::error(errc::malformed, "line ", tokens.size() + 1,
+                           " is empty, expected a token");
+    tokens.emplace_back(line);
+    begin = end + 1;
+  }
+  if (tokens.empty()) return status::error(errc::malformed, "no token, expected one per line");
+  return tokens;
+}
+
+/// The special tokens that are in the vocabulary become added tokens, unless they already are.
+inline void add_special_tokens(tokenizer_parts& parts) {
+  for (const std::string* name :
+       {&parts.padding, &parts.unknown, &parts.classifier, &parts.separator, &parts.mask}) {
+    const auto known = [&](const added_token& t) { return t.content == *name; };
+    if (std::any_of(parts.added.begin(), parts.added.end(), known)) continue;
+    if (std::find(parts.tokens.begin(), parts.tokens.end(), *name) != parts.tokens.end())
+      parts.added.push_back({.content = *name});
+  }
+}
+
+/// Applies `file` of `folder`, when it is there, to parts.
+template <class Apply>
+[[nodiscard]] status apply_optional_json(const std::filesystem::path& file, Apply&& apply,
+                                         tokenizer_parts& parts) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return {};
+  const auto text = read_text_file(file);
+  if (!text) return text.status().in(file.string());
+  const auto json = parse_json(*text);
+  if (!json) return json.status().in(file.string());
+  return apply(*json, parts).in(file.string());
+}
+
+[[nodiscard]] inline result<tokenizer_parts> read_vocabulary_file(
+    const std::filesystem::path& file) {
+  const auto text = read_text_file(file);
+  if (!text) return text.status().in(file.string());
+  auto tokens = parse_vocabulary_text(*text);
+  if (!tokens) return tokens.status().in(file.string());
+  tokenizer_parts parts;
+  parts.tokens = *std::move(tokens);
+  parts.model_size = parts.tokens.size();
+  return parts;
+}
+
+[[nodiscard]] inline result<tokenizer_parts> read_tokenizer_json_file(
+    const std::filesystem::path& file) {
+  const auto text = read_text_file(file);
+  if (!text) return text.status().in(file.string());
+  auto parts = parse_tokenizer_json(*text);
+  if (!parts) return parts.status().in(file.string());
+  return parts;
+}
+
+[[nodiscard]] inline result<tokenizer_parts> read_tokenizer(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored))
+    return status::error(errc::not_found, path.string(), ": no such file or folder");
+  if (!std::filesystem::is_directory(path, ignored)) {
+    if (path.extension() == ".json") return read_tokenizer_json_file(path);
+    auto parts = read_vocabulary_file(path);
+    if (parts) add_special_tokens(*parts);
+    return parts;
+  }
+  if (std::filesystem::exists(path / "tokenizer.json", ignored))
+    return read_tokenizer_json_file(path / "tokenizer.json");
+  if (!std::filesystem::exists(path / "vocab.txt", ignored))
+    return status::error(errc::not_found, path.string(),
+                         ": neither tokenizer.json nor vocab.txt, expected one of them");
+  auto parts = read_vocabulary_file(path / "vocab.txt");
+  if (!parts) return parts;
+  LOWBIT_TRY(apply_optional_json(path / "tokenizer_config.json", apply_tokenizer_config, *parts));
+  LOWBIT_TRY(apply_optional_json(path / "special_tokens_map.json", apply_special_tokens, *parts));
+  add_special_tokens(*parts);
+  return parts;
+}
+
+}  // namespace detail
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// UTF-8, and the questions that BERT's normalizer and pre-tokenizer ask about a code point. The
+// data are utf8proc's. The surprising decision: where the reference has older or newer Unicode
+// data, its answer counts (unicode_differences.hpp).
+#pragma once
+
+#include <utf8proc.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "lowbit/core/config.hpp"
+#include "lowbit/text/unicode_differences.hpp"
+
+#if !LOWBIT_HOSTED
+#error "lowbit: text/ needs LOWBIT_HOSTED=1"
+#endif
+
+namespace lowbit::inline LOWBIT_ISA {
+namespace detail {
+
+[[nodiscard]] inline utf8proc_category_t category(char32_t c) {
+  switch (c) {  // categories that Unicode changed after the reference's table
+    case 0x166D:
+    case 0x111C9:
+      return UTF8PROC_CATEGORY_PO;
+    case 0x1734:
+    case 0x1171E:
+      return UTF8PROC_CATEGORY_MN;
+    default:
+      break;
+  }
+  if (find_range<code_point_range>(categories_unknown_to_reference, c) != nullptr)
+    return UTF8PROC_CATEGORY_CN;
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c));
+}
+
+/// Unicode's White_Space property.
+[[nodiscard]] inline bool is_whitespace(char32_t c) {
+  if (c < 0x80) return c == ' ' || (c >= 0x9 && c <= 0xD);
+  if (c == 0x85) return true;
+  const auto kind = category(c);
+  return kind == UTF8PROC_CATEGORY_ZS || kind == UTF8PROC_CATEGORY_ZL ||
+         kind == UTF8PROC_CATEGORY_ZP;
+}
+
+/// What clean_text drops: NUL, the replacement character, and categories Cc, Cf and Co (but not
+/// Cn).
+[[nodiscard]] inline bool is_dropped_by_cleaning(char32_t c) {
+  if (c < 0x80) return (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F;
+  if (c == 0xFFFD) return true;
+  const auto kind = category(c);
+  return kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF ||
+         kind == UTF8PROC_CATEGORY_CO;
+}
+
+/// ASCII punctuation with its symbols, and the P* categories.
+[[nodiscard]] inline bool is_punctuation(char32_t c) {
+  if (c < 0x80)
+    return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
+           (c >= 123 && c <= 126);
+  const auto kind = category(c);
+  return kind >= UTF8PROC_CATEGORY_PC && kind <= UTF8PROC_CATEGORY_PO;
+}
+
+[[nodiscard]] inline bool is_nonspacing_mark(char32_t c) {
+  return c >= 0x300 && category(c) == UTF8PROC_CATEGORY_MN;
+}
+
+/// The ideographs that get spaces on both sides. The hole at 2B820..2B91F is the reference's.
+[[nodiscard]] constexpr bool is_spaced_ideograph(char32_t c) {
+  if (c < 0x3400) return false;
+  return c <= 0x4DBF || (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0xF900 && c <= 0xFAFF) ||
+         (c >= 0x20000 && c <= 0x2A6DF) || (c >= 0x2A700 && c <= 0x2B81F) ||
+         (c >= 0x2B920 && c <= 0x2CEAF) || (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+/// A regular expression's \w, for added tokens with single_word.
+[[nodiscard]] inline bool is_word_character(char32_t c) {
+  const auto kind = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  if (kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_NL) return true;  // L*, M*, Nd, Nl
+  if (find_range<code_point_range>(word_characters_since_15_1, c) != nullptr) return true;
+  return kind == UTF8PROC_CATEGORY_PC || c == 0x200C || c == 0x200D ||
+         (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||  // circled letters are
+         (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);  // Other_Alphabetic
+}
+
+[[nodiscard]] inline std::uint8_t combining_class(char32_t c) {
+  if (c < 0x300 || find_range<code_point_range>(normalization_unknown_to_reference, c) != nullptr)
+    return 0;
+  return static_cast<std::uint8_t>(
+      utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->combining_class);
+}
+
+/// The full canonical decomposition; at most 4 code points.
+struct decomposition {
+  std::array<utf8proc_int32_t, 8> code_points{};
+  std::size_t size = 0;
+};
+[[nodiscard]] inline decomposition canonical_decomposition(char32_t c) {
+  decomposition d;
+  d.code_points[0] = static_cast<utf8proc_int32_t>(c);
+  d.size = 1;
+  if (c < 0xC0 || find_range<code_point_range>(normalization_unknown_to_reference, c) != nullptr)
+    return d;
+  int boundary = 0;
+  const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), d.code_points.data(),
+                                         static_cast<utf8proc_ssize_t>(d.code_points.size()),
+                                         UTF8PROC_DECOMPOSE, &boundary);
+  LOWBIT_EXPECTS(n >= 1 && static_cast<std::size_t>(n) <= d.code_points.size());
+  d.size = static_cast<std::size_t>(n);
+  return d;
+}
+
+/// Lower case without context: a capital sigma gives the medial form everywhere. U+0130 is the one
+/// code point with a second one, U+0307, which the caller appends.
+[[nodiscard]] inline char32_t lower_case(char32_t c) {
+  if (c < 0x80) return c >= 'A' && c <= 'Z' ? c + 32 : c;
+  if (const auto* r = find_range<lower_case_range>(lower_case_since_16, c))
+    return static_cast<char32_t>(static_cast<std::int32_t>(c) + r->distance);
+  return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
+}
+
+/// Bytes of the UTF-8 sequence that a valid lead byte starts.
+[[nodiscard]] constexpr std::size_t utf8_length(char lead) {
+  const auto b = static_cast<unsigned char>(lead);
+  return b < 0x80 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
+}
+
+[[nodiscard]] constexpr bool is_continuation_byte(char b) {
+  return (static_cast<unsigned char>(b) & 0xC0u) == 0x80u;
+}
+
+/// The code point at `at` of valid UTF-8.
+[[nodiscard]] inline char32_t decode_utf8(std::string_view text, std::size_t at) {
+  const auto lead = static_cast<unsigned char>(text[at]);
+  if (lead < 0x80) return lead;
+  const std::size_t n = utf8_length(text[at]);
+  char32_t c = lead & (0x7Fu >> n);
+  for (std::size_t i = 1; i < n; ++i)
+    c = (c << 6) | (static_cast<unsigned char>(text[at + i]) & 0x3Fu);
+  return c;
+}
+
+/// The byte offset of the first sequence that is not valid UTF-8.
+[[nodiscard]] inline std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    if (static_cast<unsigned char>(text[at]) < 0x80) {
+      ++at;
+      continue;
+    }
+    utf8proc_int32_t c = 0;
+    const auto n = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at),
+                                    static_cast<utf8proc_ssize_t>(text.size() - at), &c);
+    if (n < 1) return at;
+    at += static_cast<std::size_t>(n);
+  }
+  return std::nullopt;
+}
+
+/// Writes c as UTF-8 and returns the number of bytes (1 to 4).
+[[nodiscard]] inline std::size_t encode_utf8(char32_t c, char* out) {
+  if (c < 0x80) {
+    *out = static_cast<char>(c);
+    return 1;
+  }
+  return static_cast<std::size_t>(utf8proc_encode_char(static_cast<utf8proc_int32_t>(c),
+                                                       reinterpret_cast<utf8proc_uint8_t*>(out)));
+}
+
+}  // namespace detail
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Token <-> id, and the greedy longest-match-first split of one word. It owns the token text and
+// knows nothing of normalization or files. The surprising decision: an own open-addressing table
+// instead of std::unordered_map, because all prefixes of a word are then hashed in one pass (the
+// hash of a prefix is an intermediate value of the hash of the word) and a continuation "##x" is
+// found by the text "x", so that no key is ever built.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/text/unicode.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+namespace detail {
+
+/// FNV-1a, one byte at a time.
+struct running_hash {
+  std::uint64_t value = 0xCBF29CE484222325u;
+  constexpr void add(char c) { value = (value ^ static_cast<unsigned char>(c)) * 0x100000001B3u; }
+};
+
+class vocabulary {
+ public:
+  struct piece {
+    std::int32_t id;
+    std::size_t begin, end;  // bytes of the word
+  };
+
+  /// Tokens in the order of their ids. The first `model_size` of them can be found inside words;
+  /// the rest are added tokens, which only the text itself can name.
+  ///
+  /// Errors: malformed for no token, an empty token, bytes that are not UTF-8, or a token that
+  ///         occurs twice; the message names the ids.
+  static result<vocabulary> make(std::vector<std::string> tokens, std::size_t model_size,
+                                 std::string_view prefix) {
+    if (tokens.empty()) return status::error(errc::malformed, "vocabulary: empty, expected tokens");
+    if (tokens.size() > max_tokens)
+      return status::error(errc::malformed, "vocabulary: ", tokens.size(),
+                           " tokens, expected at most ", max_tokens);
+    vocabulary v;
+    v.model_size_ = model_size;
+    v.tokens_ = std::move(tokens);
+    v.prefix_size_ = prefix.size();
+    const std::size_t slots = std::bit_ceil(v.tokens_.size() * 2);
+    v.shift_ = 64 - std::countr_zero(slots);
+    v.words_.assign(slots, empty_slot);
+    v.continuations_.assign(slots, empty_slot);
+    for (std::size_t i = 0; i < v.tokens_.size(); ++i) {
+      const std::string_view token = v.tokens_[i];
+      if (token.empty())
+        return status::error(errc::malformed, "vocabulary: token ", i, " is empty");
+      if (const auto at = find_invalid_utf8(token))
+        return status::error(errc::malformed, "vocabulary: token ", i,
+                             " is not valid UTF-8 at its byte ", *at);
+      if (const auto other = v.find(v.words_, token, hash(token), 0))
+        return status::error(errc::malformed, "vocabulary: token ", i, " '", token,
+                             "' is already token ", *other);
+      v.insert(v.words_, token, i);
+      if (i < model_size) v.longest_ = std::max(v.longest_, token.size());
+      if (i < model_size && token.size() > prefix.size() && token.starts_with(prefix))
+        v.insert(v.continuations_, token.substr(prefix.size()), i);
+    }
+    return v;
+  }
+
+  [[nodiscard]] std::size_t size() const { return tokens_.size(); }
+  [[nodiscard]] std::string_view token(std::int32_t id) const {
+    LOWBIT_EXPECTS(id >= 0 && static_cast<std::size_t>(id) < tokens_.size());
+    return tokens_[static_cast<std::size_t>(id)];
+  }
+  [[nodiscard]] std::optional<std::int32_t> id(std::string_view token) const {
+    return find(words_, token, hash(token), 0);
+  }
+
+  /// Splits `word` (valid UTF-8, not empty) into the longest known pieces from the left, and calls
+  /// `out(piece)` for each. False, with `pieces` in an unspecified state, when some part is
+  /// unknown.
+  [[nodiscard]] bool split(std::string_view word, std::vector<piece>& pieces,
+                           std::vector<std::uint64_t>& hashes) const {
+    pieces.clear();
+    for (std::size_t begin = 0; begin < word.size();) {
+      const bool first = begin == 0;
+      const std::size_t longest = first ? longest_ : longest_ - std::min(longest_, prefix_size_);
+      const std::size_t limit = std::min(word.size() - begin, longest);
+      hashes.resize(limit);
+      running_hash h;
+      for (std::size_t i = 0; i < limit; ++i) {
+        h.add(word[begin + i]);
+        hashes[i] = h.value;
+      }
+      std::size_t length = limit;
+      std::optional<std::int32_t> found;
+      for (; length > 0; --length) {
+        if (length < word.size() - begin && is_continuation_byte(word[begin + length])) continue;
+        found = find(first ? words_ : continuations_, word.substr(begin, length),
+                     hashes[length - 1], first ? 0 : prefix_size_);
+        if (found && static_cast<std::size_t>(*found) < model_size_) break;
+        found.reset();
+      }
+      if (!found) return false;
+      pieces.push_back({*found, begin, begin + length});
+      begin += length;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr std::int32_t empty_slot = -1;
+  static constexpr std::size_t max_tokens = std::size_t{1} << 28;
+
+  [[nodiscard]] static std::uint64_t hash(std::string_view text) {
+    running_hash h;
+    for (const char c : text) h.add(c);
+    return h.value;
+  }
+
+  // The high bits of a product with an odd constant depend on every bit of the hash.
+  [[nodiscard]] std::size_t slot(std::uint64_t hash) const {
+    return static_cast<std::size_t>((hash * 0x9E3779B97F4A7C15u) >> shift_);
+  }
+
+  // `skip` bytes of each stored token are not part of its key.
+  [[nodiscard]] std::optional<std::int32_t> find(const std::vector<std::int32_t>& table,
+                                                 std::string_view key, std::uint64_t hash,
+                                                 std::size_t skip) const {
+    for (std::size_t s = slot(hash);; s = (s + 1) & (table.size() - 1)) {
+      if (table[s] == empty_slot) return std::nullopt;
+      const std::string& token = tokens_[static_cast<std::size_t>(table[s])];
+      if (std::string_view(token).substr(skip) == key) return table[s];
+    }
+  }
+
+  void insert(std::vector<std::int32_t>& table, std::string_view key, std::size_t id) {
+    std::size_t s = slot(hash(key));
+    while (table[s] != empty_slot) s = (s + 1) & (table.size() - 1);
+    table[s] = static_cast<std::int32_t>(id);
+  }
+
+  std::vector<std::string> tokens_;
+  std::vector<std::int32_t> words_, continuations_;  // open addressing, at most half full
+  std::size_t model_size_ = 0, prefix_size_ = 0, longest_ = 0;
+  int shift_ = 63;
+};
+
+}  // namespace detail
+}  // namespace lowbit::inline LOWBIT_ISA

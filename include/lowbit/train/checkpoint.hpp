@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything a stopped training run needs to go on as if it had not been stopped: parameters, the
+// best parameters so far, optimizer moments, the state of libtorch's random generator and the
+// counters. One safetensors file, written after every epoch.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/json.hpp"
+#include "lowbit/io/safetensors.hpp"
+#include "lowbit/train/model_folder.hpp"
+
+namespace lowbit::train {
+
+/// One line of a training history.
+struct epoch_record {
+  double loss = 0.0;            ///< mean over the epoch's steps
+  double train_accuracy = 0.0;  ///< of the epoch's own batches, dropout included
+  double validation = -1.0;     ///< negative: no validation split
+};
+
+/// The counters of a run.
+struct run_state {
+  std::int64_t epoch = 0;  ///< finished epochs
+  std::int64_t step = 0;
+  double best = -1.0;  ///< best validation accuracy
+  std::int64_t best_epoch = 0;
+  double seconds = 0.0;
+  std::vector<epoch_record> history;
+};
+
+inline nlohmann::json to_json(const run_state& run) {
+  nlohmann::json history = nlohmann::json::array();
+  for (const epoch_record& e : run.history) {
+    history.push_back({e.loss, e.train_accuracy, e.validation});
+  }
+  return {{"epoch", run.epoch},           {"step", run.step},       {"best", run.best},
+          {"best_epoch", run.best_epoch}, {"seconds", run.seconds}, {"history", history}};
+}
+
+inline run_state run_from_json(const nlohmann::json& json) {
+  run_state run;
+  run.epoch = json.at("epoch").get<std::int64_t>();
+  run.step = json.at("step").get<std::int64_t>();
+  run.best = json.at("best").get<double>();
+  run.best_epoch = json.at("best_epoch").get<std::int64_t>();
+  run.seconds = json.at("seconds").get<double>();
+  for (const auto& e : json.at("history")) {
+    run.history.push_back({e.at(0).get<double>(), e.at(1).get<double>(), e.at(2).get<double>()});
+  }
+  return run;
+}
+
+/// Writes the checkpoint in one step. `settings` is compared at resume: a run can only be resumed
+/// with the options that it was started with.
+inline status write_checkpoint(const std::filesystem::path& path,
+                               const std::vector<named_tensor>& tensors, const run_state& run,
+                               const std::string& settings) {
+  std::vector<Tensor> kept;
+  std::vector<tensor_to_write> written;
+  for (const auto& [name, tensor] : tensors) {
+    kept.push_back(storable(tensor));
+    written.push_back(as_written(name, kept.back(), dtype::f32));
+  }
+  const Tensor generator = at::detail::getDefaultCPUGenerator().get_state().contiguous();
+  written.push_back(as_written("generator", generator, dtype::u8));
+  return write_safetensors(path, written, {{"run", to_json(run).dump()}, {"settings", settings}},
+                           existing::replace);
+}
+
+/// Restores what write_checkpoint stored into the same tensors and the generator.
+inline result<run_state> read_checkpoint(const std::filesystem::path& path,
+                                         const std::vector<named_tensor>& tensors,
+                                         const std::string& settings) {
+  const auto file = safetensors_file::open(path);
+  if (!file) return file.status();
+  const auto& metadata = file->metadata();
+  const auto stored = metadata.find("settings"), run = metadata.find("run");
+  if (stored == metadata.end() || run == metadata.end()) {
+    return status::error(errc::malformed, path.native(), ": not a training checkpoint");
+  }
+  if (stored->second != settings) {
+    return status::error(errc::invalid_argument, path.native(),
+                         ": belongs to a run with other options; now: ", settings,
+                         "; then: ", stored->second);
+  }
+  for (const auto& [name, tensor] : tensors) {
+    const tensor_view* found = file->find(name);
+    if (found == nullptr) {
+      return status::error(errc::not_found, path.native(), ": no tensor \"", name, "\"");
+    }
+    LOWBIT_TRY(copy_into(*found, tensor));
+  }
+  auto generator = at::detail::getDefaultCPUGenerator();
+  Tensor state = generator.get_state().clone();
+  const tensor_view* bytes = file->find("generator");
+  if (bytes == nullptr || bytes->data.size() != state.nbytes()) {
+    return status::error(errc::malformed, path.native(), ": no usable tensor \"generator\"");
+  }
+  std::memcpy(state.data_ptr(), bytes->data.data(), bytes->data.size());
+  generator.set_state(state);
+  const auto json = parse_json(run->second, path.native());
+  if (!json) return json.status();
+  try {
+    return run_from_json(*json);
+  } catch (const nlohmann::json::exception& error) {
+    return status::error(errc::malformed, path.native(), ": ", error.what());
+  }
+}
+
+}  // namespace lowbit::train

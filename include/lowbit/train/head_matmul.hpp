@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of very many very small matrices: the scores, contexts and similarities of every
+// sentence and head. For ten tokens by 64 channels libtorch's bmm spends most of its time on
+// slicing, which was a quarter of a training step; here each product is a plain loop over blocks
+// that fit registers. On other devices libtorch's own product is used.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+
+#include "lowbit/train/straight_through.hpp"
+
+namespace lowbit::train {
+
+namespace detail {
+
+/// One matrix as the scalar operand of an update: element (i, k) at data[i * row + k * column].
+struct scalar_matrix {
+  const float* data;
+  std::int64_t row, column;
+};
+
+/// out (M, N) = a (M, K) b (K, N), b and out row-major. 64 columns are summed in registers.
+inline void small_product(const scalar_matrix& a, const float* b, float* out, std::int64_t m,
+                          std::int64_t n, std::int64_t k) {
+  constexpr std::int64_t block = 64;
+  for (std::int64_t i = 0; i < m; ++i) {
+    const float* scalars = a.data + i * a.row;
+    std::int64_t begin = 0;
+    for (; begin + block <= n; begin += block) {
+      float sum[block] = {};
+      for (std::int64_t j = 0; j < k; ++j) {
+        const float scalar = scalars[j * a.column];
+        const float* row = b + j * n + begin;
+        for (std::int64_t c = 0; c < block; ++c) sum[c] += scalar * row[c];
+      }
+      for (std::int64_t c = 0; c < block; ++c) out[i * n + begin + c] = sum[c];
+    }
+    for (std::int64_t c = begin; c < n; ++c) out[i * n + c] = 0.0F;
+    for (std::int64_t j = 0; j < k; ++j) {
+      for (std::int64_t c = begin; c < n; ++c) {
+        out[i * n + c] += scalars[j * a.column] * b[j * n + c];
+      }
+    }
+  }
+}
+
+/// out (M, N) = a (M, K) b^T for b (N, K): dot products over 16 running sums.
+inline void small_dots(const float* a, const float* b, float* out, std::int64_t m, std::int64_t n,
+                       std::int64_t k) {
+  constexpr std::int64_t lanes = 16;
+  for (std::int64_t i = 0; i < m; ++i) {
+    for (std::int64_t j = 0; j < n; ++j) {
+      const float* x = a + i * k;
+      const float* y = b + j * k;
+      float sums[lanes] = {};
+      std::int64_t begin = 0;
+      for (; begin + lanes <= k; begin += lanes) {
+        for (std::int64_t c = 0; c < lanes; ++c) sums[c] += x[begin + c] * y[begin + c];
+      }
+      for (std::int64_t step = lanes / 2; step > 0; step /= 2) {
+        for (std::int64_t c = 0; c < step; ++c) sums[c] += sums[c + step];
+      }
+      float sum = sums[0];
+      for (; begin < k; ++begin) sum += x[begin] * y[begin];
+      out[i * n + j] = sum;
+    }
+  }
+}
+
+/// Calls body(g) for every matrix of the two leading dimensions.
+template <class Body>
+void for_each_matrix(const Tensor& t, const Body& body) {
+  const std::int64_t count = t.size(0) * t.size(1);
+  for (std::int64_t g = 0; g < count; ++g) body(g);
+}
+
+}  // namespace detail
+
+/// (B, A, M, K) x (B, A, K, N)
+inline Tensor batched_nn(const Tensor& a, const Tensor& b) {
+  if (!a.is_cpu()) return at::matmul(a, b);
+  const Tensor x = a.contiguous(), y = b.contiguous();
+  const std::int64_t m = x.size(2), k = x.size(3), n = y.size(3);
+  Tensor out = at::empty({x.size(0), x.size(1), m, n}, x.options());
+  const float *from = x.data_ptr<float>(), *with = y.data_ptr<float>();
+  float* to = out.data_ptr<float>();
+  detail::for_each_matrix(x, [&](std::int64_t g) {
+    detail::small_product({from + g * m * k, k, 1}, with + g * k * n, to + g * m * n, m, n, k);
+  });
+  return out;
+}
+
+/// (B, A, K, M)^T x (B, A, K, N)
+inline Tensor batched_tn(const Tensor& a, const Tensor& b) {
+  if (!a.is_cpu()) return at::matmul(a.transpose(2, 3), b);
+  const Tensor x = a.contiguous(), y = b.contiguous();
+  const std::int64_t k = x.size(2), m = x.size(3), n = y.size(3);
+  Tensor out = at::empty({x.size(0), x.size(1), m, n}, x.options());
+  const float *from = x.data_ptr<float>(), *with = y.data_ptr<float>();
+  float* to = out.data_ptr<float>();
+  detail::for_each_matrix(x, [&](std::int64_t g) {
+    detail::small_product({from + g * m * k, 1, m}, with + g * k * n, to + g * m * n, m, n, k);
+  });
+  return out;
+}
+
+/// (B, A, M, K) x (B, A, N, K)^T
+inline Tensor batched_nt(const Tensor& a, const Tensor& b) {
+  if (!a.is_cpu()) return at::matmul(a, b.transpose(2, 3));
+  const Tensor x = a.contiguous(), y = b.contiguous();
+  const std::int64_t m = x.size(2), k = x.size(3), n = y.size(2);
+  Tensor out = at::empty({x.size(0), x.size(1), m, n}, x.options());
+  const float *from = x.data_ptr<float>(), *with = y.data_ptr<float>();
+  float* to = out.data_ptr<float>();
+  detail::for_each_matrix(x, [&](std::int64_t g) {
+    detail::small_dots(from + g * m * k, with + g * n * k, to + g * m * n, m, n, k);
+  });
+  return out;
+}
+
+/// scores = a b^T per sentence and head: a (B, A, M, d), b (B, A, N, d). The operands may be the
+/// same tensor.
+struct head_scores_function : torch::autograd::Function<head_scores_function> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& a,
+                        const Tensor& b) {
+    context->save_for_backward({a, b});
+    return batched_nt(a, b);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    return {batched_nn(gradients[0], saved[1]), batched_tn(gradients[0], saved[0])};
+  }
+};
+
+/// context = p v per sentence and head: p (B, A, M, N), v (B, A, N, d).
+struct head_context_function : torch::autograd::Function<head_context_function> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& p,
+                        const Tensor& v) {
+    context->save_for_backward({p, v});
+    return batched_nn(p, v);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    return {batched_nt(gradients[0], saved[1]), batched_tn(saved[0], gradients[0])};
+  }
+};
+
+inline Tensor head_scores(const Tensor& a, const Tensor& b) {
+  return head_scores_function::apply(a, b);
+}
+inline Tensor head_context(const Tensor& p, const Tensor& v) {
+  return head_context_function::apply(p, v);
+}
+
+}  // namespace lowbit::train

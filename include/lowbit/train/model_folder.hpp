@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The folder that training reads and writes: config.json, model.safetensors with float weights
+// under their Hugging Face names, vocab.txt, tokenizer_config.json and results.json. A binary
+// student is stored by its latent float weights; packing them is the runtime's business. The folder
+// appears complete or not at all.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/checkpoint_tensors.hpp"
+#include "lowbit/io/config.hpp"
+#include "lowbit/io/output_folder.hpp"
+#include "lowbit/io/safetensors_writer.hpp"
+#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/train/bert.hpp"
+
+namespace lowbit::train {
+
+/// What a model folder says besides its tensors.
+struct model_description {
+  model_shape shape;
+  std::vector<std::string> labels;      // (C) name of each class
+  std::vector<std::string> vocabulary;  // (V) one token per id
+};
+
+/// The double whose shortest text reads back as `value`: 1e-12, not 9.999999960041972e-13.
+inline double decimal(float value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.7g", static_cast<double>(value));
+  return std::strtod(text, nullptr);
+}
+
+/// The fields of a Hugging Face BertConfig, and those of BiBERT's checkpoints for a binary model.
+/// The softmax-binarized baseline gets a model type of its own: a BiBERT runtime that read it as
+/// BiBERT would give plausible, wrong answers.
+template <class Policy>
+nlohmann::json make_config(const model_description& model) {
+  const model_shape& s = model.shape;
+  nlohmann::json config = {
+      {"architectures", {"BertForSequenceClassification"}},
+      {"model_type", "bert"},
+      {"hidden_act", "gelu"},
+      {"hidden_dropout_prob", 0.1},
+      {"attention_probs_dropout_prob", 0.1},
+      {"initializer_range", 0.02},
+      {"layer_norm_eps", decimal(s.layer_norm_eps)},
+      {"num_hidden_layers", s.layers},
+      {"hidden_size", s.hidden},
+      {"num_attention_heads", s.heads},
+      {"intermediate_size", s.intermediate},
+      {"vocab_size", s.vocabulary},
+      {"max_position_embeddings", s.positions},
+      {"type_vocab_size", s.token_types},
+      {"pad_token_id", 0},
+  };
+  if constexpr (Policy::binary) {
+    config["quantize_act"] = true;
+    config["weight_bits"] = 1;
+    config["input_bits"] = 1;
+    config["embedding_bits"] = 1;
+    config["clip_val"] = 2.5;
+    if (std::string(Policy::name) != "bi") {
+      config["model_type"] = std::string("bert-") + Policy::name;
+    }
+  }
+  for (std::size_t i = 0; i < model.labels.size(); ++i) {
+    config["id2label"][std::to_string(i)] = model.labels[i];
+    config["label2id"][model.labels[i]] = i;
+  }
+  return config;
+}
+
+/// A tensor's bytes in the layout of the file: contiguous float32 on the CPU.
+inline Tensor storable(const Tensor& tensor) {
+  return tensor.detach().to(at::kCPU).to(at::kFloat).contiguous();
+}
+
+/// A view of `tensor` (contiguous, on the CPU, kept alive by the caller) for the writer.
+inline tensor_to_write as_written(const std::string& name, const Tensor& tensor, dtype type) {
+  tensor_to_write out;
+  out.name = name;
+  out.type = type;
+  for (const std::int64_t n : tensor.sizes()) out.shape.push_back(static_cast<std::size_t>(n));
+  out.data = {static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes()};
+  return out;
+}
+
+/// Writes named float tensors to a safetensors file.
+inline status write_tensors(const std::filesystem::path& path,
+                            const std::vector<named_tensor>& tensors,
+                            const std::map<std::string, std::string>& metadata, existing policy) {
+  std::vector<Tensor> kept;
+  for (const auto& [name, tensor] : tensors) kept.push_back(storable(tensor));
+  std::vector<tensor_to_write> written;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    written.push_back(as_written(tensors[i].first, kept[i], dtype::f32));
+  }
+  return write_safetensors(path, written, metadata, policy);
+}
+
+/// Writes the whole folder in one step; `existing::replace` swaps an older folder for it.
+template <class Policy>
+status write_model_folder(const std::filesystem::path& path, const model_description& model,
+                          const std::vector<named_tensor>& parameters,
+                          const nlohmann::json& results, existing policy) {
+  auto output = output_folder::create(path, policy);
+  if (!output) return output.status();
+  const std::filesystem::path& at = output->folder();
+  std::string vocabulary;
+  for (const std::string& token : model.vocabulary) vocabulary += token + '\n';
+  const nlohmann::json tokenizer = {{"do_lower_case", true},
+                                    {"model_max_length", model.shape.positions},
+                                    {"tokenizer_class", "BertTokenizer"}};
+  LOWBIT_TRY(write_file(at / "config.json", make_config<Policy>(model).dump(2) + '\n'));
+  LOWBIT_TRY(write_file(at / "vocab.txt", vocabulary));
+  LOWBIT_TRY(write_file(at / "tokenizer_config.json", tokenizer.dump(2) + '\n'));
+  LOWBIT_TRY(write_file(at / "results.json", results.dump(2) + '\n'));
+  LOWBIT_TRY(
+      write_tensors(at / "model.safetensors", parameters, {{"format", "pt"}}, existing::refuse));
+  return output->commit();
+}
+
+/// Copies float data into `tensor` after checking that shapes agree.
+inline status copy_into(const tensor_view& from, const Tensor& tensor) {
+  std::vector<std::size_t> expected;
+  for (const std::int64_t n : tensor.sizes()) expected.push_back(static_cast<std::size_t>(n));
+  LOWBIT_TRY(check_shape(from, expected));
+  auto values = read_f32(from);
+  if (!values) return values.status();
+  LOWBIT_TRY(check_finite(from.place(), *values));
+  torch::NoGradGuard no_gradients;
+  tensor.copy_(at::from_blob(values->data(), tensor.sizes(), at::kFloat));
+  return {};
+}
+
+/// Fills every parameter from a model folder; tensors that the model does not have are ignored.
+///
+/// Errors: not_found for a parameter that the folder lacks, shape_mismatch naming the tensor,
+///         malformed for NaN or infinite weights.
+inline status load_parameters(const std::filesystem::path& folder,
+                              const std::vector<named_tensor>& parameters) {
+  const auto tensors = checkpoint_tensors::open(folder);
+  if (!tensors) return tensors.status();
+  for (const auto& [name, parameter] : parameters) {
+    const tensor_view* found = tensors->find(name);
+    if (found == nullptr) {
+      return status::error(errc::not_found, folder.native(), ": no tensor \"", name, "\"");
+    }
+    LOWBIT_TRY(copy_into(*found, parameter));
+  }
+  return {};
+}
+
+/// Shape, labels and vocabulary of a model folder, and its tokenizer.
+struct opened_folder {
+  model_description model;
+  wordpiece_tokenizer tokenizer;
+};
+
+/// The tokens of a tokenizer in the order of their ids.
+inline std::vector<std::string> tokens_of(const wordpiece_tokenizer& tokenizer) {
+  std::vector<std::string> tokens;
+  for (std::size_t i = 0; i < tokenizer.vocabulary_size(); ++i) {
+    tokens.emplace_back(tokenizer.token(static_cast<std::int32_t>(i)));
+  }
+  return tokens;
+}
+
+/// Errors: those of load_config and the tokenizer; not_found without id2label; malformed when
+///         vocab.txt and vocab_size differ.
+inline result<opened_folder> open_model_folder(const std::filesystem::path& folder) {
+  auto config = load_config(folder);
+  if (!config) return config.status();
+  if (config->labels.empty()) {
+    return status::error(errc::not_found, (folder / "config.json").native(),
+                         ": no id2label, expected the name of every label");
+  }
+  auto tokenizer = wordpiece_tokenizer::load(folder);
+  if (!tokenizer) return tokenizer.status();
+  if (tokenizer->vocabulary_size() != config->shape.vocabulary) {
+    return status::error(errc::malformed, folder.native(), ": ", tokenizer->vocabulary_size(),
+                         " tokens, but vocab_size is ", config->shape.vocabulary);
+  }
+  return opened_folder{{config->shape, config->labels, tokens_of(*tokenizer)},
+                       *std::move(tokenizer)};
+}
+
+}  // namespace lowbit::train

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// The optimizer of BERT fine-tuning and its learning-rate schedule. Written out because libtorch's
+// AdamW makes a dozen passes over memory per step, and a binary student has so little arithmetic
+// that these passes would be a third of its training time.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lowbit/train/bert.hpp"
+
+namespace lowbit::train {
+
+/// The factor of the learning rate at a 0-based step: linear from 0 to 1 during the first
+/// warmup*total steps, then linear down to 0 at `total`.
+inline double warmup_linear(std::int64_t step, std::int64_t total, double warmup) {
+  if (total <= 0) return 0.0;
+  const double x = static_cast<double>(step) / static_cast<double>(total);
+  if (x < warmup) return x / warmup;
+  return std::max(0.0, (1.0 - x) / (1.0 - warmup));
+}
+
+struct optimizer_options {
+  double learning_rate = 1e-4;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-6;
+  double weight_decay = 0.01;  ///< decoupled; not on biases and LayerNorm
+  double clip = 1.0;           ///< of the norm of all gradients together; 0: none
+};
+
+/// BertAdam: Adam without bias correction (the warm-up stands in for it), decoupled weight decay.
+///   m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  p -= lr * (m / (sqrt(v) + eps) + decay * p)
+class bert_adam {
+ public:
+  bert_adam(std::vector<named_tensor> parameters, const optimizer_options& options)
+      : options_(options) {
+    for (auto& [name, tensor] : parameters) {
+      const bool plain = name.ends_with(".bias") || name.find("LayerNorm") != std::string::npos;
+      slots_.push_back({name, tensor, at::zeros_like(tensor).detach(),
+                        at::zeros_like(tensor).detach(), plain ? 0.0 : options.weight_decay});
+    }
+  }
+
+  void zero_gradients() {
+    for (slot& s : slots_) s.parameter.mutable_grad() = Tensor();
+  }
+
+  /// One update at `rate`. Returns the norm of all gradients before clipping; when it is not finite
+  /// nothing is changed.
+  double step(double rate) {
+    torch::NoGradGuard no_gradients;
+    double squares = 0.0;
+    for (const slot& s : slots_) {
+      if (const Tensor g = s.parameter.grad(); g.defined()) {
+        const double n = g.norm().item<double>();
+        squares += n * n;
+      }
+    }
+    const double norm = std::sqrt(squares);
+    if (!std::isfinite(norm)) return norm;
+    const double shrink =
+        options_.clip > 0 && norm > options_.clip ? options_.clip / (norm + 1e-6) : 1.0;
+    for (slot& s : slots_) {
+      if (s.parameter.grad().defined()) update(s, rate, shrink);
+    }
+    return norm;
+  }
+
+  /// The moments, named after their parameters: what a checkpoint stores besides the model.
+  [[nodiscard]] std::vector<named_tensor> state() const {
+    std::vector<named_tensor> all;
+    for (const slot& s : slots_) {
+      all.emplace_back("optimizer.m." + s.name, s.m);
+      all.emplace_back("optimizer.v." + s.name, s.v);
+    }
+    return all;
+  }
+
+ private:
+  struct slot {
+    std::string name;
+    Tensor parameter, m, v;
+    double decay;
+  };
+
+  void update(slot& s, double rate, double shrink) const {
+    const Tensor g = s.parameter.grad().contiguous();
+    if (!s.parameter.is_cpu()) {
+      s.m.mul_(options_.beta1).add_(g, (1.0 - options_.beta1) * shrink);
+      s.v.mul_(options_.beta2).addcmul_(g, g, (1.0 - options_.beta2) * shrink * shrink);
+      s.parameter.mul_(1.0 - rate * s.decay)
+          .addcdiv_(s.m, s.v.sqrt().add_(options_.epsilon), -rate);
+      return;
+    }
+    // The same in one pass over memory.
+    const auto b1 = static_cast<float>(options_.beta1), b2 = static_cast<float>(options_.beta2);
+    const auto epsilon = static_cast<float>(options_.epsilon);
+    const auto lr = static_cast<float>(rate), clip = static_cast<float>(shrink);
+    const auto keep = static_cast<float>(1.0 - rate * s.decay);
+    float* __restrict p = s.parameter.template data_ptr<float>();
+    float* __restrict m = s.m.template data_ptr<float>();
+    float* __restrict v = s.v.template data_ptr<float>();
+    const float* __restrict gradient = g.data_ptr<float>();
+    const std::int64_t size = s.parameter.numel();
+    for (std::int64_t i = 0; i < size; ++i) {
+      const float gi = gradient[i] * clip;
+      m[i] = b1 * m[i] + (1.0F - b1) * gi;
+      v[i] = b2 * v[i] + (1.0F - b2) * gi * gi;
+      p[i] = p[i] * keep - lr * m[i] / (std::sqrt(v[i]) + epsilon);
+    }
+  }
+
+  optimizer_options options_;
+  std::vector<slot> slots_;
+};
+
+}  // namespace lowbit::train

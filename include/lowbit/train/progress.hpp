@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a user sees while a model trains: one line that is redrawn on a terminal, one line per epoch
+// otherwise. Writes to stderr, so stdout stays free for results.
+#pragma once
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace lowbit::train {
+
+/// Seconds as 1:02:03 or 2:03.
+inline std::string clock_text(double seconds) {
+  const auto s = static_cast<std::int64_t>(std::max(0.0, seconds) + 0.5);
+  char text[32];
+  if (s >= 3600) {
+    std::snprintf(text, sizeof text, "%d:%02d:%02d", static_cast<int>(s / 3600),
+                  static_cast<int>(s / 60 % 60), static_cast<int>(s % 60));
+  } else {
+    std::snprintf(text, sizeof text, "%d:%02d", static_cast<int>(s / 60), static_cast<int>(s % 60));
+  }
+  return text;
+}
+
+class progress {
+ public:
+  /// `first` steps of `total` were done by an earlier run.
+  progress(std::int64_t first, std::int64_t total)
+      : first_(first), total_(total), terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+  /// After each step; redraws at most ten times a second.
+  void step(std::int64_t done, double loss, double accuracy) {
+    if (!terminal_) return;
+    const auto now = clock::now();
+    if (now - drawn_ < std::chrono::milliseconds(100)) return;
+    drawn_ = now;
+    constexpr int width = 30;
+    const int filled = static_cast<int>(done * width / std::max<std::int64_t>(total_, 1));
+    const std::string bar = std::string(static_cast<std::size_t>(filled), '#') +
+                            std::string(static_cast<std::size_t>(width - filled), '.');
+    std::fprintf(stderr, "\r[%s] %lld/%lld loss %.4f accuracy %.1f %% left %s \033[K", bar.c_str(),
+                 static_cast<long long>(done), static_cast<long long>(total_), loss,
+                 100.0 * accuracy, clock_text(left(done)).c_str());
+    std::fflush(stderr);
+  }
+
+  /// After each epoch; a negative validation accuracy means there is no validation split.
+  void epoch(std::int64_t number, std::int64_t epochs, std::int64_t done, double loss,
+             double accuracy, double validation, double best) const {
+    if (terminal_) std::fprintf(stderr, "\r\033[K");
+    std::fprintf(stderr, "epoch %lld/%lld loss %.4f train %.2f %%", static_cast<long long>(number),
+                 static_cast<long long>(epochs), loss, 100.0 * accuracy);
+    if (validation >= 0) {
+      std::fprintf(stderr, " validation %.2f %% best %.2f %%", 100.0 * validation, 100.0 * best);
+    }
+    std::fprintf(stderr, " elapsed %s left %s\n", clock_text(elapsed()).c_str(),
+                 clock_text(left(done)).c_str());
+    std::fflush(stderr);
+  }
+
+  [[nodiscard]] double elapsed() const {
+    return std::chrono::duration<double>(clock::now() - start_).count();
+  }
+
+ private:
+  using clock = std::chrono::steady_clock;
+
+  [[nodiscard]] double left(std::int64_t done) const {
+    if (done <= first_) return 0.0;
+    return elapsed() / static_cast<double>(done - first_) * static_cast<double>(total_ - done);
+  }
+
+  std::int64_t first_, total_;
+  bool terminal_;
+  clock::time_point start_ = clock::now(), drawn_{};
+};
+
+}  // namespace lowbit::train

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The binarizers of BiBERT as autograd functions: what the forward computes is exactly what the
+// runtime computes, what the backward passes on is the straight-through estimate. Nothing here
+// knows about layers; policy.hpp says which site uses which function.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <limits>
+
+namespace lowbit::train {
+
+using at::Tensor;
+
+/// Where the gradient of a sign passes: |x| <= 1 (inputs of linear layers) or |x| < 1 (q, k, v and
+/// the attention bit).
+enum class pass_band { closed, open };
+
+/// gradient * 1[|x| <= 1] or gradient * 1[|x| < 1], elementwise, in one pass over memory.
+/// hardtanh_backward is open at its limits, so the closed band uses the next float after 1.
+inline Tensor pass_gradient(const Tensor& gradient, const Tensor& x, pass_band band) {
+  const double limit = band == pass_band::open ? 1.0 : std::nextafter(1.0F, 2.0F);
+  return at::hardtanh_backward(gradient, x, -limit, limit);
+}
+
+/// y = torch.sign(x), values {-1, 0, +1}; dL/dx = dL/dy * 1[|x| in band].
+struct sign_function : torch::autograd::Function<sign_function> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
+                        pass_band band) {
+    context->save_for_backward({x});
+    context->saved_data["closed"] = band == pass_band::closed;
+    return x.sign();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const Tensor x = context->get_saved_variables()[0];
+    const auto band = context->saved_data["closed"].toBool() ? pass_band::closed : pass_band::open;
+    return {pass_gradient(gradients[0], x, band), Tensor()};
+  }
+};
+
+inline Tensor sign_through(const Tensor& x, pass_band band) {
+  return sign_function::apply(x, band);
+}
+
+/// sign(GELU(x)) with the GELU dropped from the forward: GELU keeps the sign, and its float form
+/// underflows to -0 below -5.54, where torch.sign would give 0 and the runtime gives -1.
+/// dL/dx = dL/dy * 1[|GELU(x)| <= 1] * GELU'(x): the straight-through estimate of the sign, then
+/// the derivative of the GELU that a paper-style forward would have computed.
+struct sign_gelu_function : torch::autograd::Function<sign_gelu_function> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x) {
+    context->save_for_backward({x});
+    return x.sign();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const Tensor x = context->get_saved_variables()[0];
+    const Tensor passed = pass_gradient(gradients[0], at::gelu(x), pass_band::closed);
+    return {at::gelu_backward(passed, x)};
+  }
+};
+
+inline Tensor sign_gelu(const Tensor& x) { return sign_gelu_function::apply(x); }
+
+/// p = 1[x > 0] (an exact zero is off, as the official code does it); dL/dx = dL/dp * 1[|x| < 1].
+struct attention_bit_function : torch::autograd::Function<attention_bit_function> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x) {
+    context->save_for_backward({x});
+    return x.gt(0).to(x.scalar_type());
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    return {pass_gradient(gradients[0], context->get_saved_variables()[0], pass_band::open)};
+  }
+};
+
+inline Tensor attention_bit(const Tensor& scores) { return attention_bit_function::apply(scores); }
+
+/// A matrix W split into what the runtime stores: W_hat = scale * signs, row by row.
+///   center_o = mean_j W(o,j);  scale_o = mean_j |W(o,j)|;  signs(o,j) = sign(W(o,j) - center_o)
+struct binary_rows {
+  Tensor centered;  // (N, K) W - center
+  Tensor signs;     // (N, K) in {-1, 0, +1}
+  Tensor scale;     // (N, 1) of the weights before centering
+};
+
+inline binary_rows binarize_rows(const Tensor& weight) {
+  binary_rows rows;
+  rows.scale = weight.abs().mean(1, true);
+  rows.centered = weight - weight.mean(1, true);
+  rows.signs = rows.centered.sign();
+  return rows;
+}
+
+/// dL/dW from dL/dW_hat: passes where |W - center| <= 1, then loses its row mean, because the
+/// center depends on every weight of the row. The scale is a constant (it has no gradient).
+inline Tensor weight_gradient(const Tensor& gradient, const Tensor& centered) {
+  const Tensor passed = pass_gradient(gradient, centered, pass_band::closed);
+  return passed - passed.mean(1, true);
+}
+
+/// The rows `ids` of a binarized table: W_hat[ids]. Only these rows are computed.
+struct binary_embedding_function : torch::autograd::Function<binary_embedding_function> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& table,
+                        const Tensor& ids) {
+    const binary_rows rows = binarize_rows(table.index_select(0, ids));
+    context->save_for_backward({rows.centered, ids});
+    context->saved_data["rows"] = table.size(0);
+    return rows.signs * rows.scale;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const Tensor rows = weight_gradient(gradients[0], saved[0]);
+    Tensor table = at::zeros({context->saved_data["rows"].toInt(), rows.size(1)}, rows.options());
+    return {table.index_add_(0, saved[1], rows), Tensor()};
+  }
+};
+
+inline Tensor binary_embedding(const Tensor& table, const Tensor& ids) {
+  return binary_embedding_function::apply(table, ids);
+}
+
+}  // namespace lowbit::train

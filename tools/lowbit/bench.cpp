@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit bench: milliseconds and bytes of a model under several policies, in turns.
+#include <fmt/core.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "lowbit/arch/detect.hpp"
+#include "lowbit/cost/measure.hpp"
+#include "program.hpp"
+#include "session.hpp"
+
+namespace lowbit_tool {
+namespace {
+
+using lowbit::errc;
+using lowbit::result;
+using lowbit::status;
+
+constexpr double mib = 1024.0 * 1024.0;
+
+struct bench_options : model_options {
+  std::string shape = "bert-base";
+  std::vector<std::size_t> tokens{16, 128};
+  std::size_t batch = 1;
+  std::size_t repetitions = 11;
+  bool check = false;
+};
+
+struct contestant {
+  std::string policy;
+  bool random;  // weights
+  std::size_t model_bytes;
+  session runs;
+};
+
+struct row {
+  const contestant* of;
+  std::size_t tokens;
+  std::size_t workspace;
+  double seconds;
+};
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    parts.push_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+std::size_t stored_bytes(const lowbit::canonical_model& model) {
+  std::size_t total = 0;
+  for (const auto& t : model.tensors())
+    total += t.elements() * (t.type == lowbit::stored_type::f32 ? sizeof(float) : 1);
+  return total;
+}
+
+/// The folder under `policy`; fp32 beside a folder that is packed for another policy, and every
+/// policy of a named shape, have random weights.
+result<lowbit::canonical_model> make_model(const bench_options& o, const std::string& policy,
+                                           bool& random) {
+  const std::string zero = policy == "bibert" ? o.zero : "";
+  random = o.model.empty();
+  lowbit::model_shape shape;
+  if (random) {
+    const auto named = named_shape(o.shape);
+    if (!named) return named.status();
+    shape = *named;
+  } else {
+    auto model = lowbit::open_model(o.model, {policy, zero});
+    if (model || policy != "fp32") return model;
+    const auto folder = lowbit::open_model(o.model);
+    if (!folder) return folder.status();
+    shape = folder->config.shape;
+    random = true;
+  }
+  return random_model(shape, policy, zero, 1);
+}
+
+result<contestant> make_contestant(const bench_options& o, const std::string& policy,
+                                   const std::string& arch, std::size_t threads) {
+  bool random = false;
+  auto model = make_model(o, policy, random);
+  if (!model) return model.status();
+  const std::size_t bytes = stored_bytes(*model);
+  auto s = session::start(*std::move(model), arch, threads);
+  if (!s) return s.status();
+  return contestant{policy, random, bytes, *std::move(s)};
+}
+
+/// `batch` sentences of `tokens` tokens with ids spread over the vocabulary.
+result<token_rows> make_rows(const lowbit::model_shape& shape, std::size_t tokens,
+                             std::size_t batch) {
+  if (tokens == 0 || tokens > shape.positions) {
+    return status::error(errc::invalid_argument, "--tokens is ", tokens, ", expected 1 to ",
+                         shape.positions);
+  }
+  token_rows rows;
+  std::uint64_t random = 1;
+  for (std::size_t s = 0; s < batch; ++s) {
+    std::vector<std::int32_t> ids;
+    for (std::size_t t = 0; t < tokens; ++t) {
+      random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+      ids.push_back(static_cast<std::int32_t>((random >> 33) % shape.vocabulary));
+    }
+    rows.add(ids, std::vector<std::int32_t>(tokens, 0));
+  }
+  return rows;
+}
+
+status check_finite(const contestant& c, const std::vector<float>& logits) {
+  for (const float v : logits) {
+    if (!std::isfinite(v)) {
+      return status::error(errc::unsupported, "policy ", c.policy,
+                           ": a logit is not finite, the measurement would mean nothing");
+    }
+  }
+  return {};
+}
+
+/// The logits of a short sentence must have the same bits under every engine that this CPU runs.
+status check_archs(const bench_options& o, const std::string& policy) {
+  std::vector<float> first;
+  std::string first_arch;
+  for (const char* arch : {"scalar", "avx2", "avx512"}) {
+    if (!lowbit::cpu_runs(arch)) continue;
+    auto c = make_contestant(o, policy, arch, 1);
+    if (!c) return c.status();
+    const auto rows = make_rows(c->runs.shape(), std::min<std::size_t>(5, c->runs.shape().positions), 2);
+    if (!rows) return rows.status();
+    const auto logits = c->runs.run(*rows);
+    if (!logits) return logits.status();
+    LOWBIT_TRY(check_finite(*c, *logits));
+    if (first.empty()) {
+      first = *logits;
+      first_arch = arch;
+    } else if (!std::equal(first.begin(), first.end(), logits->begin(), logits->end())) {
+      return status::error(errc::unsupported, "policy ", policy, ": the logits of ", first_arch,
+                           " and ", arch, " differ");
+    }
+  }
+  return {};
+}
+
+status time_tokens(const bench_options& o, std::vector<contestant>& all, std::size_t tokens,
+                   std::vector<row>& table) {
+  const auto rows = make_rows(all.front().runs.shape(), tokens, o.batch);
+  if (!rows) return rows.status();
+  status failed;
+  std::vector<std::function<void()>> runs;
+  for (contestant& c : all) {
+    const auto logits = c.runs.run(*rows);
+    if (!logits) return logits.status();
+    LOWBIT_TRY(check_finite(c, *logits));
+    runs.emplace_back([&failed, &rows, &c] {
+      if (const auto again = c.runs.run(*rows); !again) failed = again.status();
+    });
+  }
+  lowbit::measure_options options{o.repetitions, 0.01, lowbit::wall_seconds, {}};
+  if (isatty(STDERR_FILENO) != 0) {
+    options.progress = [&](std::size_t done) {
+      fmt::print(stderr, "\r{} tokens: {} of {}{}", tokens, done, o.repetitions,
+                 done == o.repetitions ? "\n" : "");
+    };
+  }
+  const auto timings = lowbit::measure_interleaved(runs, options);
+  if (!failed.ok()) return failed;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    table.push_back({&all[i], tokens, all[i].runs.workspace_bytes(), timings[i].median});
+  return {};
+}
+
+std::size_t peak_bytes() {
+  rusage usage{};
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<std::size_t>(usage.ru_maxrss) * 1024
+                                              : 0;
+}
+
+/// Seconds of fp32 at the same number of tokens, 0 where it does not run.
+double fp32_seconds(const std::vector<row>& table, std::size_t tokens) {
+  for (const row& r : table) {
+    if (r.of->policy == "fp32" && r.tokens == tokens) return r.seconds;
+  }
+  return 0;
+}
+
+void print_table(const bench_options& o, const std::vector<row>& table, const char* arch) {
+  fmt::print("{}, arch {}, {} thread{}, batch {}, medians of {} interleaved runs\n",
+             o.model.empty() ? o.shape : o.model, arch, o.threads, o.threads == 1 ? "" : "s",
+             o.batch, o.repetitions);
+  fmt::print("{:<8}{:<9}{:>7}{:>12}{:>12}{:>14}{:>12}{:>12}{:>16}\n", "policy", "weights",
+             "tokens", "model MiB", "packed MiB", "workspace MiB", "ms", "tokens/s",
+             "x faster, fp32");
+  for (const row& r : table) {
+    const double fp32 = fp32_seconds(table, r.tokens);
+    fmt::print("{:<8}{:<9}{:>7}{:>12.1f}{:>12.1f}{:>14.2f}{:>12.3f}{:>12.0f}{:>16}\n",
+               r.of->policy, r.of->random ? "random" : "folder", r.tokens,
+               static_cast<double>(r.of->model_bytes) / mib,
+               static_cast<double>(r.of->runs.packed_bytes()) / mib,
+               static_cast<double>(r.workspace) / mib, 1e3 * r.seconds,
+               static_cast<double>(r.tokens * o.batch) / r.seconds,
+               fp32 > 0 ? fmt::format("{:.2f}", fp32 / r.seconds) : "-");
+  }
+  fmt::print("peak resident memory, all models together: {:.1f} MiB\n",
+             static_cast<double>(peak_bytes()) / mib);
+}
+
+void print_json(const bench_options& o, const std::vector<row>& table, const char* arch) {
+  nlohmann::json out = {{"model", o.model.empty() ? o.shape : o.model},
+                        {"arch", arch},
+                        {"threads", o.threads},
+                        {"batch", o.batch},
+                        {"repetitions", o.repetitions},
+                        {"peak_resident_bytes", peak_bytes()},
+                        {"checked_archs", o.check}};
+  for (const row& r : table) {
+    const double fp32 = fp32_seconds(table, r.tokens);
+    nlohmann::json entry = {{"policy", r.of->policy},
+                            {"weights", r.of->random ? "random" : "folder"},
+                            {"tokens", r.tokens},
+                            {"model_bytes", r.of->model_bytes},
+                            {"packed_bytes", r.of->runs.packed_bytes()},
+                            {"workspace_bytes", r.workspace},
+                            {"milliseconds", 1e3 * r.seconds},
+                            {"tokens_per_second",
+                             static_cast<double>(r.tokens * o.batch) / r.seconds}};
+    if (fp32 > 0) entry["times_faster_than_fp32"] = fp32 / r.seconds;
+    out["rows"].push_back(std::move(entry));
+  }
+  fmt::print("{}\n", out.dump());
+}
+
+status run(const bench_options& o) {
+  std::vector<std::string> policies = split(o.policy.empty() ? "fp32,bibert" : o.policy);
+  if (!o.model.empty() && o.policy.empty()) {
+    const auto model = lowbit::open_model(o.model);
+    if (!model) return model.status();
+    policies = {"fp32"};
+    if (model->policy != "fp32") policies.push_back(model->policy);
+  }
+  if (o.check) {
+    for (const std::string& policy : policies) LOWBIT_TRY(check_archs(o, policy));
+  }
+  std::vector<contestant> all;
+  for (const std::string& policy : policies) {
+    auto c = make_contestant(o, policy, o.arch, o.threads);
+    if (!c) return c.status();
+    all.push_back(*std::move(c));
+  }
+  std::vector<row> table;
+  for (const std::size_t tokens : o.tokens) LOWBIT_TRY(time_tokens(o, all, tokens, table));
+  (o.json ? print_json : print_table)(o, table, all.front().runs.arch());
+  return {};
+}
+
+}  // namespace
+
+void add_bench(CLI::App& program, action& chosen) {
+  auto o = std::make_shared<bench_options>();
+  CLI::App* verb = program.add_subcommand("bench", "Time a model under several policies");
+  add_run_options(*verb, *o);
+  verb->get_option("--policy")->description("policies to compare, as fp32,bibert (the default)");
+  auto* model = verb->add_option("-m,--model", o->model, "model folder");
+  verb->add_option("--shape", o->shape,
+                   "random weights: bert-base, bert-large, tinybert-4l, bort or L,H,A,I")
+      ->capture_default_str()
+      ->excludes(model);
+  verb->add_option("--tokens", o->tokens, "tokens of a sentence, as 16,128")
+      ->delimiter(',')
+      ->capture_default_str();
+  verb->add_option("--batch", o->batch, "sentences of a run")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  verb->add_option("--repetitions", o->repetitions, "timed runs of each policy")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  verb->add_flag("--check", o->check, "first compare the logits of every arch, bit for bit");
+  verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
+}
+
+}  // namespace lowbit_tool

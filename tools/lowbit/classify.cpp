@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit classify: the label of each sentence.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "program.hpp"
+#include "texts.hpp"
+
+namespace lowbit_tool {
+namespace {
+
+using lowbit::status;
+
+struct classify_options : model_options {
+  std::vector<std::string> texts;
+  std::size_t top = 1;
+  bool pairs = false;
+  bool truncate = false;
+};
+
+void print(const session& s, const std::string& text, const float* logits,
+           const classify_options& o) {
+  const std::size_t labels = s.shape().labels;
+  const std::vector<float> p = probabilities(logits, labels);
+  std::vector<std::size_t> order(labels);
+  for (std::size_t i = 0; i < labels; ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
+  order.resize(std::min(o.top, labels));
+  if (o.json) {
+    nlohmann::json line = {{"text", text}, {"labels", nlohmann::json::array()}};
+    for (const std::size_t i : order) {
+      line["labels"].push_back(
+          {{"label", s.label(i)}, {"probability", p[i]}, {"logit", logits[i]}});
+    }
+    fmt::print("{}\n", line.dump());
+    return;
+  }
+  for (const std::size_t i : order) fmt::print("{}\t{:.4f}\t{}\n", s.label(i), p[i], text);
+}
+
+status run(const classify_options& o) {
+  const auto texts = read_texts(o.texts);
+  if (!texts) return texts.status();
+  auto s = session::open(o.model, {o.policy, o.zero}, o.arch, o.threads);
+  if (!s) return s.status();
+  const auto tokenizer = open_tokenizer(o.model, s->shape());
+  if (!tokenizer) return tokenizer.status();
+  constexpr std::size_t batch = 32;
+  for (std::size_t begin = 0; begin < texts->size(); begin += batch) {
+    const std::size_t end = std::min(begin + batch, texts->size());
+    token_rows rows;
+    for (std::size_t i = begin; i < end; ++i) {
+      LOWBIT_TRY(
+          add_text(*tokenizer, (*texts)[i], s->shape().positions, o.pairs, o.truncate, rows));
+    }
+    const auto logits = s->run(rows);
+    if (!logits) return logits.status();
+    for (std::size_t i = begin; i < end; ++i) {
+      print(*s, (*texts)[i], logits->data() + (i - begin) * s->shape().labels, o);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_classify(CLI::App& program, action& chosen) {
+  auto o = std::make_shared<classify_options>();
+  CLI::App* verb = program.add_subcommand("classify", "Classify sentences");
+  add_model_options(*verb, *o);
+  verb->add_option("text", o->texts, "sentences (default: lines of standard input)");
+  verb->add_option("--top", o->top, "labels per sentence")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_flag("--pairs", o->pairs, "each line is two sentences with a tab between them");
+  verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
+  verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
+}
+
+}  // namespace lowbit_tool

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit inspect: what a model folder holds, without running it.
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "program.hpp"
+#include "session.hpp"
+
+namespace lowbit_tool {
+namespace {
+
+using lowbit::status;
+
+std::size_t stored_bytes(const lowbit::stored_tensor& t) {
+  return t.elements() * (t.type == lowbit::stored_type::f32 ? sizeof(float) : 1);
+}
+
+status run(const std::string& folder, bool as_json) {
+  const auto model = lowbit::open_model(folder);
+  if (!model) return model.status();
+  const lowbit::model_shape& s = model->config.shape;
+  std::size_t total = 0;
+  for (const auto& t : model->tensors()) total += stored_bytes(t);
+  if (as_json) {
+    nlohmann::json out = {{"policy", model->policy},
+                          {"zero", model->zero},
+                          {"packed", model->config.packed.has_value()},
+                          {"layers", s.layers},
+                          {"hidden", s.hidden},
+                          {"heads", s.heads},
+                          {"intermediate", s.intermediate},
+                          {"vocabulary", s.vocabulary},
+                          {"positions", s.positions},
+                          {"labels", s.labels},
+                          {"bytes", total}};
+    for (const auto& t : model->tensors()) {
+      out["tensors"].push_back(
+          {{"name", t.name}, {"shape", {t.shape[0], t.shape[1]}}, {"bytes", stored_bytes(t)}});
+    }
+    fmt::print("{}\n", out.dump(2));
+    return {};
+  }
+  fmt::print("{}: {} folder, policy {}{}\n", folder,
+             model->config.packed.has_value() ? "packed" : "Hugging Face", model->policy,
+             model->policy == "bibert" ? ", sign(0) " + model->zero : "");
+  fmt::print(
+      "layers {}, hidden {}, heads {} x {}, intermediate {}, vocabulary {}, positions {}, labels "
+      "{}{}\n",
+      s.layers, s.hidden, s.heads, s.head_width(), s.intermediate, s.vocabulary, s.positions,
+      s.labels, s.relu_before_classifier ? ", relu before the classifier" : "");
+  fmt::print("{:<66} {:<4} {:>16} {:>12}\n", "canonical tensor", "type", "shape", "bytes");
+  for (const auto& t : model->tensors()) {
+    fmt::print("{:<66} {:<4} {:>16} {:>12}\n", t.name,
+               t.type == lowbit::stored_type::f32 ? "F32" : "U8",
+               t.rank == 2 ? fmt::format("{} x {}", t.shape[0], t.shape[1])
+                           : fmt::format("{}", t.shape[0]),
+               stored_bytes(t));
+  }
+  for (const std::string& name : model->ignored) fmt::print("{:<66} not read by inference\n", name);
+  fmt::print("{} bytes in all\n", total);
+  return {};
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& program, action& chosen) {
+  auto folder = std::make_shared<std::string>();
+  auto as_json = std::make_shared<bool>(false);
+  CLI::App* verb = program.add_subcommand("inspect", "List the tensors of a model folder");
+  verb->add_option("-m,--model,model", *folder, "model folder")->required();
+  verb->add_flag("--json", *as_json, "print JSON");
+  verb->callback([folder, as_json, &chosen] {
+    chosen = [folder, as_json] { return run(*folder, *as_json); };
+  });
+}
+
+}  // namespace lowbit_tool

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include <cstdio>
+
+#include "lowbit/core/config.hpp"
+#include "program.hpp"
+
+namespace lowbit_tool {
+
+void add_run_options(CLI::App& verb, model_options& options) {
+  verb.add_option("-p,--policy", options.policy,
+                  "fp32, bibert or bit (default: what the model's config.json says)");
+  verb.add_option("--zero", options.zero, "bibert: sign(0) is 0 (torch) or +1 (plus-one)");
+  verb.add_option("--arch", options.arch, "scalar, avx2 or avx512 (default: the best of this CPU)");
+  verb.add_option("-t,--threads", options.threads, "threads")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  verb.add_flag("--json", options.json, "print JSON");
+}
+
+void add_model_options(CLI::App& verb, model_options& options) {
+  verb.add_option("-m,--model", options.model, "model folder: Hugging Face or packed")->required();
+  add_run_options(verb, options);
+}
+
+}  // namespace lowbit_tool
+
+int main(int argc, char** argv) {
+  using namespace lowbit_tool;
+  CLI::App program("lowbit: low-bit BERT on CPUs");
+  program.set_version_flag("--version", LOWBIT_VERSION);
+  program.require_subcommand(1);
+  action chosen;
+  add_tokenize(program, chosen);
+  add_classify(program, chosen);
+  add_quantize(program, chosen);
+  add_inspect(program, chosen);
+  add_verify(program, chosen);
+  add_eval(program, chosen);
+  add_flops(program, chosen);
+  add_bench(program, chosen);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error);
+  }
+  const lowbit::status done = chosen();
+  if (!done.ok()) {
+    fmt::print(stderr, "lowbit: {}\n", done.message());
+    return 1;
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    fmt::print(stderr, "lowbit: cannot write to standard output\n");
+    return 1;
+  }
+  return 0;
+}

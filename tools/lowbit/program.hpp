@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs of `lowbit`. Each add_ function declares one on the command line; when it is chosen,
+// `chosen` becomes its action. Results go to stdout, messages to stderr, and the exit code is 0
+// only when the action's status is ok.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "lowbit/core/status.hpp"
+
+namespace lowbit_tool {
+
+using action = std::function<lowbit::status()>;
+
+/// Options that several verbs have.
+struct model_options {
+  std::string model;
+  std::string policy;
+  std::string zero;
+  std::string arch;
+  std::size_t threads = 1;
+  bool json = false;
+};
+
+/// -m/--model, -p/--policy, --zero, --arch, -t/--threads, --json
+void add_model_options(CLI::App& verb, model_options& options);
+/// The same without -m/--model, for verbs that can make their own model.
+void add_run_options(CLI::App& verb, model_options& options);
+
+void add_tokenize(CLI::App& program, action& chosen);
+void add_classify(CLI::App& program, action& chosen);
+void add_quantize(CLI::App& program, action& chosen);
+void add_inspect(CLI::App& program, action& chosen);
+void add_verify(CLI::App& program, action& chosen);
+void add_eval(CLI::App& program, action& chosen);
+void add_flops(CLI::App& program, action& chosen);
+void add_bench(CLI::App& program, action& chosen);
+
+}  // namespace lowbit_tool

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recorded.hpp"
+
+#include <cmath>
+#include <limits>
+
+namespace lowbit_tool {
+
+using lowbit::errc;
+using lowbit::result;
+using lowbit::status;
+
+namespace {
+
+using table = std::vector<std::vector<std::int32_t>>;
+
+result<table> read_table(const nlohmann::json& object, const std::string& path, const char* field) {
+  const auto it = object.find(field);
+  if (it == object.end())
+    return status::error(errc::not_found, path, ": field ", field, " is missing");
+  table out;
+  for (const auto& row : *it) {
+    if (!row.is_array())
+      return status::error(errc::malformed, path, ": ", field, " is not an array of arrays");
+    out.emplace_back();
+    for (const auto& value : row) {
+      const bool fits = value.is_number_integer() &&
+                        value >= std::numeric_limits<std::int32_t>::min() &&
+                        value <= std::numeric_limits<std::int32_t>::max();
+      if (!fits) {
+        return status::error(errc::malformed, path, ": ", field, " row ", out.size() - 1,
+                             " holds something that is not a 32-bit integer");
+      }
+      out.back().push_back(value.get<std::int32_t>());
+    }
+  }
+  return out;
+}
+
+status check_rectangle(const table& t, std::size_t rows, std::size_t columns,
+                       const std::string& path, const char* field) {
+  if (t.size() != rows) {
+    return status::error(errc::shape_mismatch, path, ": ", field, " has ", t.size(),
+                         " rows, input_ids ", rows);
+  }
+  for (std::size_t r = 0; r < rows; ++r) {
+    if (t[r].size() != columns) {
+      return status::error(errc::shape_mismatch, path, ": ", field, " row ", r, " has ",
+                           t[r].size(), " entries, expected ", columns);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+result<recorded_inputs> read_recorded_inputs(const std::string& path) {
+  const auto json = lowbit::read_json(path);
+  if (!json) return json.status();
+  if (!json->is_object()) return status::error(errc::malformed, path, ": not an object");
+  const auto ids = read_table(*json, path, "input_ids");
+  if (!ids) return ids.status();
+  const auto types = read_table(*json, path, "token_type_ids");
+  if (!types) return types.status();
+  const auto mask = read_table(*json, path, "attention_mask");
+  if (!mask) return mask.status();
+  recorded_inputs in;
+  in.sentences = ids->size();
+  in.columns = in.sentences == 0 ? 0 : ids->front().size();
+  if (in.columns == 0) return status::error(errc::malformed, path, ": input_ids is empty");
+  LOWBIT_TRY(check_rectangle(*ids, in.sentences, in.columns, path, "input_ids"));
+  LOWBIT_TRY(check_rectangle(*types, in.sentences, in.columns, path, "token_type_ids"));
+  LOWBIT_TRY(check_rectangle(*mask, in.sentences, in.columns, path, "attention_mask"));
+  for (std::size_t s = 0; s < in.sentences; ++s) {
+    if ((*mask)[s][0] != 1) {
+      return status::error(errc::unsupported, path, ": attention_mask row ", s,
+                           " masks its first token, which the classifier reads");
+    }
+    std::vector<std::int32_t> sentence;
+    std::vector<std::int32_t> sentence_types;
+    for (std::size_t j = 0; j < in.columns; ++j) {
+      const std::int32_t m = (*mask)[s][j];
+      if (m != 0 && m != 1) {
+        return status::error(errc::malformed, path, ": attention_mask row ", s, " holds ", m,
+                             ", expected 0 or 1");
+      }
+      if (m == 0) continue;
+      sentence.push_back((*ids)[s][j]);
+      sentence_types.push_back((*types)[s][j]);
+      in.rows.positions.push_back(static_cast<std::int32_t>(j));
+      in.tokens.push_back({s, j});
+    }
+    in.rows.add(sentence, sentence_types);
+  }
+  return in;
+}
+
+void comparison::add(float found, float expected) {
+  ++values;
+  const float difference = std::abs(found - expected);
+  if (!(difference <= largest)) largest = std::isnan(largest) ? largest : difference;
+}
+
+namespace {
+
+/// The shape that an expected tensor must have, empty for one that inference does not compute.
+result<std::vector<std::size_t>> expected_shape(const std::string& name, const recorded_inputs& in,
+                                                const lowbit::model_shape& s) {
+  if (name == "logits") return std::vector<std::size_t>{in.sentences, s.labels};
+  if (name == "pooled") return std::vector<std::size_t>{in.sentences, s.hidden};
+  const std::size_t dot = name.rfind('.');
+  const std::string kind = name.substr(0, dot);
+  if (kind == "hidden" || kind == "context")
+    return std::vector<std::size_t>{in.sentences, in.columns, s.hidden};
+  if (kind == "attention_scores") {
+    return std::vector<std::size_t>{in.sentences, s.heads, in.columns, in.columns};
+  }
+  // Matrices that only the training losses use.
+  if (kind == "query_scores" || kind == "key_scores" || kind == "value_scores" || kind == "fit") {
+    return std::vector<std::size_t>{};
+  }
+  return status::error(
+      errc::unsupported, "tensor ", name,
+      " is not one that verify knows: hidden.i, attention_scores.i, context.i, pooled, logits");
+}
+
+}  // namespace
+
+result<recorded_outputs> recorded_outputs::open(const std::string& path, const recorded_inputs& in,
+                                                const lowbit::model_shape& shape) {
+  const auto file = lowbit::safetensors_file::open(path);
+  if (!file) return file.status();
+  recorded_outputs out;
+  for (const lowbit::tensor_view& t : file->tensors()) {
+    const auto wanted = expected_shape(t.name, in, shape);
+    if (!wanted) return wanted.status().in(path);
+    if (wanted->empty()) {
+      out.skipped_.push_back(t.name);
+      continue;
+    }
+    if (t.shape != *wanted) {
+      return status::error(errc::shape_mismatch, t.place(), " has shape ",
+                           lowbit::detail::shape_text(t.shape), ", expected ",
+                           lowbit::detail::shape_text(*wanted));
+    }
+    auto values = lowbit::read_f32(t);
+    if (!values) return values.status();
+    out.expected_[t.name] = *std::move(values);
+    out.compared_[t.name] = {};
+  }
+  if (out.expected_.empty())
+    return status::error(errc::not_found, path, ": holds no tensor to compare");
+  return out;
+}
+
+void recorded_outputs::compare(const std::string& name, std::size_t index, float found) {
+  const auto it = expected_.find(name);
+  if (it != expected_.end()) compared_[name].add(found, it->second[index]);
+}
+
+}  // namespace lowbit_tool

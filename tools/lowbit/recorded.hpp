@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recorded inputs and outputs of another implementation: inputs.json (input_ids, token_type_ids,
+// attention_mask as rectangular arrays) and a safetensors file of expected tensors. Masked tokens
+// are dropped; what remains keeps its position.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "session.hpp"
+
+namespace lowbit_tool {
+
+/// One token that is not masked, and where it stood in the padded arrays.
+struct kept_token {
+  std::size_t sentence;
+  std::size_t column;
+};
+
+struct recorded_inputs {
+  token_rows rows;
+  std::vector<kept_token> tokens;  // (T), in the order of rows
+  std::size_t sentences = 0;
+  std::size_t columns = 0;  // N of the padded arrays
+};
+
+lowbit::result<recorded_inputs> read_recorded_inputs(const std::string& path);
+
+/// How one expected tensor compares.
+struct comparison {
+  std::size_t values = 0;
+  float largest = 0;  // NaN as soon as one difference is
+  void add(float found, float expected);
+};
+
+/// The expected tensors by name, and the comparison of each that inference computes.
+class recorded_outputs {
+ public:
+  static lowbit::result<recorded_outputs> open(const std::string& path,
+                                               const recorded_inputs& inputs,
+                                               const lowbit::model_shape& shape);
+
+  /// Compares one value of tensor `name` at the flat index; does nothing where the file does not
+  /// hold the tensor.
+  void compare(const std::string& name, std::size_t index, float found);
+
+  [[nodiscard]] const std::map<std::string, comparison>& compared() const { return compared_; }
+  [[nodiscard]] const std::vector<std::string>& skipped() const { return skipped_; }
+
+ private:
+  std::map<std::string, std::vector<float>> expected_;
+  std::map<std::string, comparison> compared_;
+  std::vector<std::string> skipped_;
+};
+
+}  // namespace lowbit_tool

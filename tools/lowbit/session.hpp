@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the verbs of `lowbit` share: the engine for this CPU, a model loaded into it, and the
+// threads to run it on.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine.hpp"
+#include "lowbit/core/thread_pool.hpp"
+#include "lowbit/io/model_folder.hpp"
+#include "lowbit/tensor/arena.hpp"
+
+namespace lowbit_tool {
+
+/// The engine called `arch` (scalar, avx2, avx512), or the best that this CPU runs for an empty
+/// name.
+lowbit::result<const lowbit_engine::engine*> find_engine(const std::string& arch);
+
+/// A batch under construction: sentences back to back.
+struct token_rows {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> type_ids;
+  std::vector<std::int32_t> positions;  // empty: 0, 1, 2 ..
+  std::vector<std::uint32_t> offsets{0};
+
+  void add(const std::vector<std::int32_t>& sentence, const std::vector<std::int32_t>& types);
+  [[nodiscard]] lowbit_engine::batch view() const;
+  [[nodiscard]] std::size_t sentences() const { return offsets.size() - 1; }
+};
+
+class session {
+ public:
+  /// Packs the model for the engine. threads >= 1.
+  static lowbit::result<session> start(lowbit::canonical_model model, const std::string& arch,
+                                       std::size_t threads);
+  static lowbit::result<session> open(const std::string& folder,
+                                      const lowbit::load_options& options, const std::string& arch,
+                                      std::size_t threads);
+
+  /// Logits (sentences, labels) of a batch.
+  lowbit::result<std::vector<float>> run(const token_rows& rows,
+                                         const lowbit_engine::observer* watch = nullptr);
+
+  [[nodiscard]] const lowbit::canonical_model& model() const { return model_; }
+  [[nodiscard]] const lowbit::model_shape& shape() const { return model_.config.shape; }
+  [[nodiscard]] const char* arch() const { return engine_->arch; }
+  [[nodiscard]] std::size_t packed_bytes() const { return packed_.size(); }
+  /// The label of logit i: from id2label, else LABEL_i.
+  [[nodiscard]] std::string label(std::size_t i) const;
+
+ private:
+  explicit session(lowbit::canonical_model model) : model_(std::move(model)) {}
+
+  lowbit::canonical_model model_;
+  const lowbit_engine::engine* engine_ = nullptr;
+  lowbit_engine::policy policy_ = lowbit_engine::policy::fp32;
+  lowbit_engine::shape engine_shape_{};
+  lowbit::aligned_buffer packed_;
+  lowbit::aligned_buffer workspace_;
+  std::unique_ptr<lowbit::thread_pool> pool_;
+};
+
+/// A model of random weights for benchmarks: canonical tensors of `policy`, nothing read from disk.
+lowbit::result<lowbit::canonical_model> random_model(const lowbit::model_shape& shape,
+                                                     const std::string& policy,
+                                                     const std::string& zero, std::uint64_t seed);
+
+/// bert-base, bert-large, tinybert-4l, bort or "L,H,A,I".
+lowbit::result<lowbit::model_shape> named_shape(const std::string& name);
+
+}  // namespace lowbit_tool

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shapes that have a name, and those spelled out as "L,H,A,I".
+#include <charconv>
+
+#include "session.hpp"
+
+namespace lowbit_tool {
+
+using lowbit::errc;
+using lowbit::model_shape;
+using lowbit::result;
+using lowbit::status;
+
+namespace {
+
+constexpr std::size_t bert_vocabulary = 30522;
+constexpr std::size_t bert_positions = 512;
+constexpr std::size_t default_labels = 2;
+
+/// L layers, H hidden, A heads, I intermediate; the rest as in BERT.
+constexpr model_shape bert(std::size_t l, std::size_t h, std::size_t a, std::size_t i) {
+  return {l, h, a, i, bert_vocabulary, bert_positions, 2, default_labels};
+}
+
+/// Bort's hidden size is its number of units, 1024, and its feed-forward layers are narrower, 768
+/// (alexa/bort, predefined net). RoBERTa's vocabulary; no token types, so one row of them.
+constexpr model_shape bort() {
+  model_shape shape = bert(4, 1024, 8, 768);
+  shape.vocabulary = 50265;
+  shape.token_types = 1;
+  shape.layer_norm_eps = 1e-5F;
+  return shape;
+}
+
+struct entry {
+  const char* name;
+  model_shape shape;
+};
+constexpr entry entries[] = {
+    {"bert-base", bert(12, 768, 12, 3072)},
+    {"bert-large", bert(24, 1024, 16, 4096)},
+    {"tinybert-4l", bert(4, 312, 12, 1200)},
+    {"bort", bort()},
+};
+
+status unreadable(const std::string& text) {
+  return status::error(errc::invalid_argument, "--shape is \"", text,
+                       "\", expected bert-base, bert-large, tinybert-4l, bort or four numbers "
+                       "L,H,A,I (layers, hidden size, heads, intermediate size)");
+}
+
+}  // namespace
+
+result<model_shape> named_shape(const std::string& name) {
+  for (const entry& e : entries) {
+    if (name == e.name) return e.shape;
+  }
+  std::size_t values[4] = {};
+  const char* at = name.data();
+  const char* const end = at + name.size();
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (i > 0 && (at == end || *at++ != ',')) return unreadable(name);
+    const auto [stop, error] = std::from_chars(at, end, values[i]);
+    if (error != std::errc()) return unreadable(name);
+    at = stop;
+  }
+  if (at != end) return unreadable(name);
+  const model_shape shape = bert(values[0], values[1], values[2], values[3]);
+  LOWBIT_TRY(shape.check().in("--shape " + name));
+  return shape;
+}
+
+}  // namespace lowbit_tool

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sentences from the command line or standard input, and their encoding for a model.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "session.hpp"
+
+namespace lowbit_tool {
+
+/// The arguments, or the lines of standard input where there are none. Empty lines are skipped.
+lowbit::result<std::vector<std::string>> read_texts(const std::vector<std::string>& arguments);
+
+/// The tokenizer of a model folder, whose vocabulary must be the model's.
+lowbit::result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
+                                                           const lowbit::model_shape& shape);
+
+/// Encodes one text, or two separated by a tab when `pairs`. A text longer than the model takes is
+/// an error unless `truncate`.
+lowbit::status add_text(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text,
+                        std::size_t positions, bool pairs, bool truncate, token_rows& rows);
+
+/// softmax of one row of logits, for display.
+std::vector<float> probabilities(const float* logits, std::size_t labels);
+/// The index of the largest logit, the first of equals.
+std::size_t largest(const float* logits, std::size_t labels);
+
+}  // namespace lowbit_tool

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit tokenize: token ids as Hugging Face BERT gives them.
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "program.hpp"
+#include "texts.hpp"
+
+namespace lowbit_tool {
+namespace {
+
+using lowbit::status;
+
+struct tokenize_options {
+  std::string model;
+  std::vector<std::string> texts;
+  std::size_t max_tokens = 512;
+  bool pairs = false;
+  bool plain = false;
+  bool json = false;
+};
+
+lowbit::result<lowbit::encoding> encode(const lowbit::wordpiece_tokenizer& tokenizer,
+                                        const tokenize_options& o, const std::string& text) {
+  if (o.plain) return tokenizer.encode_plain(text);
+  if (!o.pairs) return tokenizer.encode(text, o.max_tokens);
+  const std::size_t tab = text.find('\t');
+  if (tab == std::string::npos) {
+    return status::error(lowbit::errc::invalid_argument, "text \"", text,
+                         "\" has no tab, expected two sentences");
+  }
+  return tokenizer.encode_pair(text.substr(0, tab), text.substr(tab + 1), o.max_tokens);
+}
+
+void print(const lowbit::wordpiece_tokenizer& tokenizer, const lowbit::encoding& e, bool as_json) {
+  std::vector<std::string> tokens;
+  for (const std::int32_t id : e.ids) tokens.emplace_back(tokenizer.token(id));
+  if (!as_json) {
+    fmt::print("{}\n{}\n", fmt::join(tokens, " "), fmt::join(e.ids, " "));
+    return;
+  }
+  nlohmann::json offsets = nlohmann::json::array();
+  for (const lowbit::text_span& span : e.offsets) offsets.push_back({span.begin, span.end});
+  const nlohmann::json line = {{"tokens", tokens},
+                               {"ids", e.ids},
+                               {"type_ids", e.type_ids},
+                               {"offsets", offsets},
+                               {"truncated", e.truncated}};
+  fmt::print("{}\n", line.dump());
+}
+
+status run(const tokenize_options& o) {
+  const auto texts = read_texts(o.texts);
+  if (!texts) return texts.status();
+  const auto tokenizer = lowbit::wordpiece_tokenizer::load(o.model);
+  if (!tokenizer) return tokenizer.status();
+  for (const std::string& text : *texts) {
+    const auto encoded = encode(*tokenizer, o, text);
+    if (!encoded) return encoded.status();
+    print(*tokenizer, *encoded, o.json);
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_tokenize(CLI::App& program, action& chosen) {
+  auto o = std::make_shared<tokenize_options>();
+  CLI::App* verb = program.add_subcommand("tokenize", "Split text into WordPiece tokens");
+  verb->add_option("-m,--model", o->model, "model folder, vocab.txt or tokenizer.json")->required();
+  verb->add_option("text", o->texts, "sentences (default: lines of standard input)");
+  verb->add_option("--max-tokens", o->max_tokens, "cut longer sentences")->capture_default_str();
+  verb->add_flag("--pairs", o->pairs, "each line is two sentences with a tab between them");
+  verb->add_flag("--plain", o->plain, "no [CLS] and [SEP]");
+  verb->add_flag("--json", o->json, "one JSON object a line, with byte offsets");
+  verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
+}
+
+}  // namespace lowbit_tool

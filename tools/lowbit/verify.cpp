@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit verify: runs a model on recorded inputs and compares every recorded tensor that inference
+// computes.
+#include <fmt/core.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "program.hpp"
+#include "recorded.hpp"
+
+namespace lowbit_tool {
+namespace {
+
+using lowbit::errc;
+using lowbit::status;
+
+struct verify_options : model_options {
+  std::string inputs;
+  std::string expected;
+  float tolerance = 1e-4F;
+};
+
+/// Sends what the engine computes to the comparison. Rows of padding and scores of masked keys do
+/// not exist here.
+struct comparer {
+  const recorded_inputs& in;
+  const lowbit::model_shape& shape;
+  recorded_outputs& to;
+
+  static comparer& self(void* p) { return *static_cast<comparer*>(p); }
+
+  void hidden(std::size_t index, lowbit_engine::rows m) const {
+    for (std::size_t t = 0; t < m.count; ++t) {
+      const std::size_t row = in.tokens[t].sentence * in.columns + in.tokens[t].column;
+      for (std::size_t c = 0; c < m.cols; ++c) {
+        to.compare("hidden." + std::to_string(index), row * m.cols + c, m.data[t * m.stride + c]);
+      }
+    }
+  }
+  void scores(std::size_t layer, std::size_t sentence, std::size_t first, std::size_t head,
+              lowbit_engine::rows m) const {
+    const std::size_t begin = in.rows.offsets[sentence];
+    for (std::size_t r = 0; r < m.count; ++r) {
+      const std::size_t query = in.tokens[first + r].column;
+      const std::size_t row = ((sentence * shape.heads + head) * in.columns + query) * in.columns;
+      for (std::size_t j = 0; j < m.cols; ++j) {
+        to.compare("attention_scores." + std::to_string(layer), row + in.tokens[begin + j].column,
+                   m.data[r * m.stride + j]);
+      }
+    }
+  }
+  void context(std::size_t layer, std::size_t, std::size_t first, std::size_t head,
+               lowbit_engine::rows m) const {
+    for (std::size_t r = 0; r < m.count; ++r) {
+      const kept_token& t = in.tokens[first + r];
+      const std::size_t row =
+          (t.sentence * in.columns + t.column) * shape.hidden + head * shape.head_width();
+      for (std::size_t c = 0; c < m.cols; ++c) {
+        to.compare("context." + std::to_string(layer), row + c, m.data[r * m.stride + c]);
+      }
+    }
+  }
+  void pooled(lowbit_engine::rows m) const {
+    for (std::size_t s = 0; s < m.count; ++s) {
+      for (std::size_t c = 0; c < m.cols; ++c)
+        to.compare("pooled", s * m.cols + c, m.data[s * m.stride + c]);
+    }
+  }
+
+  [[nodiscard]] lowbit_engine::observer observer() {
+    return {this, [](void* p, std::size_t i, lowbit_engine::rows m) { self(p).hidden(i, m); },
+            [](void* p, std::size_t l, std::size_t s, std::size_t f, std::size_t h,
+               lowbit_engine::rows m) { self(p).scores(l, s, f, h, m); },
+            [](void* p, std::size_t l, std::size_t s, std::size_t f, std::size_t h,
+               lowbit_engine::rows m) { self(p).context(l, s, f, h, m); },
+            [](void* p, lowbit_engine::rows m) { self(p).pooled(m); }};
+  }
+};
+
+status print(const recorded_outputs& outputs, const verify_options& o, const char* arch) {
+  std::size_t failed = 0;
+  nlohmann::json json = {
+      {"arch", arch}, {"tolerance", o.tolerance}, {"tensors", nlohmann::json::object()}};
+  if (!o.json)
+    fmt::print("{:<24} {:>10} {:>12}  ({} build, tolerance {})\n", "tensor", "values", "largest",
+               arch, o.tolerance);
+  for (const auto& [name, c] : outputs.compared()) {
+    const bool ok = c.values != 0 && c.largest <= o.tolerance;  // false for NaN
+    failed += ok ? 0 : 1;
+    json["tensors"][name] = {{"values", c.values}, {"largest", c.largest}, {"ok", ok}};
+    if (!o.json)
+      fmt::print("{:<24} {:>10} {:>12.3g}  {}\n", name, c.values, c.largest, ok ? "ok" : "FAILED");
+  }
+  for (const std::string& name : outputs.skipped()) {
+    json["not_compared"].push_back(name);
+    if (!o.json) fmt::print("{:<24} {:>10} {:>12}  used by training losses only\n", name, "-", "-");
+  }
+  if (o.json) fmt::print("{}\n", json.dump(2));
+  if (failed == 0) return {};
+  return status::error(errc::malformed, o.expected, ": ", failed, " of ", outputs.compared().size(),
+                       " tensors differ by more than the tolerance");
+}
+
+status run(const verify_options& o) {
+  auto s = session::open(o.model, {o.policy, o.zero}, o.arch, o.threads);
+  if (!s) return s.status();
+  const auto inputs = read_recorded_inputs(o.inputs);
+  if (!inputs) return inputs.status();
+  auto outputs = recorded_outputs::open(o.expected, *inputs, s->shape());
+  if (!outputs) return outputs.status();
+  comparer to{*inputs, s->shape(), *outputs};
+  const lowbit_engine::observer observer = to.observer();
+  const auto observed = s->run(inputs->rows, &observer);
+  if (!observed) return observed.status().in(o.inputs);
+  const auto plain = s->run(inputs->rows);
+  if (!plain) return plain.status();
+  if (std::memcmp(plain->data(), observed->data(), plain->size() * sizeof(float)) != 0) {
+    return status::error(
+        errc::malformed,
+        "the run for first tokens only and the observed run gave different logits");
+  }
+  for (std::size_t i = 0; i < plain->size(); ++i) outputs->compare("logits", i, (*plain)[i]);
+  return print(*outputs, o, s->arch());
+}
+
+}  // namespace
+
+void add_verify(CLI::App& program, action& chosen) {
+  auto o = std::make_shared<verify_options>();
+  CLI::App* verb = program.add_subcommand("verify", "Compare a model with recorded tensors");
+  add_model_options(*verb, *o);
+  verb->add_option("--inputs", o->inputs, "inputs.json: input_ids, token_type_ids, attention_mask")
+      ->required();
+  verb->add_option("--expected", o->expected, "safetensors file of expected tensors")->required();
+  verb->add_option("--tolerance", o->tolerance, "largest allowed difference")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
+}
+
+}  // namespace lowbit_tool
