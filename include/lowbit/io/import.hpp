@@ -257,49 +257,50 @@ inline status check_policy(const canonical_model& model, std::string_view place)
 
 }  // namespace detail
 
-/// Imports a checkpoint folder. policy_name empty: the one that its config.json describes. zero:
-/// "torch" or "plus-one" (bibert only). Errors: as listed with load_config and
-/// checkpoint_tensors::open; shape_mismatch, not_found, unsupported naming the tensor
-inline result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
-                                                 model_config config, std::string policy_name = {},
-                                                 std::string zero = "torch") {
+/// Imports a checkpoint folder under a policy type, the library's or a user's. `model` brings
+/// config, policy name and zero rule. Errors: those of checkpoint_tensors::open; shape_mismatch,
+/// not_found, malformed, unsupported naming the tensor
+template <class Policy>
+result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
+                                          canonical_model model) {
   return detail::without_exceptions(folder.native(), [&]() -> result<canonical_model> {
     auto files = checkpoint_tensors::open(folder);
     if (!files) return files.status();
-    canonical_model model;
-    model.config = std::move(config);
-    model.policy = policy_name.empty() ? std::string(scheme_name(model.config.recognised))
-                                       : std::move(policy_name);
-    model.zero = std::move(zero);
     const std::string place = folder.native();
-    LOWBIT_TRY(detail::check_policy(model, place));
     model.keep_open(*std::move(files));
     detail::checkpoint_reader reader(model.files(), place);
+    model_shape& shape = model.config.shape;
     if (const tensor_view* head = reader.find("classifier.weight");
-        head != nullptr && model.config.shape.labels == 0) {
-      model.config.shape.labels = head->shape.empty() ? 0 : head->shape[0];
+        head != nullptr && shape.labels == 0) {
+      shape.labels = head->shape.empty() ? 0 : head->shape[0];
     }
-    if (model.config.shape.labels == 0) {
+    if (shape.labels == 0) {
       return status::error(errc::not_found, place,
                            ": tensor classifier.weight is missing, expected a sequence classifier");
     }
-    LOWBIT_TRY(model.config.shape.check().in(place));
-    detail::importer import(model, reader);
-    status done;
-    if (model.policy == "bibert") {
-      done = import.run<policy::bibert>();
-    } else if (model.policy == "bit") {
-      done = import.run<policy::bit>();
-    } else {
-      done = import.run<policy::fp32>();
+    LOWBIT_TRY(shape.check().in(place));
+    LOWBIT_TRY((detail::importer(model, reader).template run<Policy>()));
+    if (is_sign<typename Policy::embedding> && model.config.recognised == scheme::fp32) {
+      model.warnings.push_back("the checkpoint was not trained for policy " + model.policy +
+                               ": expect no accuracy");
     }
-    if (!done.ok()) return done;
-    if (model.policy == "bibert" && model.config.recognised == scheme::fp32) {
-      model.warnings.push_back(
-          "the checkpoint was not trained for policy bibert: expect no accuracy");
-    }
-    return model;
+    return std::move(model);
   });
+}
+
+/// The same by name: fp32, bibert or bit. policy_name empty: the one that config.json describes.
+inline result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
+                                                 model_config config, std::string policy_name,
+                                                 std::string zero) {
+  canonical_model model;
+  model.config = std::move(config);
+  model.policy = policy_name.empty() ? std::string(scheme_name(model.config.recognised))
+                                     : std::move(policy_name);
+  model.zero = std::move(zero);
+  LOWBIT_TRY(detail::check_policy(model, folder.native()));
+  if (model.policy == "bibert") return import_checkpoint<policy::bibert>(folder, std::move(model));
+  if (model.policy == "bit") return import_checkpoint<policy::bit>(folder, std::move(model));
+  return import_checkpoint<policy::fp32>(folder, std::move(model));
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

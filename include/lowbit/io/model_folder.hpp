@@ -45,7 +45,6 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
     return status::error(errc::invalid_argument, folder.native(), ": packed for policy ",
                          model.policy, ", it cannot run under ", options.policy);
   }
-  LOWBIT_TRY(check_policy(model, folder.native()));
   model.keep_open(*std::move(files));
   for (const tensor_view& t : model.files().tensors()) {
     const bool floats = t.type == dtype::f32;
@@ -88,7 +87,11 @@ inline result<canonical_model> open_model(const std::filesystem::path& folder,
                                    ? config->packed->policy
                                    : std::string(scheme_name(config->recognised));
     LOWBIT_TRY(detail::check_zero(options, policy));
-    if (config->packed.has_value()) return detail::open_packed(folder, *std::move(config), options);
+    if (config->packed.has_value()) {
+      auto packed = detail::open_packed(folder, *std::move(config), options);
+      if (packed) LOWBIT_TRY(detail::check_policy(*packed, folder.native()));
+      return packed;
+    }
     return import_checkpoint(folder, *std::move(config), options.policy,
                              options.zero.empty() ? "torch" : options.zero);
   });

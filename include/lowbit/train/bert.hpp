@@ -192,8 +192,7 @@ class bert {
                                layer.attention_norm);
     const Tensor inner = Policy::activation(project(Policy::input(a), layer.intermediate, options));
     const Tensor output = project(inner, layer.output, options);
-    return normalize(at::dropout(output, options.dropout, options.training) + a,
-                     layer.output_norm);
+    return normalize(at::dropout(output, options.dropout, options.training) + a, layer.output_norm);
   }
 
   model_shape shape_;

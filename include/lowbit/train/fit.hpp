@@ -31,7 +31,7 @@ struct fit_options {
   token_dropout words;
   optimizer_options optimizer;
   precision type = precision::bf16;
-  bool logits_only = false;  ///< see forward_options
+  bool logits_only = false;          ///< see forward_options
   std::filesystem::path checkpoint;  ///< empty: none
   bool resume = false;
   std::int64_t stop_after = 0;  ///< stop after this many epochs, as if killed; 0: run to the end
@@ -39,14 +39,12 @@ struct fit_options {
 
 /// Every option that changes the numbers, as text: stored with a checkpoint.
 inline std::string settings_text(const fit_options& o, const std::string& recipe) {
-  return recipe + " epochs=" + std::to_string(o.epochs) +
-         " batch=" + std::to_string(o.batch_size) + " seed=" + std::to_string(o.seed) +
-         " lr=" + std::to_string(o.optimizer.learning_rate) +
+  return recipe + " epochs=" + std::to_string(o.epochs) + " batch=" + std::to_string(o.batch_size) +
+         " seed=" + std::to_string(o.seed) + " lr=" + std::to_string(o.optimizer.learning_rate) +
          " decay=" + std::to_string(o.optimizer.weight_decay) +
          " clip=" + std::to_string(o.optimizer.clip) + " warmup=" + std::to_string(o.warmup) +
          " dropout=" + std::to_string(o.dropout) + "/" + std::to_string(o.classifier_dropout) +
-         "/" + std::to_string(o.words.probability) +
-         (o.type == precision::bf16 ? " bf16" : " f32");
+         "/" + std::to_string(o.words.probability) + (o.type == precision::bf16 ? " bf16" : " f32");
 }
 
 /// The GPU when this libtorch has one, else the CPU.
@@ -121,8 +119,8 @@ result<run_state> fit(bert<Policy>& model, const std::vector<example>& training,
       }
       optimizer.zero_gradients();
       value.backward();
-      const double rate = options.optimizer.learning_rate *
-                          warmup_linear(run.step, total, options.warmup);
+      const double rate =
+          options.optimizer.learning_rate * warmup_linear(run.step, total, options.warmup);
       if (!std::isfinite(optimizer.step(rate))) {
         return status::error(errc::invalid_argument, "a gradient is not finite at step ", run.step,
                              " (epoch ", run.epoch + 1, "); try a lower learning rate");

@@ -20,7 +20,9 @@ inline at::ScalarType element_type(precision type) {
 }
 
 /// a (M, K) times b (K, N), both of one element type; result float32.
-inline Tensor matrix_product(const Tensor& a, const Tensor& b) { return at::mm(a, b).to(at::kFloat); }
+inline Tensor matrix_product(const Tensor& a, const Tensor& b) {
+  return at::mm(a, b).to(at::kFloat);
+}
 
 /// y = x W^T + b for x (M, K), W (N, K), b (N).
 struct linear_function : torch::autograd::Function<linear_function> {
@@ -34,7 +36,8 @@ struct linear_function : torch::autograd::Function<linear_function> {
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const Tensor dy = gradients[0].to(saved[0].scalar_type());
-    return {matrix_product(dy, saved[1]), matrix_product(dy.t(), saved[0]), gradients[0].sum(0), Tensor()};
+    return {matrix_product(dy, saved[1]), matrix_product(dy.t(), saved[0]), gradients[0].sum(0),
+            Tensor()};
   }
 };
 

@@ -43,9 +43,9 @@ inline result<tokenized_dataset> tokenize(const dataset& data,
                                           const std::filesystem::path& path) {
   LOWBIT_TRY(check_dataset(data, labels, path));
   tokenized_dataset out;
-  for (auto [from, to] : {std::pair{&data.train, &out.train},
-                          std::pair{&data.validation, &out.validation},
-                          std::pair{&data.test, &out.test}}) {
+  for (auto [from, to] :
+       {std::pair{&data.train, &out.train}, std::pair{&data.validation, &out.validation},
+        std::pair{&data.test, &out.test}}) {
     for (const labelled_text& e : *from) {
       const auto encoded = tokenizer.encode(e.text, max_length);
       if (!encoded) return encoded.status().in(path.native());
@@ -101,9 +101,8 @@ status train_and_write(bert<Policy>& model, const model_description& description
     return write_model_folder<Policy>(options.out, description, model.parameters(), results,
                                       existing::replace);
   };
-  const auto run =
-      fit(model, data.train, data.validation, fitting, settings, device, loss,
-          [&write](const run_state& best) { return write(best, false, -1.0); });
+  const auto run = fit(model, data.train, data.validation, fitting, settings, device, loss,
+                       [&write](const run_state& best) { return write(best, false, -1.0); });
   if (!run) return run.status();
   if (run->epoch < fitting.epochs) return {};  // stopped on purpose; the checkpoint goes on
   LOWBIT_TRY(write(*run, true, options.test ? accuracy(model, data.test, device) : -1.0));
@@ -132,8 +131,7 @@ inline status finetune(const finetune_options& options) {
     return status::error(errc::invalid_argument, "max length ", length, " is more than the ",
                          positions, " positions");
   }
-  const auto examples =
-      tokenize(*data, description.labels, *tokenizer, length, options.data);
+  const auto examples = tokenize(*data, description.labels, *tokenizer, length, options.data);
   if (!examples) return examples.status();
   LOWBIT_TRY(description.shape.check());
 
@@ -188,22 +186,24 @@ status distill_binary(const distill_options& options) {
   run.fit.words.unknown = folder->tokenizer.unk_id();
   const distillation_options& o = options.objective;
   run.fit.logits_only = !o.direction_matching && o.hidden_weight <= 0;
-  const nlohmann::json facts = {
-      {"recipe", "bibert"},           {"attention", Policy::name},
-      {"dmd", o.direction_matching},  {"dmd_weight", o.dmd_weight},
-      {"hidden_weight", o.hidden_weight}, {"soft_weight", o.soft_weight},
-      {"hard_weight", o.hard_weight}, {"temperature", o.temperature},
-      {"start", options.start.empty() ? "teacher" : "student"}};
-  return train_and_write(student, description, *examples, run, facts,
-                         [&](const trace& out, const batch& in) {
-                           trace target;
-                           {
-                             torch::NoGradGuard no_gradients;
-                             target = teacher.forward(in, {.type = run.fit.type,
-                                                   .logits_only = run.fit.logits_only});
-                           }
-                           return distillation_loss(out, target, in.labels, o);
-                         });
+  const nlohmann::json facts = {{"recipe", "bibert"},
+                                {"attention", Policy::name},
+                                {"dmd", o.direction_matching},
+                                {"dmd_weight", o.dmd_weight},
+                                {"hidden_weight", o.hidden_weight},
+                                {"soft_weight", o.soft_weight},
+                                {"hard_weight", o.hard_weight},
+                                {"temperature", o.temperature},
+                                {"start", options.start.empty() ? "teacher" : "student"}};
+  return train_and_write(
+      student, description, *examples, run, facts, [&](const trace& out, const batch& in) {
+        trace target;
+        {
+          torch::NoGradGuard no_gradients;
+          target = teacher.forward(in, {.type = run.fit.type, .logits_only = run.fit.logits_only});
+        }
+        return distillation_loss(out, target, in.labels, o);
+      });
 }
 
 }  // namespace lowbit::train

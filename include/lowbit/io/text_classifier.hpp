@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sentences in, labels out: a model folder, its tokenizer and the memory for both, for applications
+// that have a heap. Everything it does can be done with its parts (open_model, wordpiece_tokenizer,
+// classifier), which is what an embedded build does.
+#pragma once
+
+#include "lowbit/io/model_folder.hpp"
+#include "lowbit/model/classifier.hpp"
+#include "lowbit/text/wordpiece_tokenizer.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+struct prediction {
+  std::string label;
+  float probability = 0;      // softmax of the logits
+  std::vector<float> logits;  // (labels)
+};
+
+template <class Policy, class Arch = native>
+class text_classifier {
+ public:
+  /// Opens a Hugging Face or packed folder under Policy.
+  /// Errors: invalid_argument for a folder of another policy or scheme; all of open_model's
+  static result<text_classifier> load(const std::filesystem::path& folder) {
+    return detail::without_exceptions(folder.native(), [&]() -> result<text_classifier> {
+      auto config = load_config(folder);
+      if (!config) return config.status();
+      const bool relu_model = config->activation == hidden_activation::relu;
+      if (relu_model != std::is_same_v<typename Policy::activation, relu>) {
+        return status::error(errc::invalid_argument, folder.native(), ": hidden_act is ",
+                             relu_model ? "relu" : "gelu", ", policy ", Policy::name, " has ",
+                             Policy::activation::name);
+      }
+      auto model = open_as(folder, *std::move(config));
+      if (!model) return model.status();
+      auto tokenizer = wordpiece_tokenizer::load(folder);
+      if (!tokenizer) return tokenizer.status();
+      text_classifier out(*std::move(model), *std::move(tokenizer));
+      LOWBIT_TRY(out.pack().in(folder.native()));
+      return out;
+    });
+  }
+
+  /// The most probable label of each text, in order. Texts longer than the model takes are cut.
+  /// Errors: malformed for text that is not UTF-8
+  result<std::vector<prediction>> classify(std::span<const std::string> texts) const {
+    serial here;
+    return classify(texts, here);
+  }
+  template <executor Executor>
+  result<std::vector<prediction>> classify(std::span<const std::string> texts,
+                                           Executor& executor) const {
+    std::vector<std::int32_t> ids;
+    std::vector<std::int32_t> types;
+    std::vector<std::uint32_t> offsets{0};
+    for (const std::string& text : texts) {
+      const auto encoded = tokenizer_.encode(text, model_.config.shape.positions);
+      if (!encoded) return encoded.status();
+      ids.insert(ids.end(), encoded->ids.begin(), encoded->ids.end());
+      types.insert(types.end(), encoded->type_ids.begin(), encoded->type_ids.end());
+      offsets.push_back(static_cast<std::uint32_t>(ids.size()));
+    }
+    const token_input in{ids.data(), types.data(), nullptr, {offsets.data(), texts.size()}};
+    const std::size_t labels = model_.config.shape.labels;
+    std::vector<float> logits(texts.size() * labels);
+    const aligned_buffer workspace(encoder_.workspace_bytes(
+        encoder_.shape(), encoder_.limits_of(in.batch, executor.workers())));
+    LOWBIT_TRY(encoder_.run(in, workspace.data(), workspace.size(),
+                            {logits.data(), texts.size(), labels, labels}, executor));
+    std::vector<prediction> out;
+    for (std::size_t s = 0; s < texts.size(); ++s) out.push_back(best(logits.data() + s * labels));
+    return out;
+  }
+  result<prediction> classify(const std::string& text) const {
+    auto all = classify(std::span(&text, 1));
+    if (!all) return all.status();
+    return std::move(all->front());
+  }
+
+  [[nodiscard]] const model_shape& shape() const { return encoder_.shape(); }
+  [[nodiscard]] const wordpiece_tokenizer& tokenizer() const { return tokenizer_; }
+
+ private:
+  text_classifier(canonical_model model, wordpiece_tokenizer tokenizer)
+      : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {}
+
+  static result<canonical_model> open_as(const std::filesystem::path& folder, model_config config) {
+    const std::string zero = Policy::zero::name;
+    const bool chooses_zero = std::is_same_v<typename Policy::attention, bi_attention>;
+    if (config.packed.has_value()) {
+      return detail::open_packed(folder, std::move(config),
+                                 {Policy::name, chooses_zero ? zero : std::string()});
+    }
+    if (is_sign<typename Policy::embedding> && config.recognised == scheme::fp32) {
+      return status::error(errc::invalid_argument, folder.native(),
+                           ": a plain BERT checkpoint, policy ", Policy::name,
+                           " needs one trained for it");
+    }
+    canonical_model model;
+    model.config = std::move(config);
+    model.policy = Policy::name;
+    model.zero = chooses_zero ? zero : "torch";
+    return import_checkpoint<Policy>(folder, std::move(model));
+  }
+
+  status pack() {
+    packed_ = aligned_buffer(encoder_.model_bytes(model_.config.shape));
+    if (packed_.data() == nullptr)
+      return status::error(errc::io_error, "out of memory for the packed weights");
+    arena memory(packed_.data(), packed_.size());
+    LOWBIT_TRY(encoder_.load(memory, model_.weights(), model_.config.shape));
+    model_.release_pages();
+    return {};
+  }
+
+  [[nodiscard]] prediction best(const float* logits) const {
+    const std::size_t labels = model_.config.shape.labels;
+    const std::size_t top =
+        static_cast<std::size_t>(std::max_element(logits, logits + labels) - logits);
+    float sum = 0;
+    for (std::size_t i = 0; i < labels; ++i) sum += std::exp(logits[i] - logits[top]);
+    const auto& names = model_.config.labels;
+    return {top < names.size() ? names[top] : "LABEL_" + std::to_string(top),
+            1.0F / sum,
+            {logits, logits + labels}};
+  }
+
+  canonical_model model_;
+  wordpiece_tokenizer tokenizer_;
+  aligned_buffer packed_;
+  classifier<Policy, Arch> encoder_;
+};
+
+/// load<policy::bibert>(folder)
+template <class Policy, class Arch = native>
+result<text_classifier<Policy, Arch>> load(const std::filesystem::path& folder) {
+  return text_classifier<Policy, Arch>::load(folder);
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit: binarized and quantized BERT encoders on CPUs. This header brings everything but the
+// trainer.
+#pragma once
+
+#include "lowbit/core/thread_pool.hpp"
+#include "lowbit/gemm/reference.hpp"
+#include "lowbit/model/classifier.hpp"
+
+#if LOWBIT_HOSTED
+#include "lowbit/arch/detect.hpp"
+#include "lowbit/io/text_classifier.hpp"
+#endif
