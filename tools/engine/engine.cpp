@@ -123,8 +123,8 @@ std::size_t workspace_bytes(policy p, const shape& s, const batch& b, std::size_
                             bool observed) {
   return with_classifier(p, [&]<class Model>(std::type_identity<Model>) {
     const lowbit::batch_limits limits = Model::limits_of(convert(b).batch, workers);
-    return observed ? Model::template workspace_bytes<true>(convert(s), limits)
-                    : Model::template workspace_bytes<false>(convert(s), limits);
+    if (observed) return Model::template workspace_bytes<true>(convert(s), limits);
+    return Model::template workspace_bytes<false>(convert(s), limits);
   });
 }
 

@@ -8,7 +8,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "lowbit/arch/detect.hpp"
 #include "lowbit/cost/measure.hpp"
 #include "program.hpp"
 #include "session.hpp"
@@ -129,10 +128,11 @@ status check_archs(const bench_options& o, const std::string& policy) {
   std::vector<float> first;
   std::string first_arch;
   for (const char* arch : {"scalar", "avx2", "avx512"}) {
-    if (!lowbit::cpu_runs(arch)) continue;
+    if (!find_engine(arch)) continue;  // not built, or not for this CPU
     auto c = make_contestant(o, policy, arch, 1);
     if (!c) return c.status();
-    const auto rows = make_rows(c->runs.shape(), std::min<std::size_t>(5, c->runs.shape().positions), 2);
+    const std::size_t tokens = std::min<std::size_t>(5, c->runs.shape().positions);
+    const auto rows = make_rows(c->runs.shape(), tokens, 2);
     if (!rows) return rows.status();
     const auto logits = c->runs.run(*rows);
     if (!logits) return logits.status();
@@ -172,14 +172,13 @@ status time_tokens(const bench_options& o, std::vector<contestant>& all, std::si
   const auto timings = lowbit::measure_interleaved(runs, options);
   if (!failed.ok()) return failed;
   for (std::size_t i = 0; i < all.size(); ++i)
-    table.push_back({&all[i], tokens, all[i].runs.workspace_bytes(), timings[i].median});
+    table.push_back({&all[i], tokens, all[i].runs.workspace_bytes(*rows), timings[i].median});
   return {};
 }
 
 std::size_t peak_bytes() {
   rusage usage{};
-  return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<std::size_t>(usage.ru_maxrss) * 1024
-                                              : 0;
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<std::size_t>(usage.ru_maxrss) * 1024 : 0;
 }
 
 /// Seconds of fp32 at the same number of tokens, 0 where it does not run.
@@ -194,13 +193,12 @@ void print_table(const bench_options& o, const std::vector<row>& table, const ch
   fmt::print("{}, arch {}, {} thread{}, batch {}, medians of {} interleaved runs\n",
              o.model.empty() ? o.shape : o.model, arch, o.threads, o.threads == 1 ? "" : "s",
              o.batch, o.repetitions);
-  fmt::print("{:<8}{:<9}{:>7}{:>12}{:>12}{:>14}{:>12}{:>12}{:>16}\n", "policy", "weights",
-             "tokens", "model MiB", "packed MiB", "workspace MiB", "ms", "tokens/s",
-             "x faster, fp32");
+  fmt::print("{:<8}{:<9}{:>7}{:>12}{:>12}{:>14}{:>12}{:>12}{:>16}\n", "policy", "weights", "tokens",
+             "model MiB", "packed MiB", "workspace MiB", "ms", "tokens/s", "x faster, fp32");
   for (const row& r : table) {
     const double fp32 = fp32_seconds(table, r.tokens);
-    fmt::print("{:<8}{:<9}{:>7}{:>12.1f}{:>12.1f}{:>14.2f}{:>12.3f}{:>12.0f}{:>16}\n",
-               r.of->policy, r.of->random ? "random" : "folder", r.tokens,
+    fmt::print("{:<8}{:<9}{:>7}{:>12.1f}{:>12.1f}{:>14.2f}{:>12.3f}{:>12.0f}{:>16}\n", r.of->policy,
+               r.of->random ? "random" : "folder", r.tokens,
                static_cast<double>(r.of->model_bytes) / mib,
                static_cast<double>(r.of->runs.packed_bytes()) / mib,
                static_cast<double>(r.workspace) / mib, 1e3 * r.seconds,
@@ -221,15 +219,15 @@ void print_json(const bench_options& o, const std::vector<row>& table, const cha
                         {"checked_archs", o.check}};
   for (const row& r : table) {
     const double fp32 = fp32_seconds(table, r.tokens);
-    nlohmann::json entry = {{"policy", r.of->policy},
-                            {"weights", r.of->random ? "random" : "folder"},
-                            {"tokens", r.tokens},
-                            {"model_bytes", r.of->model_bytes},
-                            {"packed_bytes", r.of->runs.packed_bytes()},
-                            {"workspace_bytes", r.workspace},
-                            {"milliseconds", 1e3 * r.seconds},
-                            {"tokens_per_second",
-                             static_cast<double>(r.tokens * o.batch) / r.seconds}};
+    nlohmann::json entry = {
+        {"policy", r.of->policy},
+        {"weights", r.of->random ? "random" : "folder"},
+        {"tokens", r.tokens},
+        {"model_bytes", r.of->model_bytes},
+        {"packed_bytes", r.of->runs.packed_bytes()},
+        {"workspace_bytes", r.workspace},
+        {"milliseconds", 1e3 * r.seconds},
+        {"tokens_per_second", static_cast<double>(r.tokens * o.batch) / r.seconds}};
     if (fp32 > 0) entry["times_faster_than_fp32"] = fp32 / r.seconds;
     out["rows"].push_back(std::move(entry));
   }

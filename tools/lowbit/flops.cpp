@@ -85,8 +85,7 @@ void print_row(const std::string& name, const cost& c, const cost& full) {
              in(mega, c.defined.bit_macs), in(mega, c.defined.f32_operations),
              in(kib, c.stored.total()), in(mega, full.defined.f32_macs),
              in(kib, full.stored.total()),
-             c.stored.total() == 0 ? 1.0
-                                   : in(1, full.stored.total()) / in(1, c.stored.total()));
+             c.stored.total() == 0 ? 1.0 : in(1, full.stored.total()) / in(1, c.stored.total()));
 }
 
 void print_items(const named_ledger& ledger, const named_ledger& fp32, std::size_t layers) {
@@ -110,9 +109,10 @@ void print_items(const named_ledger& ledger, const named_ledger& fp32, std::size
   print_row("total", ledger.total, fp32.total);
 }
 
-void print_summary(const std::string& what, const char* unit, double value, double full, int digits) {
-  fmt::print("{:<44}{:>12.{}f}{:>12.{}f} {:<8}", what, value, digits, full, digits, unit);
-  fmt::print(value > 0 && full > 0 ? "{:>8.1f}x\n" : "\n", full / value);
+void print_summary(const std::string& what, const char* unit, double value, double full,
+                   int digits) {
+  fmt::print("{:<44}{:>12.{}f}{:>12.{}f} {:<8}{}\n", what, value, digits, full, digits, unit,
+             value > 0 && full > 0 ? fmt::format("{:>8.2f}x", full / value) : "");
 }
 
 void print_table(const named_ledger& l, const named_ledger& f, std::size_t layers) {
@@ -122,14 +122,14 @@ void print_table(const named_ledger& l, const named_ledger& f, std::size_t layer
   fmt::print("\n{:<44}{:>12}{:>12}\n", "", l.policy, f.policy);
   print_summary("papers' rule: operations", "GFLOP", l.total.papers_flops / giga,
                 f.total.papers_flops / giga, 3);
-  print_summary("papers' rule: size", "MiB", l.total.papers_bytes / mib,
-                f.total.papers_bytes / mib, 1);
+  print_summary("papers' rule: size", "MiB", l.total.papers_bytes / mib, f.total.papers_bytes / mib,
+                1);
   print_summary("complete: size", "MiB", in(mib, l.total.stored.total()),
                 in(mib, f.total.stored.total()), 1);
   const auto& e = l.total.executed;
   const auto& full = f.total.executed;
-  print_summary("complete: f32 operations of a run", "GFLOP", e.flops() / giga,
-                full.flops() / giga, 4);
+  print_summary("complete: f32 operations of a run", "GFLOP", e.flops() / giga, full.flops() / giga,
+                4);
   print_summary("complete: int8 products of a run", "GMAC", in(giga, e.int8_macs),
                 in(giga, full.int8_macs), 3);
   print_summary("complete: 1-bit products of a run", "GMAC", in(giga, e.bit_macs),
@@ -196,8 +196,9 @@ status run(const flops_options& o) {
       out["policy"]["milliseconds"] = mine.milliseconds;
       out["fp32"]["milliseconds"] = full.milliseconds;
     } else {
-      print_summary(fmt::format("measured: {} thread{}, random weights", o.threads, o.threads == 1 ? "" : "s"), "ms", mine.milliseconds,
-                    full.milliseconds, 3);
+      print_summary(fmt::format("measured: {} thread{}, random weights", o.threads,
+                                o.threads == 1 ? "" : "s"),
+                    "ms", mine.milliseconds, full.milliseconds, 3);
       print_summary("measured: products per second", "GMAC/s", mine.gigamacs_per_second,
                     full.gigamacs_per_second, 1);
     }

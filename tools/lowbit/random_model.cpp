@@ -112,10 +112,9 @@ class random_tensors {
       const std::uint64_t r = random_();
       const float pair[2] = {
           center + unit * static_cast<float>(static_cast<std::int32_t>(r >> 40) - 8388608),
-          center + unit * static_cast<float>(static_cast<std::int32_t>(r >> 8 & 0xffffff) -
-                                             8388608)};
-      std::memcpy(bytes.data() + i * sizeof(float), pair,
-                  (count - i < 2 ? 1 : 2) * sizeof(float));
+          center +
+              unit * static_cast<float>(static_cast<std::int32_t>(r >> 8 & 0xffffff) - 8388608)};
+      std::memcpy(bytes.data() + i * sizeof(float), pair, (count - i < 2 ? 1 : 2) * sizeof(float));
     }
     model_.own(name, stored_type::f32, std::move(shape), std::move(bytes));
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session.hpp"
 
+#include <iostream>
+
 #include "lowbit/arch/detect.hpp"
 
 namespace lowbit_tool {
@@ -96,6 +98,8 @@ result<session> session::open(const std::string& folder, const lowbit::load_opti
                               const std::string& arch, std::size_t threads) {
   auto model = lowbit::open_model(folder, options);
   if (!model) return model.status();
+  for (const std::string& warning : model->warnings)
+    std::cerr << "lowbit: warning: " << warning << '\n';
   auto s = start(*std::move(model), arch, threads);
   if (!s) return s.status().in(folder);
   return s;

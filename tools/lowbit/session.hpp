@@ -47,6 +47,10 @@ class session {
   [[nodiscard]] const lowbit::model_shape& shape() const { return model_.config.shape; }
   [[nodiscard]] const char* arch() const { return engine_->arch; }
   [[nodiscard]] std::size_t packed_bytes() const { return packed_.size(); }
+  /// Bytes of workspace that run(rows) takes.
+  [[nodiscard]] std::size_t workspace_bytes(const token_rows& rows) const {
+    return engine_->workspace_bytes(policy_, engine_shape_, rows.view(), pool_->workers(), false);
+  }
   /// The label of logit i: from id2label, else LABEL_i.
   [[nodiscard]] std::string label(std::size_t i) const;
 

@@ -4,13 +4,15 @@
 // in a static_assert.
 //
 // The papers' rule is reconstructed from published totals, not from a published formula:
-//   FLOPs  2 per f32 MAC; an m-bit x n-bit MAC costs m n / 64 of that; what stays f32 beside low-bit
+//   FLOPs  2 per f32 MAC; an m-bit x n-bit MAC costs m n / 64 of that; what stays f32 beside
+//   low-bit
 //          products (scales, biases, norms, activations) is added, 1 per operation. A model without
-//          low-bit products counts its products only. BERT-base, 128 tokens: 22.35 G; BiBERT 0.40 G,
-//          published as 22.5 and 0.4 (56.3 times fewer).
-//   size   low-bit models: codes of the word table and the encoder, f32 biases and layer norms. Left
-//          out: position and type tables, every scale, the pooler, the classifier. f32 models: every
-//          parameter but the classifier. BERT-base 417.6 MiB, BiBERT 13.4 MiB, as published.
+//          low-bit products counts its products only. BERT-base, 128 tokens: 22.35 G; BiBERT 0.40
+//          G, published as 22.5 and 0.4 (56.3 times fewer).
+//   size   low-bit models: codes of the word table and the encoder, f32 biases and layer norms.
+//   Left
+//          out: position and type tables, every scale, the pooler, the classifier. f32 models:
+//          every parameter but the classifier. BERT-base 417.6 MiB, BiBERT 13.4 MiB, as published.
 // The complete rule leaves nothing out.
 #pragma once
 
@@ -108,8 +110,8 @@ class policy_ledger {
     return c;
   }
 
-  /// An (n, k) layer: defined for every token, executed for `rows`. fused: the outputs end in a sign
-  /// that an integer compare finds, so no scale and bias is computed.
+  /// An (n, k) layer: defined for every token, executed for `rows`. fused: the outputs end in a
+  /// sign that an integer compare finds, so no scale and bias is computed.
   template <class Format>
   [[nodiscard]] constexpr cost linear(std::size_t n, std::size_t k, std::size_t rows,
                                       bool fused) const {
@@ -182,8 +184,8 @@ class policy_ledger {
 
   [[nodiscard]] constexpr cost classifier() const {
     using format = linear_format<f32, activation::f32>;
-    cost c = policy_ledger(shape_, 1).template linear<format>(shape_.labels, shape_.hidden, 1,
-                                                              false);
+    cost c =
+        policy_ledger(shape_, 1).template linear<format>(shape_.labels, shape_.hidden, 1, false);
     c.papers_flops = 0;
     c.papers_bytes = 0;
     return c;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The measured side of the ledger: medians of interleaved timings. Machines change their speed while
-// they run, so contestants take turns within each repetition, in alternating order, and only their
-// ratios mean much.
+// The measured side of the ledger: medians of interleaved timings. Machines change their speed
+// while they run, so contestants take turns within each repetition, in alternating order, and only
+// their ratios mean much.
 #pragma once
 
 #include "lowbit/core/config.hpp"
@@ -64,7 +64,8 @@ struct timing {
     const double once = options.clock() - begin;
     calls.push_back(once >= options.least_seconds
                         ? 1
-                        : static_cast<std::size_t>(options.least_seconds / std::max(once, 1e-8)) + 1);
+                        : static_cast<std::size_t>(options.least_seconds / std::max(once, 1e-8)) +
+                              1);
   }
   const std::size_t count = contestants.size();
   std::vector<std::vector<double>> samples(count);

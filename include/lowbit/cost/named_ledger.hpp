@@ -36,8 +36,8 @@ namespace detail {
 template <class Policy>
 named_ledger collect_ledger(const model_shape& shape, std::size_t tokens) {
   named_ledger ledger{Policy::name, tokens, {}, {}};
-  policy_ledger<Policy>(shape, tokens).for_each(
-      [&](std::size_t layer, cost_item item, const cost& c) {
+  policy_ledger<Policy>(shape, tokens)
+      .for_each([&](std::size_t layer, cost_item item, const cost& c) {
         ledger.rows.push_back({layer, item, c});
         ledger.total += c;
       });

@@ -74,7 +74,7 @@ class embeddings {
         const std::size_t type =
             in.type_ids != nullptr ? static_cast<std::size_t>(in.type_ids[t]) : 0;
         add_rows(static_cast<std::size_t>(in.ids[t]), position, type, sum.row(t));
-        norm_.run_row(sum.row(t), t, sink);
+        norm_.template run_rows<1>(sum, t, sink);
       }
     });
   }

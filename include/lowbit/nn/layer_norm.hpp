@@ -73,24 +73,46 @@ class layer_norm {
     return load_vector(memory, weights, name(".bias").view(), cols, beta_);
   }
 
-  /// Normalises x (D) and hands row `row` to the sink.
-  template <class Sink>
-  void run_row(const float* x, std::size_t row, const Sink& sink) const {
+  /// Normalises Rows neighbouring rows of x (T, D) from `row` on. Several at once only hide the
+  /// latency of the sums.
+  template <std::size_t Rows, class Sink>
+  void run_rows(matrix_view<const float> x, std::size_t row, const Sink& sink) const {
     using f = f32x16<Arch>;
     const std::size_t cols = gamma_.count;
-    f sum = f::broadcast(0.0F);
-    for (std::size_t c = 0; c < cols; c += virtual_lanes) sum = sum + load_row<Arch>(x, c, cols);
-    const float mean = reduce_add(sum) / static_cast<float>(cols);
-    f squares = f::broadcast(0.0F);
+    const auto count = static_cast<float>(cols);
+    f sum[Rows];
+    f inverse[Rows];
+    float mean[Rows];
+    for (f& s : sum) s = f::broadcast(0.0F);
     for (std::size_t c = 0; c < cols; c += virtual_lanes) {
-      const f d = load_row<Arch>(x, c, cols, mean) - f::broadcast(mean);
-      squares = fma(d, d, squares);
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < Rows; ++r) {
+        sum[r] = sum[r] + load_row<Arch>(x.row(row + r), c, cols);
+      }
     }
-    const float variance = reduce_add(squares) / static_cast<float>(cols);
-    const f inverse = f::broadcast(1.0F) / sqrt(f::broadcast(variance + eps_));
+    for (std::size_t r = 0; r < Rows; ++r) {
+      mean[r] = reduce_add(sum[r]) / count;
+      sum[r] = f::broadcast(0.0F);
+    }
     for (std::size_t c = 0; c < cols; c += virtual_lanes) {
-      const f d = load_row<Arch>(x, c, cols, mean) - f::broadcast(mean);
-      sink(fma(d * inverse, load_channels<Arch>(gamma_, c), load_channels<Arch>(beta_, c)), row, c);
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < Rows; ++r) {
+        const f d = load_row<Arch>(x.row(row + r), c, cols, mean[r]) - f::broadcast(mean[r]);
+        sum[r] = fma(d, d, sum[r]);
+      }
+    }
+    for (std::size_t r = 0; r < Rows; ++r) {
+      const float variance = reduce_add(sum[r]) / count;
+      inverse[r] = f::broadcast(1.0F) / sqrt(f::broadcast(variance + eps_));
+    }
+    for (std::size_t c = 0; c < cols; c += virtual_lanes) {
+      const f gamma = load_channels<Arch>(gamma_, c);
+      const f beta = load_channels<Arch>(beta_, c);
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < Rows; ++r) {
+        const f d = load_row<Arch>(x.row(row + r), c, cols, mean[r]) - f::broadcast(mean[r]);
+        sink(fma(d * inverse[r], gamma, beta), row + r, c);
+      }
     }
   }
 
@@ -99,9 +121,10 @@ class layer_norm {
   void run(matrix_view<const float> x, const Sink& sink, Executor& executor) const {
     constexpr std::size_t rows_per_task = 16;
     executor.run(ceil_div(x.rows, rows_per_task), [&](std::size_t task, std::size_t) {
-      const std::size_t begin = task * rows_per_task;
-      for (std::size_t r = begin; r < x.rows && r < begin + rows_per_task; ++r)
-        run_row(x.row(r), r, sink);
+      std::size_t r = task * rows_per_task;
+      const std::size_t end = r + rows_per_task < x.rows ? r + rows_per_task : x.rows;
+      for (; r + 4 <= end; r += 4) run_rows<4>(x, r, sink);
+      for (; r < end; ++r) run_rows<1>(x, r, sink);
     });
   }
 

@@ -70,13 +70,16 @@ struct micro_kernel<Op, avx512> {
         }
       }
     }
+    // Two vectors of eight 64-bit counts become one of sixteen 32-bit counts: whole-vector stores,
+    // which the epilogue's loads can be served from.
+    const __m512i low_halves =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
 #pragma GCC unroll 4
     for (std::size_t r = 0; r < Rows; ++r) {
-#pragma GCC unroll 4
-      for (std::size_t v = 0; v < vectors;
-           ++v) {  // full mask: gcc 12 warns of the plain form (bug 105593)
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(acc + r * nr + v * 8),
-                            _mm512_maskz_cvtepi64_epi32(0xff, count[r][v]));
+#pragma GCC unroll 2
+      for (std::size_t v = 0; v < vectors; v += 2) {
+        _mm512_store_si512(acc + r * nr + v * 8,
+                           _mm512_permutex2var_epi32(count[r][v], low_halves, count[r][v + 1]));
       }
     }
   }
