@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The compiler flags of each arch tag, and which tags the programs and tests are built for.
+# The compiler flags of each arch tag, which tags the programs and tests are built for (lowbit_archs), and which of them
+# this machine runs (lowbit_cpu_archs).
 set(lowbit_flags_scalar "")
 set(lowbit_flags_avx2 -mavx2 -mfma -mbmi2 -mpopcnt)
 set(lowbit_flags_avx512 ${lowbit_flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vpopcntdq)
@@ -10,4 +11,24 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(lowbit_archs scalar avx2 avx512)
 else()
   set(lowbit_archs scalar)
+endif()
+
+# The kernel's list, not lowbit's own detection: tests hold one against the other.
+set(lowbit_cpu_archs scalar)
+if(EXISTS /proc/cpuinfo AND NOT CMAKE_CROSSCOMPILING)
+  file(STRINGS /proc/cpuinfo lowbit_cpu_flags REGEX "^flags" LIMIT_COUNT 1)
+  set(lowbit_cpu_flags "${lowbit_cpu_flags} ")
+  foreach(arch IN ITEMS avx2 avx512)
+    set(lowbit_has_all ON)
+    foreach(flag IN LISTS lowbit_flags_${arch})
+      string(REPLACE "-m" "" flag "${flag}")
+      string(REPLACE "avx512vpopcntdq" "avx512_vpopcntdq" flag "${flag}")
+      if(NOT lowbit_cpu_flags MATCHES " ${flag} ")
+        set(lowbit_has_all OFF)
+      endif()
+    endforeach()
+    if(lowbit_has_all)
+      list(APPEND lowbit_cpu_archs ${arch})
+    endif()
+  endforeach()
 endif()

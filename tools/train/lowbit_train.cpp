@@ -2,7 +2,6 @@
 // The program lowbit-train: argument parsing and printing only. Results go to stdout, progress and
 // messages to stderr; the exit code is 0 only when the output was written.
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -14,6 +13,10 @@
 
 #include "lowbit/train/recipe.hpp"
 #include "lowbit/train/vocabulary_recipe.hpp"
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace {
 
@@ -152,8 +155,10 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   // Large tensors are freed and allocated at every step: keep their pages instead of returning
   // them to the system, which would zero them again each time.
+#if defined(__GLIBC__)
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {  // libtorch reports by exceptions

@@ -165,6 +165,7 @@ inline status load_parameters(const std::filesystem::path& folder,
 
 /// Shape, labels and vocabulary of a model folder, and its tokenizer.
 struct opened_folder {
+  scheme recognised;
   model_description model;
   wordpiece_tokenizer tokenizer;
 };
@@ -193,7 +194,8 @@ inline result<opened_folder> open_model_folder(const std::filesystem::path& fold
     return status::error(errc::malformed, folder.native(), ": ", tokenizer->vocabulary_size(),
                          " tokens, but vocab_size is ", config->shape.vocabulary);
   }
-  return opened_folder{{config->shape, config->labels, tokens_of(*tokenizer)},
+  return opened_folder{config->recognised,
+                       {config->shape, config->labels, tokens_of(*tokenizer)},
                        *std::move(tokenizer)};
 }
 

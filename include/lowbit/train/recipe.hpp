@@ -59,6 +59,15 @@ inline result<tokenized_dataset> tokenize(const dataset& data,
   return out;
 }
 
+/// The longest sentence in tokens: the option, or all positions.
+inline result<std::size_t> sentence_limit(const recipe_options& options, const model_shape& shape) {
+  if (options.max_length > shape.positions) {
+    return status::error(errc::invalid_argument, "max length ", options.max_length,
+                         " is more than the ", shape.positions, " positions");
+  }
+  return options.max_length == 0 ? shape.positions : options.max_length;
+}
+
 inline nlohmann::json to_json(const model_shape& s) {
   return {{"layers", s.layers},         {"hidden", s.hidden},
           {"heads", s.heads},           {"intermediate", s.intermediate},
@@ -125,13 +134,9 @@ inline status finetune(const finetune_options& options) {
   model_description description{options.shape, label_names(data->train), tokens_of(*tokenizer)};
   description.shape.labels = description.labels.size();
   description.shape.vocabulary = description.vocabulary.size();
-  const std::size_t positions = description.shape.positions;
-  const std::size_t length = options.max_length == 0 ? positions : options.max_length;
-  if (length > positions) {
-    return status::error(errc::invalid_argument, "max length ", length, " is more than the ",
-                         positions, " positions");
-  }
-  const auto examples = tokenize(*data, description.labels, *tokenizer, length, options.data);
+  const auto length = sentence_limit(options, description.shape);
+  if (!length) return length.status();
+  const auto examples = tokenize(*data, description.labels, *tokenizer, *length, options.data);
   if (!examples) return examples.status();
   LOWBIT_TRY(description.shape.check());
 
@@ -160,18 +165,24 @@ template <class Policy>
 status distill_binary(const distill_options& options) {
   const auto folder = open_model_folder(options.teacher);
   if (!folder) return folder.status();
+  if (folder->recognised != scheme::fp32) {
+    return status::error(errc::unsupported, options.teacher.native(), ": a ",
+                         scheme_name(folder->recognised), " model, expected a full precision one");
+  }
   const model_description& description = folder->model;
   const auto data = read_dataset(options.data);
   if (!data) return data.status();
-  if (label_names(data->train) != description.labels) {
-    return status::error(errc::shape_mismatch, options.teacher.native(), ": its ",
-                         description.labels.size(), " labels are not the ",
-                         label_names(data->train).size(), " of ", options.data.native());
+  std::vector<std::string> known = description.labels, used = label_names(data->train);
+  std::sort(known.begin(), known.end());
+  std::sort(used.begin(), used.end());
+  if (known != used) {
+    return status::error(errc::shape_mismatch, options.teacher.native(), ": its ", known.size(),
+                         " labels are not the ", used.size(), " of ", options.data.native());
   }
-  const std::size_t positions = description.shape.positions;
-  const std::size_t length = options.max_length == 0 ? positions : options.max_length;
+  const auto length = sentence_limit(options, description.shape);
+  if (!length) return length.status();
   const auto examples =
-      tokenize(*data, description.labels, folder->tokenizer, length, options.data);
+      tokenize(*data, description.labels, folder->tokenizer, *length, options.data);
   if (!examples) return examples.status();
 
   torch::manual_seed(options.fit.seed);

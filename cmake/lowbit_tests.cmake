@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# How tests are declared.
+
+# A test of code compiled for `arch`: it must run where this machine has that instruction set, and is shown as disabled
+# where it has not.
+function(lowbit_set_arch test arch)
+  list(JOIN lowbit_cpu_archs "," required)
+  set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT LOWBIT_REQUIRE_ARCHS=${required})
+  if(NOT arch IN_LIST lowbit_cpu_archs)
+    set_tests_properties(${test} PROPERTIES DISABLED ON)
+  endif()
+endfunction()
+
+# lowbit_test_program(<name> [ARCH <arch>] SOURCES <source>...): lowbit_tests_<name>, with one CTest entry per source file
+# and one for all cases tagged [slow].
+function(lowbit_test_program name)
+  cmake_parse_arguments(arg "" "ARCH" "SOURCES" ${ARGN})
+  if(NOT arg_ARCH)
+    set(arg_ARCH scalar)
+  endif()
+  set(program lowbit_tests_${name})
+  add_executable(${program} ${arg_SOURCES})
+  target_compile_definitions(${program} PRIVATE LOWBIT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/golden")
+  target_compile_options(${program} PRIVATE ${lowbit_flags_${arg_ARCH}})
+  target_link_libraries(${program} PRIVATE lowbit::io Catch2::Catch2WithMain lowbit_warnings)
+  foreach(source IN LISTS arg_SOURCES)
+    string(REGEX REPLACE "\\.cpp$" "" test ${source})
+    get_filename_component(file ${test} NAME)
+    # Catch2 turns the file name into a tag.
+    add_test(NAME unit/${name}/${test} COMMAND ${program} --filenames-as-tags "[#${file}]~[slow]")
+    lowbit_set_arch(unit/${name}/${test} ${arg_ARCH})
+    set_tests_properties(unit/${name}/${test} PROPERTIES TIMEOUT 600 LABELS ${name})
+  endforeach()
+  add_test(NAME unit/${name}/slow COMMAND ${program} --allow-running-no-tests "[slow]")
+  lowbit_set_arch(unit/${name}/slow ${arg_ARCH})
+  set_tests_properties(unit/${name}/slow PROPERTIES TIMEOUT 1200 LABELS "${name};slow")
+endfunction()
+
+# The same program again with the sanitizers, without the long sweeps.
+function(lowbit_sanitized_program name)
+  lowbit_test_program(sanitized_${name} ${ARGN})
+  target_compile_options(lowbit_tests_sanitized_${name} PRIVATE -O1 -g1 -fno-omit-frame-pointer
+                         -fsanitize=address,undefined -fno-sanitize-recover=all)
+  target_link_options(lowbit_tests_sanitized_${name} PRIVATE -fsanitize=address,undefined)
+  get_property(tests DIRECTORY PROPERTY TESTS)
+  list(FILTER tests INCLUDE REGEX "^unit/sanitized_${name}/")
+  set_tests_properties(${tests} PROPERTIES LABELS sanitized)
+  set_tests_properties(unit/sanitized_${name}/slow PROPERTIES DISABLED ON)
+endfunction()
+
+# Builds a target that the default build leaves out. Only one such test at a time: they share the build folder.
+function(lowbit_build_test test target)
+  cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
+  add_test(NAME ${test} COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target ${target} --parallel ${cores})
+  set_tests_properties(${test} PROPERTIES RESOURCE_LOCK lowbit_build_folder PROCESSORS ${cores} TIMEOUT 900)
+endfunction()
+
+# `lowbit verify` of one golden folder.
+function(lowbit_golden_test model arch expected)
+  set(folder ${PROJECT_SOURCE_DIR}/tests/golden/${model})
+  set(test golden/${arch}/${model}/${expected})
+  add_test(NAME ${test} COMMAND lowbit_program verify --model ${folder} --arch ${arch} --inputs ${folder}/inputs.json
+           --expected ${folder}/${expected}.safetensors ${ARGN})
+  lowbit_set_arch(${test} ${arch})
+  set_tests_properties(${test} PROPERTIES TIMEOUT 120 LABELS golden)
+endfunction()

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pins which micro-kernel every (op, arch) pair gets, and its tile. A kernel that is added, lost or
+// resized changes this table on purpose, or is a mistake.
+#include <catch2/catch_test_macros.hpp>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "lowbit/gemm/gemm.hpp"
+#include "lowbit/policy/policy.hpp"
+
+namespace {
+
+using namespace lowbit;
+
+template <class Op, class Arch, class Expected, std::size_t Mr, std::size_t Nr>
+constexpr bool selects() {
+  if constexpr (Arch::compiled) {
+    using kernel = selected_kernel<Op, Arch>;
+    return std::is_same_v<kernel, micro_kernel<Op, Expected>> &&
+           std::is_same_v<typename kernel::arch, Expected> && kernel::mr == Mr && kernel::nr == Nr;
+  } else {
+    return true;  // asking is a compile error: tests/compile_fail
+  }
+}
+
+static_assert(selects<mul_add, scalar, scalar, 1, 16>());
+static_assert(selects<mul_add, avx2, avx2, 6, 16>());
+static_assert(selects<mul_add, avx512, avx512, 8, 48>());
+static_assert(selects<xor_popcount, scalar, scalar, 1, 16>());
+static_assert(selects<xor_popcount, avx2, avx2, 2, 16>());
+static_assert(selects<xor_popcount, avx512, avx512, 4, 32>());
+static_assert(selects<and_popcount, scalar, scalar, 1, 16>());
+static_assert(selects<and_popcount, avx2, avx2, 2, 16>());
+static_assert(selects<and_popcount, avx512, avx512, 4, 32>());
+static_assert(selects<ternary_popcount, scalar, scalar, 1, 16>());
+static_assert(selects<ternary_popcount, avx2, avx2, 2, 16>());
+static_assert(selects<ternary_popcount, avx512, avx512, 4, 32>());
+
+static_assert(std::is_same_v<avx512::fallback, avx2> && std::is_same_v<avx2::fallback, scalar> &&
+              std::is_void_v<scalar::fallback>);
+static_assert(arch_tag<scalar> && arch_tag<avx2> && arch_tag<avx512>);
+static_assert(std::is_same_v<native, avx512> == avx512::compiled);
+static_assert(native::compiled);
+
+/// An arch without kernels of its own gets those of its fallback.
+struct newer : scalar {
+  using fallback = scalar;
+};
+static_assert(
+    std::is_same_v<selected_kernel<xor_popcount, newer>, micro_kernel<xor_popcount, scalar>>);
+
+template <class Op, class Arch>
+std::string row() {
+  std::ostringstream text;
+  text << Op::name << ' ' << Arch::name << ": ";
+  if constexpr (Arch::compiled) {
+    using kernel = selected_kernel<Op, Arch>;
+    text << kernel::arch::name << ' ' << kernel::mr << 'x' << kernel::nr;
+  } else {
+    text << "not compiled";
+  }
+  return text.str();
+}
+template <class... Ops>
+std::vector<std::string> table() {
+  std::vector<std::string> rows;
+  (rows.insert(rows.end(), {row<Ops, scalar>(), row<Ops, avx2>(), row<Ops, avx512>()}), ...);
+  return rows;
+}
+
+}  // namespace
+
+TEST_CASE("every op has the kernel that the arch matrix says", "[gemm][selection]") {
+  const std::vector<std::string> expected{
+      "f32 scalar: scalar 1x16", "f32 avx2: avx2 6x16", "f32 avx512: avx512 8x48",
+      "b1s scalar: scalar 1x16", "b1s avx2: avx2 2x16", "b1s avx512: avx512 4x32",
+      "b1u scalar: scalar 1x16", "b1u avx2: avx2 2x16", "b1u avx512: avx512 4x32",
+      "t2 scalar: scalar 1x16",  "t2 avx2: avx2 2x16",  "t2 avx512: avx512 4x32"};
+  const auto rows = table<mul_add, xor_popcount, and_popcount, ternary_popcount>();
+  REQUIRE(rows.size() == expected.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i].ends_with("not compiled")) CHECK(rows[i] == expected[i]);
+  }
+}
+
+TEST_CASE("print the arch matrix", "[.][arch-matrix]") {
+  for (const std::string& line : table<mul_add, xor_popcount, and_popcount, ternary_popcount>()) {
+    std::cout << line << '\n';
+  }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Softmax attention against loops in double, and bit for bit across archs and executors.
+#include "lowbit/nn/softmax_attention.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+
+#include "../support/archs.hpp"
+#include "../support/two_threads.hpp"
+#include "attention_case.hpp"
+#include "lowbit/nn/layer_norm.hpp"
+
+namespace {
+
+using namespace lowbit_test;
+
+struct float_qkv {
+  attention_case c;
+  std::vector<float> q, k, v;
+  float_qkv(const attention_case& batch, random_source& random) : c(batch) {
+    const std::size_t n = c.tokens() * c.hidden();
+    q = random.floats(n, 0.0F, 1.5F);
+    k = random.floats(n, 0.0F, 1.5F);
+    v = random.floats(n, 0.0F, 1.0F);
+  }
+};
+
+std::vector<double> expected_context(const float_qkv& x, bool first_only) {
+  const attention_case& c = x.c;
+  const std::size_t d = c.hidden();
+  const auto product = [](float a, float b) {
+    return static_cast<double>(a) * static_cast<double>(b);
+  };
+  std::vector<double> context;
+  for (const std::size_t t : c.query_tokens(first_only)) {
+    const std::size_t s = c.sentence_of(t);
+    for (std::size_t head = 0; head < c.heads; ++head) {
+      const std::size_t first = head * c.width;
+      std::vector<double> p(c.length(s));
+      double sum = 0;
+      for (std::size_t j = 0; j < p.size(); ++j) {
+        double score = 0;
+        for (std::size_t i = first; i < first + c.width; ++i) {
+          score += product(x.q[t * d + i], x.k[(c.begin(s) + j) * d + i]);
+        }
+        p[j] = std::exp(score / std::sqrt(static_cast<double>(c.width)));
+        sum += p[j];
+      }
+      for (std::size_t i = first; i < first + c.width; ++i) {
+        double value = 0;
+        for (std::size_t j = 0; j < p.size(); ++j) {
+          value += p[j] / sum * static_cast<double>(x.v[(c.begin(s) + j) * d + i]);
+        }
+        context.push_back(value);
+      }
+    }
+  }
+  return context;
+}
+
+template <class Arch, class Executor>
+std::vector<float> actual_context(const float_qkv& x, bool first_only, Executor& executor) {
+  using layer = lowbit::softmax_attention_layer<lowbit::policy::fp32, Arch>;
+  const std::size_t d = x.c.hidden();
+  const std::size_t stride = lowbit::float_stride(d);
+  const auto tokens = x.c.query_tokens(first_only);
+  const auto rows = [&](const std::vector<float>& source, std::size_t n, const auto& token_of) {
+    std::vector<float> strided(n == 0 ? 0 : (n - 1) * stride + d, -777.0F);
+    for (std::size_t r = 0; r < n; ++r) {
+      std::memcpy(strided.data() + r * stride, source.data() + token_of(r) * d, d * sizeof(float));
+    }
+    return strided;
+  };
+  const auto same = [](std::size_t r) { return r; };
+  const std::size_t all = x.c.tokens();
+  const guarded_copy q(rows(x.q, tokens.size(), [&](std::size_t r) { return tokens[r]; }));
+  const guarded_copy k(rows(x.k, all, same));
+  const guarded_copy v(rows(x.v, all, same));
+  const canary_matrix<float> out(tokens.size(), d, stride + 1);
+  const auto view = [&](const auto& memory, std::size_t n) {
+    return lowbit::matrix_view<float>{memory.data(), n, d, stride};
+  };
+  run_attention<layer>(x.c, {}, view(q, tokens.size()), view(k, all), view(v, all), first_only,
+                       out.view(), nullptr, executor);
+  CHECK(out.damage() == "");
+  std::vector<float> context;
+  for (std::size_t r = 0; r < tokens.size(); ++r) {
+    context.insert(context.end(), out.view().row(r), out.view().row(r) + d);
+  }
+  return context;
+}
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("softmax attention is close to loops in double, the same bits everywhere",
+                        "[attention]", compiled_archs) {
+  need_arch<TestType>();
+  random_source random(220);
+  CAPTURE(random.seed());
+  lowbit::serial executor;
+  two_threads pair;
+  for (const std::size_t width : {1U, 15U, 26U, 32U, 64U, 80U, 128U}) {
+    for (const auto& lengths : sentence_batches()) {
+      const float_qkv x(attention_case(2, width, lengths), random);
+      for (const bool first_only : {false, true}) {
+        const auto actual = actual_context<TestType>(x, first_only, executor);
+        CAPTURE(width, lengths, first_only);
+        // Scores of up to about 30 carry 2e-6 into exp; values are below 1.
+        CHECK(farther_than(2e-5, std::vector<double>(actual.begin(), actual.end()),
+                           expected_context(x, first_only)) == "");
+        CHECK(difference(actual, actual_context<lowbit::scalar>(x, first_only, executor)) == "");
+        CHECK(difference(actual_context<TestType>(x, first_only, pair), actual) == "");
+      }
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("one token attends to itself alone", "[attention]", compiled_archs) {
+  need_arch<TestType>();
+  random_source random(221);
+  lowbit::serial executor;
+  const float_qkv x(attention_case(2, 26, {1, 1}), random);
+  CHECK(difference(actual_context<TestType>(x, false, executor), x.v) == "");
+}
+
+TEMPLATE_LIST_TEST_CASE("equal scores, however large, share the attention evenly", "[attention]",
+                        compiled_archs) {
+  need_arch<TestType>();
+  random_source random(222);
+  lowbit::serial executor;
+  float_qkv x(attention_case(1, 16, {4}), random);
+  for (float& v : x.q) v = 1e4F;
+  for (float& v : x.k) v = -1e4F;
+  for (std::size_t i = 0; i < x.v.size(); ++i) x.v[i] = static_cast<float>(i / 16);
+  CHECK(difference(actual_context<TestType>(x, false, executor), std::vector(64, 1.5F)) == "");
+}

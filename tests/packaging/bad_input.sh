@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# bad_input.sh PROGRAM TESTS_FOLDER: whatever it is given, the program ends with an exit code that is
+# not 0 and no signal, one line on stderr that names what is wrong, nothing on stdout, no file written.
+set -euo pipefail
+program=$(realpath "$1")
+tests=$(realpath "$2")
+golden=$tests/golden/bibert_h75
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+
+# A model folder that answers sentences: golden weights with a tokenizer of the right size.
+words=$(sed -n 's/.*"vocab_size": *\([0-9]*\).*/\1/p' "$golden/config.json")
+mkdir model
+cp "$golden/config.json" "$golden/model.safetensors" model
+{
+  printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' hello world
+  for ((i = 7; i < words; ++i)); do echo "word$i"; done
+} >model/vocab.txt
+"$program" classify -m model 'hello world' >/dev/null || { echo 'the good run failed' >&2; exit 1; }
+
+failures=0
+tree() { find . -not -path ./out -not -path ./err -printf '%p %y %s %T@\n' | sort; }
+expect_refusal() { # PART_OF_THE_MESSAGE COMMAND...
+  local part=$1 code=0 problem=''
+  shift
+  : >out
+  : >err
+  local before after
+  before=$(tree)
+  "$program" "$@" >out 2>err </dev/null || code=$?
+  after=$(tree)
+  if ((code == 0)); then problem+=' exit code 0;'; fi
+  if ((code >= 126)); then problem+=" exit code $code, a signal;"; fi
+  if [[ -s out ]]; then problem+=' something on stdout;'; fi
+  if [[ $(wc -l <err) != 1 ]]; then problem+=" $(wc -l <err) lines on stderr;"; fi
+  if ! grep -qF -- "$part" err; then problem+=" the message does not name \"$part\";"; fi
+  if [[ $before != "$after" ]]; then problem+=' files were written;'; fi
+  if [[ -n $problem ]]; then
+    failures=$((failures + 1))
+    printf 'FAILED: lowbit %s:%s\n%s\n' "$*" "$problem" "$(head -c 2000 err)" >&2
+  else
+    printf 'ok: %s\n' "$(cat err)"
+  fi
+}
+
+expect_refusal 'no_such_folder' classify -m no_such_folder hello
+expect_refusal 'no_such_folder' inspect no_such_folder
+expect_refusal 'no_such_folder' quantize no_such_folder packed
+expect_refusal 'no_such_folder' tokenize -m no_such_folder hello
+
+mkdir empty
+expect_refusal 'empty' classify -m empty hello
+
+# A file cut anywhere: in its length, in its header, in its data.
+for bytes in 0 4 100 4000 20000; do
+  rm -rf cut
+  cp -r model cut
+  head -c "$bytes" model/model.safetensors >cut/model.safetensors
+  expect_refusal 'cut/model.safetensors' classify -m cut hello
+  expect_refusal 'cut/model.safetensors' quantize cut packed
+done
+# A header that claims more than there is.
+cp -r model huge
+printf '\377\377\377\377\377\377\377\177' | dd of=huge/model.safetensors conv=notrunc status=none
+expect_refusal 'huge/model.safetensors' classify -m huge hello
+
+cp -r model broken
+echo '{"hidden_size": ' >broken/config.json
+expect_refusal 'broken/config.json' classify -m broken hello
+cp -r model mute
+rm mute/vocab.txt
+expect_refusal 'mute' classify -m mute hello
+cp -r model wordy
+for ((i = 0; i < words; ++i)); do echo "more$i"; done >>wordy/vocab.txt
+expect_refusal 'wordy' classify -m wordy hello
+
+expect_refusal 'no_such_policy' classify -m model -p no_such_policy hello
+expect_refusal 'bit' classify -m model -p bit hello
+expect_refusal 'no_such_arch' classify -m model --arch no_such_arch hello
+expect_refusal 'no_such_zero' classify -m model --zero no_such_zero hello
+
+expect_refusal 'hello hello' classify -m model "$(printf 'hello %.0s' {1..5000})"
+expect_refusal 'UTF-8' classify -m model "$(printf 'hello \377\376')"
+expect_refusal 'no text' classify -m model
+
+mkdir taken
+echo 'not a model' >taken/notes.txt
+expect_refusal 'taken' quantize model taken
+mkdir taken/folder
+expect_refusal 'taken' quantize --overwrite model taken
+expect_refusal 'no_such_parent' quantize model no_such_parent/packed
+
+expect_refusal 'no_such.tsv' eval -m model --data no_such.tsv
+printf 'hello\tno such label\n' >labels.tsv
+expect_refusal 'labels.tsv' eval -m model --data labels.tsv
+expect_refusal 'no_such.json' verify -m model --inputs no_such.json --expected "$golden/expected.safetensors"
+expect_refusal 'no_such.safetensors' verify -m model --inputs "$golden/inputs.json" --expected no_such.safetensors
+
+if ((failures != 0)); then
+  printf '%d refusals are wrong\n' "$failures" >&2
+  exit 1
+fi

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lowbit/lowbit.hpp"
+
+lowbit::result<lowbit::canonical_model> open_in_second(const char* folder) {
+  return lowbit::open_model(folder);
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole recipes on a toy set: they learn it, a resumed run equals an uninterrupted one, folders
+// read back what was written, and bad input is one message.
+#include "lowbit/train/recipe.hpp"
+
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "lowbit/train/vocabulary_recipe.hpp"
+
+using namespace lowbit::train;
+namespace fs = std::filesystem;
+
+namespace {
+
+bool mentions(const lowbit::status& s, const std::string& text) {
+  return s.message().find(text) != std::string_view::npos;
+}
+
+/// Sentences whose class is decided by one word, and a vocabulary for them.
+struct toy {
+  fs::path path = fs::temp_directory_path() / ("lowbit-recipe-" + std::to_string(::getpid()));
+  toy() {
+    fs::remove_all(path), fs::create_directories(path / "data");
+    const char* fillers[] = {"please", "now", "the thing", "my own thing", "for me now please"};
+    const char* classes[][2] = {{"start", "open"}, {"stop", "close"}};
+    std::ofstream train(path / "data" / "train.tsv"), dev(path / "data" / "dev.tsv");
+    for (std::size_t c = 0; c < 2; ++c) {
+      for (std::size_t i = 0; i < 40; ++i) {
+        const std::string line = std::string(classes[c][i % 2]) + " " + fillers[i / 2 % 5] + " " +
+                                 fillers[i / 10 % 5] + "\tclass " + std::to_string(c) + "\n";
+        (i % 4 == 3 ? dev : train) << line;
+      }
+    }
+    train.close(), dev.close();
+    REQUIRE(make_vocabulary({path / "data", path / "vocab.txt", 120, false}).ok());
+  }
+  ~toy() { fs::remove_all(path); }
+
+  [[nodiscard]] finetune_options options(const std::string& out) const {
+    finetune_options o;
+    o.data = path / "data", o.out = path / out, o.vocab = path / "vocab.txt";
+    o.shape.layers = 2, o.shape.hidden = 32, o.shape.heads = 2, o.shape.intermediate = 64;
+    o.shape.positions = 16;
+    o.fit.epochs = 15, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 1e-3;
+    o.fit.words.probability = 0.05;
+    return o;
+  }
+  [[nodiscard]] distill_options student(const std::string& out) const {
+    distill_options o;
+    o.data = path / "data", o.out = path / out, o.teacher = path / "teacher";
+    o.fit.dropout = o.fit.classifier_dropout = 0.0;
+    o.fit.epochs = 15, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 1e-3;
+    return o;
+  }
+  [[nodiscard]] nlohmann::json results(const std::string& folder) const {
+    return nlohmann::json::parse(std::ifstream(path / folder / "results.json"));
+  }
+  [[nodiscard]] std::string bytes(const std::string& file) const {
+    std::ifstream in(path / file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a teacher learns a separable toy set and a binary student learns it from the teacher") {
+  const toy t;
+  REQUIRE(finetune(t.options("teacher")).ok());
+  CHECK(t.results("teacher").at("validation_accuracy").get<double>() >= 0.95);
+  REQUIRE(distill_binary<bibert_policy>(t.student("student")).ok());
+  CHECK(t.results("student").at("validation_accuracy").get<double>() >= 0.9);
+
+  const auto config = lowbit::load_config(t.path / "student");
+  REQUIRE(config.ok());
+  CHECK(config->recognised == lowbit::scheme::bibert);
+  const std::vector<std::string> labels{"class 0", "class 1"};
+  CHECK(config->labels == labels);
+  CHECK(lowbit::load_config(t.path / "teacher")->recognised == lowbit::scheme::fp32);
+
+  // The folder holds the best parameters: reading it back gives the recorded accuracy.
+  const auto folder = open_model_folder(t.path / "student");
+  REQUIRE(folder.ok());
+  bert<bibert_policy> model(folder->model.shape);
+  REQUIRE(load_parameters(t.path / "student", model.parameters()).ok());
+  const auto data = read_dataset(t.path / "data");
+  const auto examples = tokenize(*data, folder->model.labels, folder->tokenizer, 16, "data");
+  REQUIRE(examples.ok());
+  CHECK(accuracy(model, examples->validation, torch::kCPU) ==
+        t.results("student").at("validation_accuracy").get<double>());
+
+  // The naive baseline trains too, and no BiBERT runtime takes it for BiBERT.
+  auto naive = t.student("naive");
+  naive.objective.direction_matching = false;
+  naive.fit.epochs = 2;
+  REQUIRE(distill_binary<softmax_binarized_policy>(naive).ok());
+  CHECK(!lowbit::load_config(t.path / "naive").ok());
+
+  SECTION("a teacher of other labels is refused") {
+    std::ofstream(t.path / "other.tsv") << "a\tx\nb\ty\n";
+    auto other = t.student("other");
+    other.data = t.path / "other.tsv";
+    CHECK(mentions(distill_binary<bibert_policy>(other), "labels"));
+  }
+  SECTION("a binary teacher is refused") {
+    auto other = t.student("other");
+    other.teacher = t.path / "student";
+    CHECK(mentions(distill_binary<bibert_policy>(other), "bibert"));
+  }
+  SECTION("a student of another shape is refused") {
+    auto narrow = t.options("narrow");
+    narrow.shape.hidden = 16;
+    narrow.fit.epochs = 1;
+    REQUIRE(finetune(narrow).ok());
+    auto other = t.student("other");
+    other.start = t.path / "narrow";
+    CHECK(mentions(distill_binary<bibert_policy>(other), "shape"));
+  }
+}
+
+TEST_CASE("a resumed run equals the uninterrupted run, bit for bit") {
+  const toy t;
+  auto whole = t.options("whole");
+  whole.fit.epochs = 6;
+  REQUIRE(finetune(whole).ok());
+  auto parts = t.options("parts");
+  parts.fit.epochs = 6;
+  parts.fit.stop_after = 2;
+  REQUIRE(finetune(parts).ok());
+  parts.fit.stop_after = 0;
+  parts.fit.resume = true;
+  auto changed = parts;
+  changed.fit.optimizer.learning_rate = 2e-3;
+  CHECK(mentions(finetune(changed), "other options"));
+  REQUIRE(finetune(parts).ok());
+  CHECK(t.bytes("whole/model.safetensors") == t.bytes("parts/model.safetensors"));
+  CHECK(t.results("whole").at("run").at("history") == t.results("parts").at("run").at("history"));
+  CHECK(!fs::exists(t.path / "parts.checkpoint"));  // finished
+}
+
+TEST_CASE("logits do not depend on padding, nor on computing [CLS] alone in the last layer") {
+  torch::manual_seed(3);
+  lowbit::model_shape shape;
+  shape.layers = 2, shape.hidden = 32, shape.heads = 4, shape.intermediate = 48;
+  shape.vocabulary = 20, shape.positions = 8, shape.labels = 3;
+  const std::vector<example> data{{{2, 7, 8, 9, 3}, 1}, {{2, 9, 3}, 0}};
+  const batch both = make_batch(data, {0, 1}, {}, nullptr, torch::kCPU);
+  const batch alone = make_batch(data, {1}, {}, nullptr, torch::kCPU);
+  const auto check = [&](const auto& model) {
+    torch::NoGradGuard no_gradients;
+    const Tensor logits = model.forward(both, {}).logits;
+    CHECK(at::allclose(logits[1], model.forward(alone, {}).logits[0], 1e-4, 1e-6));
+    CHECK(at::allclose(logits, model.forward(both, {.logits_only = true}).logits, 1e-4, 1e-6));
+  };
+  check(bert<fp32_policy>(shape));
+  check(bert<bibert_policy>(shape));
+  check(bert<softmax_binarized_policy>(shape));
+}
+
+TEST_CASE("every parameter that the scheme uses gets a gradient") {
+  torch::manual_seed(4);
+  lowbit::model_shape shape;
+  shape.layers = 1, shape.hidden = 16, shape.heads = 2, shape.intermediate = 24;
+  shape.vocabulary = 12, shape.positions = 6, shape.labels = 3;
+  const std::vector<example> data{{{2, 7, 8, 9, 3}, 1}, {{2, 9, 10, 7, 3}, 0}};
+  const batch in = make_batch(data, {0, 1}, {}, nullptr, torch::kCPU);
+  const bert<bibert_policy> model(shape);
+  at::cross_entropy_loss(model.forward(in, {}).logits, in.labels).backward();
+  for (const auto& [name, parameter] : model.parameters()) {
+    INFO(name);
+    CHECK(parameter.grad().defined());
+    CHECK(parameter.grad().abs().sum().item<double>() > 0);
+  }
+}
+
+TEST_CASE("a loss that is not finite stops the run, names the step and keeps the checkpoint") {
+  const toy t;
+  const auto folder_options = t.options("x");
+  auto o = folder_options.fit;
+  o.epochs = 3;
+  o.checkpoint = t.path / "x.checkpoint";
+  const auto data = read_dataset(t.path / "data");
+  const auto tokenizer = lowbit::wordpiece_tokenizer::load(t.path / "vocab.txt");
+  auto shape = folder_options.shape;
+  shape.vocabulary = tokenizer->vocabulary_size(), shape.labels = 2;
+  const auto examples = tokenize(*data, label_names(data->train), *tokenizer, 16, "data");
+  bert<fp32_policy> model(shape);
+  int calls = 0;
+  const auto outcome =
+      fit(model, examples->train, examples->validation, o, "test", torch::kCPU,
+          [&calls](const trace& out, const batch& in) {
+            const Tensor loss = at::cross_entropy_loss(out.logits, in.labels);
+            return ++calls == 12 ? loss * std::numeric_limits<double>::quiet_NaN() : loss;
+          },
+          {});
+  CHECK(mentions(outcome.status(), "step 11"));  // 0-based, in the second epoch of 8 steps
+  CHECK(mentions(outcome.status(), "epoch 2"));
+  CHECK(fs::exists(o.checkpoint));
+}
+
+TEST_CASE("a missing file, vocabulary or teacher is one message") {
+  const toy t;
+  auto o = t.options("out");
+  o.data = t.path / "nothing.tsv";
+  CHECK(finetune(o).code() == lowbit::errc::not_found);
+  o = t.options("out");
+  o.vocab = t.path / "nothing.txt";
+  CHECK(!finetune(o).ok());
+  o = t.options("out");
+  o.max_length = 17;
+  CHECK(mentions(finetune(o), "positions"));
+  o = t.options("out");
+  o.shape.heads = 3;
+  CHECK(mentions(finetune(o), "num_attention_heads"));
+  CHECK(distill_binary<bibert_policy>(t.student("out")).code() == lowbit::errc::not_found);
+  CHECK(!fs::exists(t.path / "out"));
+  fs::create_directories(t.path / "out");
+  CHECK(mentions(finetune(t.options("out")), "exists"));
+}
