@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # cmake -D COMPILER= -D SOURCE= -D INCLUDES=a|b -P compile_fail.cmake
 # The source compiles as it stands; with -DBAD it fails, with the message of its line "// expect: MESSAGE".
+cmake_minimum_required(VERSION 3.22)
 file(STRINGS ${SOURCE} expected REGEX "^// expect: ")
 string(REGEX REPLACE "^// expect: " "" expected "${expected}")
 if(expected STREQUAL "")

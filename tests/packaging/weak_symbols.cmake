@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # cmake -D NM= -D OBJECT= -P weak_symbols.cmake
 # Every weak symbol of the object lies in lowbit's inline namespace of one instruction set.
+cmake_minimum_required(VERSION 3.22)
 execute_process(COMMAND ${NM} -C ${OBJECT} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
 string(REPLACE ";" "," symbols "${symbols}")
 string(REPLACE "\n" ";" symbols "${symbols}")

@@ -5,13 +5,31 @@
 //   col + 15)
 // and a sink is a stage that returns nothing. They are composed with `|`, in reading order:
 //   to_float{} | affine{scale, bias} | add_residual{h} | store{sum}
-// A stage may read past the last output of a row only through load_channels, which does not.
+// A stage may read past the last output of a row only through load_channels, which does not. Where
+// the caller knows that all 16 lanes are outputs, `col` is a whole_column and no stage checks.
 #pragma once
 
 #include "lowbit/arch/simd.hpp"
 #include "lowbit/tensor/matrix_view.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
+
+/// A column whose 16 lanes are all outputs. Stages that never look past a row may take it as the
+/// std::size_t that it converts to.
+struct whole_column {
+  std::size_t first;
+  constexpr operator std::size_t() const { return first; }
+};
+template <class Column>
+inline constexpr bool is_whole = std::is_same_v<Column, whole_column>;
+
+/// How many of the 16 lanes from `col` on are among `cols` outputs.
+template <class Column>
+[[nodiscard]] LOWBIT_INLINE std::size_t lanes_at(Column col, std::size_t cols) {
+  const auto first = static_cast<std::size_t>(col);
+  if (is_whole<Column> || first + virtual_lanes <= cols) return virtual_lanes;
+  return first < cols ? cols - first : 0;
+}
 
 /// Base of everything that `|` composes.
 struct epilogue_stage {};
@@ -20,8 +38,8 @@ template <class First, class Second>
 struct composed_stage : epilogue_stage {
   First first;
   Second second;
-  template <class Lanes>
-  LOWBIT_INLINE auto operator()(Lanes v, std::size_t row, std::size_t col) const {
+  template <class Lanes, class Column>
+  LOWBIT_INLINE auto operator()(Lanes v, std::size_t row, Column col) const {
     return second(first(v, row, col), row, col);
   }
 };
@@ -34,17 +52,18 @@ requires(std::is_base_of_v<epilogue_stage, First>&& std::is_base_of_v<epilogue_s
 }
 
 /// 16 values from v[col]; lanes past the end are 0.
-template <class Arch>
-[[nodiscard]] LOWBIT_INLINE f32x16<Arch> load_channels(vector_view<const float> v,
-                                                       std::size_t col) {
-  return col + virtual_lanes <= v.count ? f32x16<Arch>::load(v.data + col)
-                                        : f32x16<Arch>::load_first(v.data + col, v.count - col);
+template <class Arch, class Column>
+[[nodiscard]] LOWBIT_INLINE f32x16<Arch> load_channels(vector_view<const float> v, Column col) {
+  const std::size_t count = lanes_at(col, v.count);
+  return count == virtual_lanes ? f32x16<Arch>::load(v.data + col)
+                                : f32x16<Arch>::load_first(v.data + col, count);
 }
-template <class Arch>
+template <class Arch, class Column>
 [[nodiscard]] LOWBIT_INLINE i32x16<Arch> load_channels(vector_view<const std::int32_t> v,
-                                                       std::size_t col) {
-  return col + virtual_lanes <= v.count ? i32x16<Arch>::load(v.data + col)
-                                        : i32x16<Arch>::load_first(v.data + col, v.count - col);
+                                                       Column col) {
+  const std::size_t count = lanes_at(col, v.count);
+  return count == virtual_lanes ? i32x16<Arch>::load(v.data + col)
+                                : i32x16<Arch>::load_first(v.data + col, count);
 }
 
 /// Integer accumulator to float: exact below 2^24, and |n| <= K < 2^24.
@@ -61,8 +80,8 @@ struct affine : epilogue_stage {
   vector_view<const float> bias;   // (N)
   constexpr affine(vector_view<const float> scales, vector_view<const float> biases)
       : scale(scales), bias(biases) {}
-  template <class Arch>
-  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t, std::size_t col) const {
+  template <class Arch, class Column>
+  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t, Column col) const {
     return fma(v, load_channels<Arch>(scale, col), load_channels<Arch>(bias, col));
   }
 };
@@ -70,8 +89,8 @@ struct affine : epilogue_stage {
 struct add_bias : epilogue_stage {
   vector_view<const float> bias;  // (N)
   constexpr explicit add_bias(vector_view<const float> biases) : bias(biases) {}
-  template <class Arch>
-  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t, std::size_t col) const {
+  template <class Arch, class Column>
+  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t, Column col) const {
     return v + load_channels<Arch>(bias, col);
   }
 };
@@ -90,8 +109,8 @@ struct scale_by : epilogue_stage {
 struct add_residual : epilogue_stage {
   matrix_view<const float> residual;  // (M, N)
   constexpr explicit add_residual(matrix_view<const float> rows) : residual(rows) {}
-  template <class Arch>
-  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t row, std::size_t col) const {
+  template <class Arch, class Column>
+  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t row, Column col) const {
     return v + load_channels<Arch>(vector_view<const float>{residual.row(row), residual.cols}, col);
   }
 };
@@ -109,12 +128,13 @@ struct activate : epilogue_stage {
 struct store : epilogue_stage {
   matrix_view<float> out;  // (M, N)
   constexpr explicit store(matrix_view<float> rows) : out(rows) {}
-  template <class Arch>
-  LOWBIT_INLINE void operator()(f32x16<Arch> v, std::size_t row, std::size_t col) const {
-    if (col + virtual_lanes <= out.cols) {
+  template <class Arch, class Column>
+  LOWBIT_INLINE void operator()(f32x16<Arch> v, std::size_t row, Column col) const {
+    const std::size_t count = lanes_at(col, out.cols);
+    if (count == virtual_lanes) {
       v.store(out.row(row) + col);
-    } else if (col < out.cols) {
-      v.store_first(out.row(row) + col, out.cols - col);
+    } else if (count > 0) {
+      v.store_first(out.row(row) + col, count);
     }
   }
 };

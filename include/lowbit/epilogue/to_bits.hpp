@@ -22,8 +22,8 @@ struct constant_threshold {
 /// One threshold per output channel (column).
 struct channel_threshold {
   vector_view<const std::int32_t> values;  // (N)
-  template <class Arch>
-  LOWBIT_INLINE i32x16<Arch> lanes(std::size_t, std::size_t col) const {
+  template <class Arch, class Column>
+  LOWBIT_INLINE i32x16<Arch> lanes(std::size_t, Column col) const {
     return load_channels<Arch>(values, col);
   }
 };
@@ -53,10 +53,10 @@ struct to_bits : epilogue_stage {
   constexpr to_bits(matrix_view<word> rows, std::size_t n, Threshold t, std::size_t first = 0)
       : out(rows), cols(n), first_bit(first), threshold(t) {}
 
-  template <class Arch>
-  LOWBIT_INLINE void operator()(i32x16<Arch> n, std::size_t row, std::size_t col) const {
-    if (col >= cols) return;
-    const std::size_t count = cols - col < virtual_lanes ? cols - col : virtual_lanes;
+  template <class Arch, class Column>
+  LOWBIT_INLINE void operator()(i32x16<Arch> n, std::size_t row, Column col) const {
+    const std::size_t count = lanes_at(col, cols);
+    if (count == 0) return;
     lane_mask mask = less(n, threshold.template lanes<Arch>(row, col));
     if constexpr (Marks == bit_marks::at_least) mask = static_cast<lane_mask>(~mask);
     mask = static_cast<lane_mask>(mask & low_mask(count));
@@ -79,11 +79,11 @@ struct to_trits : epilogue_stage {
   constexpr to_trits(matrix_view<trit_word> rows, std::size_t n, std::size_t first)
       : out(rows), cols(n), first_bit(first) {}
 
-  template <class Arch>
-  LOWBIT_INLINE void operator()(i32x16<Arch> n, std::size_t row, std::size_t col) const {
-    if (col >= cols) return;
+  template <class Arch, class Column>
+  LOWBIT_INLINE void operator()(i32x16<Arch> n, std::size_t row, Column col) const {
+    const std::size_t count = lanes_at(col, cols);
+    if (count == 0) return;
     const auto zero = i32x16<Arch>::broadcast(0);
-    const std::size_t count = cols - col < virtual_lanes ? cols - col : virtual_lanes;
     const word negative = less(n, zero) & low_mask(count);
     const word nonzero = negative | (less(zero, n) & low_mask(count));
     trit_word* at = out.row(row) + (first_bit + col) / word_bits;

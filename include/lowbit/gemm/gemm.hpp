@@ -14,52 +14,74 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// Hands `rows` accumulator rows of one tile to the epilogue, 16 lanes at a time.
-template <class Op, class Arch, class Epilogue>
-LOWBIT_INLINE void finish_tile(const typename Op::accumulator* acc, const activation_rows<Op>& a,
-                               std::size_t nr, std::size_t first_row, std::size_t rows,
-                               std::size_t first_col, std::size_t cols, const Epilogue& epilogue) {
-  for (std::size_t r = 0; r < rows; ++r) {
-    const std::size_t row = first_row + r;
-    for (std::size_t j = 0; j < nr && first_col + j < cols; j += virtual_lanes) {
+/// One register tile: the kernel, then its accumulators to the epilogue, 16 lanes at a time. Rows
+/// is a constant so that the loops over the tile unroll; a ragged last panel (Whole = false) stops
+/// at column w.n.
+template <class Op, class Arch, std::size_t Rows, bool Whole, class Epilogue>
+LOWBIT_INLINE void run_tile(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
+                            const Epilogue& epilogue, std::size_t row, std::size_t panel) {
+  using kernel = selected_kernel<Op, Arch>;
+  constexpr std::size_t nr = kernel::nr;
+  alignas(buffer_alignment) typename Op::accumulator acc[Rows * nr];
+  kernel::template run<Rows>(a.units.row(row), a.units.stride, w.panel(panel), w.units, acc);
+  const std::size_t first = panel * nr;
+#pragma GCC unroll 8
+  for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+    for (std::size_t j = 0; j < nr; j += virtual_lanes) {
+      using column = std::conditional_t<Whole, whole_column, std::size_t>;
+      const column col{first + j};
+      if (!Whole && col >= w.n) break;
       if constexpr (std::is_same_v<typename Op::accumulator, float>) {
-        epilogue(f32x16<Arch>::load(acc + r * nr + j), row, first_col + j);
+        epilogue(f32x16<Arch>::load(acc + r * nr + j), row + r, col);
       } else {
-        const std::int32_t count = a.row_counts == nullptr ? 0 : a.row_counts[row];
+        const std::int32_t count = a.row_counts == nullptr ? 0 : a.row_counts[row + r];
         const auto term = i32x16<Arch>::broadcast(Op::term(a.k, count));
-        epilogue(Op::finish(i32x16<Arch>::load(acc + r * nr + j), term), row, first_col + j);
+        epilogue(Op::finish(i32x16<Arch>::load(acc + r * nr + j), term), row + r, col);
       }
     }
   }
 }
 
-/// Calls the kernel instantiated for exactly `rows` rows.
-template <class Kernel, class Op, std::size_t Rows = Kernel::mr>
-LOWBIT_INLINE void run_rows(std::size_t rows, const typename Op::activation* a, std::size_t stride,
-                            const typename Op::weight* w, std::size_t units,
-                            typename Op::accumulator* acc) {
-  if (Rows == 1 || rows == Rows) {
-    Kernel::template run<Rows>(a, stride, w, units, acc);
-  } else if constexpr (Rows > 1) {
-    run_rows<Kernel, Op, Rows - 1>(rows, a, stride, w, units, acc);
+/// The last `rows` < mr rows: the tile instantiated for exactly as many.
+template <class Op, class Arch, std::size_t Rows, bool Whole, class Epilogue>
+void run_last_tile(std::size_t rows, const activation_rows<Op>& a,
+                   const packed_weights<Op, Arch>& w, const Epilogue& epilogue, std::size_t row,
+                   std::size_t panel) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows) {
+      run_tile<Op, Arch, Rows, Whole>(a, w, epilogue, row, panel);
+    } else {
+      run_last_tile<Op, Arch, Rows - 1, Whole>(rows, a, w, epilogue, row, panel);
+    }
   }
+}
+
+template <class Op, class Arch, bool Whole, class Epilogue>
+LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
+                             const Epilogue& epilogue, std::size_t first_row, std::size_t last_row,
+                             std::size_t panel) {
+  constexpr std::size_t mr = selected_kernel<Op, Arch>::mr;
+  std::size_t m = first_row;
+  for (; m + mr <= last_row; m += mr) run_tile<Op, Arch, mr, Whole>(a, w, epilogue, m, panel);
+  run_last_tile<Op, Arch, mr - 1, Whole>(last_row - m, a, w, epilogue, m, panel);
 }
 
 }  // namespace detail
 
 /// Rows [first_row, last_row) and panels [first_panel, last_panel) of epilogue(a . w^T): what one
-/// task computes.
+/// task computes. The operands are taken by value: as locals they stay in registers, however many
+/// bytes an epilogue writes.
 template <class Op, class Arch, class Epilogue>
-void gemm_block(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
-                const Epilogue& epilogue, std::size_t first_row, std::size_t last_row,
-                std::size_t first_panel, std::size_t last_panel) {
-  using kernel = selected_kernel<Op, Arch>;
-  alignas(buffer_alignment) typename Op::accumulator acc[kernel::mr * kernel::nr];
+void gemm_block(activation_rows<Op> a, packed_weights<Op, Arch> w, Epilogue epilogue,
+                std::size_t first_row, std::size_t last_row, std::size_t first_panel,
+                std::size_t last_panel) {
+  const std::size_t whole = w.n / w.nr;
   for (std::size_t p = first_panel; p < last_panel; ++p) {
-    for (std::size_t m = first_row; m < last_row; m += kernel::mr) {
-      const std::size_t rows = last_row - m < kernel::mr ? last_row - m : kernel::mr;
-      detail::run_rows<kernel, Op>(rows, a.units.row(m), a.units.stride, w.panel(p), w.units, acc);
-      detail::finish_tile<Op, Arch>(acc, a, kernel::nr, m, rows, p * kernel::nr, w.n, epilogue);
+    if (p < whole) {
+      detail::run_panel<Op, Arch, true>(a, w, epilogue, first_row, last_row, p);
+    } else {
+      detail::run_panel<Op, Arch, false>(a, w, epilogue, first_row, last_row, p);
     }
   }
 }
@@ -68,7 +90,8 @@ void gemm_block(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
 ///
 /// Shapes:   a (M, K), w (N, K) packed
 /// Types:    Op::accumulator; for one-bit ops |acc| <= K
-/// Requires: a.k == w.k; a.row_counts where Op::term reads it; pad bits zero (guaranteed by pack)
+/// Requires: a.k == w.k; the vectors and rows of the epilogue hold N outputs;
+///           a.row_counts where Op::term reads it; pad bits zero (guaranteed by pack)
 /// Exact:    the same bits on every arch, for every executor
 /// Cost:     M * N * units steps of the op; no allocation
 template <class Op, class Arch, class Epilogue, executor Executor>

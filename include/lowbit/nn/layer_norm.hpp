@@ -13,11 +13,20 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 /// The first min(16, cols - col) values of a row from col on; the other lanes are `fill`.
-template <class Arch>
-[[nodiscard]] LOWBIT_INLINE f32x16<Arch> load_row(const float* row, std::size_t col,
-                                                  std::size_t cols, float fill = 0.0F) {
-  return col + virtual_lanes <= cols ? f32x16<Arch>::load(row + col)
-                                     : f32x16<Arch>::load_first(row + col, cols - col, fill);
+template <class Arch, class Column>
+[[nodiscard]] LOWBIT_INLINE f32x16<Arch> load_row(const float* row, Column col, std::size_t cols,
+                                                  float fill = 0.0F) {
+  const std::size_t count = lanes_at(col, cols);
+  return count == virtual_lanes ? f32x16<Arch>::load(row + col)
+                                : f32x16<Arch>::load_first(row + col, count, fill);
+}
+
+/// visit(column) for every 16 lanes of a row: a whole_column, and the rest as std::size_t.
+template <class Visit>
+LOWBIT_INLINE void for_each_column(std::size_t cols, const Visit& visit) {
+  const std::size_t whole = cols - cols % virtual_lanes;
+  for (std::size_t c = 0; c < whole; c += virtual_lanes) visit(whole_column{c});
+  if (whole < cols) visit(whole);
 }
 
 /// Copies a stored vector of `count` floats into memory of the arena.
@@ -36,8 +45,8 @@ template <class... Sinks>
 struct fan_out : epilogue_stage {
   std::tuple<Sinks...> sinks;
   constexpr explicit fan_out(Sinks... all) : sinks(all...) {}
-  template <class Lanes>
-  LOWBIT_INLINE void operator()(Lanes v, std::size_t row, std::size_t col) const {
+  template <class Lanes, class Column>
+  LOWBIT_INLINE void operator()(Lanes v, std::size_t row, Column col) const {
     std::apply([&](const auto&... sink) { (sink(v, row, col), ...); }, sinks);
   }
 };
@@ -51,10 +60,10 @@ struct sign_encoder : epilogue_stage {
   constexpr sign_encoder(matrix_view<word> rows, std::size_t n,
                          vector_view<const float> shifts = {})
       : out(rows), cols(n), shift(shifts) {}
-  template <class Arch>
-  LOWBIT_INLINE void operator()(f32x16<Arch> v, std::size_t row, std::size_t col) const {
+  template <class Arch, class Column>
+  LOWBIT_INLINE void operator()(f32x16<Arch> v, std::size_t row, Column col) const {
     if (shift.count != 0) v = v + load_channels<Arch>(shift, col);
-    const std::size_t count = cols - col < virtual_lanes ? cols - col : virtual_lanes;
+    const std::size_t count = lanes_at(col, cols);
     const auto mask =
         static_cast<lane_mask>(less(v, f32x16<Arch>::broadcast(0.0F)) & low_mask(count));
     write_bits(out.row(row), col, count, mask);
@@ -76,44 +85,47 @@ class layer_norm {
   /// Normalises Rows neighbouring rows of x (T, D) from `row` on. Several at once only hide the
   /// latency of the sums.
   template <std::size_t Rows, class Sink>
-  void run_rows(matrix_view<const float> x, std::size_t row, const Sink& sink) const {
+  void run_rows(matrix_view<const float> x, std::size_t row, Sink sink) const {
     using f = f32x16<Arch>;
-    const std::size_t cols = gamma_.count;
+    // Locals: what the sink stores cannot change them.
+    const vector_view<const float> gamma = gamma_;
+    const vector_view<const float> beta = beta_;
+    const std::size_t cols = gamma.count;
     const auto count = static_cast<float>(cols);
     f sum[Rows];
     f inverse[Rows];
     float mean[Rows];
     for (f& s : sum) s = f::broadcast(0.0F);
-    for (std::size_t c = 0; c < cols; c += virtual_lanes) {
+    for_each_column(cols, [&](auto c) {
 #pragma GCC unroll 4
       for (std::size_t r = 0; r < Rows; ++r) {
         sum[r] = sum[r] + load_row<Arch>(x.row(row + r), c, cols);
       }
-    }
+    });
     for (std::size_t r = 0; r < Rows; ++r) {
       mean[r] = reduce_add(sum[r]) / count;
       sum[r] = f::broadcast(0.0F);
     }
-    for (std::size_t c = 0; c < cols; c += virtual_lanes) {
+    for_each_column(cols, [&](auto c) {
 #pragma GCC unroll 4
       for (std::size_t r = 0; r < Rows; ++r) {
         const f d = load_row<Arch>(x.row(row + r), c, cols, mean[r]) - f::broadcast(mean[r]);
         sum[r] = fma(d, d, sum[r]);
       }
-    }
+    });
     for (std::size_t r = 0; r < Rows; ++r) {
       const float variance = reduce_add(sum[r]) / count;
       inverse[r] = f::broadcast(1.0F) / sqrt(f::broadcast(variance + eps_));
     }
-    for (std::size_t c = 0; c < cols; c += virtual_lanes) {
-      const f gamma = load_channels<Arch>(gamma_, c);
-      const f beta = load_channels<Arch>(beta_, c);
+    for_each_column(cols, [&](auto c) {
+      const f scale = load_channels<Arch>(gamma, c);
+      const f shift = load_channels<Arch>(beta, c);
 #pragma GCC unroll 4
       for (std::size_t r = 0; r < Rows; ++r) {
         const f d = load_row<Arch>(x.row(row + r), c, cols, mean[r]) - f::broadcast(mean[r]);
-        sink(fma(d * inverse[r], gamma, beta), row + r, c);
+        sink(fma(d * inverse[r], scale, shift), row + r, c);
       }
-    }
+    });
   }
 
   /// Normalises every row of x (T, D).

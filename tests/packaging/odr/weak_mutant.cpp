@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What weak_symbols.cmake must catch: an instantiation of the standard library.
-#include <algorithm>
-#include <vector>
+// What weak_symbols.cmake must catch: an inline function that is the same symbol in every object.
+inline __attribute__((noinline)) int shared(int value) { return 3 * value; }
 
-void sort_all(std::vector<float>& values) { std::sort(values.begin(), values.end()); }
+int use_shared(int value);
+int use_shared(int value) { return shared(value) + 1; }
