@@ -21,9 +21,10 @@ constexpr std::size_t widths[] = {1, 15, 16, 17, 26, 64, 75, 80};
 
 /// One row of integers, in whole lane groups, and a sink's run over it as gemm does it.
 struct counts_row {
+  std::size_t outputs;
   std::vector<std::int32_t> n;
   counts_row(random_source& random, std::size_t cols, std::int32_t magnitude)
-      : n(lowbit::round_up(cols, 16)) {
+      : outputs(cols), n(lowbit::round_up(cols, 16)) {
     for (std::int32_t& v : n) {
       v = static_cast<std::int32_t>(random.below(2 * static_cast<std::size_t>(magnitude) + 1)) -
           magnitude;
@@ -33,7 +34,12 @@ struct counts_row {
   void feed(const Sink& sink, std::size_t row) const {
     for (std::size_t col = 0; col < n.size() + 16; col += 16) {
       const std::size_t at = col < n.size() ? col : 0;  // a group past the end: to be ignored
-      sink(lowbit::i32x16<Arch>::load(n.data() + at), row, col);
+      const auto lanes = lowbit::i32x16<Arch>::load(n.data() + at);
+      if (row % 2 == 0 && col + 16 <= outputs) {
+        sink(lanes, row, lowbit::whole_column{col});
+      } else {
+        sink(lanes, row, col);
+      }
     }
   }
 };
@@ -44,7 +50,7 @@ void check_bits(std::uint64_t seed) {
   for (const std::size_t first : offsets) {
     for (const std::size_t cols : widths) {
       const std::size_t words = lowbit::words_for(lowbit::round_up(first + cols, 16));
-      const canary_matrix<word> out(3, words, words + 1);
+      const canary_matrix<word> out(5, words, words + 1);  // row 0 stays empty
       out.clear();
       guarded<std::int32_t> thresholds(cols);
       for (std::int32_t& t : thresholds) t = static_cast<std::int32_t>(random.below(9)) - 4;
@@ -54,8 +60,10 @@ void check_bits(std::uint64_t seed) {
       const auto by_constant = lowbit::make_to_bits<Marks>(out.view(), cols, constant, first);
       const counts_row a(random, cols, 5);
       const counts_row b(random, cols, 5);
-      a.feed<Arch>(by_channel, 0);
-      b.feed<Arch>(by_constant, 2);
+      a.feed<Arch>(by_channel, 1);
+      a.feed<Arch>(by_channel, 2);
+      b.feed<Arch>(by_constant, 3);
+      b.feed<Arch>(by_constant, 4);
       bool equal = true;
       for (std::size_t j = 0; j < words * 64; ++j) {
         const bool inside = j >= first && j < first + cols;
@@ -63,9 +71,15 @@ void check_bits(std::uint64_t seed) {
         const bool below_channel = a.n[o] < thresholds[o];
         const bool below_constant = b.n[o] < 1;
         const bool marks_below = Marks == bit_marks::below;
-        equal = equal && bit_at(out.view().row(0), j) == (inside && below_channel == marks_below);
-        equal = equal && bit_at(out.view().row(2), j) == (inside && below_constant == marks_below);
-        equal = equal && !bit_at(out.view().row(1), j);
+        for (const std::size_t row : {1U, 2U}) {
+          const bool marked = inside && below_channel == marks_below;
+          equal = equal && bit_at(out.view().row(row), j) == marked;
+        }
+        for (const std::size_t row : {3U, 4U}) {
+          const bool marked = inside && below_constant == marks_below;
+          equal = equal && bit_at(out.view().row(row), j) == marked;
+        }
+        equal = equal && !bit_at(out.view().row(0), j);
       }
       CAPTURE(first, cols, seed);
       CHECK(equal);
@@ -109,15 +123,18 @@ TEMPLATE_LIST_TEST_CASE("to_trits keeps the sign and the zeros at any first bit"
   for (const std::size_t first : offsets) {
     for (const std::size_t cols : widths) {
       const std::size_t words = lowbit::words_for(first + cols);
-      const canary_matrix<lowbit::trit_word> out(2, words, words + 1);
+      const canary_matrix<lowbit::trit_word> out(3, words, words + 1);
       out.clear();
       const counts_row row(random, cols, 2);
       row.feed<TestType>(lowbit::to_trits{out.view(), cols, first}, 1);
+      row.feed<TestType>(lowbit::to_trits{out.view(), cols, first}, 2);
       bool equal = true;
       for (std::size_t j = 0; j < words * 64; ++j) {
         const bool inside = j >= first && j < first + cols;
         const std::int32_t n = inside ? row.n[j - first] : 0;
-        equal = equal && trit_at(out.view().row(1), j) == (n > 0 ? 1 : 0) - (n < 0 ? 1 : 0);
+        const int sign = (n > 0 ? 1 : 0) - (n < 0 ? 1 : 0);
+        equal = equal && trit_at(out.view().row(1), j) == sign;
+        equal = equal && trit_at(out.view().row(2), j) == sign;
         equal = equal && trit_at(out.view().row(0), j) == 0;
       }
       for (std::size_t u = 0; u < words; ++u) {  // a sign bit only where nonzero is set

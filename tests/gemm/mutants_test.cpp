@@ -141,6 +141,6 @@ TEST_CASE("an epilogue that writes one column too many is caught", "[gemm][mutan
   lowbit::matrix_view<float> wide = out.view();
   wide.cols = 6;
   float values[16] = {};
-  lowbit::store{wide}(lowbit::f32x16<lowbit::scalar>::load(values), 0, 0);
+  lowbit::store{wide}(lowbit::f32x16<lowbit::scalar>::load(values), 0, std::size_t{0});
   CHECK_FALSE(out.damage().empty());
 }

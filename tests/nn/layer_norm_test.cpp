@@ -157,7 +157,7 @@ TEST_CASE("both zeros are +1 for the sign encoder", "[layer_norm]") {
   word bits[1] = {0};
   const lowbit::sign_encoder encode{{bits, 1, 1, 1}, 3};
   const float values[16] = {0.0F, -0.0F, -1e-45F, -1.0F};
-  encode(lowbit::f32x16<lowbit::scalar>::load(values), 0, 0);
+  encode(lowbit::f32x16<lowbit::scalar>::load(values), 0, std::size_t{0});
   CHECK(bits[0] == 0b100);
 }
 

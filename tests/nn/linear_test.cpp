@@ -193,6 +193,12 @@ TEST_CASE("a linear layer names the tensor that does not fit", "[linear]") {
     CHECK(s.message() == "tensor dense.input.scale is not above 0");
     CHECK(s.code() == lowbit::errc::malformed);
   }
+  for (const float bad : {-0.25F, std::nanf("")}) {  // a threshold would look at the wrong side
+    tensor_store scale = layer_tensors<bibert_linear>(n, k, random);
+    std::memcpy(scale.bytes("dense.weight.scale").data() + 2 * sizeof bad, &bad, sizeof bad);
+    CHECK(load(scale, bibert_linear{}).message() ==
+          "tensor dense.weight.scale element 2 is below 0");
+  }
   tensor_store type = layer_tensors<bibert_linear>(n, k, random);
   type.descriptor("dense.weight.codes").type = lowbit::stored_type::f32;
   CHECK(load(type, bibert_linear{}).message() == "tensor dense.weight.codes is F32, expected U8");

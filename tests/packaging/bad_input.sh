@@ -6,18 +6,14 @@ set -euo pipefail
 program=$(realpath "$1")
 tests=$(realpath "$2")
 golden=$tests/golden/bibert_h75
+# shellcheck source-path=SCRIPTDIR source=model_folder.sh
+. "$tests/packaging/model_folder.sh"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
 
-# A model folder that answers sentences: golden weights with a tokenizer of the right size.
-words=$(sed -n 's/.*"vocab_size": *\([0-9]*\).*/\1/p' "$golden/config.json")
-mkdir model
-cp "$golden/config.json" "$golden/model.safetensors" model
-{
-  printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' hello world
-  for ((i = 7; i < words; ++i)); do echo "word$i"; done
-} >model/vocab.txt
+model_folder "$golden" model
+words=$(vocabulary_size "$golden")
 "$program" classify -m model 'hello world' >/dev/null || { echo 'the good run failed' >&2; exit 1; }
 
 failures=0

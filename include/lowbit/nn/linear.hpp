@@ -59,6 +59,12 @@ class linear {
       const std::size_t count = Format::weights::scales(n);
       LOWBIT_TRY(weights.get(name(".weight.codes").view(), stored_type::u8, n, row_bytes, codes));
       LOWBIT_TRY(weights.get(name(".weight.scale").view(), stored_type::f32, 1, count, scales));
+      for (std::size_t i = 0; i < count; ++i) {  // thresholds need an output that rises with n
+        if (!(scales.at(i) >= 0.0F)) {
+          return status::error(errc::malformed, "tensor ", name(".weight.scale").view(),
+                               " element ", i, " is below 0");
+        }
+      }
       for (std::size_t o = 0; o < n; ++o) scale_[o] = scales.at(count == 1 ? 0 : o) * input_.scale;
       LOWBIT_TRY(check_pad_bits(codes, n, k, name));
       weights_ = pack<op, Arch>(packed, n, k, [&](std::size_t row, std::size_t u) {

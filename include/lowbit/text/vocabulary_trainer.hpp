@@ -48,7 +48,7 @@ class vocabulary_trainer {
   }
 
   // A sink for word_splitter.
-  void operator()(const word& w) {
+  void operator()(const text_word& w) {
     const auto found = word_counts_.find(std::string(w.text));
     if (found != word_counts_.end())
       ++found->second;

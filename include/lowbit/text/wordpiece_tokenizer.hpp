@@ -130,7 +130,7 @@ class wordpiece_tokenizer {
 
     [[nodiscard]] bool done() const { return stopped; }
 
-    void operator()(const detail::word& w) {
+    void operator()(const detail::text_word& w) {
       if (w.characters > tokenizer.max_word_characters_ ||
           !tokenizer.vocabulary_.split(w.text, pieces, hashes)) {
         push(tokenizer.unk_, w.origins.front(), w.last_origin);

@@ -16,7 +16,7 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-struct word {
+struct text_word {
   std::string_view text;                 ///< at most the splitter's limit of characters
   std::span<const std::size_t> origins;  ///< for each byte of text, the original character's offset
   std::size_t characters;                ///< also those beyond the limit
@@ -41,7 +41,7 @@ class word_splitter {
   /// Ends the current word, if there is one.
   void finish() {
     if (characters_ == 0) return;
-    if (!sink_.done()) sink_(word{text_, origins_, characters_, last_origin_});
+    if (!sink_.done()) sink_(text_word{text_, origins_, characters_, last_origin_});
     text_.clear();
     origins_.clear();
     characters_ = 0;

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# examples.sh PROGRAMS_FOLDER TESTS_FOLDER: the examples of the documentation run.
+set -euo pipefail
+programs=$(realpath "$1")
+tests=$(realpath "$2")
+# shellcheck source-path=SCRIPTDIR source=model_folder.sh
+. "$tests/packaging/model_folder.sh"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+model_folder "$tests/golden/bibert_h75" model
+
+"$programs/example_binary_gemm"
+for example in classify custom_policy; do
+  "$programs/example_$example" model 'hello world' 'world world hello' | tee answers
+  [[ $(wc -l <answers) == 2 ]] || { echo "$example: not 2 answers" >&2; exit 1; }
+  if "$programs/example_$example" no_such_folder hello 2>errors; then
+    echo "$example: exit code 0 for a missing folder" >&2
+    exit 1
+  fi
+  grep -F no_such_folder errors
+done
