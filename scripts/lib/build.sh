@@ -13,21 +13,20 @@ fail() {
 # As many compilers as there are cores, and memory for: the trainer's sources take 2 GB each.
 jobs() {
   local cores memory
-  cores=$(nproc)
+  cores=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
   memory=$(awk '/^MemAvailable:/ { print int($2 / 2000000) }' /proc/meminfo 2>/dev/null || true)
   if [[ -n $memory ]] && ((memory < cores)); then cores=$((memory > 1 ? memory : 1)); fi
   echo "$cores"
 }
 
-# quietly LOG COMMAND...: one line of progress on a terminal, the last lines when it fails.
+# quietly LOG COMMAND...: one line of progress on a terminal, else one now and then; the last lines when it fails.
 quietly() {
-  local log=$1
+  local log=$1 show='{ printf "\r\033[K%.78s", $0; fflush() } END { printf "\r\033[K" }'
   shift
-  if [[ -t 2 ]]; then
-    "$@" </dev/null 2>&1 | tee "$log" | awk '{ printf "\r\033[K%.78s", $0; fflush() } END { printf "\r\033[K" }' >&2
-  else
-    "$@" </dev/null >"$log" 2>&1
-  fi || {
+  if [[ ! -t 2 ]]; then
+    show='BEGIN { last = systime() } systime() - last >= 20 { printf "  %.98s\n", $0; fflush(); last = systime() }'
+  fi
+  "$@" </dev/null 2>&1 | tee "$log" | awk "$show" >&2 || {
     tail -n 40 "$log" >&2
     return 1
   }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "lowbit/io/model_folder.hpp"
 #include "lowbit/train/recipe.hpp"
 #include "lowbit/train/vocabulary_recipe.hpp"
 
@@ -80,6 +81,15 @@ void print_results(const std::filesystem::path& folder) {
   }
 }
 
+/// The runtime's own folder from the float weights that training wrote.
+status write_packed(const std::filesystem::path& trained, const std::filesystem::path& target,
+                    bool replace) {
+  const auto model = lowbit::open_model(trained);
+  if (!model) return model.status();
+  return lowbit::save_packed(*model, target, trained,
+                             replace ? lowbit::existing::replace : lowbit::existing::refuse);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Train the models that lowbit runs");
   app.require_subcommand(1);
@@ -120,6 +130,8 @@ int run(int argc, char** argv) {
   bibert->add_option("--attention", attention, "softmax-binarized is the naive baseline")
       ->check(CLI::IsMember({"bi", "softmax-binarized"}))
       ->capture_default_str();
+  std::string packed;
+  bibert->add_option("--packed", packed, "write the packed 1-bit folder of the result, too");
   bibert->add_flag("--no-dmd", no_dmd, "without direction-matching distillation");
   train::distillation_options& objective = distill.objective;
   bibert->add_option("--dmd-weight", objective.dmd_weight)->capture_default_str();
@@ -145,6 +157,9 @@ int run(int argc, char** argv) {
     outcome = train::distill_binary<train::bibert_policy>(distill);
   } else {
     outcome = train::distill_binary<train::softmax_binarized_policy>(distill);
+  }
+  if (outcome.ok() && !packed.empty()) {
+    outcome = write_packed(done.out, packed, done.replace);
   }
   if (outcome.ok()) print_results(done.out);
   return finish(outcome, done.out);

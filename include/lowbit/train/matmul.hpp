@@ -47,7 +47,7 @@ struct binary_linear_function : torch::autograd::Function<binary_linear_function
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
                         const Tensor& weight, const Tensor& bias, precision type) {
     const binary_rows rows = binarize_rows(weight);
-    const Tensor signs = rows.signs.to(element_type(type));  // exact: -1, 0, +1
+    const Tensor signs = rows.signs.to(element_type(type));  // exact: -1, +1
     const Tensor inputs = x.to(element_type(type));
     context->save_for_backward({inputs, signs, rows.centered, rows.scale.t()});
     return at::addcmul(bias, matrix_product(inputs, signs.t()), rows.scale.t());

@@ -79,17 +79,21 @@ inline Tensor attention_bit(const Tensor& scores) { return attention_bit_functio
 
 /// A matrix W split into what the runtime stores: W_hat = scale * signs, row by row.
 ///   center_o = mean_j W(o,j);  scale_o = mean_j |W(o,j)|;  signs(o,j) = sign(W(o,j) - center_o)
+/// A weight that equals its center is +1, as one bit stores it, not the 0 of torch.sign: one such
+/// weight in the row of [CLS] would change the logits of every sentence after export.
 struct binary_rows {
   Tensor centered;  // (N, K) W - center
-  Tensor signs;     // (N, K) in {-1, 0, +1}
+  Tensor signs;     // (N, K) in {-1, +1}
   Tensor scale;     // (N, 1) of the weights before centering
 };
 
 inline binary_rows binarize_rows(const Tensor& weight) {
   binary_rows rows;
-  rows.scale = weight.abs().mean(1, true);
-  rows.centered = weight - weight.mean(1, true);
-  rows.signs = rows.centered.sign();
+  // Means in double, as the encoder of the runtime takes them: a weight within one rounding of its
+  // center must get the same bit there.
+  rows.scale = weight.abs().mean(1, true, at::kDouble).to(weight.scalar_type());
+  rows.centered = weight - weight.mean(1, true, at::kDouble).to(weight.scalar_type());
+  rows.signs = 1 - 2 * rows.centered.lt(0).to(weight.scalar_type());
   return rows;
 }
 
