@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit eval: accuracy on labelled sentences, a TSV file (sentence, tab, label) or CLINC150's
-// JSON.
+// lowbit eval: accuracy on labelled sentences.
 #include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "labelled.hpp"
 #include "program.hpp"
 #include "texts.hpp"
 
 namespace lowbit_tool {
 namespace {
 
-using lowbit::errc;
-using lowbit::result;
 using lowbit::status;
 
 struct eval_options : model_options {
@@ -25,73 +22,13 @@ struct eval_options : model_options {
   bool truncate = false;
 };
 
-struct example {
-  std::string text;
-  std::string label;
-};
-
-result<std::vector<example>> read_clinc(const std::string& path, const std::string& split) {
-  const auto json = lowbit::read_json(path);
-  if (!json) return json.status();
-  if (!json->is_object() || !json->contains(split)) {
-    return status::error(errc::not_found, path, ": has no split ", split);
-  }
-  std::vector<example> examples;
-  for (const auto& pair : (*json)[split]) {
-    const bool fits =
-        pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string();
-    if (!fits) {
-      return status::error(errc::malformed, path, ": ", split, " entry ", examples.size(),
-                           " is not [text, label]");
-    }
-    examples.push_back({pair[0], pair[1]});
-  }
-  return examples;
-}
-
-result<std::vector<example>> read_tsv(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) return status::error(errc::not_found, path, ": cannot be read");
-  std::vector<example> examples;
-  std::size_t number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (line.empty()) continue;
-    const std::size_t tab = line.rfind('\t');
-    if (tab == std::string::npos) {
-      return status::error(errc::malformed, path, " line ", number,
-                           ": no tab between sentence and label");
-    }
-    examples.push_back({line.substr(0, tab), line.substr(tab + 1)});
-  }
-  return examples;
-}
-
-result<std::vector<std::size_t>> label_ids(const session& s, const std::vector<example>& examples,
-                                           const std::string& path) {
-  std::map<std::string, std::size_t> ids;
-  for (std::size_t i = 0; i < s.shape().labels; ++i) ids[s.label(i)] = i;
-  std::vector<std::size_t> wanted;
-  for (const example& e : examples) {
-    const auto it = ids.find(e.label);
-    if (it == ids.end()) {
-      return status::error(errc::invalid_argument, path, ": label \"", e.label,
-                           "\" is not one of the model's ", ids.size());
-    }
-    wanted.push_back(it->second);
-  }
-  return wanted;
-}
-
 status run(const eval_options& o) {
   auto s = session::open(o.model, {o.policy, o.zero}, o.arch, o.threads);
   if (!s) return s.status();
   const auto tokenizer = open_tokenizer(o.model, s->shape());
   if (!tokenizer) return tokenizer.status();
-  const auto examples = o.data.ends_with(".json") ? read_clinc(o.data, o.split) : read_tsv(o.data);
+  const auto examples = read_examples(o.data, o.split);
   if (!examples) return examples.status();
-  if (examples->empty()) return status::error(errc::malformed, o.data, ": no examples");
   const auto wanted = label_ids(*s, *examples, o.data);
   if (!wanted) return wanted.status();
   const bool terminal = isatty(STDERR_FILENO) != 0;

@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   add_eval(program, chosen);
   add_flops(program, chosen);
   add_bench(program, chosen);
+  add_compare(program, chosen);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

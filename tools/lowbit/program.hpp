@@ -37,5 +37,6 @@ void add_verify(CLI::App& program, action& chosen);
 void add_eval(CLI::App& program, action& chosen);
 void add_flops(CLI::App& program, action& chosen);
 void add_bench(CLI::App& program, action& chosen);
+void add_compare(CLI::App& program, action& chosen);
 
 }  // namespace lowbit_tool

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit compare: models side by side, their answers first, then bytes, accuracy and time. Smaller
+// and faster are ratios to the first model.
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "labelled.hpp"
+#include "lowbit/cost/measure.hpp"
+#include "program.hpp"
+#include "texts.hpp"
+
+namespace lowbit_tool {
+namespace {
+
+using lowbit::errc;
+using lowbit::result;
+using lowbit::status;
+
+struct compare_options {
+  std::vector<std::string> models;
+  std::string data;
+  std::string split = "test";
+  std::string arch;
+  std::size_t threads = 1;
+  std::size_t repetitions = 11;
+  bool json = false;
+  std::vector<std::string> texts;
+};
+
+struct answer {
+  std::string label;
+  float probability;
+};
+
+struct contestant {
+  std::string name;  // of the folder
+  std::uintmax_t file_bytes;
+  session runs;
+  lowbit::wordpiece_tokenizer tokenizer;
+  std::size_t right = 0;
+  double seconds = 0;  // per sentence
+
+  /// From text to label, one sentence at a time. Longer sentences are cut.
+  result<answer> classify(const std::string& text) {
+    token_rows rows;
+    const lowbit::model_shape& shape = runs.shape();
+    const status added = add_text(tokenizer, text, shape.positions, false, true, rows);
+    if (!added.ok()) return added;
+    const auto logits = runs.run(rows);
+    if (!logits) return logits.status();
+    const std::size_t best = largest(logits->data(), shape.labels);
+    return answer{runs.label(best), probabilities(logits->data(), shape.labels)[best]};
+  }
+};
+
+result<std::uintmax_t> file_bytes(const std::string& folder) {
+  std::error_code failed;
+  std::uintmax_t total = 0;
+  for (std::filesystem::directory_iterator at(folder, failed), end; !failed && at != end;
+       at.increment(failed)) {
+    if (at->path().extension() == ".safetensors") total += at->file_size(failed);
+  }
+  if (failed) return status::error(errc::io_error, folder, ": ", failed.message());
+  return total;
+}
+
+result<contestant> open(const std::string& folder, const compare_options& o) {
+  auto s = session::open(folder, {}, o.arch, o.threads);
+  if (!s) return s.status();
+  auto tokenizer = open_tokenizer(folder, s->shape());
+  if (!tokenizer) return tokenizer.status();
+  const auto bytes = file_bytes(folder);
+  if (!bytes) return bytes.status();
+  const std::filesystem::path path = std::filesystem::path(folder + "/").lexically_normal();
+  return contestant{path.parent_path().filename().string(), *bytes, *std::move(s),
+                    *std::move(tokenizer)};
+}
+
+/// At most `columns` characters of a text, on one line.
+std::string shortened(const std::string& text, std::size_t columns) {
+  std::string out;
+  std::size_t characters = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool begins = (byte & 0xC0U) != 0x80U;  // not inside a UTF-8 sequence
+    if (begins && ++characters > columns) return out + "..";
+    out += byte < 0x20 || byte == 0x7F ? ' ' : c;
+  }
+  return out;
+}
+
+status answer_texts(std::vector<contestant>& all, const compare_options& o, nlohmann::json& out) {
+  if (!o.json) {
+    std::string header = fmt::format("{:<46}", "sentence");
+    for (const contestant& c : all) header += fmt::format("  {:<26}", c.name);
+    fmt::print("{}\n", header);
+  }
+  for (const std::string& text : o.texts) {
+    nlohmann::json line = {{"text", text}, {"answers", nlohmann::json::array()}};
+    std::string row = fmt::format("{:<46}", shortened(text, 44));
+    for (contestant& c : all) {
+      const auto found = c.classify(text);
+      if (!found) return found.status();
+      line["answers"].push_back({{"label", found->label}, {"probability", found->probability}});
+      row += fmt::format("  {:<21}{:>4.0f}%", shortened(found->label, 19),
+                         100.0 * static_cast<double>(found->probability));
+    }
+    out["texts"].push_back(std::move(line));
+    if (!o.json) fmt::print("{}\n", row);
+  }
+  if (!o.json) fmt::print("\n");
+  return {};
+}
+
+status count_right(contestant& c, const std::vector<example>& examples, const std::string& path) {
+  const auto wanted = label_ids(c.runs, examples, path);
+  if (!wanted) return wanted.status();
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    const auto found = c.classify(examples[i].text);
+    if (!found) return found.status().in(path);
+    c.right += found->label == c.runs.label((*wanted)[i]) ? 1 : 0;
+  }
+  return {};
+}
+
+/// One sample is a pass over the same texts, at most 50 of them. Where there is one thread, its own
+/// running time is what counts: other programs do not.
+status time_all(std::vector<contestant>& all, const std::vector<std::string>& texts,
+                const compare_options& o) {
+  const std::size_t count = std::min<std::size_t>(texts.size(), 50);
+  status failed;
+  std::vector<std::function<void()>> passes;
+  for (contestant& c : all) {
+    passes.emplace_back([&, count] {
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto found = c.classify(texts[i * texts.size() / count]);
+        if (!found) failed = found.status();
+      }
+    });
+  }
+  lowbit::measure_options options{
+      o.repetitions, 0.02, o.threads == 1 ? lowbit::thread_seconds : lowbit::wall_seconds, {}};
+  if (isatty(STDERR_FILENO) != 0) {
+    options.progress = [&](std::size_t done) {
+      fmt::print(stderr, "\rtiming: {} of {}{}", done, o.repetitions,
+                 done == o.repetitions ? "\r                      \r" : "");
+    };
+  }
+  const auto timings = lowbit::measure_interleaved(passes, options);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    all[i].seconds = timings[i].median / static_cast<double>(count);
+  return failed;
+}
+
+void print_table(const std::vector<contestant>& all, std::size_t examples,
+                 const compare_options& o) {
+  fmt::print("{:<20} {:<8} {:>12} {:>10} {:>13} {:>9} {:>8}\n", "model", "policy", "file bytes",
+             "accuracy", "ms/sentence", "smaller", "faster");
+  const contestant& first = all.front();
+  for (const contestant& c : all) {
+    const std::string accuracy =
+        examples == 0 ? "-"
+                      : fmt::format("{:.1f} %", 100.0 * static_cast<double>(c.right) /
+                                                    static_cast<double>(examples));
+    fmt::print("{:<20} {:<8} {:>12} {:>10} {:>13.3f} {:>8.1f}x {:>7.1f}x\n", c.name,
+               c.runs.model().policy, c.file_bytes, accuracy, 1e3 * c.seconds,
+               static_cast<double>(first.file_bytes) / static_cast<double>(c.file_bytes),
+               first.seconds / c.seconds);
+  }
+  fmt::print("arch {}, {} thread{}; ms from text to label, medians of {} runs taken in turns{}\n",
+             first.runs.arch(), o.threads, o.threads == 1 ? "" : "s", o.repetitions,
+             examples == 0 ? "" : fmt::format("; accuracy on {} sentences", examples));
+}
+
+void print_json(const std::vector<contestant>& all, std::size_t examples, const compare_options& o,
+                nlohmann::json out) {
+  out["arch"] = all.front().runs.arch();
+  out["threads"] = o.threads;
+  out["examples"] = examples;
+  for (const contestant& c : all) {
+    nlohmann::json entry = {{"model", c.name},
+                            {"policy", c.runs.model().policy},
+                            {"file_bytes", c.file_bytes},
+                            {"ms_per_sentence", 1e3 * c.seconds},
+                            {"times_smaller", static_cast<double>(all.front().file_bytes) /
+                                                  static_cast<double>(c.file_bytes)},
+                            {"times_faster", all.front().seconds / c.seconds}};
+    if (examples != 0) entry["right"] = c.right;
+    out["models"].push_back(std::move(entry));
+  }
+  fmt::print("{}\n", out.dump());
+}
+
+status run(compare_options o) {
+  if (o.texts == std::vector<std::string>{"-"}) {
+    auto lines = read_texts({});
+    if (!lines) return lines.status();
+    o.texts = *std::move(lines);
+  }
+  std::vector<example> examples;
+  if (!o.data.empty()) {
+    auto read = read_examples(o.data, o.split);
+    if (!read) return read.status();
+    examples = *std::move(read);
+  }
+  std::vector<std::string> timed = o.texts;
+  if (!examples.empty()) {
+    timed.clear();
+    for (const example& e : examples) timed.push_back(e.text);
+  }
+  if (timed.empty()) {
+    return status::error(errc::invalid_argument, "no text: give sentences or --data");
+  }
+  std::vector<contestant> all;
+  for (const std::string& folder : o.models) {
+    auto c = open(folder, o);
+    if (!c) return c.status();
+    all.push_back(*std::move(c));
+  }
+  nlohmann::json out = {{"texts", nlohmann::json::array()}};
+  if (!o.texts.empty()) LOWBIT_TRY(answer_texts(all, o, out));
+  if (!examples.empty()) {
+    for (contestant& c : all) LOWBIT_TRY(count_right(c, examples, o.data));
+  }
+  LOWBIT_TRY(time_all(all, timed, o));
+  if (o.json) {
+    print_json(all, examples.size(), o, std::move(out));
+  } else {
+    print_table(all, examples.size(), o);
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_compare(CLI::App& program, action& chosen) {
+  auto o = std::make_shared<compare_options>();
+  CLI::App* verb = program.add_subcommand("compare", "Models side by side");
+  verb->add_option("-m,--model", o->models, "model folder; once for each, the first is the measure")
+      ->required()
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb->add_option("text", o->texts, "sentences to classify, or - for lines of standard input");
+  verb->add_option("--data", o->data, "labelled sentences: TSV (sentence, tab, label) or CLINC150");
+  verb->add_option("--split", o->split, "split of a JSON file")->capture_default_str();
+  verb->add_option("--arch", o->arch, "scalar, avx2 or avx512 (default: the best of this CPU)");
+  verb->add_option("-t,--threads", o->threads, "threads")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  verb->add_option("--repetitions", o->repetitions, "timed passes of each model")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  verb->add_flag("--json", o->json, "print JSON");
+  verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
+}
+
+}  // namespace lowbit_tool
