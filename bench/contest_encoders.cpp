@@ -36,7 +36,7 @@ void check(const char* policy, const contest_options& options, ratio_report& rep
   token_rows rows;
   rows.add({1, 2, 3, 4, 5, 6, 7}, {0, 0, 0, 0, 0, 0, 0});
   const auto expected = start(small, policy, "scalar", 1).run(rows).value();
-  for (const std::size_t threads : {1, 2}) {
+  for (const std::size_t threads : {std::size_t{1}, std::size_t{2}}) {
     const auto logits = start(small, policy, options.table->arch, threads).run(rows).value();
     bool right = logits == expected;
     for (const float v : logits) right = right && std::isfinite(v);
@@ -67,7 +67,7 @@ void contest_encoders(const contest_options& options, ratio_report& report) {
   session fp32 = start(bert_base, "fp32", arch, 1);
   session bibert = start(bert_base, "bibert", arch, 1);
   session two = start(bert_base, "bibert", arch, 2);
-  for (const std::size_t tokens : {128, 16}) {
+  for (const std::size_t tokens : {std::size_t{128}, std::size_t{16}}) {
     const token_rows rows = sentence(tokens);
     const auto run = [&rows](session& s) {
       return [&s, &rows] { static_cast<void>(s.run(rows).value()); };

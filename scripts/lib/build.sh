@@ -19,14 +19,25 @@ jobs() {
   echo "$cores"
 }
 
-# quietly LOG COMMAND...: one line of progress on a terminal, else one now and then; the last lines when it fails.
+# Reads lines and shows one of them: the latest on a terminal, elsewhere one every 20 seconds.
+progress() {
+  local line shown=$SECONDS
+  while IFS= read -r line; do
+    if [[ -t 2 ]]; then
+      printf '\r\033[K%.78s' "$line" >&2
+    elif ((SECONDS - shown >= 20)); then
+      printf '  %.98s\n' "$line" >&2
+      shown=$SECONDS
+    fi
+  done
+  if [[ -t 2 ]]; then printf '\r\033[K' >&2; fi
+}
+
+# quietly LOG COMMAND...: shows progress, and the last lines when it fails.
 quietly() {
-  local log=$1 show='{ printf "\r\033[K%.78s", $0; fflush() } END { printf "\r\033[K" }'
+  local log=$1
   shift
-  if [[ ! -t 2 ]]; then
-    show='BEGIN { last = systime() } systime() - last >= 20 { printf "  %.98s\n", $0; fflush(); last = systime() }'
-  fi
-  "$@" </dev/null 2>&1 | tee "$log" | awk "$show" >&2 || {
+  "$@" </dev/null 2>&1 | tee "$log" | progress || {
     tail -n 40 "$log" >&2
     return 1
   }

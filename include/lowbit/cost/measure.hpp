@@ -38,7 +38,7 @@ struct measure_options {
   std::size_t repetitions = 11;
   double least_seconds = 0;  ///< of one sample: short calls are repeated within it
   clock_seconds clock = wall_seconds;
-  std::function<void(std::size_t done)> progress;  ///< after each repetition, when set
+  std::function<void(std::size_t done)> progress = nullptr;  ///< after each repetition, when set
 };
 
 /// Seconds per call.
