@@ -47,8 +47,12 @@ void time_openblas(benchmark::State& state, const gemm_shape& shape) {
   const problem work(product::f32, shape);
   std::vector<float> out(shape.m * shape.n);
   for (auto _ : state) {
-    openblas_gemm(shape.m, shape.n, shape.k, work.a().data(), work.weights().data(), false,
-                  out.data());
+    if (shape.m == 1) {  // its sgemm is several times slower for one row
+      openblas_gemv(shape.n, shape.k, work.a().data(), work.weights().data(), false, out.data());
+    } else {
+      openblas_gemm(shape.m, shape.n, shape.k, work.a().data(), work.weights().data(), false,
+                    out.data());
+    }
     benchmark::ClobberMemory();
   }
   count(state, work.macs(), work.weights().size() * sizeof(float));

@@ -83,7 +83,7 @@ TEST_CASE("control characters vanish and every white space separates") {
   const auto t = small();
   CHECK(t.encode_plain(std::string("u\0n\u200b", 6)).value().ids == std::vector<std::int32_t>{5});
   for (const char* space : {" ", "\t", "\n", "\r", "\u00a0", "\u2003", "\u2028", "\u3000"})
-    CHECK(t.encode_plain("a" + std::string(space) + "a").value().ids ==
+    CHECK(t.encode_plain(std::string("a").append(space).append("a")).value().ids ==
           std::vector<std::int32_t>{9, 9});
 }
 
