@@ -71,7 +71,7 @@ bool inside(std::span<const std::byte> view, std::span<const std::byte> whole) {
 
 }  // namespace
 
-TEST_CASE("safetensors mutants give views inside the file or an error", "[io][safetensors][slow]") {
+TEST_CASE("safetensors mutants give views inside the file or an error", "[io][safetensors]") {
   INFO("seed " << seed);
   std::mt19937 random(seed);
   const auto valid = crafted::safetensors(valid_header, 37);
@@ -101,7 +101,7 @@ TEST_CASE("safetensors mutants give views inside the file or an error", "[io][sa
   CHECK(accepted < mutations / 2);
 }
 
-TEST_CASE("config mutants give a checked shape or an error", "[io][config][slow]") {
+TEST_CASE("config mutants give a checked shape or an error", "[io][config]") {
   INFO("seed " << seed);
   std::mt19937 random(seed);
   const std::string valid =
