@@ -3,7 +3,7 @@
 # this machine runs (lowbit_cpu_archs).
 set(lowbit_flags_scalar "")
 set(lowbit_flags_avx2 -mavx2 -mfma -mbmi2 -mpopcnt)
-set(lowbit_flags_avx512 ${lowbit_flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vpopcntdq)
+set(lowbit_flags_avx512 ${lowbit_flags_avx2} -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mavx512vpopcntdq)
 
 if(LOWBIT_ARCHS)
   set(lowbit_archs ${LOWBIT_ARCHS})

@@ -122,7 +122,7 @@ struct lane_ops<avx2> : xsimd_ops<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>>
 
 #if LOWBIT_AVX512
 template <>
-struct lane_ops<avx512> : xsimd_ops<xsimd::batch<float, xsimd::avx512bw>> {
+struct lane_ops<avx512> : xsimd_ops<xsimd::batch<float, xsimd::avx512f>> {
   using i = __m512i;
   // Full masks: gcc 12 warns of the undefined pass-through operand of the unmasked intrinsics (bug
   // 105593).

@@ -35,8 +35,7 @@ inline bool unused_by_inference(std::string_view name) {
 /// used.
 class checkpoint_reader {
  public:
-  checkpoint_reader(const checkpoint_tensors& files, std::string place)
-      : files_(files), place_(std::move(place)) {
+  checkpoint_reader(const checkpoint_tensors& files, std::string place) : place_(std::move(place)) {
     for (const tensor_view& t : files.tensors()) by_name_.emplace(canonical_name(t.name), &t);
   }
 
@@ -93,7 +92,6 @@ class checkpoint_reader {
     return name;
   }
 
-  const checkpoint_tensors& files_;
   std::string place_;
   std::map<std::string, const tensor_view*> by_name_;
   std::set<std::string> used_;
