@@ -3,7 +3,8 @@
 # this machine runs (lowbit_cpu_archs).
 set(lowbit_flags_scalar "")
 set(lowbit_flags_avx2 -mavx2 -mfma -mbmi2 -mpopcnt)
-set(lowbit_flags_avx512 ${lowbit_flags_avx2} -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mavx512vpopcntdq)
+set(lowbit_flags_avx512 ${lowbit_flags_avx2} -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mavx512vpopcntdq
+    -mavx512vnni -mavx512vbmi)
 
 if(LOWBIT_ARCHS)
   set(lowbit_archs ${LOWBIT_ARCHS})
@@ -22,7 +23,7 @@ if(EXISTS /proc/cpuinfo AND NOT CMAKE_CROSSCOMPILING)
     set(lowbit_has_all ON)
     foreach(flag IN LISTS lowbit_flags_${arch})
       string(REPLACE "-m" "" flag "${flag}")
-      string(REPLACE "avx512vpopcntdq" "avx512_vpopcntdq" flag "${flag}")
+      string(REGEX REPLACE "^avx512(vpopcntdq|vnni)$" "avx512_\\1" flag "${flag}")
       if(NOT lowbit_cpu_flags MATCHES " ${flag} ")
         set(lowbit_has_all OFF)
       endif()

@@ -5,7 +5,9 @@
 
 #include "lowbit/core/thread_pool.hpp"
 #include "lowbit/gemm/reference.hpp"
-#include "lowbit/model/classifier.hpp"
+#include "lowbit/model/heads.hpp"
+#include "lowbit/model/per_layer_encoder.hpp"
+#include "lowbit/policy/quantized.hpp"
 
 #if LOWBIT_HOSTED
 #include "lowbit/arch/detect.hpp"

@@ -6,6 +6,7 @@
 
 #include "../support/compare.hpp"
 #include "../support/random.hpp"
+#include "encoded_weights.hpp"
 #include "lowbit/codec/encode.hpp"
 
 namespace {
@@ -20,6 +21,7 @@ using table_codec = lowbit::sign<scale::row, center::tensor>;      // BiT word t
 static_assert(row_codec::bits_per_weight == 1 && row_codec::row_bytes(9) == 2);
 static_assert(row_codec::scales(7) == 7 && tensor_codec::scales(7) == 1);
 static_assert(lowbit::is_sign<row_codec> && !lowbit::is_sign<lowbit::f32>);
+static_assert(row_codec::scales(7, 9) == 7 && tensor_codec::scales(7, 9) == 1);
 static_assert(lowbit::f32::row_bytes(3) == 12 && lowbit::f32::bits_per_weight == 32);
 
 struct encoded {
@@ -150,4 +152,56 @@ TEST_CASE("decoded rows encode to the same codes and scale", "[codec]") {
     CHECK(second.codes == first.codes);
     CHECK(std::abs(second.scales[0] - first.scales[0]) <= 1e-7F * first.scales[0]);
   }
+}
+
+TEMPLATE_TEST_CASE("one-bit tensors read as the codes and scales that were made", "[codec]",
+                   row_codec, tensor_codec, table_codec) {
+  random_source random(172);
+  CAPTURE(random.seed());
+  for (const std::size_t k : {2U, 3U, 15U, 26U, 64U, 75U}) {
+    const std::vector<float> w = random.floats(5 * k, 0.05F, 0.3F);
+    const stored_matrix<TestType> m(w, 5, k);
+    const encoded e = encode<TestType>(w, 5, k);
+    CHECK(m.encoded.tensors[0].bytes == e.codes);
+    CHECK(m.encoded.report.ties == e.ties);
+    check_readings_agree(m);
+    for (std::size_t r = 0; r < 5; ++r) {
+      CHECK(m.reader.scale(r) == e.scales[e.scales.size() == 1 ? 0 : r]);
+      guarded<float> decoded(k);
+      const std::byte* row = m.reader.canonical_row(r);
+      lowbit::decode_sign_row(row, m.reader.scale(r), k, decoded.data());
+      CHECK(m.floats(r) == std::vector<float>(decoded.begin(), decoded.end()));
+    }
+  }
+  check_encoding_contract<TestType>(random.floats(4 * 9, 0.05F, 0.3F), 4, 9);
+  const stored_matrix<TestType> no_columns({}, 5, 0);
+  CHECK(no_columns.reader.scale(4) == 0.0F);
+}
+
+TEST_CASE("malformed one-bit tensors are refused by name", "[codec]") {
+  random_source random(173);
+  stored_matrix<row_codec> m(random.floats(3 * 13, 0.0F, 1.0F), 3, 13);
+  SECTION("a pad bit") {
+    m.tensors.byte(".codes", 3) |= std::byte{0x20};
+    expect_error(m.open(), lowbit::errc::malformed,
+                 {"m.weight.codes row 1 has bits set past column 13"});
+  }
+  SECTION("a negative scale") {
+    m.tensors.set(".scale", 2, -1.0F);
+    expect_error(m.open(), lowbit::errc::malformed, {"m.weight.scale element 2 is below 0"});
+  }
+  SECTION("one scale for three rows") {
+    m.tensors.descriptor(".scale").shape[0] = 1;
+    expect_error(m.open(), lowbit::errc::shape_mismatch, {"m.weight.scale"});
+  }
+}
+
+TEST_CASE("f32 matrices are stored as they are", "[codec]") {
+  random_source random(174);
+  const std::vector<float> w = random.floats(3 * 5, 0.0F, 1.0F);
+  stored_matrix<lowbit::f32> m(w, 3, 5);
+  CHECK(m.floats(1) == std::vector<float>(w.begin() + 5, w.begin() + 10));
+  check_encoding_contract<lowbit::f32>(w, 3, 5);
+  m.tensors.set("", 4, std::numeric_limits<float>::infinity());
+  expect_error(m.open(), lowbit::errc::malformed, {"m.weight element 4 is not finite"});
 }

@@ -150,7 +150,8 @@ TEST_CASE("ledger_for names what it was given and what it expects") {
   const auto unknown = lowbit::ledger_for("int3", bert_base, 128);
   REQUIRE_FALSE(unknown.ok());
   CHECK(std::string(unknown.status().message()) ==
-        "policy is \"int3\", expected fp32, bibert or bit");
+        "policy is \"int3\", expected one of fp32, int8, w4a8, w1a8, codebook8, codebook16, "
+        "codebook256, gobo3, gobo4, bibert, bit");
   for (const std::size_t tokens : {std::size_t{0}, std::size_t{513}}) {
     const auto wrong = lowbit::ledger_for("fp32", bert_base, tokens);
     REQUIRE_FALSE(wrong.ok());

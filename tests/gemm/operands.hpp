@@ -4,6 +4,7 @@
 // of the output hold canaries, memory is poisoned before it is packed.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "../support/bit_rows.hpp"
@@ -63,6 +64,42 @@ struct operand<lowbit::ternary_popcount> : sign_weights {
   }
 };
 
+/// Coded weights: values are drawn from `table`, in which code c stands at place c.
+template <std::size_t Bits>
+struct operand<lowbit::code_dot<Bits>> {
+  using value = std::int8_t;
+  static constexpr value table[16] = {-127, 127, 0, 1,  -1,  64,  -64, 33,
+                                      -90,  12,  7, -3, 100, -55, 81,  -126};
+  static value activation(random_source& random) {  // -128, too: asymmetric codes may hold it
+    return static_cast<value>(static_cast<int>(random.below(256)) - 128);
+  }
+  static value weight(random_source& random) {
+    if constexpr (Bits == 8) return static_cast<value>(static_cast<int>(random.below(255)) - 127);
+    return table[random.below(std::size_t{1} << Bits)];
+  }
+  static std::vector<lowbit::quad> encode(const value* row, std::size_t k) {
+    std::vector<lowbit::quad> quads(lowbit::code_dot<Bits>::units(k), lowbit::quad{});
+    std::memcpy(quads.data(), row, k);
+    return quads;
+  }
+  static std::uint8_t code(value w) {
+    if constexpr (Bits == 8) return static_cast<std::uint8_t>(w);
+    return static_cast<std::uint8_t>(std::find(table, table + 16, w) - table);
+  }
+};
+template <>
+struct operand<lowbit::lookup_mul_add> {
+  using value = float;
+  static constexpr value table[16] = {-1.5F, -0.7F, -0.4F, -0.3F,  -0.2F, -0.1F, -0.01F, 0.0F,
+                                      0.02F, 0.11F, 0.25F, 0.333F, 0.4F,  0.6F,  0.9F,   1.7F};
+  static value activation(random_source& random) { return random.around(0.0F, 2.0F); }
+  static value weight(random_source& random) { return table[random.below(16)]; }
+  static std::vector<float> encode(const value* row, std::size_t k) { return {row, row + k}; }
+  static std::uint8_t code(value w) {
+    return static_cast<std::uint8_t>(std::find(table, table + 16, w) - table);
+  }
+};
+
 struct gemm_size {
   std::size_t m, n, k;
 };
@@ -86,6 +123,31 @@ struct gemm_problem {
   }
 };
 
+/// The weights of a problem in `memory` of packed_weights::elements.
+template <class Op, class Arch>
+lowbit::packed_weights<Op, Arch> pack_problem(const gemm_problem<Op>& problem,
+                                              typename Op::weight* memory) {
+  const auto [m, n, k] = problem.size;
+  if constexpr (lowbit::has_coded_weights<Op>) {
+    using value = typename operand<Op>::value;
+    std::vector<std::uint8_t> row(k);
+    return lowbit::pack_codes<Op, Arch, value>(
+        memory, n, k, row.data(),
+        [&](std::size_t o, std::uint8_t* out) {
+          for (std::size_t j = 0; j < k; ++j) out[j] = operand<Op>::code(problem.w[o * k + j]);
+        },
+        [](std::size_t, value(&table)[16]) {
+          std::copy(operand<Op>::table, operand<Op>::table + 16, table);
+        });
+  } else {
+    std::vector<std::vector<typename Op::weight>> rows(n);
+    for (std::size_t o = 0; o < n; ++o)
+      rows[o] = operand<Op>::encode_weight(problem.w.data() + o * k, k);
+    return lowbit::pack<Op, Arch>(memory, n, k,
+                                  [&](std::size_t o, std::size_t u) { return rows[o][u]; });
+  }
+}
+
 /// Nothing is changed between pack and gemm.
 struct unchanged {
   template <class T>
@@ -100,12 +162,7 @@ std::string gemm_difference(const gemm_problem<Op>& problem, Executor& executor,
   const auto [m, n, k] = problem.size;
   using packed = lowbit::packed_weights<Op, Arch>;
   const guarded<typename Op::weight> memory(packed::elements(n, k), 0xFF);
-  std::vector<std::vector<typename Op::weight>> weight_rows(n);
-  for (std::size_t o = 0; o < n; ++o) {
-    weight_rows[o] = operand<Op>::encode_weight(problem.w.data() + o * k, k);
-  }
-  const packed w = lowbit::pack<Op, Arch>(
-      memory.data(), n, k, [&](std::size_t o, std::size_t u) { return weight_rows[o][u]; });
+  const packed w = pack_problem<Op, Arch>(problem, memory.data());
   mutate(memory);
 
   const std::size_t units = Op::units(k);
@@ -117,7 +174,14 @@ std::string gemm_difference(const gemm_problem<Op>& problem, Executor& executor,
     std::memcpy(static_cast<void*>(rows.data() + r * stride), row.data(),
                 units * sizeof(typename Op::activation));
     counts[r] = 0;
-    for (std::size_t j = 0; j < k; ++j) counts[r] += problem.a[r * k + j] != 0 ? 1 : 0;
+    for (std::size_t j = 0; j < k; ++j) {
+      const auto v = problem.a[r * k + j];
+      if constexpr (lowbit::has_coded_weights<Op>) {
+        counts[r] += static_cast<std::int32_t>(v);
+      } else {
+        counts[r] += v != 0 ? 1 : 0;
+      }
+    }
   }
   const lowbit::activation_rows<Op> a{{rows.data(), m, units, stride}, k, counts.data()};
 

@@ -38,6 +38,14 @@ static_assert(selects<ternary_popcount, scalar, scalar, 1, 16>());
 static_assert(selects<ternary_popcount, avx2, avx2, 2, 16>());
 static_assert(selects<ternary_popcount, avx512, avx512, 4, 32>());
 
+template <class Op>
+constexpr bool selects_codes() {
+  return selects<Op, scalar, scalar, 1, 16>() && selects<Op, avx2, avx2, 4, 16>() &&
+         selects<Op, avx512, avx512, 12, 32>();
+}
+static_assert(selects_codes<code_dot<8>>() && selects_codes<code_dot<4>>() &&
+              selects_codes<code_dot<1>>() && selects_codes<lookup_mul_add>());
+
 static_assert(std::is_same_v<avx512::fallback, avx2> && std::is_same_v<avx2::fallback, scalar> &&
               std::is_void_v<scalar::fallback>);
 static_assert(arch_tag<scalar> && arch_tag<avx2> && arch_tag<avx512>);

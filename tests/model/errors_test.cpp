@@ -57,7 +57,7 @@ struct input_case {
 template <class Policy>
 status load(const tensor_store& tensors, const lowbit::model_shape& s = shape) {
   using model = lowbit::classifier<Policy, lowbit::scalar>;
-  const guarded<std::byte> memory(model::model_bytes(shape));
+  const guarded<std::byte> memory(model::model_bytes(tensors.weights(), s));
   lowbit::arena space(memory.data(), memory.size());
   model m;
   return m.load(space, tensors.weights(), s);

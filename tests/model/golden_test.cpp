@@ -162,7 +162,7 @@ verdict_of_recording check_folder(const char* name, const char* file, const char
   const lowbit::model_shape& shape = opened.config.shape;
   const golden_inputs in(folder);
   using model_type = lowbit::classifier<Policy, Arch>;
-  const guarded<std::byte> memory(model_type::model_bytes(shape));
+  const guarded<std::byte> memory(model_type::model_bytes(opened.weights(), shape));
   lowbit::arena space(memory.data(), memory.size());
   model_type model;
   const lowbit::status loaded = model.load(space, opened.weights(), shape);

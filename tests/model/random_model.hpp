@@ -7,7 +7,8 @@
 
 #include "../support/guarded.hpp"
 #include "../support/weights.hpp"
-#include "lowbit/model/classifier.hpp"
+#include "lowbit/codec/encode.hpp"
+#include "lowbit/model/heads.hpp"
 
 namespace lowbit_test {
 
@@ -55,8 +56,27 @@ class model_builder {
         scalar(layer + ".attention.self.probability.scale", 0.2F, 0.1F);
       }
     }
-    dense<typename formats::pooler>("bert.pooler.dense", d, d);
-    dense<lowbit::policy::fp32::linear>("classifier", shape.labels, d);
+    using plain = lowbit::policy::fp32::linear;
+    switch (shape.head) {
+      case lowbit::head_kind::sequence:
+        dense<typename formats::pooler>("bert.pooler.dense", d, d);
+        dense<plain>("classifier", shape.labels, d);
+        break;
+      case lowbit::head_kind::token:
+        dense<plain>("classifier", shape.labels, d);
+        break;
+      case lowbit::head_kind::span:
+        dense<plain>("qa_outputs", 2, d);
+        break;
+      case lowbit::head_kind::masked_lm:
+        dense<plain>("cls.predictions.transform.dense", d, d);
+        norm("cls.predictions.transform.LayerNorm");
+        floats("cls.predictions.bias", {shape.vocabulary}, 0.3F);
+        break;
+      case lowbit::head_kind::mean_embedding:
+      case lowbit::head_kind::cls_embedding:
+        break;
+    }
   }
   [[nodiscard]] tensor_store take() { return std::move(tensors_); }
 
@@ -68,8 +88,15 @@ class model_builder {
       tensors_.add_random_codes(name + ".weight.codes", n, k, random_);
       tensors_.add(name + ".weight.scale", {scales},
                    random_.floats(scales, 0.5F * spread, 0.2F * spread));
-    } else {
+    } else if constexpr (std::is_same_v<Codec, lowbit::f32>) {
       floats(name + ".weight", {n, k}, spread);
+    } else {
+      const std::vector<float> values = random_.floats(n * k, 0.0F, spread);
+      auto encoded =
+          lowbit::encode(Codec{}, lowbit::matrix_view<const float>{values.data(), n, k, k});
+      REQUIRE(encoded.ok());
+      for (auto& t : encoded->tensors)
+        tensors_.add(name + ".weight" + t.suffix, t.shape, t.type, std::move(t.bytes));
     }
   }
   template <class Format>
@@ -107,14 +134,14 @@ tensor_store random_model(const lowbit::model_shape& shape, std::uint64_t seed) 
   return model_builder<Policy>(shape, random).take();
 }
 
-/// A classifier in memory of exactly model_bytes(), ending at a guard page.
-template <class Policy, class Arch>
-struct loaded_model {
-  lowbit::classifier<Policy, Arch> model;
+/// A model in memory of exactly model_bytes(), ending at a guard page.
+template <class Model>
+struct loaded_bert {
+  Model model;
   guarded<std::byte> memory;
 
-  loaded_model(const tensor_store& tensors, const lowbit::model_shape& shape)
-      : memory(lowbit::classifier<Policy, Arch>::model_bytes(shape), 0xFF) {
+  loaded_bert(const tensor_store& tensors, const lowbit::model_shape& shape)
+      : memory(Model::model_bytes(tensors.weights(), shape), 0xFF) {
     lowbit::arena space(memory.data(), memory.size());
     const lowbit::status s = model.load(space, tensors.weights(), shape);
     INFO(s.message());
@@ -122,6 +149,8 @@ struct loaded_model {
     REQUIRE(space.used() == memory.size());
   }
 };
+template <class Policy, class Arch>
+using loaded_model = loaded_bert<lowbit::classifier<Policy, Arch>>;
 
 struct sentence {
   std::vector<std::int32_t> ids, types;
@@ -153,7 +182,7 @@ struct packed_batch {
   }
 };
 
-/// Logits (sentences, labels) in a workspace of exactly the needed bytes, full of stale ones.
+/// What a run writes, in a workspace of exactly the needed bytes, full of stale ones.
 template <class Model, class Executor, class Observer = lowbit::no_observer>
 std::vector<float> run_model(const Model& model, const lowbit::token_input& in, Executor& executor,
                              Observer&& observer = {}) {
@@ -161,15 +190,15 @@ std::vector<float> run_model(const Model& model, const lowbit::token_input& in, 
   const std::size_t bytes = Model::template workspace_bytes<observed>(
       model.shape(), Model::limits_of(in.batch, executor.workers()));
   const guarded<std::byte> memory(bytes, 0xFF);
-  const std::size_t labels = model.shape().labels;
-  std::vector<float> logits(in.batch.sentences * labels, -1.0F);
+  const std::size_t rows = Model::head::output_rows(in);
+  const std::size_t cols = Model::head::output_cols(model.shape());
+  std::vector<float> out(rows * cols, -1.0F);
   const lowbit::status s =
-      model.run(in, memory.data(), bytes,
-                lowbit::matrix_view<float>{logits.data(), in.batch.sentences, labels, labels},
+      model.run(in, memory.data(), bytes, lowbit::matrix_view<float>{out.data(), rows, cols, cols},
                 executor, observer);
   INFO(s.message());
   REQUIRE(s.ok());
-  return logits;
+  return out;
 }
 
 }  // namespace lowbit_test

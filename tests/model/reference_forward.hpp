@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// BiBERT and BiT for one sentence as bare loops in double over unpacked values, written from the
-// published formulas (SPEC 1.1, 2.2) and nothing of the engine but its tensor names. A sign whose
-// argument is near 0 could fall either way in float: `margin` is the nearest one of a run.
+// BERT, BiBERT and BiT for one sentence as bare loops in double over unpacked values, written from
+// the published formulas (SPEC 0, 1.1, 2.2) and nothing of the engine but its tensor names. A sign
+// whose argument is near 0 could fall either way in float: `margin` is the nearest one of a run.
 #pragma once
 
 #include <cmath>
+#include <cstdlib>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "lowbit/model/shape.hpp"
-#include "lowbit/model/weight_set.hpp"
+#include "lowbit/tensor/weight_set.hpp"
 
 namespace lowbit_test {
 
@@ -25,6 +27,13 @@ class reference_forward {
 
   reals bibert(const std::vector<std::int32_t>& ids, const std::vector<std::int32_t>& types,
                bool keep_zeros) {
+    const std::vector<reals> h = bibert_hidden(ids, types, keep_zeros);
+    return head(linear("bert.pooler.dense", signs(h[0])));
+  }
+
+  /// The last layer's rows, (T, D).
+  std::vector<reals> bibert_hidden(const std::vector<std::int32_t>& ids,
+                                   const std::vector<std::int32_t>& types, bool keep_zeros) {
     std::vector<reals> h = embed(ids, types);
     for (std::size_t l = 0; l < shape_.layers; ++l) {
       const std::string layer = "bert.encoder.layer." + std::to_string(l);
@@ -53,7 +62,42 @@ class reference_forward {
       h.swap(next_);
       next_.clear();
     }
-    return head(linear("bert.pooler.dense", signs(h[0])));
+    return h;
+  }
+
+  std::vector<reals> fp32_hidden(const std::vector<std::int32_t>& ids,
+                                 const std::vector<std::int32_t>& types) {
+    std::vector<reals> h = embed(ids, types);
+    for (std::size_t l = 0; l < shape_.layers; ++l) {
+      const std::string layer = "bert.encoder.layer." + std::to_string(l);
+      std::vector<reals> q, k, v;
+      for (const reals& row : h) {
+        q.push_back(dense(layer + ".attention.self.query", row));
+        k.push_back(dense(layer + ".attention.self.key", row));
+        v.push_back(dense(layer + ".attention.self.value", row));
+      }
+      for (std::size_t t = 0; t < h.size(); ++t) {
+        reals c(shape_.hidden);
+        for (std::size_t head = 0; head < shape_.heads; ++head) {
+          reals p;
+          double total = 0;
+          for (const reals& key : k) {
+            p.push_back(std::exp(score(q[t], key, head) / std::sqrt(static_cast<double>(width()))));
+            total += p.back();
+          }
+          for (std::size_t j = 0; j < h.size(); ++j) add_head(c, v[j], head, p[j] / total);
+        }
+        const reals a = norm(layer + ".attention.output.LayerNorm",
+                             sum(dense(layer + ".attention.output.dense", c), h[t]));
+        reals f = dense(layer + ".intermediate.dense", a);
+        for (double& x : f) x = gelu(x);
+        next_.push_back(
+            norm(layer + ".output.LayerNorm", sum(dense(layer + ".output.dense", f), a)));
+      }
+      h.swap(next_);
+      next_.clear();
+    }
+    return h;
   }
 
   reals bit(const std::vector<std::int32_t>& ids, const std::vector<std::int32_t>& types) {
@@ -105,11 +149,89 @@ class reference_forward {
     return head(linear("bert.pooler.dense", shifted("bert.pooler.dense", h[0])));
   }
 
- private:
-  [[nodiscard]] std::size_t width() const { return shape_.hidden / shape_.heads; }
+  /// The last layer's first row through an encoded or f32 pooler and the classifier.
+  reals fp32(const std::vector<std::int32_t>& ids, const std::vector<std::int32_t>& types) {
+    return head(dense("bert.pooler.dense", fp32_hidden(ids, types)[0]));
+  }
+
+  /// From now on matrix `name` (n, k) is what Codec's reader decodes, and dense() rounds its inputs
+  /// to int8 codes with a scale per row where `codes` is set.
+  template <class Codec>
+  void decode(const std::string& name, std::size_t n, std::size_t k, bool codes) {
+    typename Codec::reader reader;
+    if (!reader.open(weights_, lowbit::tensor_name(name, ".weight"), n, k).ok()) std::abort();
+    decoded& d = decoded_[name];
+    d.codes = codes;
+    d.k = k;
+    std::vector<float> row(k);
+    for (std::size_t r = 0; r < n; ++r) {
+      reader.floats(r, row.data());
+      d.values.insert(d.values.end(), row.begin(), row.end());
+    }
+  }
+
+  /// W x + b.
+  [[nodiscard]] reals dense(const std::string& name, const reals& x) {
+    const auto encoded = decoded_.find(name);
+    const bool plain = encoded == decoded_.end();
+    const reals in = !plain && encoded->second.codes ? rounded(x) : x;
+    reals y(weights_.find(name + ".bias")->elements());
+    for (std::size_t o = 0; o < y.size(); ++o) {
+      y[o] = value(name + ".bias", o);
+      for (std::size_t j = 0; j < x.size(); ++j) {
+        const std::size_t at = o * x.size() + j;
+        y[o] += in[j] * (plain ? value(name + ".weight", at) : encoded->second.values[at]);
+      }
+    }
+    return y;
+  }
+  static double gelu(double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }
+  /// The embedding of a word, f32 or one-bit.
+  [[nodiscard]] double word(std::size_t id, std::size_t i) const {
+    const auto encoded = decoded_.find("bert.embeddings.word_embeddings");
+    if (encoded != decoded_.end()) return encoded->second.values[id * shape_.hidden + i];
+    const std::string name = "bert.embeddings.word_embeddings.weight";
+    if (weights_.find(name) != nullptr) return value(name, id * shape_.hidden + i);
+    return value(name + ".scale", id) * code(name + ".codes", id, i);
+  }
+  [[nodiscard]] reals norm(const std::string& name, const reals& x) const {
+    const auto n = static_cast<double>(x.size());
+    double mean = 0;
+    double variance = 0;
+    for (const double v : x) mean += v / n;
+    for (const double v : x) variance += (v - mean) * (v - mean) / n;
+    reals y;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double unit =
+          (x[i] - mean) / std::sqrt(variance + static_cast<double>(shape_.layer_norm_eps));
+      y.push_back(unit * value(name + ".weight", i) + value(name + ".bias", i));
+    }
+    return y;
+  }
   [[nodiscard]] double value(const std::string& name, std::size_t i) const {
     return static_cast<double>(weights_.find(name)->at(i));
   }
+
+ private:
+  struct decoded {
+    reals values;
+    std::size_t k = 0;
+    bool codes = false;
+  };
+  /// round(x / s) s, half to even, s = max |x| / 127; the margin is in codes.
+  reals rounded(const reals& x) {
+    double largest = 0;
+    for (const double v : x) largest = std::fmax(largest, std::fabs(v));
+    reals out;
+    for (const double v : x) {
+      const double steps = largest == 0 ? 0 : v / largest * 127;
+      const double code = std::nearbyint(steps);
+      margin = std::fmin(margin, 0.5 - std::fabs(steps - code));
+      out.push_back(code * largest / 127);
+    }
+    return out;
+  }
+  [[nodiscard]] std::size_t width() const { return shape_.hidden / shape_.heads; }
   [[nodiscard]] double scalar(const std::string& name) const { return value(name, 0); }
   [[nodiscard]] int code(const std::string& name, std::size_t row, std::size_t j) const {
     const lowbit::stored_tensor* t = weights_.find(name);
@@ -153,20 +275,6 @@ class reference_forward {
     for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
     return a;
   }
-  [[nodiscard]] reals norm(const std::string& name, const reals& x) const {
-    const auto n = static_cast<double>(x.size());
-    double mean = 0;
-    double variance = 0;
-    for (const double v : x) mean += v / n;
-    for (const double v : x) variance += (v - mean) * (v - mean) / n;
-    reals y;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const double unit =
-          (x[i] - mean) / std::sqrt(variance + static_cast<double>(shape_.layer_norm_eps));
-      y.push_back(unit * value(name + ".weight", i) + value(name + ".bias", i));
-    }
-    return y;
-  }
   [[nodiscard]] std::vector<reals> embed(const std::vector<std::int32_t>& ids,
                                          const std::vector<std::int32_t>& types) const {
     const std::string base = "bert.embeddings.";
@@ -176,8 +284,7 @@ class reference_forward {
       const auto type = static_cast<std::size_t>(types[t]);
       reals row;
       for (std::size_t i = 0; i < shape_.hidden; ++i) {
-        row.push_back(value(base + "word_embeddings.weight.scale", id) *
-                          code(base + "word_embeddings.weight.codes", id, i) +
+        row.push_back(word(id, i) +
                       value(base + "position_embeddings.weight", t * shape_.hidden + i) +
                       value(base + "token_type_embeddings.weight", type * shape_.hidden + i));
       }
@@ -208,6 +315,7 @@ class reference_forward {
   lowbit::weight_set weights_;
   lowbit::model_shape shape_;
   std::vector<reals> next_;
+  std::map<std::string, decoded> decoded_;
 };
 
 }  // namespace lowbit_test

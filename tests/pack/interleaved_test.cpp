@@ -69,3 +69,36 @@ TEST_CASE("the units of neighbouring outputs lie side by side", "[pack]") {
   CHECK(memory[32 + 16] == 116);
   CHECK(view.panel(1) == memory.data() + 32);
 }
+
+TEMPLATE_LIST_TEST_CASE("rows and transposed rows of memory pack as their elements do", "[pack]",
+                        compiled_archs) {
+  need_arch<TestType>();
+  using op = lowbit::mul_add;
+  using packed = lowbit::packed_weights<op, TestType>;
+  random_source random(131);
+  for (const std::size_t n : {std::size_t{1}, packed::nr - 1, packed::nr, packed::nr + 17}) {
+    for (const std::size_t k : {1U, 5U, 64U}) {
+      const guarded<float> rows(n * k);       // (N, K), ends at a guard page
+      const guarded<float> transpose(k * n);  // (K, N)
+      for (std::size_t o = 0; o < n; ++o) {
+        for (std::size_t u = 0; u < k; ++u) {
+          rows[o * k + u] = random.around(0, 1);
+          transpose[u * n + o] = rows[o * k + u];
+        }
+      }
+      const std::size_t elements = packed::elements(n, k);
+      const guarded<float> expected(elements, 0xFF);
+      const guarded<float> by_output(elements, 0xFF);
+      const guarded<float> by_unit(elements, 0xFF);
+      lowbit::pack<op, TestType>(expected.data(), n, k,
+                                 [&](std::size_t o, std::size_t u) { return rows[o * k + u]; });
+      lowbit::pack_outputs<op, TestType>(by_output.data(), n, k,
+                                         [&](std::size_t o) { return rows.data() + o * k; });
+      lowbit::pack_units<op, TestType>(by_unit.data(), n, k,
+                                       [&](std::size_t u) { return transpose.data() + u * n; });
+      CAPTURE(n, k);
+      CHECK(std::memcmp(expected.data(), by_output.data(), elements * sizeof(float)) == 0);
+      CHECK(std::memcmp(expected.data(), by_unit.data(), elements * sizeof(float)) == 0);
+    }
+  }
+}

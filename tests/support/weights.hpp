@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "lowbit/model/weight_set.hpp"
+#include "lowbit/tensor/weight_set.hpp"
 #include "random.hpp"
 
 namespace lowbit_test {
@@ -53,7 +53,6 @@ class tensor_store {
     storage_.erase(storage_.begin() + at);
   }
 
- private:
   void add(const std::string& name, const std::vector<std::size_t>& shape, lowbit::stored_type type,
            std::vector<std::byte> bytes) {
     names_.push_back(name);
@@ -66,6 +65,8 @@ class tensor_store {
     for (std::size_t i = 0; i < shape.size(); ++i) t.shape[i] = shape[i];
     tensors_.push_back(t);
   }
+
+ private:
   [[nodiscard]] std::size_t index(const std::string& name) const {
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
       if (name == tensors_[i].name) return i;

@@ -50,7 +50,7 @@ std::vector<float> runtime_logits(const fs::path& folder, const std::vector<std:
   const auto source = lowbit::open_model(folder);
   REQUIRE(source.ok());
   const auto& shape = source->config.shape;
-  const lowbit::aligned_buffer memory(model_type::model_bytes(shape));
+  const lowbit::aligned_buffer memory(model_type::model_bytes(source->weights(), shape));
   lowbit::arena space(memory.data(), memory.size());
   model_type model;
   REQUIRE(model.load(space, source->weights(), shape).ok());

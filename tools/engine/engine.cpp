@@ -5,12 +5,18 @@
 #include <cstdlib>
 #include <new>
 
-#include "lowbit/model/classifier.hpp"
+#include "lowbit/model/heads.hpp"
+#include "lowbit/policy/quantized.hpp"
+#include "lowbit/policy/quantized_bert.hpp"
 
 namespace lowbit_engine {
 namespace {
 
 using lowbit::native;
+
+static_assert(static_cast<int>(head::cls_embedding) ==
+              static_cast<int>(lowbit::head_kind::cls_embedding));
+static_assert(static_cast<int>(element::bf16) == static_cast<int>(lowbit::stored_type::bf16));
 
 struct threads {
   const executor& pool;
@@ -47,15 +53,30 @@ struct watcher {
     to.context(to.self, layer, span.sentence, span.first, head, plain(m));
   }
   void pooled(lowbit::matrix_view<const float> m) const { to.pooled(to.self, plain(m)); }
+  void site(std::size_t index, lowbit::activation_site at,
+            lowbit::matrix_view<const float> m) const {
+    if (to.site != nullptr) to.site(to.self, index, static_cast<std::size_t>(at), plain(m));
+  }
 };
 
 lowbit::model_shape convert(const shape& s) {
-  return {s.layers,    s.hidden,      s.heads,  s.intermediate,   s.vocabulary,
-          s.positions, s.token_types, s.labels, s.layer_norm_eps, s.relu_before_classifier};
+  return {s.layers,
+          s.hidden,
+          s.heads,
+          s.intermediate,
+          s.vocabulary,
+          s.positions,
+          s.token_types,
+          s.labels,
+          s.layer_norm_eps,
+          s.relu_before_classifier,
+          static_cast<lowbit::head_kind>(s.task),
+          s.attention};
 }
 
 lowbit::token_input convert(const batch& b) {
-  return {b.ids, b.type_ids, b.positions, {b.offsets, b.sentences}};
+  return {
+      b.ids, b.type_ids, b.positions, {b.offsets, b.sentences, b.valid}, {b.asked, b.asked_count}};
 }
 
 bool report(const lowbit::status& s, error& why) {
@@ -66,86 +87,193 @@ bool report(const lowbit::status& s, error& why) {
   return s.ok();
 }
 
-/// function(type_identity<classifier<P>>) for the policy's classifier.
+/// function(type_identity<P>) for the policy.
 template <class Function>
-auto with_classifier(policy p, Function function) {
+auto with_policy(policy p, Function function) {
   namespace policies = lowbit::policy;
   switch (p) {
-    case policy::fp32_relu:
-      return function(std::type_identity<lowbit::classifier<policies::fp32_relu, native>>{});
+    case policy::floats_relu:
+      return function(std::type_identity<policies::any_float_relu>{});
+    case policy::integers:
+      return function(std::type_identity<policies::any_integer>{});
+    case policy::integers_relu:
+      return function(std::type_identity<policies::any_integer_relu>{});
     case policy::bibert:
-      return function(std::type_identity<lowbit::classifier<policies::bibert, native>>{});
+      return function(std::type_identity<policies::bibert>{});
     case policy::bibert_plus_one:
-      return function(std::type_identity<lowbit::classifier<policies::bibert_plus_one, native>>{});
+      return function(std::type_identity<policies::bibert_plus_one>{});
     case policy::bit:
-      return function(std::type_identity<lowbit::classifier<policies::bit, native>>{});
-    case policy::fp32:
+      return function(std::type_identity<policies::bit>{});
+    case policy::static_integers:
+      return function(std::type_identity<policies::q8bert>{});
+    case policy::ibert:
+      return function(std::type_identity<policies::ibert>{});
+    case policy::ibert_relu:
+      return function(std::type_identity<policies::ibert_relu>{});
+    case policy::ternarybert_w2a8:
+      return function(std::type_identity<policies::ternarybert<8>>{});
+    case policy::ternarybert_w2a4:
+      return function(std::type_identity<policies::ternarybert<4>>{});
+    case policy::binarybert_w2a8:
+      return function(std::type_identity<policies::binarybert_ternary<8>>{});
+    case policy::binarybert_w2a8_relu:
+      return function(std::type_identity<
+                      policies::binarybert_ternary<8, policies::dynamic_step, lowbit::relu>>{});
+    case policy::binarybert_w2a4:
+      return function(std::type_identity<policies::binarybert_ternary<4>>{});
+    case policy::binarybert_w2a4_gelu:
+      return function(std::type_identity<
+                      policies::binarybert_ternary<4, policies::learned_step, lowbit::gelu_erf>>{});
+    case policy::binarybert_w1a8:
+      return function(std::type_identity<policies::binarybert<8>>{});
+    case policy::binarybert_w1a8_relu:
+      return function(
+          std::type_identity<policies::binarybert<8, policies::dynamic_step, lowbit::relu>>{});
+    case policy::binarybert_w1a4:
+      return function(std::type_identity<policies::binarybert<4>>{});
+    case policy::binarybert_w1a4_gelu:
+      return function(
+          std::type_identity<policies::binarybert<4, policies::learned_step, lowbit::gelu_erf>>{});
+    case policy::binarybert_split_w1a8:
+      return function(std::type_identity<policies::binarybert_split<8>>{});
+    case policy::binarybert_split_w1a8_relu:
+      return function(std::type_identity<
+                      policies::binarybert_split<8, policies::dynamic_step, lowbit::relu>>{});
+    case policy::binarybert_split_w1a4:
+      return function(std::type_identity<policies::binarybert_split<4>>{});
+    case policy::binarybert_split_w1a4_gelu:
+      return function(std::type_identity<
+                      policies::binarybert_split<4, policies::learned_step, lowbit::gelu_erf>>{});
+    case policy::floats:
       break;
   }
-  return function(std::type_identity<lowbit::classifier<policies::fp32, native>>{});
+  return function(std::type_identity<policies::any_float>{});
+}
+
+/// function(type_identity<model>) for the policy and the head. The encoder's code exists once per
+/// policy, whatever stands on it.
+template <class Function>
+auto with_model(policy p, head task, Function function) {
+  return with_policy(p, [&]<class Policy>(std::type_identity<Policy>) {
+    switch (task) {
+      case head::token:
+        return function(std::type_identity<lowbit::token_classifier<Policy>>{});
+      case head::span:
+        return function(std::type_identity<lowbit::span_extractor<Policy>>{});
+      case head::masked_lm:
+        return function(std::type_identity<lowbit::masked_lm<Policy>>{});
+      case head::mean_embedding:
+        return function(std::type_identity<lowbit::mean_embedder<Policy>>{});
+      case head::cls_embedding:
+        return function(std::type_identity<lowbit::cls_embedder<Policy>>{});
+      case head::sequence:
+        break;
+    }
+    return function(std::type_identity<lowbit::classifier<Policy>>{});
+  });
 }
 
 constexpr std::size_t header_bytes(std::size_t object) {
   return lowbit::round_up(object, lowbit::buffer_alignment);
 }
 
-std::size_t model_bytes(policy p, const shape& s) {
-  return with_classifier(p, [&]<class Model>(std::type_identity<Model>) {
-    return header_bytes(sizeof(Model)) + Model::model_bytes(convert(s));
+/// The tensors as lowbit's, in memory from malloc: a standard container would leave weak symbols.
+class stored_tensors {
+ public:
+  stored_tensors(const tensor* tensors, std::size_t count)
+      : data_(static_cast<lowbit::stored_tensor*>(
+            std::malloc((count + 1) * sizeof(lowbit::stored_tensor)))),
+        count_(data_ == nullptr ? 0 : count) {
+    for (std::size_t i = 0; i < count_; ++i) {
+      const tensor& t = tensors[i];
+      data_[i] = {t.name,
+                  t.data,
+                  static_cast<lowbit::stored_type>(t.type),
+                  t.rank,
+                  {t.extents[0], t.extents[1]}};
+    }
+  }
+  ~stored_tensors() { std::free(data_); }
+  stored_tensors(const stored_tensors&) = delete;
+  stored_tensors& operator=(const stored_tensors&) = delete;
+
+  [[nodiscard]] bool ok() const { return data_ != nullptr; }
+  [[nodiscard]] lowbit::weight_set weights() const { return {data_, count_}; }
+
+ private:
+  lowbit::stored_tensor* data_;
+  std::size_t count_;
+};
+
+std::size_t model_bytes(policy p, const shape& s, const tensor* tensors, std::size_t count) {
+  return with_model(p, s.task, [&]<class Model>(std::type_identity<Model>) {
+    const stored_tensors stored(tensors, count);
+    return header_bytes(sizeof(Model)) + Model::model_bytes(stored.weights(), convert(s));
   });
 }
 
 bool load(policy p, const shape& s, const tensor* tensors, std::size_t count, std::byte* memory,
           std::size_t bytes, error& why) {
-  return with_classifier(p, [&]<class Model>(std::type_identity<Model>) {
+  return with_model(p, s.task, [&]<class Model>(std::type_identity<Model>) {
     const std::size_t header = header_bytes(sizeof(Model));
-    auto* stored = static_cast<lowbit::stored_tensor*>(
-        std::malloc((count + 1) * sizeof(lowbit::stored_tensor)));
-    if (stored == nullptr)
+    const stored_tensors stored(tensors, count);
+    if (!stored.ok())
       return report(lowbit::status::error(lowbit::errc::io_error, "out of memory"), why);
-    for (std::size_t i = 0; i < count; ++i) {
-      const tensor& t = tensors[i];
-      stored[i] = {t.name,
-                   t.data,
-                   t.bytes ? lowbit::stored_type::u8 : lowbit::stored_type::f32,
-                   t.rank,
-                   {t.extents[0], t.extents[1]}};
-    }
     lowbit::arena space(memory + header, bytes - header);
     auto* model = new (memory) Model;
-    const lowbit::status done = model->load(space, {stored, count}, convert(s));
-    std::free(stored);
-    return report(done, why);
+    return report(model->load(space, stored.weights(), convert(s)), why);
+  });
+}
+
+extents output(policy p, const shape& s, const batch& b) {
+  return with_model(p, s.task, [&]<class Model>(std::type_identity<Model>) {
+    return extents{Model::head::output_rows(convert(b)), Model::head::output_cols(convert(s))};
   });
 }
 
 std::size_t workspace_bytes(policy p, const shape& s, const batch& b, std::size_t workers,
                             bool observed) {
-  return with_classifier(p, [&]<class Model>(std::type_identity<Model>) {
+  return with_model(p, s.task, [&]<class Model>(std::type_identity<Model>) {
     const lowbit::batch_limits limits = Model::limits_of(convert(b).batch, workers);
     if (observed) return Model::template workspace_bytes<true>(convert(s), limits);
     return Model::template workspace_bytes<false>(convert(s), limits);
   });
 }
 
-bool run(policy p, const std::byte* memory, const batch& b, std::byte* workspace, std::size_t bytes,
-         const executor& pool, const observer* watch, float* logits, error& why) {
-  return with_classifier(p, [&]<class Model>(std::type_identity<Model>) {
+bool run(policy p, const shape& s, const std::byte* memory, const batch& b, std::byte* workspace,
+         std::size_t bytes, const executor& pool, const observer* watch, float* values,
+         error& why) {
+  return with_model(p, s.task, [&]<class Model>(std::type_identity<Model>) {
     const auto& model = *reinterpret_cast<const Model*>(memory);
-    const std::size_t labels = model.shape().labels;
-    const lowbit::matrix_view<float> out{logits, b.sentences, labels, labels};
+    const lowbit::token_input in = convert(b);
+    const std::size_t cols = Model::head::output_cols(model.shape());
+    const lowbit::matrix_view<float> out{values, Model::head::output_rows(in), cols, cols};
     if (watch != nullptr) {
       lowbit::serial here;
-      return report(model.run(convert(b), workspace, bytes, out, here, watcher{*watch}), why);
+      return report(model.run(in, workspace, bytes, out, here, watcher{*watch}), why);
     }
     threads executor{pool};
-    return report(model.run(convert(b), workspace, bytes, out, executor), why);
+    return report(model.run(in, workspace, bytes, out, executor), why);
+  });
+}
+
+bool run_layer(policy p, const shape& s, const std::byte* memory, std::size_t index, const batch& b,
+               std::byte* workspace, std::size_t bytes, const executor& pool, float* hidden,
+               error& why) {
+  return with_model(p, s.task, [&]<class Model>(std::type_identity<Model>) {
+    const auto& model = *reinterpret_cast<const Model*>(memory);
+    const lowbit::token_input in = convert(b);
+    threads executor{pool};
+    return report(model.run_layer(index, in.batch, workspace, bytes,
+                                  {hidden, in.batch.tokens(), s.hidden, s.hidden}, executor),
+                  why);
   });
 }
 
 }  // namespace
 
 extern const engine LOWBIT_ENGINE;
-const engine LOWBIT_ENGINE = {native::name, model_bytes, load, workspace_bytes, run};
+const engine LOWBIT_ENGINE = {native::name,    model_bytes, load,     output,
+                              workspace_bytes, run,         run_layer};
 
 }  // namespace lowbit_engine

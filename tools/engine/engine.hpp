@@ -11,18 +11,53 @@
 
 namespace lowbit_engine {
 
-enum class policy : std::uint8_t { fp32, fp32_relu, bibert, bibert_plus_one, bit };
+/// What is compiled: mixtures of float or of integer formats as the file names them, and the
+/// one-bit schemes.
+enum class policy : std::uint8_t {
+  floats,
+  floats_relu,
+  integers,
+  integers_relu,
+  static_integers,
+  bibert,
+  bibert_plus_one,
+  bit,
+  ibert,
+  ibert_relu,
+  ternarybert_w2a8,
+  ternarybert_w2a4,
+  binarybert_w2a8,  // gelu with 8 bits, relu with 4, or by name the other
+  binarybert_w2a8_relu,
+  binarybert_w2a4,
+  binarybert_w2a4_gelu,
+  binarybert_w1a8,
+  binarybert_w1a8_relu,
+  binarybert_w1a4,
+  binarybert_w1a4_gelu,
+  binarybert_split_w1a8,
+  binarybert_split_w1a8_relu,
+  binarybert_split_w1a4,
+  binarybert_split_w1a4_gelu
+};
+
+/// As lowbit::head_kind.
+enum class head : std::uint8_t { sequence, token, span, masked_lm, mean_embedding, cls_embedding };
 
 struct shape {
   std::size_t layers, hidden, heads, intermediate, vocabulary, positions, token_types, labels;
   float layer_norm_eps;
   bool relu_before_classifier;
+  head task;
+  std::size_t attention;  // 0: hidden
 };
+
+/// As lowbit::stored_type.
+enum class element : std::uint8_t { f32, u8, i8, i32, f16, bf16 };
 
 struct tensor {
   const char* name;
   const std::byte* data;
-  bool bytes;  // U8 instead of F32
+  element type;
   std::size_t rank;
   std::size_t extents[2];
 };
@@ -33,6 +68,14 @@ struct batch {
   const std::int32_t* positions;  // may be null
   const std::uint32_t* offsets;   // sentences + 1
   std::size_t sentences;
+  const std::uint32_t* asked;  // token rows that a masked language model answers; else null
+  std::size_t asked_count;
+  const std::uint32_t* valid;  // tokens of each sentence that are no padding; null: all
+};
+
+/// Of what a run writes.
+struct extents {
+  std::size_t rows, cols;
 };
 
 /// The caller's threads; see core/executor.hpp.
@@ -58,6 +101,8 @@ struct observer {
   void (*context)(void* self, std::size_t layer, std::size_t sentence, std::size_t first_row,
                   std::size_t head, rows values);
   void (*pooled)(void* self, rows values);
+  /// At every lowbit::activation_site of a layer; may be null.
+  void (*site)(void* self, std::size_t layer, std::size_t site, rows values) = nullptr;
 };
 
 /// A message in the caller's memory; empty when all went well.
@@ -66,16 +111,21 @@ struct error {
 };
 
 /// The functions of one instruction set. A model lives in `memory` of model_bytes bytes, aligned
-/// to 64.
+/// to 64; policy and shape of every call are those it was loaded with.
 struct engine {
   const char* arch;
-  std::size_t (*model_bytes)(policy, const shape&);
+  std::size_t (*model_bytes)(policy, const shape&, const tensor* tensors, std::size_t count);
   bool (*load)(policy, const shape&, const tensor* tensors, std::size_t count, std::byte* memory,
                std::size_t bytes, error& why);
+  extents (*output)(policy, const shape&, const batch&);
   std::size_t (*workspace_bytes)(policy, const shape&, const batch&, std::size_t workers,
                                  bool observed);
-  bool (*run)(policy, const std::byte* model, const batch&, std::byte* workspace, std::size_t bytes,
-              const executor&, const observer*, float* logits, error& why);
+  bool (*run)(policy, const shape&, const std::byte* model, const batch&, std::byte* workspace,
+              std::size_t bytes, const executor&, const observer*, float* out, error& why);
+  /// One encoder layer on hidden rows (tokens, hidden), in place.
+  bool (*run_layer)(policy, const shape&, const std::byte* model, std::size_t index, const batch&,
+                    std::byte* workspace, std::size_t bytes, const executor&, float* hidden,
+                    error& why);
 };
 
 // Which of them exist is the build's choice (LOWBIT_ARCHS).

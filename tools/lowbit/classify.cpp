@@ -44,7 +44,8 @@ void print(const session& s, const std::string& text, const float* logits,
 status run(const classify_options& o) {
   const auto texts = read_texts(o.texts);
   if (!texts) return texts.status();
-  auto s = session::open(o.model, {o.policy, o.zero}, o.arch, o.threads);
+  auto s = session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
+                         lowbit::head_kind::sequence);
   if (!s) return s.status();
   const auto tokenizer = open_tokenizer(o.model, s->shape());
   if (!tokenizer) return tokenizer.status();

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "labelled.hpp"
+#include "layer_errors.hpp"
 #include "lowbit/cost/measure.hpp"
 #include "program.hpp"
 #include "texts.hpp"
@@ -22,6 +23,7 @@ using lowbit::status;
 
 struct compare_options {
   std::vector<std::string> models;
+  std::string text_file;  // two models, layer by layer
   std::string data;
   std::string split = "test";
   std::string arch;
@@ -195,7 +197,46 @@ void print_json(const std::vector<contestant>& all, std::size_t examples, const 
   fmt::print("{}\n", out.dump());
 }
 
+/// Two models layer by layer on the lines of a file.
+status print_layers(const compare_options& o) {
+  if (o.models.size() != 2) {
+    return status::error(errc::invalid_argument, "--text compares two models, ", o.models.size(),
+                         " are given");
+  }
+  auto first = open(o.models[0], o);
+  if (!first) return first.status();
+  auto second = open(o.models[1], o);
+  if (!second) return second.status();
+  const auto text = read_batches(first->tokenizer, o.text_file, first->runs.shape().positions);
+  if (!text) return text.status();
+  const auto errors = compare_layers(first->runs, second->runs, *text);
+  if (!errors) return errors.status();
+  nlohmann::json out = {{"first", o.models[0]}, {"second", o.models[1]}};
+  if (!o.json) {
+    fmt::print("{:<12} {:>36}   {:>36}\n", "", "the layer alone", "accumulated");
+    fmt::print("{:<12} {:>12} {:>12} {:>10}   {:>12} {:>12} {:>10}\n", "layer", "cosine",
+               "max error", "SNR dB", "cosine", "max error", "SNR dB");
+  }
+  for (std::size_t l = 0; l < errors->alone.size(); ++l) {
+    const signal_error& a = errors->alone[l];
+    const signal_error& b = errors->accumulated[l];
+    const std::string name = l == 0 ? "embeddings" : fmt::format("{}", l - 1);
+    const auto json = [](const signal_error& e) {
+      return nlohmann::json{{"cosine", e.cosine}, {"largest", e.largest}, {"snr_db", e.decibels()}};
+    };
+    out["layers"].push_back({{"layer", name}, {"alone", json(a)}, {"accumulated", json(b)}});
+    if (o.json) continue;
+    fmt::print("{:<12} {:>12.6f} {:>12.4g} {:>10.1f}   {:>12.6f} {:>12.4g} {:>10.1f}\n", name,
+               a.cosine, a.largest, a.decibels(), b.cosine, b.largest, b.decibels());
+  }
+  if (o.json) fmt::print("{}\n", out.dump());
+  return {};
+}
+
 status run(compare_options o) {
+  if (o.models.empty()) o.models = std::move(o.texts);  // compare A B --text FILE
+  if (o.models.empty()) return status::error(errc::invalid_argument, "no model folder is given");
+  if (!o.text_file.empty()) return print_layers(o);
   if (o.texts == std::vector<std::string>{"-"}) {
     auto lines = read_texts({});
     if (!lines) return lines.status();
@@ -241,10 +282,13 @@ void add_compare(CLI::App& program, action& chosen) {
   auto o = std::make_shared<compare_options>();
   CLI::App* verb = program.add_subcommand("compare", "Models side by side");
   verb->add_option("-m,--model", o->models, "model folder; once for each, the first is the measure")
-      ->required()
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option("text", o->texts, "sentences to classify, or - for lines of standard input");
+  verb->add_option("text", o->texts,
+                   "sentences to classify, or - for lines of standard input; without -m: the two "
+                   "model folders of --text");
+  verb->add_option("--text", o->text_file,
+                   "text file: hidden rows of two models layer by layer, alone and accumulated");
   verb->add_option("--data", o->data, "labelled sentences: TSV (sentence, tab, label) or CLINC150");
   verb->add_option("--split", o->split, "split of a JSON file")->capture_default_str();
   verb->add_option("--arch", o->arch, "scalar, avx2 or avx512 (default: the best of this CPU)");

@@ -1,70 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit eval: accuracy on labelled sentences.
+// lowbit eval: scores of a model on labelled data, or of several beside their bytes and time.
 #include <fmt/core.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <chrono>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "labelled.hpp"
-#include "program.hpp"
-#include "texts.hpp"
+#include "evaluation.hpp"
+#include "lowbit/io/output_file.hpp"
+#include "pareto.hpp"
 
 namespace lowbit_tool {
 namespace {
 
+using lowbit::errc;
 using lowbit::status;
 
-struct eval_options : model_options {
-  std::string data;
-  std::string split = "test";
-  bool truncate = false;
-};
+nlohmann::json to_json(const evaluation& e) {
+  nlohmann::json out = {{"model", e.model},       {"policy", e.policy},
+                        {"bytes", e.bytes},       {"ms_per_sentence", 1e3 * e.seconds},
+                        {"examples", e.examples}, {"metric", e.metric},
+                        {"score", e.score},       {"scores", nlohmann::json::object()}};
+  for (const auto& [name, value] : e.scores) out["scores"][name] = value;
+  if (e.scores[0].first == "accuracy") {  // of sentences: also as a count
+    out["right"] = e.right;
+    out["accuracy"] = 100.0 * e.scores[0].second;
+  }
+  return out;
+}
+
+void print_one(const evaluation& e) {
+  if (e.metric == "accuracy" && e.scores[0].first == "accuracy") {
+    fmt::print("accuracy {:.2f} % ({} of {})", 100.0 * e.score, e.right, e.examples);
+  } else {
+    fmt::print("{} {:.4f} ({} examples)", e.metric, e.score, e.examples);
+  }
+  fmt::print(", {:.3f} ms per sentence in batches of {}, policy {}\n", 1e3 * e.seconds, eval_batch,
+             e.policy);
+  for (const auto& [name, value] : e.scores) {
+    if (name != e.metric) fmt::print("{} {:.4f}\n", name, value);
+  }
+}
+
+void print_table(const std::vector<evaluation>& all, const std::vector<bool>& front) {
+  fmt::print("{:<40} {:<12} {:>10} {:>14} {:>10}\n", "model", "policy", "MiB", "ms / sentence",
+             all[0].metric);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const evaluation& e = all[i];
+    fmt::print("{:<40} {:<12} {:>10.2f} {:>14.3f} {:>10.4f}{}\n", e.model, e.policy,
+               static_cast<double>(e.bytes) / 1048576.0, 1e3 * e.seconds, e.score,
+               front[i] ? "  *" : "");
+  }
+  fmt::print("* no other model here is as small, as fast and as good\n");
+}
 
 status run(const eval_options& o) {
-  auto s = session::open(o.model, {o.policy, o.zero}, o.arch, o.threads);
-  if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->shape());
-  if (!tokenizer) return tokenizer.status();
-  const auto examples = read_examples(o.data, o.split);
-  if (!examples) return examples.status();
-  const auto wanted = label_ids(*s, *examples, o.data);
-  if (!wanted) return wanted.status();
-  const bool terminal = isatty(STDERR_FILENO) != 0;
-  std::size_t right = 0;
-  double seconds = 0;
-  constexpr std::size_t batch = 32;
-  for (std::size_t begin = 0; begin < examples->size(); begin += batch) {
-    const std::size_t end = std::min(begin + batch, examples->size());
-    token_rows rows;
-    for (std::size_t i = begin; i < end; ++i) {
-      LOWBIT_TRY(
-          add_text(*tokenizer, (*examples)[i].text, s->shape().positions, false, o.truncate, rows));
+  std::vector<evaluation> all;
+  std::vector<trade_off> points;
+  for (const std::string& model : o.models) {
+    auto e = evaluate(model, o);
+    if (!e) return e.status();
+    if (!all.empty() && e->metric != all[0].metric) {
+      return status::error(errc::invalid_argument, model, ": its score is ", e->metric,
+                           ", that of ", all[0].model, " is ", all[0].metric,
+                           ": choose one with --metric");
     }
-    const auto started = std::chrono::steady_clock::now();
-    const auto logits = s->run(rows);
-    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    if (!logits) return logits.status();
-    for (std::size_t i = begin; i < end; ++i) {
-      const float* row = logits->data() + (i - begin) * s->shape().labels;
-      right += largest(row, s->shape().labels) == (*wanted)[i] ? 1 : 0;
-    }
-    if (terminal) fmt::print(stderr, "\r{} of {}", end, examples->size());
+    const std::string name = std::filesystem::path(model + "/.").parent_path().filename().string();
+    points.push_back(
+        {name.empty() ? model : name, static_cast<double>(e->bytes), e->seconds, e->score});
+    all.push_back(*std::move(e));
   }
-  if (terminal) fmt::print(stderr, "\r{:40}\r", "");
-  const auto count = static_cast<double>(examples->size());
-  const double accuracy = 100.0 * static_cast<double>(right) / count;
+  const std::vector<bool> front = pareto_front(points);
+  if (!o.svg.empty())
+    LOWBIT_TRY(
+        lowbit::write_file(o.svg, pareto_svg(points, all[0].metric), lowbit::existing::replace));
   if (o.json) {
-    const nlohmann::json out = {{"examples", examples->size()},
-                                {"right", right},
-                                {"accuracy", accuracy},
-                                {"ms_per_sentence", 1e3 * seconds / count},
-                                {"policy", s->model().policy}};
-    fmt::print("{}\n", out.dump());
+    nlohmann::json out = nlohmann::json::array();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      out.push_back(to_json(all[i]));
+      if (all.size() > 1) out.back()["front"] = static_cast<bool>(front[i]);
+    }
+    fmt::print("{}\n", all.size() == 1 ? out[0].dump() : out.dump());
+  } else if (all.size() == 1) {
+    print_one(all[0]);
   } else {
-    fmt::print("accuracy {:.2f} % ({} of {}), {:.3f} ms per sentence in batches of {}, policy {}\n",
-               accuracy, right, examples->size(), 1e3 * seconds / count, batch, s->model().policy);
+    print_table(all, front);
   }
   return {};
 }
@@ -73,10 +92,23 @@ status run(const eval_options& o) {
 
 void add_eval(CLI::App& program, action& chosen) {
   auto o = std::make_shared<eval_options>();
-  CLI::App* verb = program.add_subcommand("eval", "Measure accuracy on labelled sentences");
-  add_model_options(*verb, *o);
-  verb->add_option("--data", o->data, "TSV (sentence, tab, label) or CLINC150 JSON")->required();
+  CLI::App* verb = program.add_subcommand("eval", "Score models on labelled data");
+  verb->add_option("-m,--model", o->models,
+                   "model folder; several give a table of bytes, ms, score")
+      ->required()
+      ->allow_extra_args(false);
+  add_run_options(*verb, *o);
+  verb->add_option("--data", o->data,
+                   "TSV (sentence, label or first, second, label), CLINC150 JSON, words with BIO "
+                   "labels, or a folder with seq.in and label or seq.out")
+      ->required();
   verb->add_option("--split", o->split, "split of a JSON file")->capture_default_str();
+  verb->add_option("--metric", o->metric,
+                   "accuracy, f1, macro_f1, matthews, precision, recall, pearson or spearman "
+                   "(default: accuracy; entities: f1; numbers: spearman)");
+  verb->add_option("--pooling", o->pooling, "score the embeddings of pairs: mean or cls")
+      ->check(CLI::IsMember({"mean", "cls"}));
+  verb->add_option("--svg", o->svg, "write a picture of score and bytes");
   verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }

@@ -12,9 +12,7 @@ namespace {
 
 using lowbit::status;
 
-std::size_t stored_bytes(const lowbit::stored_tensor& t) {
-  return t.elements() * (t.type == lowbit::stored_type::f32 ? sizeof(float) : 1);
-}
+std::size_t stored_bytes(const lowbit::stored_tensor& t) { return t.elements() * size_of(t.type); }
 
 status run(const std::string& folder, bool as_json) {
   const auto model = lowbit::open_model(folder);
@@ -23,36 +21,37 @@ status run(const std::string& folder, bool as_json) {
   std::size_t total = 0;
   for (const auto& t : model->tensors()) total += stored_bytes(t);
   if (as_json) {
-    nlohmann::json out = {{"policy", model->policy},
-                          {"zero", model->zero},
-                          {"packed", model->config.packed.has_value()},
-                          {"layers", s.layers},
-                          {"hidden", s.hidden},
-                          {"heads", s.heads},
-                          {"intermediate", s.intermediate},
-                          {"vocabulary", s.vocabulary},
-                          {"positions", s.positions},
-                          {"labels", s.labels},
-                          {"bytes", total}};
+    nlohmann::json out = {
+        {"policy", model->policy},    {"zero", model->zero},
+        {"head", name_of(s.head)},    {"packed", model->config.packed.has_value()},
+        {"layers", s.layers},         {"hidden", s.hidden},
+        {"heads", s.heads},           {"intermediate", s.intermediate},
+        {"vocabulary", s.vocabulary}, {"positions", s.positions},
+        {"labels", s.labels},         {"bytes", total}};
     for (const auto& t : model->tensors()) {
-      out["tensors"].push_back(
-          {{"name", t.name}, {"shape", {t.shape[0], t.shape[1]}}, {"bytes", stored_bytes(t)}});
+      out["tensors"].push_back({{"name", t.name},
+                                {"type", name_of(t.type)},
+                                {"shape", {t.shape[0], t.shape[1]}},
+                                {"bytes", stored_bytes(t)}});
     }
     fmt::print("{}\n", out.dump(2));
     return {};
   }
-  fmt::print("{}: {} folder, policy {}{}\n", folder,
-             model->config.packed.has_value() ? "packed" : "Hugging Face", model->policy,
-             model->policy == "bibert" ? ", sign(0) " + model->zero : "");
+  fmt::print("{}: {} folder of a {} model, policy {}{}\n", folder,
+             model->config.packed.has_value() ? "packed" : "Hugging Face", name_of(s.head),
+             model->policy, model->policy == "bibert" ? ", sign(0) " + model->zero : "");
   fmt::print(
       "layers {}, hidden {}, heads {} x {}, intermediate {}, vocabulary {}, positions {}, labels "
       "{}{}\n",
       s.layers, s.hidden, s.heads, s.head_width(), s.intermediate, s.vocabulary, s.positions,
       s.labels, s.relu_before_classifier ? ", relu before the classifier" : "");
+  if (const auto named = lowbit::find_policy(model->policy);
+      named && lowbit::needs_padding(named->family)) {
+    fmt::print("results depend on the batch and its padding: activation ranges span both\n");
+  }
   fmt::print("{:<66} {:<4} {:>16} {:>12}\n", "canonical tensor", "type", "shape", "bytes");
   for (const auto& t : model->tensors()) {
-    fmt::print("{:<66} {:<4} {:>16} {:>12}\n", t.name,
-               t.type == lowbit::stored_type::f32 ? "F32" : "U8",
+    fmt::print("{:<66} {:<4} {:>16} {:>12}\n", t.name, name_of(t.type),
                t.rank == 2 ? fmt::format("{} x {}", t.shape[0], t.shape[1])
                            : fmt::format("{}", t.shape[0]),
                stored_bytes(t));

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "lowbit/core/config.hpp"
 #include "program.hpp"
@@ -26,6 +27,24 @@ void add_model_options(CLI::App& verb, model_options& options) {
 
 }  // namespace lowbit_tool
 
+namespace {
+
+/// The arguments in the order that CLI11 wants. It takes a text like "[MASK] or [MASK]" for a list
+/// in brackets; a blank at the end, which read_texts() takes away, makes it a text again.
+std::vector<std::string> reversed_arguments(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i) {
+    std::string text = argv[i];
+    std::error_code ignored;
+    if (text.starts_with('[') && text.ends_with(']') && !std::filesystem::exists(text, ignored))
+      text += ' ';
+    arguments.push_back(std::move(text));
+  }
+  return arguments;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace lowbit_tool;
   CLI::App program("lowbit: low-bit BERT on CPUs");
@@ -34,6 +53,10 @@ int main(int argc, char** argv) {
   action chosen;
   add_tokenize(program, chosen);
   add_classify(program, chosen);
+  add_tokens(program, chosen);
+  add_embed(program, chosen);
+  add_fill(program, chosen);
+  add_answer(program, chosen);
   add_quantize(program, chosen);
   add_inspect(program, chosen);
   add_verify(program, chosen);
@@ -42,7 +65,7 @@ int main(int argc, char** argv) {
   add_bench(program, chosen);
   add_compare(program, chosen);
   try {
-    program.parse(argc, argv);
+    program.parse(reversed_arguments(argc, argv));
   } catch (const CLI::ParseError& error) {
     return program.exit(error);
   }

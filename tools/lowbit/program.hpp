@@ -31,6 +31,10 @@ void add_run_options(CLI::App& verb, model_options& options);
 
 void add_tokenize(CLI::App& program, action& chosen);
 void add_classify(CLI::App& program, action& chosen);
+void add_tokens(CLI::App& program, action& chosen);
+void add_embed(CLI::App& program, action& chosen);
+void add_fill(CLI::App& program, action& chosen);
+void add_answer(CLI::App& program, action& chosen);
 void add_quantize(CLI::App& program, action& chosen);
 void add_inspect(CLI::App& program, action& chosen);
 void add_verify(CLI::App& program, action& chosen);

@@ -4,12 +4,16 @@
 
 #include <nlohmann/json.hpp>
 
+#include "budget.hpp"
+#include "calibrate.hpp"
 #include "program.hpp"
-#include "session.hpp"
+#include "texts.hpp"
 
 namespace lowbit_tool {
 namespace {
 
+using lowbit::errc;
+using lowbit::result;
 using lowbit::status;
 
 struct quantize_options {
@@ -17,6 +21,9 @@ struct quantize_options {
   std::string zero;
   std::string input;
   std::string output;
+  std::vector<std::string> formats;
+  std::string calibrate;
+  budget limits;
   bool overwrite = false;
   bool json = false;
   bool quiet = false;
@@ -48,12 +55,13 @@ void print_table(const lowbit::canonical_model& model, bool every_tensor) {
   std::size_t source = 0;
   std::size_t bytes = 0;
   if (every_tensor)
-    fmt::print("{:<60} {:<6} {:>14} {:>12} {:>12}\n", "tensor", "format", "shape", "bytes", "from");
+    fmt::print("{:<60} {:<12} {:>14} {:>12} {:>12}\n", "tensor", "format", "shape", "bytes",
+               "from");
   for (const auto& t : model.report) {
     source += t.source_bytes;
     bytes += t.bytes;
     if (!every_tensor) continue;
-    fmt::print("{:<60} {:<6} {:>14} {:>12} {:>12}", t.name, t.format, shape_text(t.shape), t.bytes,
+    fmt::print("{:<60} {:<12} {:>14} {:>12} {:>12}", t.name, t.format, shape_text(t.shape), t.bytes,
                t.source_bytes);
     if (t.ties != 0) fmt::print("  {} weights equal to their mean are stored as +1", t.ties);
     fmt::print("\n");
@@ -66,8 +74,72 @@ void print_table(const lowbit::canonical_model& model, bool every_tensor) {
              times);
 }
 
+void print_plan(const budget_plan& plan) {
+  fmt::print("{:<18} {:<12} {:>10} {:>12} {:>10}\n", "part", "format", "SNR dB", "bytes", "ms");
+  for (std::size_t p = 0; p < plan.parts.size(); ++p) {
+    const budget_option& o = plan.parts[p].options[plan.chosen[p]];
+    fmt::print("{:<18} {:<12} {:>10.1f} {:>12.0f} {:>10.3f}\n", plan.parts[p].name, o.format,
+               signal_error{0, 0, o.noise}.decibels(), o.bytes, o.milliseconds);
+  }
+}
+
+/// The float checkpoint and the text that --calibrate names.
+struct calibration {
+  lowbit::canonical_model floats;
+  std::vector<token_rows> text;
+
+  static result<calibration> open(const quantize_options& o) {
+    auto floats = lowbit::open_model(o.input, {"fp32", {}});
+    if (!floats) return floats.status();
+    const auto tokenizer = open_tokenizer(o.input, floats->config.shape);
+    if (!tokenizer) return tokenizer.status();
+    auto text = read_batches(*tokenizer, o.calibrate, floats->config.shape.positions);
+    if (!text) return text.status();
+    return calibration{*std::move(floats), *std::move(text)};
+  }
+};
+
+/// A float checkpoint under the formats that fit the budget.
+result<lowbit::canonical_model> plan_and_encode(const quantize_options& o) {
+  if (!o.policy.empty() && lowbit::canonical_policy_name(o.policy) != "mixed") {
+    return status::error(errc::invalid_argument, "a budget chooses the formats itself, policy ",
+                         o.policy, " cannot be asked for with it");
+  }
+  if (o.calibrate.empty()) {
+    return status::error(errc::invalid_argument,
+                         "a budget needs text to measure errors on: --calibrate FILE");
+  }
+  const auto from = calibration::open(o);
+  if (!from) return from.status();
+  const auto plan = plan_budget(from->floats, o.limits, from->text, {});
+  if (!plan) return plan.status();
+  if (!o.json) print_plan(*plan);
+  return lowbit::encode_model(from->floats, *lowbit::find_policy("mixed"), plan->formats);
+}
+
+result<lowbit::canonical_model> open_input(const quantize_options& o) {
+  if (o.limits.megabytes > 0 || o.limits.milliseconds > 0) return plan_and_encode(o);
+  if (!o.calibrate.empty()) {
+    const std::string policy = lowbit::canonical_policy_name(o.policy);
+    if (policy != "q8bert" && policy != "ibert") {
+      return status::error(errc::invalid_argument, "--calibrate is for policies q8bert and ibert",
+                           " and for budgets, the policy is \"", o.policy, "\"");
+    }
+    const auto from = calibration::open(o);
+    if (!from) return from.status();
+    return calibrate_and_encode(from->floats, policy, from->text);
+  }
+  lowbit::load_options options{o.policy, o.zero};
+  for (const std::string& text : o.formats) {
+    auto format = lowbit::format_override::parse(text);
+    if (!format) return format.status();
+    options.formats.push_back(*std::move(format));
+  }
+  return lowbit::open_model(o.input, options);
+}
+
 status run(const quantize_options& o) {
-  auto model = lowbit::open_model(o.input, {o.policy, o.zero});
+  auto model = open_input(o);
   if (!model) return model.status();
   for (const std::string& warning : model->warnings)
     fmt::print(stderr, "lowbit: warning: {}\n", warning);
@@ -91,7 +163,19 @@ void add_quantize(CLI::App& program, action& chosen) {
   auto o = std::make_shared<quantize_options>();
   CLI::App* verb = program.add_subcommand("quantize", "Write a packed model folder");
   verb->add_option("-p,--policy", o->policy,
-                   "fp32, bibert or bit (default: what config.json says)");
+                   "int8, w4a8, w1a8, codebook16, .. (default: what config.json says)");
+  verb->add_option("--format", o->formats,
+                   "REGEX=FORMAT: another format for the matrices whose name matches")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb->add_option("--calibrate", o->calibrate, "text file, one sentence a line");
+  auto* megabytes = verb->add_option("--budget-mb", o->limits.megabytes,
+                                     "choose formats per layer: at most so many 10^6 bytes")
+                        ->check(CLI::PositiveNumber);
+  verb->add_option("--budget-ms", o->limits.milliseconds,
+                   "choose formats per layer: at most so long for one sentence")
+      ->check(CLI::PositiveNumber)
+      ->excludes(megabytes);
   verb->add_option("--zero", o->zero, "bibert: sign(0) is 0 (torch) or +1 (plus-one)");
   verb->add_option("in", o->input, "Hugging Face model folder")->required();
   verb->add_option("out", o->output, "folder to write")->required();

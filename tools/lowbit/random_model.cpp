@@ -4,6 +4,7 @@
 // takes the same time as with real weights.
 #include <cstring>
 
+#include "lowbit/policy/quantized.hpp"
 #include "session.hpp"
 
 namespace lowbit_tool {
@@ -36,20 +37,23 @@ class random_words {
 
 class random_tensors {
  public:
-  random_tensors(lowbit::canonical_model& model, std::uint64_t seed)
-      : model_(model), random_(seed) {}
+  /// format: of the matrices and the word table, where the policy leaves it to the file.
+  random_tensors(lowbit::canonical_model& model, std::string_view format, std::uint64_t seed)
+      : model_(model), format_(format), random_(seed) {}
 
   template <class Policy>
-  void fill() {
+  status fill() {
     const model_shape& s = model_.config.shape;
-    matrix<typename Policy::embedding>("bert.embeddings.word_embeddings", s.vocabulary, s.hidden);
+    LOWBIT_TRY(matrix<typename Policy::embedding>("bert.embeddings.word_embeddings", s.vocabulary,
+                                                  s.hidden));
     floats("bert.embeddings.position_embeddings.weight", {s.positions, s.hidden}, 0.0F, 0.04F);
     floats("bert.embeddings.token_type_embeddings.weight", {s.token_types, s.hidden}, 0.0F, 0.02F);
     for (const std::string& norm : lowbit::layer_norms(s)) {
       floats(norm + ".weight", {s.hidden}, 0.85F, 0.15F);
       floats(norm + ".bias", {s.hidden}, 0.0F, 0.1F);
     }
-    for (const linear_layout& layer : lowbit::linear_layers(s)) any_linear<Policy>(layer);
+    for (const linear_layout& layer : lowbit::linear_layers(s))
+      LOWBIT_TRY(any_linear<Policy>(layer));
     if constexpr (std::is_same_v<typename Policy::attention, lowbit::elastic_attention>) {
       for (std::size_t l = 0; l < s.layers; ++l) {
         const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";
@@ -58,11 +62,12 @@ class random_tensors {
         floats(self + "probability.scale", {1}, 0.02F, 0.002F);
       }
     }
+    return {};
   }
 
  private:
   template <class Policy>
-  void any_linear(const linear_layout& layer) {
+  status any_linear(const linear_layout& layer) {
     using formats = lowbit::site_formats<Policy>;
     switch (layer.at) {
       case site::projection:
@@ -78,28 +83,61 @@ class random_tensors {
       case site::classifier:
         return linear<lowbit::linear_format<lowbit::f32, activation::f32>>(layer);
     }
+    return {};
   }
 
   template <class Format>
-  void linear(const linear_layout& layer) {
-    matrix<typename Format::weights>(layer.name, layer.n, layer.k);
+  status linear(const linear_layout& layer) {
+    LOWBIT_TRY(matrix<typename Format::weights>(layer.name, layer.n, layer.k));
     floats(layer.name + ".bias", {layer.n}, 0.0F, 0.05F);
     if constexpr (std::is_same_v<typename Format::input, activation::elastic_sign> ||
                   std::is_same_v<typename Format::input, activation::elastic_bool>) {
       floats(layer.name + ".input.shift", {layer.k}, 0.0F, 0.1F);
       floats(layer.name + ".input.scale", {1}, 0.5F, 0.05F);
     }
+    return {};
   }
 
   template <class Codec>
-  void matrix(const std::string& name, std::size_t n, std::size_t k) {
+  status matrix(const std::string& name, std::size_t n, std::size_t k) {
     constexpr float spread = 0.07F;  // uniform: standard deviation 0.04, as in trained layers
     if constexpr (lowbit::is_sign<Codec>) {
       codes(name + ".weight.codes", n, k);
-      floats(name + ".weight.scale", {Codec::scales(n)}, spread / 2, spread / 8);
-    } else {
+      floats(name + ".weight.scale", {Codec::scales(n, k)}, spread / 2, spread / 8);
+    } else if constexpr (std::is_same_v<Codec, lowbit::f32>) {
       floats(name + ".weight", {n, k}, 0.0F, spread);
+    } else {
+      if (format_ == "f32") return matrix<lowbit::f32>(name, n, k);
+      return encoded(name + ".weight", n, k, spread);
     }
+    return {};
+  }
+
+  /// A matrix in the format of the policy: some rows are drawn and encoded, the others repeat their
+  /// codes. Encoding all would take longer than what is measured.
+  status encoded(const std::string& name, std::size_t n, std::size_t k, float spread) {
+    constexpr std::size_t drawn = 64;
+    const std::size_t rows = n < drawn ? n : drawn;
+    std::vector<float> values(rows * k);
+    for (float& v : values) v = spread * (static_cast<float>(random_() >> 40) / 8388608.0F - 1.0F);
+    return lowbit::any_table::with(format_, [&]<class Codec>(std::type_identity<Codec>) -> status {
+      auto matrix =
+          lowbit::encode(Codec{}, lowbit::matrix_view<const float>{values.data(), rows, k, k});
+      if (!matrix) return matrix.status().in(name);
+      for (lowbit::encoded_tensor& t : matrix->tensors) {
+        if (t.shape[0] == rows && rows < n) {
+          const std::size_t row_bytes = t.bytes.size() / rows;
+          t.bytes.resize(n * row_bytes);
+          for (std::size_t at = rows * row_bytes; at < t.bytes.size(); ++at)
+            t.bytes[at] = t.bytes[at - rows * row_bytes];
+          t.shape[0] = n;
+        }
+        model_.own(name + t.suffix, t.type, t.shape, std::move(t.bytes));
+      }
+      const auto text = std::as_bytes(std::span(format_));
+      model_.own(name + ".format", stored_type::u8, {text.size()}, {text.begin(), text.end()});
+      return {};
+    });
   }
 
   /// Uniform in [center - spread, center + spread).
@@ -135,6 +173,7 @@ class random_tensors {
   }
 
   lowbit::canonical_model& model_;
+  std::string_view format_;
   random_words random_;
 };
 
@@ -147,24 +186,37 @@ result<lowbit::canonical_model> random_model(const model_shape& shape, const std
     return status::error(errc::invalid_argument, "--zero is \"", zero, "\" with policy ", policy,
                          ", expected torch, or plus-one with bibert");
   }
+  const auto named = lowbit::find_policy(policy);
+  if (!named) return named.status();
   lowbit::canonical_model model;
   model.config.shape = shape;
-  model.policy = policy;
+  model.policy = named->name;
   model.zero = zero.empty() ? "torch" : zero;
-  random_tensors tensors(model, seed);
-  if (policy == "fp32") {
-    tensors.fill<lowbit::policy::fp32>();
-  } else if (policy == "bibert") {
-    model.config.recognised = lowbit::scheme::bibert;
-    tensors.fill<lowbit::policy::bibert>();
-  } else if (policy == "bit") {
-    model.config.recognised = lowbit::scheme::bit;
-    model.config.activation = lowbit::hidden_activation::relu;
-    tensors.fill<lowbit::policy::bit>();
-  } else {
-    return status::error(errc::invalid_argument, "policy is \"", policy,
-                         "\", expected fp32, bibert or bit");
+  random_tensors tensors(model, named->format, seed);
+  status filled;
+  switch (named->family) {
+    case lowbit::policy_family::floats:
+      filled = tensors.fill<lowbit::policy::any_float>();
+      break;
+    case lowbit::policy_family::integers:
+      filled = tensors.fill<lowbit::policy::any_integer>();
+      break;
+    case lowbit::policy_family::bibert:
+      model.config.recognised = lowbit::scheme::bibert;
+      filled = tensors.fill<lowbit::policy::bibert>();
+      break;
+    case lowbit::policy_family::static_integers:
+    case lowbit::policy_family::integer_only:
+    case lowbit::policy_family::quantized_bert:
+      return lowbit::status::error(lowbit::errc::unsupported, "policy ", policy,
+                                   " has no random models, expected a checkpoint");
+    case lowbit::policy_family::bit:
+      model.config.recognised = lowbit::scheme::bit;
+      model.config.activation = lowbit::hidden_activation::relu;
+      filled = tensors.fill<lowbit::policy::bit>();
+      break;
   }
+  if (!filled.ok()) return filled;
   return model;
 }
 

@@ -54,7 +54,7 @@ status check_rectangle(const table& t, std::size_t rows, std::size_t columns,
 
 }  // namespace
 
-result<recorded_inputs> read_recorded_inputs(const std::string& path) {
+result<recorded_inputs> read_recorded_inputs(const std::string& path, bool padded) {
   const auto json = lowbit::read_json(path);
   if (!json) return json.status();
   if (!json->is_object()) return status::error(errc::malformed, path, ": not an object");
@@ -78,19 +78,27 @@ result<recorded_inputs> read_recorded_inputs(const std::string& path) {
     }
     std::vector<std::int32_t> sentence;
     std::vector<std::int32_t> sentence_types;
+    std::uint32_t valid = 0;
     for (std::size_t j = 0; j < in.columns; ++j) {
       const std::int32_t m = (*mask)[s][j];
       if (m != 0 && m != 1) {
         return status::error(errc::malformed, path, ": attention_mask row ", s, " holds ", m,
                              ", expected 0 or 1");
       }
-      if (m == 0) continue;
+      if (m == 1 && padded && valid != j) {
+        return status::error(errc::unsupported, path, ": attention_mask row ", s, " masks token ",
+                             valid, " before token ", j,
+                             ", this policy takes padding at the end only");
+      }
+      valid += m == 1 ? 1 : 0;
+      if (m == 0 && !padded) continue;
       sentence.push_back((*ids)[s][j]);
       sentence_types.push_back((*types)[s][j]);
       in.rows.positions.push_back(static_cast<std::int32_t>(j));
       in.tokens.push_back({s, j});
     }
     in.rows.add(sentence, sentence_types);
+    if (padded) in.rows.valid.push_back(valid);
   }
   return in;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recorded inputs and outputs of another implementation: inputs.json (input_ids, token_type_ids,
 // attention_mask as rectangular arrays) and a safetensors file of expected tensors. Masked tokens
-// are dropped; what remains keeps its position.
+// are dropped; what remains keeps its position. Where results depend on padding, it stays.
 #pragma once
 
 #include <map>
@@ -25,7 +25,8 @@ struct recorded_inputs {
   std::size_t columns = 0;  // N of the padded arrays
 };
 
-lowbit::result<recorded_inputs> read_recorded_inputs(const std::string& path);
+/// padded: masked tokens stay, as the end of each sentence.
+lowbit::result<recorded_inputs> read_recorded_inputs(const std::string& path, bool padded);
 
 /// How one expected tensor compares.
 struct comparison {

@@ -39,25 +39,96 @@ void token_rows::add(const std::vector<std::int32_t>& sentence,
 }
 
 lowbit_engine::batch token_rows::view() const {
-  return {ids.data(), type_ids.data(), positions.empty() ? nullptr : positions.data(),
-          offsets.data(), sentences()};
+  return {ids.data(),
+          type_ids.data(),
+          positions.empty() ? nullptr : positions.data(),
+          offsets.data(),
+          sentences(),
+          asked.data(),
+          asked.size(),
+          valid.empty() ? nullptr : valid.data()};
+}
+
+token_rows token_rows::padded() const {
+  std::size_t longest = 0;
+  for (std::size_t s = 0; s < sentences(); ++s)
+    longest = std::max<std::size_t>(longest, offsets[s + 1] - offsets[s]);
+  token_rows out;
+  for (std::size_t s = 0; s < sentences(); ++s) {
+    const std::size_t begin = offsets[s];
+    const std::size_t length = offsets[s + 1] - begin;
+    for (std::size_t j = 0; j < longest; ++j) {
+      const bool real = j < length;
+      out.ids.push_back(real ? ids[begin + j] : 0);
+      out.type_ids.push_back(real ? type_ids[begin + j] : 0);
+    }
+    out.valid.push_back(static_cast<std::uint32_t>(length));
+    out.offsets.push_back(static_cast<std::uint32_t>(out.ids.size()));
+    for (const std::uint32_t row : asked) {
+      if (row >= begin && row < begin + length)
+        out.asked.push_back(static_cast<std::uint32_t>(s * longest + row - begin));
+    }
+  }
+  return out;
 }
 
 namespace {
 
 lowbit_engine::policy engine_policy(const lowbit::canonical_model& m) {
-  if (m.policy == "bibert") {
-    return m.zero == "torch" ? lowbit_engine::policy::bibert
-                             : lowbit_engine::policy::bibert_plus_one;
+  using lowbit_engine::policy;
+  const bool relu = m.config.activation == lowbit::hidden_activation::relu;
+  const auto named = lowbit::find_policy(m.policy);  // checked when the model was opened
+  switch (named ? named->family : lowbit::policy_family::floats) {
+    case lowbit::policy_family::floats:
+      break;
+    case lowbit::policy_family::integers:
+      return relu ? policy::integers_relu : policy::integers;
+    case lowbit::policy_family::static_integers:
+      return policy::static_integers;
+    case lowbit::policy_family::integer_only:
+      return relu ? policy::ibert_relu : policy::ibert;
+    case lowbit::policy_family::bibert:
+      return m.zero == "torch" ? policy::bibert : policy::bibert_plus_one;
+    case lowbit::policy_family::bit:
+      return policy::bit;
+    case lowbit::policy_family::quantized_bert: {
+      struct entry {
+        std::string_view name;
+        policy gelu, relu;
+      };
+      constexpr entry entries[] = {
+          {"ternarybert_w2a8", policy::ternarybert_w2a8, policy::ternarybert_w2a8},
+          {"ternarybert_w2a4", policy::ternarybert_w2a4, policy::ternarybert_w2a4},
+          {"binarybert_w2a8", policy::binarybert_w2a8, policy::binarybert_w2a8_relu},
+          {"binarybert_w2a4", policy::binarybert_w2a4_gelu, policy::binarybert_w2a4},
+          {"binarybert_w1a8", policy::binarybert_w1a8, policy::binarybert_w1a8_relu},
+          {"binarybert_w1a4", policy::binarybert_w1a4_gelu, policy::binarybert_w1a4},
+          {"binarybert_split_w1a8", policy::binarybert_split_w1a8,
+           policy::binarybert_split_w1a8_relu},
+          {"binarybert_split_w1a4", policy::binarybert_split_w1a4_gelu,
+           policy::binarybert_split_w1a4}};
+      for (const entry& e : entries) {
+        if (e.name == named->name) return relu ? e.relu : e.gelu;
+      }
+      break;
+    }
   }
-  if (m.policy == "bit") return lowbit_engine::policy::bit;
-  return m.config.activation == lowbit::hidden_activation::relu ? lowbit_engine::policy::fp32_relu
-                                                                : lowbit_engine::policy::fp32;
+  return relu ? policy::floats_relu : policy::floats;
 }
 
 lowbit_engine::shape engine_shape(const lowbit::model_shape& s) {
-  return {s.layers,    s.hidden,      s.heads,  s.intermediate,   s.vocabulary,
-          s.positions, s.token_types, s.labels, s.layer_norm_eps, s.relu_before_classifier};
+  return {s.layers,
+          s.hidden,
+          s.heads,
+          s.intermediate,
+          s.vocabulary,
+          s.positions,
+          s.token_types,
+          s.labels,
+          s.layer_norm_eps,
+          s.relu_before_classifier,
+          static_cast<lowbit_engine::head>(s.head),
+          s.attention};
 }
 
 void run_on_pool(void* self, std::size_t tasks, void* task,
@@ -76,12 +147,18 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
   s.engine_ = *engine;
   s.policy_ = engine_policy(s.model_);
   s.engine_shape_ = engine_shape(s.model_.config.shape);
+  const auto named = lowbit::find_policy(s.model_.policy);
+  s.pads_ = named && lowbit::needs_padding(named->family);
   std::vector<lowbit_engine::tensor> tensors;
   for (const lowbit::stored_tensor& t : s.model_.tensors()) {
-    tensors.push_back(
-        {t.name, t.data, t.type == lowbit::stored_type::u8, t.rank, {t.shape[0], t.shape[1]}});
+    tensors.push_back({t.name,
+                       t.data,
+                       static_cast<lowbit_engine::element>(t.type),
+                       t.rank,
+                       {t.shape[0], t.shape[1]}});
   }
-  s.packed_ = lowbit::aligned_buffer(s.engine_->model_bytes(s.policy_, s.engine_shape_));
+  s.packed_ = lowbit::aligned_buffer(
+      s.engine_->model_bytes(s.policy_, s.engine_shape_, tensors.data(), tensors.size()));
   if (s.packed_.data() == nullptr)
     return status::error(errc::io_error, "out of memory for the packed weights");
   lowbit_engine::error why{};
@@ -95,9 +172,17 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
 }
 
 result<session> session::open(const std::string& folder, const lowbit::load_options& options,
-                              const std::string& arch, std::size_t threads) {
+                              const std::string& arch, std::size_t threads,
+                              std::optional<lowbit::head_kind> wanted) {
   auto model = lowbit::open_model(folder, options);
   if (!model) return model.status();
+  lowbit::head_kind& head = model->config.shape.head;
+  if (wanted == lowbit::head_kind::mean_embedding || wanted == lowbit::head_kind::cls_embedding)
+    head = *wanted;
+  if (wanted && *wanted != head) {
+    return status::error(errc::invalid_argument, folder, ": this is a ", name_of(head),
+                         " model, expected a ", name_of(*wanted), " model");
+  }
   for (const std::string& warning : model->warnings)
     std::cerr << "lowbit: warning: " << warning << '\n';
   auto s = start(*std::move(model), arch, threads);
@@ -107,22 +192,55 @@ result<session> session::open(const std::string& folder, const lowbit::load_opti
 
 result<std::vector<float>> session::run(const token_rows& rows,
                                         const lowbit_engine::observer* watch) {
+  if (pads_ && rows.valid.empty()) return run_padded(rows, watch);
   const lowbit_engine::batch batch = rows.view();
+  LOWBIT_TRY(reserve(batch, watch != nullptr));
+  const lowbit_engine::extents out = engine_->output(policy_, engine_shape_, batch);
+  std::vector<float> values(out.rows * out.cols);
+  const lowbit_engine::executor threads{pool_->workers(), pool_.get(), run_on_pool};
+  lowbit_engine::error why{};
+  if (!engine_->run(policy_, engine_shape_, packed_.data(), batch, workspace_.data(),
+                    workspace_.size(), threads, watch, values.data(), why)) {
+    return status::error(errc::invalid_argument, why.text);
+  }
+  return values;
+}
+
+result<std::vector<float>> session::run_padded(const token_rows& rows,
+                                               const lowbit_engine::observer* watch) {
+  const token_rows padded = rows.padded();
+  auto values = run(padded, watch);
+  const lowbit_engine::extents out = engine_->output(policy_, engine_shape_, padded.view());
+  if (!values || out.rows != padded.ids.size() || out.rows == rows.ids.size()) return values;
+  std::vector<float> kept;  // one row per token: those of padding go
+  for (std::size_t s = 0; s < padded.sentences(); ++s) {
+    const auto* first = values->data() + padded.offsets[s] * out.cols;
+    kept.insert(kept.end(), first, first + padded.valid[s] * out.cols);
+  }
+  return kept;
+}
+
+status session::reserve(const lowbit_engine::batch& batch, bool observed) {
   const std::size_t needed =
-      engine_->workspace_bytes(policy_, engine_shape_, batch, pool_->workers(), watch != nullptr);
+      engine_->workspace_bytes(policy_, engine_shape_, batch, pool_->workers(), observed);
   if (workspace_.size() < needed) {
     workspace_ = lowbit::aligned_buffer(needed);
     if (workspace_.data() == nullptr)
       return status::error(errc::io_error, "out of memory for the workspace");
   }
-  std::vector<float> logits(batch.sentences * shape().labels);
+  return {};
+}
+
+status session::run_layer(std::size_t index, const token_rows& rows, std::vector<float>& hidden) {
+  const lowbit_engine::batch batch = rows.view();
+  LOWBIT_TRY(reserve(batch, false));
   const lowbit_engine::executor threads{pool_->workers(), pool_.get(), run_on_pool};
   lowbit_engine::error why{};
-  if (!engine_->run(policy_, packed_.data(), batch, workspace_.data(), workspace_.size(), threads,
-                    watch, logits.data(), why)) {
+  if (!engine_->run_layer(policy_, engine_shape_, packed_.data(), index, batch, workspace_.data(),
+                          workspace_.size(), threads, hidden.data(), why)) {
     return status::error(errc::invalid_argument, why.text);
   }
-  return logits;
+  return {};
 }
 
 std::string session::label(std::size_t i) const {

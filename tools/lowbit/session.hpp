@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,14 @@ struct token_rows {
   std::vector<std::int32_t> type_ids;
   std::vector<std::int32_t> positions;  // empty: 0, 1, 2 ..
   std::vector<std::uint32_t> offsets{0};
+  std::vector<std::uint32_t> asked;  // rows that a masked language model answers
+  std::vector<std::uint32_t> valid;  // of sentences that are padded already; empty: none is
 
   void add(const std::vector<std::int32_t>& sentence, const std::vector<std::int32_t>& types);
   [[nodiscard]] lowbit_engine::batch view() const;
   [[nodiscard]] std::size_t sentences() const { return offsets.size() - 1; }
+  /// Every sentence as long as the longest, with token 0 at its end.
+  [[nodiscard]] token_rows padded() const;
 };
 
 class session {
@@ -35,13 +40,23 @@ class session {
   /// Packs the model for the engine. threads >= 1.
   static lowbit::result<session> start(lowbit::canonical_model model, const std::string& arch,
                                        std::size_t threads);
+  /// `wanted` is the head that the caller needs: an error when the model has another one, except
+  /// that an embedding may be taken from any encoder.
   static lowbit::result<session> open(const std::string& folder,
                                       const lowbit::load_options& options, const std::string& arch,
-                                      std::size_t threads);
+                                      std::size_t threads,
+                                      std::optional<lowbit::head_kind> wanted = std::nullopt);
 
-  /// Logits (sentences, labels) of a batch.
+  /// What the model's head computes for a batch, output(rows).rows x .cols values.
   lowbit::result<std::vector<float>> run(const token_rows& rows,
                                          const lowbit_engine::observer* watch = nullptr);
+  /// Whether results depend on the batch and its padding, which run() adds where it is missing.
+  [[nodiscard]] bool pads() const { return pads_; }
+  /// Encoder layer `index` alone on hidden rows (tokens, D), in place.
+  lowbit::status run_layer(std::size_t index, const token_rows& rows, std::vector<float>& hidden);
+  [[nodiscard]] lowbit_engine::extents output(const token_rows& rows) const {
+    return engine_->output(policy_, engine_shape_, rows.view());
+  }
 
   [[nodiscard]] const lowbit::canonical_model& model() const { return model_; }
   [[nodiscard]] const lowbit::model_shape& shape() const { return model_.config.shape; }
@@ -56,11 +71,15 @@ class session {
 
  private:
   explicit session(lowbit::canonical_model model) : model_(std::move(model)) {}
+  lowbit::result<std::vector<float>> run_padded(const token_rows& rows,
+                                                const lowbit_engine::observer* watch);
+  lowbit::status reserve(const lowbit_engine::batch& batch, bool observed);
 
   lowbit::canonical_model model_;
   const lowbit_engine::engine* engine_ = nullptr;
-  lowbit_engine::policy policy_ = lowbit_engine::policy::fp32;
+  lowbit_engine::policy policy_ = lowbit_engine::policy::floats;
   lowbit_engine::shape engine_shape_{};
+  bool pads_ = false;
   lowbit::aligned_buffer packed_;
   lowbit::aligned_buffer workspace_;
   std::unique_ptr<lowbit::thread_pool> pool_;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/spans.hpp"
 #include "session.hpp"
 
 namespace lowbit_tool {
@@ -19,8 +19,24 @@ lowbit::result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& fo
 
 /// Encodes one text, or two separated by a tab when `pairs`. A text longer than the model takes is
 /// an error unless `truncate`.
+lowbit::result<lowbit::encoding> encode_text(const lowbit::wordpiece_tokenizer& tokenizer,
+                                             const std::string& text, std::size_t positions,
+                                             bool pairs, bool truncate);
+/// The same as one more sentence of a batch.
 lowbit::status add_text(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text,
                         std::size_t positions, bool pairs, bool truncate, token_rows& rows);
+
+/// The lines of a text file, encoded in batches of a few sentences; longer lines are cut.
+/// Errors: not_found; malformed for a line that is not UTF-8; invalid_argument for a file without
+/// text
+lowbit::result<std::vector<token_rows>> read_batches(const lowbit::wordpiece_tokenizer& tokenizer,
+                                                     const std::string& path,
+                                                     std::size_t positions);
+
+/// A word with the most probable label of its first piece; `logits` are those of its sentence.
+std::vector<lowbit::labelled_word> label_words(const std::vector<std::string>& names,
+                                               const std::vector<lowbit::word_pieces>& words,
+                                               const float* logits);
 
 /// softmax of one row of logits, for display.
 std::vector<float> probabilities(const float* logits, std::size_t labels);

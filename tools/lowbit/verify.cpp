@@ -21,8 +21,8 @@ struct verify_options : model_options {
   float tolerance = 1e-4F;
 };
 
-/// Sends what the engine computes to the comparison. Rows of padding and scores of masked keys do
-/// not exist here.
+/// Sends what the engine computes to the comparison. Scores of masked keys do not exist here, rows
+/// of padding only where results depend on them.
 struct comparer {
   const recorded_inputs& in;
   const lowbit::model_shape& shape;
@@ -103,9 +103,10 @@ status print(const recorded_outputs& outputs, const verify_options& o, const cha
 }
 
 status run(const verify_options& o) {
-  auto s = session::open(o.model, {o.policy, o.zero}, o.arch, o.threads);
+  auto s = session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
+                         lowbit::head_kind::sequence);
   if (!s) return s.status();
-  const auto inputs = read_recorded_inputs(o.inputs);
+  const auto inputs = read_recorded_inputs(o.inputs, s->pads());
   if (!inputs) return inputs.status();
   auto outputs = recorded_outputs::open(o.expected, *inputs, s->shape());
   if (!outputs) return outputs.status();

@@ -21,7 +21,8 @@ namespace lowbit::inline LOWBIT_ISA {
     return avx2 && __builtin_cpu_supports("avx512f") != 0 &&
            __builtin_cpu_supports("avx512cd") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
            __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-           __builtin_cpu_supports("avx512vpopcntdq") != 0;
+           __builtin_cpu_supports("avx512vpopcntdq") != 0 &&
+           __builtin_cpu_supports("avx512vnni") != 0 && __builtin_cpu_supports("avx512vbmi") != 0;
   }
 #endif
   return false;

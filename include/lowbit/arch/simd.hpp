@@ -67,6 +67,7 @@ struct lane_ops<scalar> {
   static f to_float(i a) { return static_cast<float>(a); }
   static f as_float(i a) { return std::bit_cast<float>(a); }
   static i as_int(f a) { return std::bit_cast<std::int32_t>(a); }
+  static void store_low_bytes(std::int8_t* p, i a) { *p = static_cast<std::int8_t>(a); }
 };
 
 #if LOWBIT_AVX2
@@ -117,6 +118,13 @@ struct lane_ops<avx2> : xsimd_ops<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>>
   static f to_float(i a) { return f(_mm256_cvtepi32_ps(a)); }
   static f as_float(i a) { return f(_mm256_castsi256_ps(a)); }
   static i as_int(f a) { return _mm256_castps_si256(a); }
+  static void store_low_bytes(std::int8_t* p, i a) {
+    const i low = _mm256_shuffle_epi8(
+        a, _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8,
+                            12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
+    const i both = _mm256_permutevar8x32_epi32(low, _mm256_setr_epi32(0, 4, 1, 1, 1, 1, 1, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(both));
+  }
 };
 #endif
 
@@ -154,6 +162,9 @@ struct lane_ops<avx512> : xsimd_ops<xsimd::batch<float, xsimd::avx512f>> {
   static f to_float(i a) { return f(_mm512_maskz_cvtepi32_ps(all, a)); }
   static f as_float(i a) { return f(_mm512_castsi512_ps(a)); }
   static i as_int(f a) { return _mm512_castps_si512(a); }
+  static void store_low_bytes(std::int8_t* p, i a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_maskz_cvtepi32_epi8(all, a));
+  }
 };
 #endif
 
@@ -186,6 +197,13 @@ struct i32x16 {
   LOWBIT_INLINE void store(std::int32_t* p) const {
     [&]<std::size_t... P>(std::index_sequence<P...>) {
       (ops::store(p + P * ops::width, part[P]), ...);
+    }
+    (sequence{});
+  }
+  /// The low byte of every lane.
+  LOWBIT_INLINE void store_low_bytes(std::int8_t* p) const {
+    [&]<std::size_t... P>(std::index_sequence<P...>) {
+      (ops::store_low_bytes(p + P * ops::width, part[P]), ...);
     }
     (sequence{});
   }
@@ -311,6 +329,15 @@ template <class Arch>
       typename f32x16<Arch>::sequence{});
 }
 
+/// The nearest integers, half to even, of values below 2^22 in magnitude: x * scale is rounded
+/// once.
+template <class Arch>
+[[nodiscard]] LOWBIT_INLINE i32x16<Arch> round_product(f32x16<Arch> x, f32x16<Arch> scale) {
+  constexpr float shifter = 12582912.0F;  // 1.5 * 2^23: the sum's low bits are the integer
+  constexpr std::int32_t bits = 0x4B400000;
+  return bits_of(fma(x, scale, f32x16<Arch>::broadcast(shifter))) - i32x16<Arch>::broadcast(bits);
+}
+
 /// The fixed tree that ends every reduction: halves are folded 8, 4, 2, 1.
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE float reduce_add(f32x16<Arch> v) {
@@ -320,6 +347,14 @@ template <class Arch>
     for (std::size_t j = 0; j < half; ++j) lane[j] += lane[j + half];
   }
   return lane[0];
+}
+template <class Arch>
+[[nodiscard]] LOWBIT_INLINE std::int32_t reduce_add(i32x16<Arch> v) {
+  std::int32_t lane[virtual_lanes];
+  v.store(lane);
+  std::int32_t sum = 0;
+  for (const std::int32_t l : lane) sum += l;
+  return sum;
 }
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE float reduce_max(f32x16<Arch> v) {

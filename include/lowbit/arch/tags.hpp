@@ -23,7 +23,7 @@ struct avx2 {
   static constexpr const char* name = "avx2";
 };
 
-/// AVX-512 F, BW, DQ, VL and VPOPCNTDQ: Ice Lake, Zen 4 and later.
+/// AVX-512 F, BW, DQ, VL, VPOPCNTDQ, VNNI and VBMI: Ice Lake, Zen 4 and later.
 struct avx512 {
   using fallback = avx2;
   static constexpr bool compiled = LOWBIT_AVX512 != 0;

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Floats to canonical codes, and back. Canonical rows are what a file holds: one row per output,
-// bit j % 8 of byte j / 8, bit 1 for -1, pad bits 0; the same bytes on every machine. Means are
-// sums in double over the elements in order.
+// Floats to the canonical codes of sign and f32, and back; other codecs have it in their own
+// header. Canonical rows are what a file holds: one row per output, bit j % 8 of byte j / 8, bit 1
+// for -1, pad bits 0; the same bytes on every machine. Means are sums in double over the elements
+// in order.
 #pragma once
 
 #include <cmath>
 
 #include "lowbit/codec/codec.hpp"
-#include "lowbit/tensor/matrix_view.hpp"
+#include "lowbit/codec/encoded_matrix.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
-
-/// What encoding lost, for the report of a quantization.
-struct encode_report {
-  std::size_t ties =
-      0;  ///< weights equal to their center: torch.sign gives 0, one bit stores them as +1
-};
 
 namespace detail {
 
@@ -87,5 +82,38 @@ inline void decode_sign_row(const std::byte* codes, float row_scale, std::size_t
     out[j] = negative ? -row_scale : row_scale;
   }
 }
+
+#if LOWBIT_HOSTED
+
+/// .codes U8 (N, ceil(K / 8)) and .scale F32 [N] or [1].
+///
+/// Errors: invalid_argument naming a weight that is not finite
+template <class Scale, class Center>
+result<encoded_matrix> encode(sign<Scale, Center> codec, matrix_view<const float> w) {
+  LOWBIT_TRY(detail::check_finite_weights(w));
+  using format = sign<Scale, Center>;
+  std::vector<std::byte> codes(w.rows * format::row_bytes(w.cols));
+  std::vector<float> scales(format::scales(w.rows, w.cols));
+  encoded_matrix out;
+  out.report = encode(codec, w, codes.data(), scales.data());
+  out.add(".codes", stored_type::u8, {w.rows, format::row_bytes(w.cols)}, codes);
+  out.add(".scale", stored_type::f32, {scales.size()}, scales);
+  return out;
+}
+
+/// The matrix itself, F32 (N, K).
+///
+/// Errors: invalid_argument naming a weight that is not finite
+inline result<encoded_matrix> encode(f32, matrix_view<const float> w) {
+  LOWBIT_TRY(detail::check_finite_weights(w));
+  std::vector<float> values;
+  values.reserve(w.rows * w.cols);
+  for (std::size_t r = 0; r < w.rows; ++r) values.insert(values.end(), w.row(r), w.row(r) + w.cols);
+  encoded_matrix out;
+  out.add("", stored_type::f32, {w.rows, w.cols}, values);
+  return out;
+}
+
+#endif
 
 }  // namespace lowbit::inline LOWBIT_ISA

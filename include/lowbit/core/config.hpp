@@ -28,7 +28,8 @@
 #endif
 
 #if LOWBIT_AVX2 && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && \
-    defined(__AVX512VL__) && defined(__AVX512VPOPCNTDQ__)
+    defined(__AVX512VL__) && defined(__AVX512VPOPCNTDQ__) && defined(__AVX512VNNI__) &&      \
+    defined(__AVX512VBMI__)
 #define LOWBIT_AVX512 1
 #else
 #define LOWBIT_AVX512 0
@@ -50,6 +51,7 @@
   } while (false)
 
 #define LOWBIT_INLINE inline __attribute__((always_inline))
+#define LOWBIT_NOINLINE __attribute__((noinline))
 
 /// Returns the status of `expression` from the enclosing function when it is an error.
 #define LOWBIT_TRY(expression)                                                                    \

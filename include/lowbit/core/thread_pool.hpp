@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small thread pool for callers that have none. Workers sleep on a condition variable between
-// steps and never spin; the calling thread is worker 0. One run() at a time: a pool belongs to one
-// caller.
+// A small thread pool for callers that have none. Steps of an encoder follow each other within
+// microseconds, and waking a sleeping thread takes longer than most steps: workers look for the
+// next step for a bounded time (some 20 to 50 microseconds) and then sleep, so an idle pool costs
+// nothing. The calling thread is worker 0. One run() at a time: a pool belongs to one caller.
 #pragma once
 
 #include "lowbit/core/executor.hpp"
 
 #if LOWBIT_HOSTED
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -25,11 +24,8 @@ class thread_pool {
   thread_pool(const thread_pool&) = delete;
   thread_pool& operator=(const thread_pool&) = delete;
   ~thread_pool() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_all();
+    stopping_ = true;  // published by the step
+    announce();
     for (std::thread& t : threads_) t.join();
   }
 
@@ -42,24 +38,46 @@ class thread_pool {
       serial::run(tasks, task);
       return;
     }
-    {
-      const std::lock_guard lock(mutex_);
-      self_ = &task;
-      call_ = [](void* self, std::size_t index, std::size_t worker) {
-        (*static_cast<Task*>(self))(index, worker);
-      };
-      tasks_ = tasks;
-      next_.store(0, std::memory_order_relaxed);
-      busy_ = threads_.size();
-      ++step_;
-    }
-    wake_.notify_all();
+    self_ = &task;
+    call_ = [](void* self, std::size_t index, std::size_t worker) {
+      (*static_cast<Task*>(self))(index, worker);
+    };
+    tasks_ = tasks;
+    next_.store(0, std::memory_order_relaxed);
+    busy_.store(static_cast<std::uint32_t>(threads_.size()), std::memory_order_relaxed);
+    announce();
     work(0);
-    std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] { return busy_ == 0; });
+    std::uint32_t busy = busy_.load(std::memory_order_acquire);
+    while (busy != 0) busy = wait_for_change(busy_, busy);
   }
 
  private:
+  using counter = std::atomic<std::uint32_t>;
+
+  void announce() {
+    step_.fetch_add(1, std::memory_order_release);
+    step_.notify_all();
+  }
+
+  /// The next value of `value` that is not `old`: looked for a while, then slept for.
+  static std::uint32_t wait_for_change(const counter& value, std::uint32_t old) {
+    constexpr int looks = 1500;  // a pause is 40 to 140 cycles
+    for (int i = 0; i < looks; ++i) {
+      const std::uint32_t now = value.load(std::memory_order_acquire);
+      if (now != old) return now;
+      relax();
+    }
+    value.wait(old, std::memory_order_acquire);
+    return value.load(std::memory_order_acquire);
+  }
+  static void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
+
   void work(std::size_t worker) {
     for (std::size_t i = next_.fetch_add(1, std::memory_order_relaxed); i < tasks_;
          i = next_.fetch_add(1, std::memory_order_relaxed)) {
@@ -68,30 +86,23 @@ class thread_pool {
   }
 
   void serve(std::size_t worker) {
-    std::size_t seen = 0;
+    std::uint32_t seen = 0;
     while (true) {
-      {
-        std::unique_lock lock(mutex_);
-        wake_.wait(lock, [&] { return stopping_ || step_ != seen; });
-        if (stopping_) return;
-        seen = step_;
-      }
+      seen = wait_for_change(step_, seen);
+      if (stopping_) return;
       work(worker);
-      const std::lock_guard lock(mutex_);
-      if (--busy_ == 0) done_.notify_one();
+      if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
     }
   }
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::condition_variable done_;
-  bool stopping_ = false;
-  std::size_t step_ = 0;
-  std::size_t busy_ = 0;
+  bool stopping_ = false;  // this and the next three: written before step_, read after it
   std::size_t tasks_ = 0;
   void* self_ = nullptr;
   void (*call_)(void*, std::size_t, std::size_t) = nullptr;
-  std::atomic<std::size_t> next_ = 0;
+  // Each on its own cache line: workers hammer one while others read its neighbour.
+  alignas(buffer_alignment) counter step_ = 0;
+  alignas(buffer_alignment) counter busy_ = 0;
+  alignas(buffer_alignment) std::atomic<std::size_t> next_ = 0;
   std::vector<std::thread> threads_;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cost of one format: what a multiply-add of a linear_format is, what a matrix takes in the file,
 // and what the three kinds of attention multiply. Everything is read off the types; a codec needs
-// bits_per_weight and row_bytes(k), and scales(n) where it has scales.
+// bits_per_weight and row_bytes(k), and scales(n, k) where it has scales.
 #pragma once
 
 #include "lowbit/cost/counts.hpp"
@@ -21,7 +21,7 @@ namespace lowbit::inline LOWBIT_ISA {
 template <class Op>
 [[nodiscard]] constexpr operation_counts macs_of(std::uint64_t macs) {
   operation_counts counts;
-  if constexpr (std::is_same_v<Op, mul_add>) {
+  if constexpr (std::is_same_v<typename Op::accumulator, float>) {
     counts.f32_macs = macs;
   } else if constexpr (std::is_base_of_v<counting_op, Op>) {
     counts.bit_macs = macs;
@@ -36,17 +36,23 @@ template <class Codec>
 [[nodiscard]] constexpr byte_counts matrix_bytes(std::size_t n, std::size_t k) {
   byte_counts bytes;
   bytes.weights = n * Codec::row_bytes(k);
-  if constexpr (requires { Codec::scales(n); }) bytes.scales = Codec::scales(n) * sizeof(float);
+  bytes.scales = scales_of<Codec>(n, k) * sizeof(float);
+  if constexpr (requires { Codec::centroid_bytes(n); }) bytes.scales += Codec::centroid_bytes(n);
   return bytes;
 }
 
+/// Operations that encode one value of an input as the run goes: magnitude, largest, scaled
+/// rounding. A sign costs nothing: it is read off the float.
+template <class Activation>
+inline constexpr std::size_t encode_operations = is_int8_input<Activation> ? 3 : 0;
+
 /// Floats that an input encoding learned for a layer of k inputs: BiT has a shift per input and one
-/// scale.
+/// scale, a stored range is one scale.
 template <class Activation>
 [[nodiscard]] constexpr std::size_t input_parameters(std::size_t k) {
   constexpr bool elastic = std::is_same_v<Activation, activation::elastic_sign> ||
                            std::is_same_v<Activation, activation::elastic_bool>;
-  return elastic ? k + 1 : 0;
+  return elastic ? k + 1 : std::is_same_v<Activation, activation::int8_static> ? 1 : 0;
 }
 
 /// What a kind of attention multiplies and how many f32 operations a score takes. An attention that

@@ -75,8 +75,7 @@ class policy_ledger {
       // A classifier reads the first token only, so the last layer asks with that one.
       const std::size_t rows = l + 1 == shape_.layers ? 1 : tokens_;
       constexpr bool bits = attention::bits == 1;  // then q, k, v end in a sign: no float
-      constexpr bool middle_bits =
-          !std::is_same_v<typename formats::feed_forward_output::input, activation::f32>;
+      constexpr bool middle_bits = is_one_bit_input<typename formats::feed_forward_output::input>;
       using projection = typename formats::projection;
       visit(l, cost_item::query, linear<projection>(d, d, rows, bits));
       visit(l, cost_item::key, linear<projection>(d, d, tokens_, bits));
@@ -116,7 +115,9 @@ class policy_ledger {
   [[nodiscard]] constexpr cost linear(std::size_t n, std::size_t k, std::size_t rows,
                                       bool fused) const {
     using op = typename Format::op;
-    constexpr std::size_t per_output = std::is_same_v<op, mul_add> ? 1 : 2;  // (scale,) bias
+    constexpr bool floats = std::is_same_v<typename op::accumulator, float>;
+    constexpr std::size_t per_output =
+        1 + (floats ? 0 : 1) + (has_row_scale<typename Format::input> ? 1 : 0);  // bias, scales
     cost c;
     c.defined = macs_of<op>(std::uint64_t{tokens_} * n * k);
     c.executed = macs_of<op>(std::uint64_t{rows} * n * k);
@@ -147,21 +148,28 @@ class policy_ledger {
     return priced(c, papers_share(attention::bits, attention::bits));
   }
 
-  /// Two residuals, two layer norms, and the activation where its value is used.
+  /// Two residuals, two layer norms, the activation where its value is used, and the encoding of
+  /// inputs that are encoded as they come.
   [[nodiscard]] constexpr cost elementwise(std::size_t rows, bool middle_bits) const {
     const std::size_t wide = 2 * (1 + per_norm) * shape_.hidden;
+    const std::size_t codes =
+        shape_.hidden *
+        (encode_operations<typename formats::projection::input> +
+         encode_operations<typename formats::attention_output::input> +
+         encode_operations<typename formats::feed_forward_input::input>)+shape_.intermediate *
+        encode_operations<typename formats::feed_forward_output::input>;
     cost c;
-    c.defined.f32_operations = tokens_ * (wide + shape_.intermediate);
-    c.executed.f32_operations = rows * (wide + (middle_bits ? 0 : shape_.intermediate));
+    c.defined.f32_operations = tokens_ * (wide + shape_.intermediate + codes);
+    c.executed.f32_operations = rows * (wide + (middle_bits ? 0 : shape_.intermediate) + codes);
     c.stored.norms = 4 * shape_.hidden * sizeof(float);
     return priced(c, 1);
   }
 
   [[nodiscard]] constexpr cost embedding() const {
-    constexpr bool one_bit = is_sign<typename Policy::embedding>;
+    constexpr bool decoded = !std::is_same_v<typename Policy::embedding, f32>;
     const std::size_t d = shape_.hidden;
     cost c;  // decode, two sums, layer norm
-    c.defined.f32_operations = tokens_ * d * ((one_bit ? 1 : 0) + 2 + per_norm);
+    c.defined.f32_operations = tokens_ * d * ((decoded ? 1 : 0) + 2 + per_norm);
     c.executed = c.defined;
     c.stored = matrix_bytes<typename Policy::embedding>(shape_.vocabulary, d);
     c.stored.tables = (shape_.positions + shape_.token_types) * d * sizeof(float);

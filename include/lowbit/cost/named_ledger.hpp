@@ -3,8 +3,10 @@
 #pragma once
 
 #include "lowbit/cost/ledger.hpp"
+#include "lowbit/policy/quantized.hpp"
 
 #if LOWBIT_HOSTED
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -43,6 +45,18 @@ named_ledger collect_ledger(const model_shape& shape, std::size_t tokens) {
       });
   return ledger;
 }
+/// That of the policy with this name.
+template <class... Policies>
+result<named_ledger> ledger_of(std::string_view name, const model_shape& shape,
+                               std::size_t tokens) {
+  named_ledger ledger;
+  const bool known =
+      ((name == Policies::name && (ledger = collect_ledger<Policies>(shape, tokens), true)) || ...);
+  if (known) return ledger;
+  std::string names;
+  ((names += (names.empty() ? "" : ", ") + std::string(Policies::name)), ...);
+  return status::error(errc::invalid_argument, "policy is \"", name, "\", expected one of ", names);
+}
 }  // namespace detail
 
 /// One sentence of `tokens` tokens under the named policy. The rule for sign(0) changes no count.
@@ -57,12 +71,10 @@ inline result<named_ledger> ledger_for(std::string_view policy_name, const model
   if (tokens == 0 || tokens > most) {
     return status::error(errc::invalid_argument, "tokens is ", tokens, ", expected 1 to ", most);
   }
-  if (policy_name == policy::fp32::name) return detail::collect_ledger<policy::fp32>(shape, tokens);
-  if (policy_name == policy::bibert::name)
-    return detail::collect_ledger<policy::bibert>(shape, tokens);
-  if (policy_name == policy::bit::name) return detail::collect_ledger<policy::bit>(shape, tokens);
-  return status::error(errc::invalid_argument, "policy is \"", policy_name,
-                       "\", expected fp32, bibert or bit");
+  return detail::ledger_of<policy::fp32, policy::int8, policy::w4a8, policy::w1a8,
+                           policy::codebook<8>, policy::codebook<16>, policy::codebook<256>,
+                           policy::gobo<3>, policy::gobo<4>, policy::bibert, policy::bit>(
+      policy_name, shape, tokens);
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -66,7 +66,8 @@ template <class Arch, class Column>
                                 : i32x16<Arch>::load_first(v.data + col, count);
 }
 
-/// Integer accumulator to float: exact below 2^24, and |n| <= K < 2^24.
+/// Integer accumulator to float: exact for one-bit products (|n| <= K < 2^24), rounded to nearest
+/// above 2^24.
 struct to_float : epilogue_stage {
   template <class Arch>
   LOWBIT_INLINE f32x16<Arch> operator()(i32x16<Arch> v, std::size_t, std::size_t) const {
@@ -92,6 +93,16 @@ struct add_bias : epilogue_stage {
   template <class Arch, class Column>
   LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t, Column col) const {
     return v + load_channels<Arch>(bias, col);
+  }
+};
+
+/// v * scale[row]: takes back the scale of a row of dynamic codes.
+struct scale_rows : epilogue_stage {
+  const float* scale;  // (M)
+  constexpr explicit scale_rows(const float* scales) : scale(scales) {}
+  template <class Arch>
+  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t row, std::size_t) const {
+    return v * f32x16<Arch>::broadcast(scale[row]);
   }
 };
 

@@ -6,27 +6,41 @@
 #include "lowbit/core/executor.hpp"
 #include "lowbit/epilogue/stage.hpp"
 #include "lowbit/gemm/kernel/avx2.hpp"
+#include "lowbit/gemm/kernel/avx2_codes.hpp"
+#include "lowbit/gemm/kernel/avx2_planes.hpp"
 #include "lowbit/gemm/kernel/avx512.hpp"
+#include "lowbit/gemm/kernel/avx512_codes.hpp"
+#include "lowbit/gemm/kernel/avx512_planes.hpp"
 #include "lowbit/gemm/kernel/scalar.hpp"
+#include "lowbit/gemm/kernel/scalar_codes.hpp"
+#include "lowbit/gemm/kernel/scalar_planes.hpp"
 #include "lowbit/pack/interleaved.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// One register tile: the kernel, then its accumulators to the epilogue, 16 lanes at a time. Rows
-/// is a constant so that the loops over the tile unroll; a ragged last panel (Whole = false) stops
-/// at column w.n.
-template <class Op, class Arch, std::size_t Rows, bool Whole, class Epilogue>
-LOWBIT_INLINE void run_tile(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
-                            const Epilogue& epilogue, std::size_t row, std::size_t panel) {
+/// What finish() needs to know of a row: the op's own term, or what takes a kernel's offset back.
+template <class Op, class Kernel>
+[[nodiscard]] constexpr std::int32_t row_term(std::size_t k, std::int32_t count) {
+  if constexpr (requires { Kernel::offset; }) {
+    return -static_cast<std::int32_t>(Kernel::offset) * count;
+  } else {
+    return Op::term(k, count);
+  }
+}
+
+/// The accumulators of `rows` rows of one panel to the epilogue, 16 lanes at a time; a ragged last
+/// panel (Whole = false) stops at column w.n.
+template <class Op, class Arch, bool Whole, class Epilogue>
+LOWBIT_INLINE void finish_tile(const typename Op::accumulator* acc, std::size_t rows,
+                               const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
+                               const Epilogue& epilogue, std::size_t row, std::size_t panel) {
   using kernel = selected_kernel<Op, Arch>;
   constexpr std::size_t nr = kernel::nr;
-  alignas(buffer_alignment) typename Op::accumulator acc[Rows * nr];
-  kernel::template run<Rows>(a.units.row(row), a.units.stride, w.panel(panel), w.units, acc);
   const std::size_t first = panel * nr;
-#pragma GCC unroll 8
-  for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 12
+  for (std::size_t r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
     for (std::size_t j = 0; j < nr; j += virtual_lanes) {
       using column = std::conditional_t<Whole, whole_column, std::size_t>;
@@ -36,23 +50,34 @@ LOWBIT_INLINE void run_tile(const activation_rows<Op>& a, const packed_weights<O
         epilogue(f32x16<Arch>::load(acc + r * nr + j), row + r, col);
       } else {
         const std::int32_t count = a.row_counts == nullptr ? 0 : a.row_counts[row + r];
-        const auto term = i32x16<Arch>::broadcast(Op::term(a.k, count));
+        const auto term = i32x16<Arch>::broadcast(row_term<Op, kernel>(a.k, count));
         epilogue(Op::finish(i32x16<Arch>::load(acc + r * nr + j), term), row + r, col);
       }
     }
   }
 }
 
-/// The last `rows` < mr rows: the tile instantiated for exactly as many.
-template <class Op, class Arch, std::size_t Rows, bool Whole, class Epilogue>
-void run_last_tile(std::size_t rows, const activation_rows<Op>& a,
-                   const packed_weights<Op, Arch>& w, const Epilogue& epilogue, std::size_t row,
-                   std::size_t panel) {
+/// A whole register tile: the row count is a constant, so that its loops unroll.
+template <class Op, class Arch, bool Whole, class Epilogue>
+LOWBIT_INLINE void run_tile(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
+                            const Epilogue& epilogue, std::size_t row, std::size_t panel) {
+  using kernel = selected_kernel<Op, Arch>;
+  alignas(buffer_alignment) typename Op::accumulator acc[kernel::mr * kernel::nr];
+  kernel::template run<kernel::mr>(a.units.row(row), a.units.stride, w.panel(panel), w.units, acc);
+  finish_tile<Op, Arch, Whole>(acc, kernel::mr, a, w, epilogue, row, panel);
+}
+
+/// The kernel for `rows` <= Rows rows. One copy per op, whatever the epilogue.
+template <class Op, class Arch, std::size_t Rows>
+LOWBIT_NOINLINE void run_kernel(std::size_t rows, const activation_rows<Op>& a,
+                                const packed_weights<Op, Arch>& w, std::size_t row,
+                                std::size_t panel, typename Op::accumulator* acc) {
   if constexpr (Rows > 0) {
     if (rows == Rows) {
-      run_tile<Op, Arch, Rows, Whole>(a, w, epilogue, row, panel);
+      selected_kernel<Op, Arch>::template run<Rows>(a.units.row(row), a.units.stride,
+                                                    w.panel(panel), w.units, acc);
     } else {
-      run_last_tile<Op, Arch, Rows - 1, Whole>(rows, a, w, epilogue, row, panel);
+      run_kernel<Op, Arch, Rows - 1>(rows, a, w, row, panel, acc);
     }
   }
 }
@@ -61,10 +86,16 @@ template <class Op, class Arch, bool Whole, class Epilogue>
 LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
                              const Epilogue& epilogue, std::size_t first_row, std::size_t last_row,
                              std::size_t panel) {
-  constexpr std::size_t mr = selected_kernel<Op, Arch>::mr;
+  using kernel = selected_kernel<Op, Arch>;
+  constexpr std::size_t mr = kernel::mr;
   std::size_t m = first_row;
-  for (; m + mr <= last_row; m += mr) run_tile<Op, Arch, mr, Whole>(a, w, epilogue, m, panel);
-  run_last_tile<Op, Arch, mr - 1, Whole>(last_row - m, a, w, epilogue, m, panel);
+  for (; m + mr <= last_row; m += mr) run_tile<Op, Arch, Whole>(a, w, epilogue, m, panel);
+  if constexpr (mr > 1) {
+    if (m == last_row) return;
+    alignas(buffer_alignment) typename Op::accumulator acc[mr * kernel::nr];
+    run_kernel<Op, Arch, mr - 1>(last_row - m, a, w, m, panel, acc);
+    finish_tile<Op, Arch, Whole>(acc, last_row - m, a, w, epilogue, m, panel);
+  }
 }
 
 }  // namespace detail

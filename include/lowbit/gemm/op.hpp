@@ -17,13 +17,68 @@ struct mul_add {
   using accumulator = float;
   static constexpr const char* name = "f32";
   static constexpr std::size_t units(std::size_t k) { return k; }
+  static constexpr std::size_t panel_elements(std::size_t k, std::size_t nr) { return k * nr; }
 };
+
+/// f32 x 4-bit codes that stand for one of 16 floats, accumulated as mul_add does. A panel begins
+/// with its table.
+struct lookup_mul_add {
+  using activation = float;
+  using weight = std::byte;
+  using accumulator = float;
+  static constexpr const char* name = "f32 x table";
+  static constexpr std::size_t bits = 4;
+  static constexpr std::size_t table_bytes = 16 * sizeof(float);
+  static constexpr std::size_t depth = 1;  // k per unit
+  static constexpr std::size_t units(std::size_t k) { return k; }
+  static constexpr std::size_t panel_elements(std::size_t k, std::size_t nr) {
+    return table_bytes + round_up(k * nr / 2, buffer_alignment);
+  }
+};
+
+/// Four int8 codes, k ascending: what one lane of a byte product reads of an activation row.
+struct alignas(4) quad {
+  std::int8_t code[4];
+};
+
+/// int8 x codes of `Bits` bits that stand for an int8 value: n = sum a_k value(w_k), exact in 32
+/// bits for K < 2^17. Bits 8: the value itself; 4: one of 16, from a table at the beginning of the
+/// panel; 1: one of two. A kernel may store value + offset, so that it is unsigned; the row's sum
+/// of codes takes the offset back.
+template <std::size_t Bits>
+struct code_dot {
+  static_assert(Bits == 8 || Bits == 4 || Bits == 1);
+  using activation = quad;
+  using weight = std::byte;
+  using accumulator = std::int32_t;
+  static constexpr const char* name = Bits == 8   ? "int8"
+                                      : Bits == 4 ? "int8 x 4-bit codes"
+                                                  : "int8 x 1-bit codes";
+  static constexpr std::size_t bits = Bits;
+  static constexpr std::size_t table_bytes = Bits == 8 ? 0 : buffer_alignment;
+  static constexpr std::size_t depth = 4;
+  static constexpr std::size_t units(std::size_t k) { return ceil_div(k, depth); }
+  static constexpr std::size_t panel_elements(std::size_t k, std::size_t nr) {
+    return table_bytes + round_up(units(k) * nr * depth * Bits / 8, buffer_alignment);
+  }
+  template <class Lanes>
+  static LOWBIT_INLINE Lanes finish(Lanes sum, Lanes term) {
+    return sum + term;
+  }
+};
+
+/// Whether the weights of an op are codes that a kernel places in its own bit order.
+template <class Op>
+inline constexpr bool has_coded_weights = std::is_same_v<typename Op::weight, std::byte>;
 
 /// What the one-bit products share: K/64 words per row, a count per output, and n = term - 2 count.
 struct counting_op {
   using weight = word;
   using accumulator = std::int32_t;
   static constexpr std::size_t units(std::size_t k) { return words_for(k); }
+  static constexpr std::size_t panel_elements(std::size_t k, std::size_t nr) {
+    return words_for(k) * nr;
+  }
   template <class Lanes>
   static LOWBIT_INLINE Lanes finish(Lanes count, Lanes term) {
     return term - twice(count);
@@ -57,13 +112,32 @@ struct ternary_popcount : counting_op {
   static constexpr std::int32_t term(std::size_t, std::int32_t row_count) { return row_count; }
 };
 
+/// The bits of 64 codes of `Bits` bits, one word per weight of a bit; plane 0 counts 1.
+template <std::size_t Bits>
+struct plane_words {
+  word plane[Bits];
+};
+
+/// Codes of Bits bits x {-1,1}: a = sum_r c_r a_r, c_r = 2^r, and the top plane of a signed code
+/// (two's complement) counts -2^(Bits - 1); n = sum a - 2 sum_r c_r popcount(a_r & w). The count is
+/// summed top plane first, doubled before each next one.
+template <std::size_t Bits, bool Signed>
+struct plane_popcount : counting_op {
+  static_assert(Bits >= 2 && Bits <= 8);
+  using activation = plane_words<Bits>;
+  static constexpr const char* name = Signed ? "signed planes" : "unsigned planes";
+  static constexpr std::size_t planes = Bits;
+  static constexpr bool is_signed = Signed;
+  static constexpr std::int32_t term(std::size_t, std::int32_t row_sum) { return row_sum; }
+};
+
 /// The left operand of a product: M rows of K encoded activations.
 template <class Op>
 struct activation_rows {
   matrix_view<const typename Op::activation> units;  // (M, Op::units(k))
   std::size_t k = 0;                                 // true K
   const std::int32_t* row_counts =
-      nullptr;  // (M) ones or nonzeros, for the ops whose term needs it
+      nullptr;  // (M) ones, nonzeros or sum of codes, for the ops whose term needs it
 };
 
 [[nodiscard]] inline std::int32_t count_ones(const word* row, std::size_t words) {

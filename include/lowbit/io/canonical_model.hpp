@@ -12,7 +12,7 @@
 
 #include "lowbit/io/checkpoint_tensors.hpp"
 #include "lowbit/io/config.hpp"
-#include "lowbit/model/weight_set.hpp"
+#include "lowbit/tensor/weight_set.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 

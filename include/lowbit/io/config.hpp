@@ -120,6 +120,11 @@ inline status parse_shape(const nlohmann::json& config, std::string_view name, m
   LOWBIT_TRY(read_extent(config, "vocab_size", name, shape.vocabulary));
   LOWBIT_TRY(read_extent(config, "max_position_embeddings", name, shape.positions));
   LOWBIT_TRY(read_extent(config, "type_vocab_size", name, shape.token_types, 2));
+  LOWBIT_TRY(read_extent(config, "dyna_hidden_size", name, shape.attention, shape.hidden));
+  if (shape.attention == 0) {
+    return status::error(errc::malformed, name, ": dyna_hidden_size is 0, expected at least 1");
+  }
+  if (shape.attention == shape.hidden) shape.attention = 0;  // DynaBERT narrowed nothing
   LOWBIT_TRY(parse_label_count(config, name, out));
 
   constexpr float bert_eps = 1e-12F;

@@ -8,9 +8,10 @@
 #include <set>
 
 #include "lowbit/codec/encode.hpp"
-#include "lowbit/io/canonical_model.hpp"
-#include "lowbit/io/model_layout.hpp"
-#include "lowbit/policy/policy.hpp"
+#include "lowbit/io/encode_model.hpp"
+#include "lowbit/io/import_dynamic.hpp"
+#include "lowbit/io/import_heads.hpp"
+#include "lowbit/policy/quantized.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -69,9 +70,12 @@ class checkpoint_reader {
       const bool bibert_clip =
           model.config.recognised == scheme::bibert &&
           ends_with_any(name, {".clip_query", ".clip_key", ".clip_value", ".clip_attn"});
-      if (!unused_by_inference(name) && !bibert_clip) {
-        return status::error(errc::unsupported, tensor->place(),
-                             " is not part of a BERT classifier under policy ", model.policy);
+      const bool pooler =
+          model.config.shape.head != head_kind::sequence && name.starts_with("bert.pooler.");
+      if (!unused_by_inference(name) && !bibert_clip && !pooler) {
+        return status::error(errc::unsupported, tensor->place(), " is not part of a BERT ",
+                             name_of(model.config.shape.head), " model under policy ",
+                             model.policy);
       }
       model.ignored.push_back(tensor->name);
     }
@@ -104,8 +108,25 @@ class importer {
   template <class Policy>
   status run() {
     const model_shape& s = model_.config.shape;
+    if constexpr (whole_batch_ranges<Policy>) {
+      LOWBIT_TRY((dynamic_importer<Policy, checkpoint_reader>(model_, reader_).run()));
+      for (const linear_layout& layer : linear_layers(s)) {
+        if (layer.at == site::classifier)
+          LOWBIT_TRY((linear_layer<linear_format<f32, activation::f32>>(layer)));
+      }
+      if (s.head == head_kind::masked_lm) LOWBIT_TRY(masked_lm_bias(s.vocabulary));
+      return reader_.check_all_known(model_);
+    } else {
+      return run_generic<Policy>();
+    }
+  }
+
+ private:
+  template <class Policy>
+  status run_generic() {
+    const model_shape& s = model_.config.shape;
     LOWBIT_TRY((matrix<typename Policy::embedding>("bert.embeddings.word_embeddings", s.vocabulary,
-                                                   s.hidden)));
+                                                   s.hidden, names_formats<Policy>)));
     LOWBIT_TRY(floats("bert.embeddings.position_embeddings.weight", {s.positions, s.hidden}));
     LOWBIT_TRY(floats("bert.embeddings.token_type_embeddings.weight", {s.token_types, s.hidden}));
     for (const std::string& norm : layer_norms(s)) {
@@ -138,10 +159,10 @@ class importer {
     if constexpr (std::is_same_v<typename Policy::attention, elastic_attention>) {
       for (std::size_t l = 0; l < s.layers; ++l) LOWBIT_TRY(elastic_scales(l));
     }
+    if (s.head == head_kind::masked_lm) LOWBIT_TRY(masked_lm_bias(s.vocabulary));
     return reader_.check_all_known(model_);
   }
 
- private:
   status floats(const std::string& name, const std::vector<std::size_t>& shape) {
     return floats(name, shape, name);
   }
@@ -162,33 +183,29 @@ class importer {
     return {};
   }
 
+  /// Encoders that learn codecs from the file find their names there; those of popcount products
+  /// know them.
+  template <class Policy>
+  static constexpr bool names_formats =
+      !std::is_base_of_v<counting_op, typename Policy::linear::op>;
+
   template <class Codec>
-  status matrix(const std::string& name, std::size_t n, std::size_t k) {
+  status matrix(const std::string& name, std::size_t n, std::size_t k, bool named) {
     const std::string weight = name + ".weight";
-    if constexpr (!is_sign<Codec>) {
+    if constexpr (std::is_same_v<Codec, f32>) {
       return floats(weight, {n, k});
     } else {
       const auto values = reader_.read(weight, {n, k});
       if (!values) return values.status();
-      std::vector<std::byte> codes(n * Codec::row_bytes(k));
-      std::vector<float> scales(Codec::scales(n));
-      const auto encoded = encode(Codec{}, matrix_view<const float>{values->data(), n, k, k},
-                                  codes.data(), scales.data());
-      model_.report.push_back({weight,
-                               Codec::name,
-                               {n, k},
-                               n * k * sizeof(float),
-                               codes.size() + scales.size() * sizeof(float),
-                               encoded.ties});
-      model_.own(weight + ".codes", stored_type::u8, {n, Codec::row_bytes(k)}, std::move(codes));
-      model_.own(weight + ".scale", {scales.size()}, scales);
-      return {};
+      return add_matrix<Codec>(model_, weight, {values->data(), n, k, k}, named)
+          .in(reader_.place());
     }
   }
 
   template <class Format>
   status linear_layer(const linear_layout& layer) {
-    LOWBIT_TRY(matrix<typename Format::weights>(layer.name, layer.n, layer.k));
+    constexpr bool named = !std::is_base_of_v<counting_op, typename Format::op>;
+    LOWBIT_TRY(matrix<typename Format::weights>(layer.name, layer.n, layer.k, named));
     LOWBIT_TRY(floats(layer.name + ".bias", {layer.n}));
     using input = typename Format::input;
     if constexpr (std::is_same_v<input, activation::elastic_sign> ||
@@ -205,6 +222,17 @@ class importer {
     LOWBIT_TRY(elastic_scale(self + "clip_key", self + "key.output.scale"));
     LOWBIT_TRY(elastic_scale(self + "clip_value", self + "value.output.scale"));
     return elastic_scale(self + "clip_attn", self + "probability.scale");
+  }
+
+  /// The decoder's bias, and that its weights are the word embeddings where the file has both.
+  status masked_lm_bias(std::size_t vocabulary) {
+    const std::string base = "cls.predictions.";
+    LOWBIT_TRY(floats(base + "bias", {vocabulary}));
+    if (const tensor_view* copy = reader_.find(base + "decoder.bias"))
+      LOWBIT_TRY(check_same(*copy, *reader_.find(base + "bias")));
+    if (const tensor_view* copy = reader_.find(base + "decoder.weight"))
+      return check_same(*copy, *reader_.find("bert.embeddings.word_embeddings.weight"));
+    return {};
   }
 
   /// A learned scale, limited below as BiT's forward does.
@@ -229,14 +257,17 @@ class importer {
 /// Which policies a checkpoint of a scheme can run under.
 inline status check_policy(const canonical_model& model, std::string_view place) {
   const scheme s = model.config.recognised;
-  const std::string& p = model.policy;
-  if (p != "fp32" && p != "bibert" && p != "bit") {
-    return status::error(errc::invalid_argument, "policy ", quote_name(p),
-                         " is not known, expected fp32, bibert or bit");
-  }
-  if (s != scheme::fp32 && p != scheme_name(s)) {
+  const auto known = find_policy(model.policy);
+  if (!known) return known.status();
+  const std::string_view p = known->name;
+  const bool fits = is_dynamic_scheme(s) ? p.starts_with(scheme_name(s)) : p == scheme_name(s);
+  if (s != scheme::fp32 && !fits) {
     return status::error(errc::invalid_argument, place, ": this is a ", scheme_name(s),
                          " checkpoint, it cannot run under policy ", p);
+  }
+  if (known->family == policy_family::quantized_bert && s == scheme::fp32) {
+    return status::error(errc::invalid_argument, place, ": policy ", p,
+                         " needs a checkpoint that was trained for it");
   }
   if (p == "bit" && s != scheme::bit) {
     return status::error(errc::invalid_argument, place,
@@ -255,6 +286,26 @@ inline status check_policy(const canonical_model& model, std::string_view place)
 
 }  // namespace detail
 
+namespace detail {
+
+/// function(std::type_identity<Policy>) for the policy of that name (named_policies has it).
+template <class Function>
+auto with_quantized_bert(std::string_view name, Function function) {
+  using namespace policy;
+  if (name == ternarybert<4>::name) return function(std::type_identity<ternarybert<4>>{});
+  if (name == binarybert<8>::name) return function(std::type_identity<binarybert<8>>{});
+  if (name == binarybert<4>::name) return function(std::type_identity<binarybert<4>>{});
+  if (name == binarybert_ternary<8>::name)
+    return function(std::type_identity<binarybert_ternary<8>>{});
+  if (name == binarybert_ternary<4>::name)
+    return function(std::type_identity<binarybert_ternary<4>>{});
+  if (name == binarybert_split<8>::name) return function(std::type_identity<binarybert_split<8>>{});
+  if (name == binarybert_split<4>::name) return function(std::type_identity<binarybert_split<4>>{});
+  return function(std::type_identity<ternarybert<8>>{});
+}
+
+}  // namespace detail
+
 /// Imports a checkpoint folder under a policy type, the library's or a user's. `model` brings
 /// config, policy name and zero rule. Errors: those of checkpoint_tensors::open; shape_mismatch,
 /// not_found, malformed, unsupported naming the tensor
@@ -267,18 +318,12 @@ result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
     const std::string place = folder.native();
     model.keep_open(*std::move(files));
     detail::checkpoint_reader reader(model.files(), place);
-    model_shape& shape = model.config.shape;
-    if (const tensor_view* head = reader.find("classifier.weight");
-        head != nullptr && shape.labels == 0) {
-      shape.labels = head->shape.empty() ? 0 : head->shape[0];
-    }
-    if (shape.labels == 0) {
-      return status::error(errc::not_found, place,
-                           ": tensor classifier.weight is missing, expected a sequence classifier");
-    }
-    LOWBIT_TRY(shape.check().in(place));
+    LOWBIT_TRY(detail::find_head(model.config, model.files(), place));
+    if constexpr (whole_batch_ranges<Policy>) detail::find_attention_width(model.config, reader);
+    LOWBIT_TRY(model.config.shape.check().in(place));
     LOWBIT_TRY((detail::importer(model, reader).template run<Policy>()));
-    if (is_sign<typename Policy::embedding> && model.config.recognised == scheme::fp32) {
+    if (std::is_base_of_v<counting_op, typename Policy::linear::op> &&
+        model.config.recognised == scheme::fp32) {
       model.warnings.push_back("the checkpoint was not trained for policy " + model.policy +
                                ": expect no accuracy");
     }
@@ -286,19 +331,59 @@ result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
   });
 }
 
-/// The same by name: fp32, bibert or bit. policy_name empty: the one that config.json describes.
-inline result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
-                                                 model_config config, std::string policy_name,
-                                                 std::string zero) {
+/// The same by name. policy_name empty: the one that config.json describes. Overrides: of the
+/// formats of single matrices, where the policy has formats by name.
+inline result<canonical_model> import_checkpoint(
+    const std::filesystem::path& folder, model_config config, std::string policy_name,
+    std::string zero, const std::vector<format_override>& overrides = {}) {
   canonical_model model;
   model.config = std::move(config);
+  if (detail::is_dynamic_scheme(model.config.recognised)) {
+    const auto files = checkpoint_tensors::open(folder);
+    if (!files) return files.status();
+    const bool split =
+        std::any_of(files->tensors().begin(), files->tensors().end(), [](const tensor_view& t) {
+          return t.name.ends_with("embeddings.word_embeddings_1.weight");
+        });
+    const auto found = detail::dynamic_policy_name(model.config, split, folder.native());
+    if (!found) return found.status();
+    if (!policy_name.empty() && canonical_policy_name(policy_name) != *found) {
+      return status::error(errc::invalid_argument, folder.native(), ": this is a ", *found,
+                           " checkpoint, it cannot run under policy ", policy_name);
+    }
+    policy_name = *found;
+  }
   model.policy = policy_name.empty() ? std::string(scheme_name(model.config.recognised))
-                                     : std::move(policy_name);
+                                     : canonical_policy_name(policy_name);
   model.zero = std::move(zero);
   LOWBIT_TRY(detail::check_policy(model, folder.native()));
-  if (model.policy == "bibert") return import_checkpoint<policy::bibert>(folder, std::move(model));
-  if (model.policy == "bit") return import_checkpoint<policy::bit>(folder, std::move(model));
-  return import_checkpoint<policy::fp32>(folder, std::move(model));
+  const named_policy named = *find_policy(model.policy);
+  if (!overrides.empty() && named.format.empty()) {
+    return status::error(errc::invalid_argument, "policy ", named.name,
+                         " has its own formats, they cannot be overridden");
+  }
+  if (named.family == policy_family::static_integers ||
+      named.family == policy_family::integer_only) {
+    return status::error(errc::invalid_argument, folder.native(), ": policy ", named.name,
+                         " needs ranges of activations: lowbit quantize --calibrate FILE");
+  }
+  if (named.family == policy_family::bibert) {
+    return import_checkpoint<policy::bibert>(folder, std::move(model));
+  }
+  if (named.family == policy_family::bit) {
+    return import_checkpoint<policy::bit>(folder, std::move(model));
+  }
+  if (named.family == policy_family::quantized_bert) {
+    return detail::with_quantized_bert(named.name, [&]<class Policy>(std::type_identity<Policy>) {
+      return import_checkpoint<Policy>(folder, std::move(model));
+    });
+  }
+  auto floats = import_checkpoint<policy::fp32>(folder, std::move(model));
+  if (!floats || (named.name == "fp32" && overrides.empty())) return floats;
+  auto encoded = encode_model(*floats, named, overrides);
+  if (!encoded) return encoded.status().in(folder.native());
+  encoded->ignored = floats->ignored;
+  return encoded;
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

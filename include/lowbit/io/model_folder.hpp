@@ -14,6 +14,7 @@ namespace lowbit::inline LOWBIT_ISA {
 struct load_options {
   std::string policy;
   std::string zero;
+  std::vector<format_override> formats{};
 };
 
 namespace detail {
@@ -31,6 +32,30 @@ inline status check_zero(const load_options& options, const std::string& policy)
   return {};
 }
 
+/// The canonical type of a file's tensor; nothing for the others.
+inline std::optional<stored_type> canonical_type(dtype type) {
+  switch (type) {
+    case dtype::f32:
+      return stored_type::f32;
+    case dtype::u8:
+      return stored_type::u8;
+    case dtype::i8:
+      return stored_type::i8;
+    case dtype::i32:
+      return stored_type::i32;
+    case dtype::f16:
+      return stored_type::f16;
+    case dtype::bf16:
+      return stored_type::bf16;
+    default:
+      return std::nullopt;
+  }
+}
+inline dtype file_type(stored_type type) {
+  constexpr dtype types[] = {dtype::f32, dtype::u8, dtype::i8, dtype::i32, dtype::f16, dtype::bf16};
+  return types[static_cast<std::size_t>(type)];
+}
+
 /// A packed folder holds canonical tensors only; the engine checks each name and shape when it
 /// loads them.
 inline result<canonical_model> open_packed(const std::filesystem::path& folder, model_config config,
@@ -41,29 +66,31 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
   model.policy = config.packed->policy;
   model.zero = options.zero.empty() ? config.packed->zero : options.zero;
   model.config = std::move(config);
-  if (!options.policy.empty() && options.policy != model.policy) {
+  if (!options.policy.empty() && canonical_policy_name(options.policy) != model.policy) {
     return status::error(errc::invalid_argument, folder.native(), ": packed for policy ",
                          model.policy, ", it cannot run under ", options.policy);
   }
+  if (!options.formats.empty()) {
+    return status::error(errc::invalid_argument, folder.native(),
+                         ": a packed folder, its formats are chosen when it is made");
+  }
   model.keep_open(*std::move(files));
   for (const tensor_view& t : model.files().tensors()) {
-    const bool floats = t.type == dtype::f32;
-    if ((!floats && t.type != dtype::u8) || t.shape.size() > 2) {
+    const auto type = canonical_type(t.type);
+    if (!type || t.shape.size() > 2) {
       return status::error(errc::malformed, t.place(), " is ", dtype_name(t.type), " ",
-                           shape_text(t.shape), ", expected F32 or U8 of at most 2 dimensions");
+                           shape_text(t.shape),
+                           ", expected F32, U8, I8, I32, F16 or BF16 of at most 2 dimensions");
     }
-    if (floats) {
+    if (type == stored_type::f32) {
       const auto values = read_f32(t);
       if (!values) return values.status();
       LOWBIT_TRY(check_finite(t.place(), *values));
     }
-    model.borrow(t.name, floats ? stored_type::f32 : stored_type::u8, t.shape, t.data);
-    model.report.push_back(
-        {t.name, floats ? "f32" : "sign", t.shape, t.data.size(), t.data.size(), 0});
+    model.borrow(t.name, *type, t.shape, t.data);
+    model.report.push_back({t.name, name_of(*type), t.shape, t.data.size(), t.data.size(), 0});
   }
-  if (model.config.shape.labels == 0) {
-    return status::error(errc::not_found, folder.native(), ": config.json has no num_labels");
-  }
+  LOWBIT_TRY(detail::find_head(model.config, model.files(), folder.native()));
   LOWBIT_TRY(model.config.shape.check().in(folder.native()));
   return model;
 }
@@ -93,7 +120,7 @@ inline result<canonical_model> open_model(const std::filesystem::path& folder,
       return packed;
     }
     return import_checkpoint(folder, *std::move(config), options.policy,
-                             options.zero.empty() ? "torch" : options.zero);
+                             options.zero.empty() ? "torch" : options.zero, options.formats);
   });
 }
 
@@ -107,15 +134,14 @@ inline status save_packed(const canonical_model& model, const std::filesystem::p
     if (!output) return output.status();
     std::vector<tensor_to_write> tensors;
     for (const stored_tensor& t : model.tensors()) {
-      const bool floats = t.type == stored_type::f32;
       const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
-      const std::size_t bytes = t.elements() * (floats ? sizeof(float) : 1);
-      tensors.push_back({t.name, floats ? dtype::f32 : dtype::u8, shape, {t.data, bytes}});
+      const std::size_t bytes = t.elements() * size_of(t.type);
+      tensors.push_back({t.name, detail::file_type(t.type), shape, {t.data, bytes}});
     }
     LOWBIT_TRY(
         write_safetensors(output->folder() / "model.safetensors", tensors, {{"format", "lowbit"}}));
     nlohmann::json config = model.config.raw;
-    config["num_labels"] = model.config.shape.labels;
+    if (model.config.shape.has_labels()) config["num_labels"] = model.config.shape.labels;
     config["quantization_config"] = {{"quant_method", "lowbit"},
                                      {"format_version", 1},
                                      {"policy", model.policy},

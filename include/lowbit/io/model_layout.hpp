@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of a BERT classifier by their Hugging Face names: one list that import, random
-// models, ledger and tests share.
+// The tensors of a BERT model by their Hugging Face names: one list that import, random models,
+// ledger and tests share.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ enum class site : std::uint8_t {
   feed_forward_input,
   feed_forward_output,
   pooler,
-  classifier,
+  classifier,  ///< the linear layer of any head; f32 whatever the policy
 };
 
 struct linear_layout {
@@ -31,18 +31,34 @@ struct linear_layout {
 inline std::vector<linear_layout> linear_layers(const model_shape& shape) {
   std::vector<linear_layout> layers;
   const std::size_t d = shape.hidden;
+  const std::size_t inner = shape.inner();
   for (std::size_t l = 0; l < shape.layers; ++l) {
     const std::string layer = "bert.encoder.layer." + std::to_string(l);
     for (const char* part : {"query", "key", "value"}) {
-      layers.push_back({layer + ".attention.self." + part, site::projection, d, d});
+      layers.push_back({layer + ".attention.self." + part, site::projection, inner, d});
     }
-    layers.push_back({layer + ".attention.output.dense", site::attention_output, d, d});
+    layers.push_back({layer + ".attention.output.dense", site::attention_output, d, inner});
     layers.push_back(
         {layer + ".intermediate.dense", site::feed_forward_input, shape.intermediate, d});
     layers.push_back({layer + ".output.dense", site::feed_forward_output, d, shape.intermediate});
   }
-  layers.push_back({"bert.pooler.dense", site::pooler, d, d});
-  layers.push_back({"classifier", site::classifier, shape.labels, d});
+  switch (shape.head) {
+    case head_kind::sequence:
+      layers.push_back({"bert.pooler.dense", site::pooler, d, d});
+      [[fallthrough]];
+    case head_kind::token:
+      layers.push_back({"classifier", site::classifier, shape.labels, d});
+      break;
+    case head_kind::span:
+      layers.push_back({"qa_outputs", site::classifier, shape.labels, d});
+      break;
+    case head_kind::masked_lm:
+      layers.push_back({"cls.predictions.transform.dense", site::classifier, d, d});
+      break;
+    case head_kind::mean_embedding:
+    case head_kind::cls_embedding:
+      break;
+  }
   return layers;
 }
 
@@ -54,6 +70,7 @@ inline std::vector<std::string> layer_norms(const model_shape& shape) {
     names.push_back(layer + ".attention.output.LayerNorm");
     names.push_back(layer + ".output.LayerNorm");
   }
+  if (shape.head == head_kind::masked_lm) names.emplace_back("cls.predictions.transform.LayerNorm");
   return names;
 }
 

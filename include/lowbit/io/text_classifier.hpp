@@ -35,7 +35,7 @@ class text_classifier {
       if (!model) return model.status();
       auto tokenizer = wordpiece_tokenizer::load(folder);
       if (!tokenizer) return tokenizer.status();
-      text_classifier out(*std::move(model), *std::move(tokenizer));
+      text_classifier out(*std::move(model), *std::move(tokenizer), folder);
       LOWBIT_TRY(out.pack().in(folder.native()));
       return out;
     });
@@ -50,29 +50,25 @@ class text_classifier {
   template <executor Executor>
   result<std::vector<prediction>> classify(std::span<const std::string> texts,
                                            Executor& executor) const {
-    std::vector<std::int32_t> ids;
-    std::vector<std::int32_t> types;
-    std::vector<std::uint32_t> offsets{0};
+    std::vector<encoding> encoded;
     for (const std::string& text : texts) {
-      const auto encoded = tokenizer_.encode(text, model_.config.shape.positions);
-      if (!encoded) return encoded.status();
-      ids.insert(ids.end(), encoded->ids.begin(), encoded->ids.end());
-      types.insert(types.end(), encoded->type_ids.begin(), encoded->type_ids.end());
-      offsets.push_back(static_cast<std::uint32_t>(ids.size()));
+      auto e = tokenizer_.encode(text, model_.config.shape.positions);
+      if (!e) return e.status();
+      encoded.push_back(*std::move(e));
     }
-    const token_input in{ids.data(), types.data(), nullptr, {offsets.data(), texts.size()}};
-    const std::size_t labels = model_.config.shape.labels;
-    std::vector<float> logits(texts.size() * labels);
-    const aligned_buffer workspace(encoder_.workspace_bytes(
-        encoder_.shape(), encoder_.limits_of(in.batch, executor.workers())));
-    LOWBIT_TRY(encoder_.run(in, workspace.data(), workspace.size(),
-                            {logits.data(), texts.size(), labels, labels}, executor));
-    std::vector<prediction> out;
-    for (std::size_t s = 0; s < texts.size(); ++s) out.push_back(best(logits.data() + s * labels));
-    return out;
+    return classify_encoded(encoded, executor);
   }
   result<prediction> classify(const std::string& text) const {
     auto all = classify(std::span(&text, 1));
+    if (!all) return all.status();
+    return std::move(all->front());
+  }
+  /// The same for a pair of texts, such as a premise and a hypothesis.
+  result<prediction> classify_pair(std::string_view first, std::string_view second) const {
+    auto e = tokenizer_.encode_pair(first, second, model_.config.shape.positions);
+    if (!e) return e.status();
+    serial here;
+    auto all = classify_encoded(std::span<const encoding>(&*e, 1), here);
     if (!all) return all.status();
     return std::move(all->front());
   }
@@ -80,9 +76,15 @@ class text_classifier {
   [[nodiscard]] const model_shape& shape() const { return encoder_.shape(); }
   [[nodiscard]] const wordpiece_tokenizer& tokenizer() const { return tokenizer_; }
 
+  /// Writes a packed folder that load<Policy> opens again; whole or not at all.
+  status save(const std::filesystem::path& target, existing overwrite = existing::refuse) const {
+    return save_packed(model_, target, folder_, overwrite);
+  }
+
  private:
-  text_classifier(canonical_model model, wordpiece_tokenizer tokenizer)
-      : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {}
+  text_classifier(canonical_model model, wordpiece_tokenizer tokenizer,
+                  std::filesystem::path folder)
+      : model_(std::move(model)), tokenizer_(std::move(tokenizer)), folder_(std::move(folder)) {}
 
   static result<canonical_model> open_as(const std::filesystem::path& folder, model_config config) {
     const std::string zero = Policy::zero::name;
@@ -91,7 +93,8 @@ class text_classifier {
       return detail::open_packed(folder, std::move(config),
                                  {Policy::name, chooses_zero ? zero : std::string()});
     }
-    if (is_sign<typename Policy::embedding> && config.recognised == scheme::fp32) {
+    if (std::is_base_of_v<counting_op, typename Policy::linear::op> &&
+        config.recognised == scheme::fp32) {
       return status::error(errc::invalid_argument, folder.native(),
                            ": a plain BERT checkpoint, policy ", Policy::name,
                            " needs one trained for it");
@@ -104,13 +107,48 @@ class text_classifier {
   }
 
   status pack() {
-    packed_ = aligned_buffer(encoder_.model_bytes(model_.config.shape));
+    packed_ = aligned_buffer(encoder_.model_bytes(model_.weights(), model_.config.shape));
     if (packed_.data() == nullptr)
       return status::error(errc::io_error, "out of memory for the packed weights");
     arena memory(packed_.data(), packed_.size());
     LOWBIT_TRY(encoder_.load(memory, model_.weights(), model_.config.shape));
     model_.release_pages();
     return {};
+  }
+
+  template <executor Executor>
+  result<std::vector<prediction>> classify_encoded(std::span<const encoding> encoded,
+                                                   Executor& executor) const {
+    std::vector<std::int32_t> ids;
+    std::vector<std::int32_t> types;
+    std::vector<std::uint32_t> offsets{0};
+    std::vector<std::uint32_t> valid;  // where the policy takes padded sentences
+    std::size_t longest = 0;
+    for (const encoding& e : encoded) longest = std::max(longest, e.ids.size());
+    for (const encoding& e : encoded) {
+      ids.insert(ids.end(), e.ids.begin(), e.ids.end());
+      types.insert(types.end(), e.type_ids.begin(), e.type_ids.end());
+      if constexpr (whole_batch_ranges<Policy>) {
+        valid.push_back(static_cast<std::uint32_t>(e.ids.size()));
+        ids.resize(longest * valid.size(), 0);
+        types.resize(longest * valid.size(), 0);
+      }
+      offsets.push_back(static_cast<std::uint32_t>(ids.size()));
+    }
+    const token_input in{ids.data(),
+                         types.data(),
+                         nullptr,
+                         {offsets.data(), encoded.size(), valid.empty() ? nullptr : valid.data()}};
+    const std::size_t labels = model_.config.shape.labels;
+    std::vector<float> logits(encoded.size() * labels);
+    const aligned_buffer workspace(encoder_.workspace_bytes(
+        encoder_.shape(), encoder_.limits_of(in.batch, executor.workers())));
+    LOWBIT_TRY(encoder_.run(in, workspace.data(), workspace.size(),
+                            {logits.data(), encoded.size(), labels, labels}, executor));
+    std::vector<prediction> out;
+    for (std::size_t s = 0; s < encoded.size(); ++s)
+      out.push_back(best(logits.data() + s * labels));
+    return out;
   }
 
   [[nodiscard]] prediction best(const float* logits) const {
@@ -127,6 +165,7 @@ class text_classifier {
 
   canonical_model model_;
   wordpiece_tokenizer tokenizer_;
+  std::filesystem::path folder_;  // where it was read: the tokenizer's files are copied from there
   aligned_buffer packed_;
   classifier<Policy, Arch> encoder_;
 };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Word, position and token-type embeddings. The tables stay where they are stored: a row is read,
-// and decoded where it is one-bit, when its token comes.
+// Word, position and token-type embeddings. The tables stay where they are stored: a row is read
+// when its token comes.
 #pragma once
 
+#include "lowbit/model/word_table.hpp"
 #include "lowbit/nn/attention.hpp"
-#include "lowbit/nn/layer_norm.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -15,6 +15,8 @@ struct token_input {
   const std::int32_t* type_ids = nullptr;   // (T) or null
   const std::int32_t* positions = nullptr;  // (T) or null
   token_batch batch;
+  /// Token rows (below T) whose words a masked language model is asked for; other heads ignore it.
+  vector_view<const std::uint32_t> asked{};
 };
 
 template <class Codec, class Arch>
@@ -30,15 +32,7 @@ class embeddings {
                            shape.positions, d, positions_));
     LOWBIT_TRY(weights.get(base(".token_type_embeddings.weight").view(), stored_type::f32,
                            shape.token_types, d, types_));
-    const tensor_name words = base(".word_embeddings.weight");
-    if constexpr (is_sign<Codec>) {
-      LOWBIT_TRY(weights.get(words(".codes").view(), stored_type::u8, shape.vocabulary,
-                             bytes_for(d), words_));
-      return weights.get(words(".scale").view(), stored_type::f32, 1,
-                         Codec::scales(shape.vocabulary), scales_);
-    } else {
-      return weights.get(words.view(), stored_type::f32, shape.vocabulary, d, words_);
-    }
+    return words_.load(weights, shape);
   }
 
   /// Every id, type and position within its table, every sentence within 1 .. positions tokens.
@@ -86,37 +80,24 @@ class embeddings {
                          ", expected 0 to ", size - 1);
   }
 
-  [[nodiscard]] const float* table_row(const stored_tensor& table, std::size_t row) const {
-    return reinterpret_cast<const float*>(table.data + row * shape_.hidden * sizeof(float));
-  }
-
-  [[nodiscard]] f32x16<Arch> word_lanes(std::size_t id, std::size_t col) const {
-    if constexpr (is_sign<Codec>) {
-      const std::size_t row_bytes = bytes_for(shape_.hidden);
-      const std::size_t byte = col / 8;
-      lane_mask negative = 0;
-      std::memcpy(&negative, words_.data + id * row_bytes + byte, row_bytes - byte < 2 ? 1 : 2);
-      const float scale = scales_.at(id);
-      return select(negative, f32x16<Arch>::broadcast(-scale), f32x16<Arch>::broadcast(scale));
-    } else {
-      return load_row<Arch>(table_row(words_, id), col, shape_.hidden);
-    }
+  static const float* table_row(const stored_tensor& table, std::size_t row, std::size_t cols) {
+    return reinterpret_cast<const float*>(table.data + row * cols * sizeof(float));
   }
 
   void add_rows(std::size_t id, std::size_t position, std::size_t type, float* out) const {
     const std::size_t d = shape_.hidden;
     const store sink{{out, 1, d, d}};
+    words_.read(id, out);
     for (std::size_t c = 0; c < d; c += virtual_lanes) {
-      const auto p = load_row<Arch>(table_row(positions_, position), c, d);
-      const auto t = load_row<Arch>(table_row(types_, type), c, d);
-      sink(word_lanes(id, c) + p + t, 0, c);
+      const auto p = load_row<Arch>(table_row(positions_, position, d), c, d);
+      const auto t = load_row<Arch>(table_row(types_, type, d), c, d);
+      sink(load_row<Arch>(out, c, d) + p + t, 0, c);
     }
   }
 
   model_shape shape_;
   layer_norm<Arch> norm_;
-  stored_tensor words_;      // (V, D) floats or (V, bytes) codes
-  stored_tensor scales_;     // (V) of one-bit words
+  word_table<Codec> words_;
   stored_tensor positions_;  // (P, D)
   stored_tensor types_;      // (token types, D)
 };

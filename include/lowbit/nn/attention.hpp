@@ -18,6 +18,9 @@ inline constexpr std::size_t query_block = 64;
 struct token_batch {
   const std::uint32_t* offsets = nullptr;  // (sentences + 1), offsets[0] = 0
   std::size_t sentences = 0;
+  /// Tokens of each sentence that are not padding; null: all. Only encoders whose ranges span a
+  /// padded batch take it.
+  const std::uint32_t* valid = nullptr;  // (sentences) or null
 
   [[nodiscard]] constexpr std::size_t begin(std::size_t s) const { return offsets[s]; }
   [[nodiscard]] constexpr std::size_t length(std::size_t s) const {
@@ -25,6 +28,9 @@ struct token_batch {
   }
   [[nodiscard]] constexpr std::size_t tokens() const {
     return sentences == 0 ? 0 : offsets[sentences];
+  }
+  [[nodiscard]] constexpr std::size_t valid_length(std::size_t s) const {
+    return valid == nullptr ? length(s) : valid[s];
   }
 };
 

@@ -23,10 +23,10 @@ class elastic_attention_layer {
     heads_ = shape.heads;
     width_ = shape.head_width();
     exp_ = memory.take_vector<float>(round_up(width_ + 1, virtual_lanes));
-    context_thresholds_ = memory.take_vector<std::int32_t>(shape.hidden);
+    context_thresholds_ = memory.take_vector<std::int32_t>(shape.inner());
     vector_view<float> shift;
     LOWBIT_TRY(load_vector(memory, weights, layer(".attention.output.dense.input.shift").view(),
-                           shape.hidden, shift));
+                           shape.inner(), shift));
     if (memory.measuring()) return {};
     const tensor_name self = layer(".attention.self");
     float query = 0;
@@ -41,7 +41,7 @@ class elastic_attention_layer {
     fill_table();
     // c + shift >= 0 as a threshold of the integer sum; |n| is at most the number of tokens.
     constexpr std::int32_t bound = 1 << 24;
-    for (std::size_t o = 0; o < shape.hidden; ++o) {
+    for (std::size_t o = 0; o < shape.inner(); ++o) {
       context_thresholds_[o] = first_true(-bound, bound, [&](std::int32_t n) {
         return __builtin_fmaf(static_cast<float>(n), context_scale_, shift[o]) >= 0.0F;
       });

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Activations between layers in the encoding that the next product reads: which element a row is
-// made of, how rows are filled from layer-norm lanes or from the accumulators of the previous
-// layer.
+// made of, and how a row of floats becomes codes. Rows are filled whole, or lane by lane by the
+// layer norm before them where the encoding needs no look at the whole row.
 #pragma once
 
+#include "lowbit/nn/activation.hpp"
 #include "lowbit/nn/linear.hpp"
+#include "lowbit/nn/sparse_linear.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -13,20 +15,27 @@ namespace lowbit::inline LOWBIT_ISA {
 template <class Format>
 struct encoded_rows {
   using op = typename Format::op;
+  using input = typename Format::input;
   using element = typename op::activation;
   static constexpr bool is_float = std::is_same_v<element, float>;
+  static constexpr bool is_bytes = std::is_same_v<element, quad>;
   static constexpr bool counted =
-      std::is_same_v<op, and_popcount> || std::is_same_v<op, ternary_popcount>;
+      is_bytes || std::is_same_v<op, and_popcount> || std::is_same_v<op, ternary_popcount>;
 
   matrix_view<element> rows;  // (T, units)
   std::size_t k = 0;
   std::int32_t* counts = nullptr;  // (T), where the op's term needs it
+  float* scales = nullptr;         // (T), where a row has its own scale
 
   constexpr void plan(arena& memory, std::size_t tokens, std::size_t cols) {
     k = cols;
-    const std::size_t stride = is_float ? float_stride(cols) : op::units(cols);
+    // Lanes of 16 codes are stored whole.
+    const std::size_t stride = is_float   ? float_stride(cols)
+                               : is_bytes ? round_up(op::units(cols), virtual_lanes / 4)
+                                          : op::units(cols);
     rows = memory.take_matrix<element>(tokens, op::units(cols), stride);
     if (counted) counts = memory.take<std::int32_t>(tokens);
+    if (has_row_scale<input>) scales = memory.take<float>(tokens);
   }
   [[nodiscard]] activation_rows<op> first(std::size_t m) const {
     return {rows.rows_from(0, m), k, counts};
@@ -34,6 +43,114 @@ struct encoded_rows {
   void clear_pad(std::size_t m) const {
     if constexpr (std::is_same_v<element, word>) clear_pad_words(rows.rows_from(0, m));
   }
+  /// Row `to` becomes row `from` of another set of rows of the same format.
+  void copy_row(std::size_t to, const encoded_rows& other, std::size_t from) const {
+    std::memcpy(rows.row(to), other.rows.row(from), rows.cols * sizeof(element));
+    if (counted) counts[to] = other.counts[from];
+    if (has_row_scale<input>) scales[to] = other.scales[from];
+  }
+
+  /// Encodes x (K) as row `row`. One-bit rows must have clear pad words.
+  template <class Arch>
+  void encode(const float* x, std::size_t row, const input_encoding& learned) const {
+    if constexpr (is_float) {
+      std::memcpy(rows.row(row), x, k * sizeof(float));
+    } else if constexpr (is_bytes) {
+      encode_bytes<Arch>(x, row, learned);
+    } else {
+      encode_bits<Arch>(x, row, learned);
+    }
+  }
+
+ private:
+  /// Symmetric int8: code = round(x / scale), half to even, in -127 .. 127. A row of zeros has
+  /// scale 0. The scale of a row is its largest magnitude / 127.
+  template <class Arch>
+  void encode_bytes(const float* x, std::size_t row, const input_encoding& learned) const {
+    using f = f32x16<Arch>;
+    float inverse = 1.0F / learned.scale;
+    if constexpr (has_row_scale<input>) {
+      f top = f::broadcast(0.0F);
+      for_each_column(k,
+                      [&](auto c) { top = max(top, detail::absolute(load_row<Arch>(x, c, k))); });
+      const float largest = reduce_max(top);
+      scales[row] = largest / 127.0F;
+      inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
+    }
+    const f factor = f::broadcast(inverse);
+    const f limit = f::broadcast(127.0F);
+    auto sum = i32x16<Arch>::broadcast(0);
+    auto* codes = reinterpret_cast<std::int8_t*>(rows.row(row));
+    for_each_column(k, [&](auto c) {
+      f v = load_row<Arch>(x, c, k);
+      if constexpr (!has_row_scale<input>) {  // a stored scale need not cover the value
+        v = max(min(v, limit * f::broadcast(learned.scale)), limit * f::broadcast(-learned.scale));
+      }
+      const auto code = round_product(v, factor);
+      code.store_low_bytes(codes + c);
+      sum = sum + code;
+    });
+    counts[row] = reduce_add(sum);
+  }
+
+  template <class Arch>
+  void encode_bits(const float* x, std::size_t row, const input_encoding& learned) const {
+    static_assert(std::is_same_v<element, word>, "lowbit: this encoding is made by attention only");
+    using f = f32x16<Arch>;
+    for_each_column(k, [&](auto c) {
+      f v = load_row<Arch>(x, c, k);
+      if (learned.shift.count != 0) v = v + load_channels<Arch>(learned.shift, c);
+      const std::size_t count = lanes_at(c, k);
+      lane_mask mask = 0;
+      if constexpr (std::is_same_v<input, activation::elastic_bool>) {
+        mask = less(f::broadcast(0.5F), v / f::broadcast(learned.scale));
+      } else {
+        mask = less(v, f::broadcast(0.0F));
+      }
+      write_bits(rows.row(row), c, count, static_cast<lane_mask>(mask & low_mask(count)));
+    });
+    if constexpr (counted) counts[row] = count_ones(rows.row(row), rows.cols);
+  }
 };
+
+/// Sink: encodes each row when its floats are complete; they are found in `from`.
+template <class Format, class Arch>
+struct row_encoder : epilogue_stage {
+  encoded_rows<Format> out;
+  matrix_view<const float> from;  // (T, K)
+  input_encoding learned;
+  row_encoder(const encoded_rows<Format>& rows, matrix_view<const float> floats,
+              const input_encoding& encoding)
+      : out(rows), from(floats), learned(encoding) {}
+  template <class Lanes, class Column>
+  LOWBIT_INLINE void operator()(Lanes, std::size_t, Column) const {}
+  void finish(std::size_t row) const { out.template encode<Arch>(from.row(row), row, learned); }
+};
+
+/// The sink that encodes layer-norm lanes for Format and keeps their floats in `floats`, too.
+template <class Format, class Arch>
+[[nodiscard]] auto encoding_sink(const encoded_rows<Format>& out, matrix_view<float> floats,
+                                 const input_encoding& learned) {
+  if constexpr (encoded_rows<Format>::is_float) {
+    return store{floats};
+  } else if constexpr (encoded_rows<Format>::is_bytes) {
+    return fan_out{store{floats}, row_encoder<Format, Arch>{out, floats, learned}};
+  } else {
+    return fan_out{store{floats}, sign_encoder{out.rows, out.k, learned.shift}};
+  }
+}
+
+/// Encodes `count` rows of `from` as rows 0 .. count - 1.
+template <class Arch, class Format, executor Executor>
+void encode_rows(const encoded_rows<Format>& out, matrix_view<const float> from, std::size_t count,
+                 const input_encoding& learned, Executor& executor) {
+  constexpr std::size_t rows_per_task = 16;
+  out.clear_pad(count);
+  executor.run(ceil_div(count, rows_per_task), [&](std::size_t task, std::size_t) {
+    const std::size_t begin = task * rows_per_task;
+    const std::size_t end = begin + rows_per_task < count ? begin + rows_per_task : count;
+    for (std::size_t r = begin; r < end; ++r) out.template encode<Arch>(from.row(r), r, learned);
+  });
+}
 
 }  // namespace lowbit::inline LOWBIT_ISA

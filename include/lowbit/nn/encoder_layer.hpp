@@ -4,6 +4,7 @@
 // epilogues leave behind; the order of steps is the same for all.
 #pragma once
 
+#include "lowbit/nn/activation_site.hpp"
 #include "lowbit/nn/bi_attention.hpp"
 #include "lowbit/nn/elastic_attention.hpp"
 #include "lowbit/nn/encoded.hpp"
@@ -37,22 +38,30 @@ struct layer_workspace {
   static constexpr bool shares_input =
       !std::is_same_v<typename formats::projection::input, activation::elastic_sign>;
   static constexpr std::size_t inputs = shares_input ? 1 : 3;
+  using context_rows = encoded_rows<typename formats::attention_output>;
+  using middle_rows = encoded_rows<typename formats::feed_forward_output>;
+  static constexpr bool encodes_context =
+      std::is_same_v<typename attention::context, float> && !context_rows::is_float;
+  static constexpr bool encodes_middle = middle_rows::is_bytes;
 
   matrix_view<float> hidden;        // (T, D): the residual stream
   matrix_view<float> attended;      // (T, D): after the attention half
   matrix_view<float> sum;           // (T, D): before a layer norm
   matrix_view<float> first_hidden;  // (sentences, D): the residual of first tokens
   projection_input input[inputs];
-  projection_input first_input;  // (sentences): queries of first tokens
-  matrix_view<projected> q, k, v;
-  encoded_rows<typename formats::attention_output> context;
+  projection_input first_input;    // (sentences): queries of first tokens
+  matrix_view<projected> q, k, v;  // (T, inner)
+  context_rows context;
+  matrix_view<float> context_values;  // (T, inner): before encoding, where attention leaves floats
   encoded_rows<typename formats::feed_forward_input> feed_forward;
-  encoded_rows<typename formats::feed_forward_output> middle;
+  middle_rows middle;
+  matrix_view<float> middle_values;  // (T, I): before encoding, where it takes the whole row
   typename attention::template workspace<Observed> heads;
 
   constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
     const std::size_t t = limits.tokens;
     const std::size_t d = shape.hidden;
+    const std::size_t inner = shape.inner();
     hidden = memory.take_matrix<float>(t, d, float_stride(d));
     attended = memory.take_matrix<float>(t, d, float_stride(d));
     sum = memory.take_matrix<float>(t, d, float_stride(d));
@@ -65,13 +74,18 @@ struct layer_workspace {
     }
     first_input.plan(memory, limits.sentences, d);
     constexpr bool bits = std::is_same_v<projected, word>;
-    const std::size_t cols = bits ? words_for(d) : d;
-    const std::size_t stride = bits ? words_for(d) : float_stride(d);
+    const std::size_t cols = bits ? words_for(inner) : inner;
+    const std::size_t stride = bits ? words_for(inner) : float_stride(inner);
     for (auto* m : {&q, &k, &v}) *m = memory.take_matrix<projected>(t, cols, stride);
-    context.plan(memory, t, d);
+    context.plan(memory, t, inner);
+    if (encodes_context) context_values = memory.take_matrix<float>(t, inner, float_stride(inner));
     if (!encoded_rows<typename formats::feed_forward_input>::is_float)
       feed_forward.plan(memory, t, d);
     middle.plan(memory, t, shape.intermediate);
+    if (encodes_middle) {
+      middle_values =
+          memory.take_matrix<float>(t, shape.intermediate, float_stride(shape.intermediate));
+    }
     heads.plan(memory, shape, limits);
   }
 };
@@ -81,46 +95,45 @@ class encoder_layer {
  public:
   using formats = site_formats<Policy>;
   using attention = typename detail::attention_of<typename Policy::attention, Policy, Arch>::type;
+  /// Outputs of which only the sign survives: integer thresholds where the product counts bits.
   static constexpr bool bit_projections = std::is_same_v<typename attention::projected, word>;
-  static constexpr bool bit_middle =
-      !std::is_same_v<typename formats::feed_forward_output::input, activation::f32>;
+  static constexpr bool bit_middle = is_one_bit_input<typename formats::feed_forward_output::input>;
 
   status load(arena& memory, const weight_set& weights, std::size_t index,
               const model_shape& shape) {
     const tensor_name layer("bert.encoder.layer.", index);
     const tensor_name self = layer(".attention.self");
     const std::size_t d = shape.hidden;
+    const std::size_t inner = shape.inner();
     const std::size_t i = shape.intermediate;
-    LOWBIT_TRY(query_.load(memory, weights, self(".query"), d, d));
-    LOWBIT_TRY(key_.load(memory, weights, self(".key"), d, d));
-    LOWBIT_TRY(value_.load(memory, weights, self(".value"), d, d));
+    LOWBIT_TRY(query_.load(memory, weights, self(".query"), inner, d));
+    LOWBIT_TRY(key_.load(memory, weights, self(".key"), inner, d));
+    LOWBIT_TRY(value_.load(memory, weights, self(".value"), inner, d));
     LOWBIT_TRY(attention_.load(memory, weights, layer, shape));
-    LOWBIT_TRY(attention_output_.load(memory, weights, layer(".attention.output.dense"), d, d));
+    LOWBIT_TRY(attention_output_.load(memory, weights, layer(".attention.output.dense"), d, inner));
     LOWBIT_TRY(attention_norm_.load(memory, weights, layer(".attention.output.LayerNorm"), d,
                                     shape.layer_norm_eps));
     LOWBIT_TRY(feed_forward_input_.load(memory, weights, layer(".intermediate.dense"), i, d));
     LOWBIT_TRY(feed_forward_output_.load(memory, weights, layer(".output.dense"), d, i));
     LOWBIT_TRY(
         output_norm_.load(memory, weights, layer(".output.LayerNorm"), d, shape.layer_norm_eps));
-    if constexpr (bit_projections) {
+    if constexpr (bit_projections && projection::counts) {
       const auto not_negative = [](float y, std::size_t) { return y >= 0.0F; };
-      query_signs_.load(memory, query_, d, d, not_negative);
-      key_signs_.load(memory, key_, d, d, not_negative);
-      value_signs_.load(memory, value_, d, d, not_negative);
+      query_signs_.load(memory, query_, inner, d, not_negative);
+      key_signs_.load(memory, key_, inner, d, not_negative);
+      value_signs_.load(memory, value_, inner, d, not_negative);
     }
-    if constexpr (bit_middle) load_middle_thresholds(memory, i, d);
+    if constexpr (bit_middle && feed_forward_layer::counts) load_middle_thresholds(memory, i, d);
     return {};
   }
 
   /// The sink that encodes normalised hidden rows as this layer's input; the float rows are stored
   /// beside it.
   template <class Workspace>
-  [[nodiscard]] auto input_sink(const Workspace& w, std::size_t d) const {
-    using input = typename formats::projection::input;
-    if constexpr (std::is_same_v<input, activation::f32>) {
-      return store{w.hidden};
-    } else if constexpr (Workspace::shares_input) {
-      return fan_out{store{w.hidden}, sign_encoder{w.input[0].rows, d}};
+  [[nodiscard]] auto input_sink(const Workspace& w, [[maybe_unused]] std::size_t d) const {
+    if constexpr (Workspace::shares_input) {
+      return encoding_sink<typename formats::projection, Arch>(w.input[0], w.hidden,
+                                                               query_.input());
     } else {
       return fan_out{store{w.hidden}, sign_encoder{w.input[0].rows, d, query_.input().shift},
                      sign_encoder{w.input[1].rows, d, key_.input().shift},
@@ -139,27 +152,53 @@ class encoder_layer {
         blocks.first_token_only ? gather_first(w, blocks.batch) : w.hidden;
     const auto query_input =
         blocks.first_token_only ? w.first_input.first(rows) : input_rows(w, 0, tokens);
-    project(query_, query_signs_, query_input, w.q, rows, executor);
-    project(key_, key_signs_, input_rows(w, 1, tokens), w.k, tokens, executor);
-    project(value_, value_signs_, input_rows(w, 2, tokens), w.v, tokens, executor);
+    const float* query_scales = blocks.first_token_only ? w.first_input.scales : w.input[0].scales;
+    project(query_, query_signs_, query_input, query_scales, w.q, rows, executor);
+    project(key_, key_signs_, input_rows(w, 1, tokens), w.input[0].scales, w.k, tokens, executor);
+    project(value_, value_signs_, input_rows(w, 2, tokens), w.input[0].scales, w.v, tokens,
+            executor);
+    show_site(observer, activation_site::query, w.q, rows);
+    show_site(observer, activation_site::key, w.k, tokens);
+    show_site(observer, activation_site::value, w.v, tokens);
 
     attention_.prepare(w.heads, w.k, w.v, blocks.batch, executor);
-    attention_.run(w.heads, w.q, blocks, w.context.rows, w.context.counts, executor, observer);
+    if constexpr (Workspace::encodes_context) {
+      attention_.run(w.heads, w.q, blocks, w.context_values, nullptr, executor, observer);
+      show_site(observer, activation_site::context, w.context_values, rows);
+      encode_rows<Arch>(w.context, w.context_values, rows, attention_output_.input(), executor);
+    } else {
+      attention_.run(w.heads, w.q, blocks, w.context.rows, w.context.counts, executor, observer);
+      show_site(observer, activation_site::context, w.context.rows, rows);
+    }
 
     const store sum{w.sum};
-    attention_output_.run(w.context.first(rows),
-                          attention_output_.to_output() | add_residual{residual} | sum, executor);
-    attention_norm_.run(w.sum.rows_from(0, rows), attended_sink(w, rows), executor);
+    attention_output_.run(
+        w.context.first(rows),
+        attention_output_.to_output(w.context.scales) | add_residual{residual} | sum, executor);
+    show_site(observer, activation_site::attention_sum, w.sum, rows);
+    w.feed_forward.clear_pad(rows);
+    attention_norm_.run(w.sum.rows_from(0, rows),
+                        encoding_sink<typename formats::feed_forward_input, Arch>(
+                            w.feed_forward, w.attended, feed_forward_input_.input()),
+                        executor);
+    show_site(observer, activation_site::attended, w.attended, rows);
 
     feed_forward(w, rows, executor);
-    feed_forward_output_.run(w.middle.first(rows),
-                             feed_forward_output_.to_output() | add_residual{w.attended} | sum,
-                             executor);
+    if constexpr (Workspace::encodes_middle) {
+      show_site(observer, activation_site::middle, w.middle_values, rows);
+    } else {
+      show_site(observer, activation_site::middle, w.middle.rows, rows);
+    }
+    feed_forward_output_.run(
+        w.middle.first(rows),
+        feed_forward_output_.to_output(w.middle.scales) | add_residual{w.attended} | sum, executor);
+    show_site(observer, activation_site::output_sum, w.sum, rows);
     output_norm_.run(w.sum.rows_from(0, rows), sink, executor);
   }
 
  private:
   using projection = linear<typename formats::projection, Arch>;
+  using feed_forward_layer = linear<typename formats::feed_forward_input, Arch>;
 
   void load_middle_thresholds(arena& memory, std::size_t i, std::size_t d) {
     using input = typename formats::feed_forward_output::input;
@@ -194,8 +233,7 @@ class encoder_layer {
       if constexpr (input::is_float) {
         std::memcpy(w.first_input.rows.row(s), w.hidden.row(t), w.hidden.cols * sizeof(float));
       } else {
-        std::memcpy(w.first_input.rows.row(s), w.input[0].rows.row(t),
-                    w.input[0].rows.cols * sizeof(word));
+        w.first_input.copy_row(s, w.input[0], t);
       }
     }
     return w.first_hidden;
@@ -203,25 +241,17 @@ class encoder_layer {
 
   template <class Out, executor Executor>
   static void project(const projection& layer, const output_thresholds& signs,
-                      const activation_rows<typename projection::op>& x, matrix_view<Out> out,
-                      std::size_t rows, Executor& executor) {
-    if constexpr (bit_projections) {
+                      const activation_rows<typename projection::op>& x, const float* scales,
+                      matrix_view<Out> out, std::size_t rows, Executor& executor) {
+    if constexpr (!bit_projections) {
+      layer.run(x, layer.to_output(scales) | store{out}, executor);
+    } else {
       clear_pad_words(out.rows_from(0, rows));
-      layer.run(x, make_to_bits<bit_marks::below>(out, layer.outputs(), signs.get()), executor);
-    } else {
-      layer.run(x, layer.to_output() | store{out}, executor);
-    }
-  }
-
-  template <class Workspace>
-  [[nodiscard]] auto attended_sink(const Workspace& w, std::size_t rows) const {
-    using encoded = encoded_rows<typename formats::feed_forward_input>;
-    if constexpr (encoded::is_float) {
-      return store{w.attended};
-    } else {
-      w.feed_forward.clear_pad(rows);
-      return fan_out{store{w.attended}, sign_encoder{w.feed_forward.rows, w.feed_forward.k,
-                                                     feed_forward_input_.input().shift}};
+      if constexpr (projection::counts) {
+        layer.run(x, make_to_bits<bit_marks::below>(out, layer.outputs(), signs.get()), executor);
+      } else {
+        layer.run(x, layer.to_output(scales) | sign_encoder{out, layer.outputs()}, executor);
+      }
     }
   }
 
@@ -235,12 +265,21 @@ class encoder_layer {
         return w.feed_forward.first(rows);
       }
     }();
+    const auto activated = feed_forward_input_.to_output(w.feed_forward.scales) |
+                           activate<typename Policy::activation>{};
     if constexpr (!bit_middle) {
-      feed_forward_input_.run(x,
-                              feed_forward_input_.to_output() |
-                                  activate<typename Policy::activation>{} | store{w.middle.rows},
-                              executor);
-    } else {
+      const matrix_view<float> values = [&] {
+        if constexpr (Workspace::encodes_middle) {
+          return w.middle_values;
+        } else {
+          return w.middle.rows;
+        }
+      }();
+      feed_forward_input_.run(x, activated | store{values}, executor);
+      if constexpr (Workspace::encodes_middle) {
+        encode_rows<Arch>(w.middle, values, rows, feed_forward_output_.input(), executor);
+      }
+    } else if constexpr (feed_forward_layer::counts) {
       using encoded = encoded_rows<typename formats::feed_forward_output>;
       constexpr bit_marks marks = std::is_same_v<typename encoded::op, and_popcount>
                                       ? bit_marks::at_least
@@ -252,6 +291,12 @@ class encoder_layer {
         for (std::size_t r = 0; r < rows; ++r)
           w.middle.counts[r] = count_ones(w.middle.rows.row(r), w.middle.rows.cols);
       }
+    } else {
+      static_assert(std::is_same_v<typename formats::feed_forward_output::input, activation::sign>,
+                    "lowbit: an elastic input of the second feed-forward layer needs a one-bit "
+                    "first one");
+      w.middle.clear_pad(rows);
+      feed_forward_input_.run(x, activated | sign_encoder{w.middle.rows, w.middle.k}, executor);
     }
   }
 
@@ -260,7 +305,7 @@ class encoder_layer {
   attention attention_;
   linear<typename formats::attention_output, Arch> attention_output_;
   layer_norm<Arch> attention_norm_;
-  linear<typename formats::feed_forward_input, Arch> feed_forward_input_;
+  feed_forward_layer feed_forward_input_;
   output_thresholds middle_thresholds_;
   linear<typename formats::feed_forward_output, Arch> feed_forward_output_;
   layer_norm<Arch> output_norm_;

@@ -7,8 +7,8 @@
 
 #include "lowbit/core/executor.hpp"
 #include "lowbit/epilogue/to_bits.hpp"
-#include "lowbit/model/weight_set.hpp"
 #include "lowbit/tensor/arena.hpp"
+#include "lowbit/tensor/weight_set.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -40,11 +40,20 @@ inline status load_vector(arena& memory, const weight_set& weights, std::string_
   return {};
 }
 
+/// Tells a sink that all lanes of a row have come; most sinks do not care.
+template <class Sink>
+LOWBIT_INLINE void finish_row(const Sink& sink, std::size_t row) {
+  if constexpr (requires { sink.finish(row); }) sink.finish(row);
+}
+
 /// Sends the same lanes to several sinks.
 template <class... Sinks>
 struct fan_out : epilogue_stage {
   std::tuple<Sinks...> sinks;
   constexpr explicit fan_out(Sinks... all) : sinks(all...) {}
+  LOWBIT_INLINE void finish(std::size_t row) const {
+    std::apply([&](const auto&... sink) { (finish_row(sink, row), ...); }, sinks);
+  }
   template <class Lanes, class Column>
   LOWBIT_INLINE void operator()(Lanes v, std::size_t row, Column col) const {
     std::apply([&](const auto&... sink) { (sink(v, row, col), ...); }, sinks);
@@ -126,6 +135,7 @@ class layer_norm {
         sink(fma(d * inverse[r], scale, shift), row + r, c);
       }
     });
+    for (std::size_t r = 0; r < Rows; ++r) finish_row(sink, row + r);
   }
 
   /// Normalises every row of x (T, D).

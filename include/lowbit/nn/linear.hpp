@@ -10,8 +10,8 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// What an elastic input encoding learned (BiT): x_hat = scale * code(x + shift). Neutral for the
-/// other encodings.
+/// What the encoding of a layer's input learned: x_hat = scale * code(x + shift). Neutral where an
+/// encoding learned nothing.
 struct input_encoding {
   float scale = 1.0F;
   vector_view<float> shift;  // (K) or empty
@@ -19,9 +19,12 @@ struct input_encoding {
   /// Reads NAME.input.scale and NAME.input.shift where the encoding has them.
   template <class Activation>
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t k) {
-    if constexpr (std::is_same_v<Activation, activation::elastic_sign> ||
-                  std::is_same_v<Activation, activation::elastic_bool>) {
+    constexpr bool elastic = std::is_same_v<Activation, activation::elastic_sign> ||
+                             std::is_same_v<Activation, activation::elastic_bool>;
+    if constexpr (elastic) {
       LOWBIT_TRY(load_vector(memory, weights, name(".input.shift").view(), k, shift));
+    }
+    if constexpr (elastic || std::is_same_v<Activation, activation::int8_static>) {
       if (memory.measuring()) return {};
       stored_tensor t;
       LOWBIT_TRY(weights.get(name(".input.scale").view(), stored_type::f32, 1, 1, t));
@@ -41,41 +44,39 @@ class linear {
  public:
   using format = Format;
   using op = typename Format::op;
-  static constexpr bool one_bit = is_sign<typename Format::weights>;
+  using codec = typename Format::weights;
+  using reader = typename codec::reader;
+  /// A popcount product: its outputs can be compared as integers.
+  static constexpr bool counts = std::is_base_of_v<counting_op, op>;
+  static constexpr bool integer = !std::is_same_v<typename op::accumulator, float>;
+
+  /// The codec, and with it the width of the kernel's codes, stands in the file.
+  static constexpr bool runtime_bits = requires(const reader& r) { r.kernel_bits(); };
 
   /// name: the Hugging Face prefix, as in bert.pooler.dense
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t n,
               std::size_t k) {
     LOWBIT_TRY(input_.template load<typename Format::input>(memory, weights, name, k));
     LOWBIT_TRY(load_vector(memory, weights, name(".bias").view(), n, bias_));
-    auto* packed =
-        memory.template take<typename op::weight>(packed_weights<op, Arch>::elements(n, k));
-    if constexpr (one_bit) {
-      scale_ = memory.template take_vector<float>(n);
-      if (memory.measuring()) return {};
-      stored_tensor codes;
-      stored_tensor scales;
-      const std::size_t row_bytes = bytes_for(k);
-      const std::size_t count = Format::weights::scales(n);
-      LOWBIT_TRY(weights.get(name(".weight.codes").view(), stored_type::u8, n, row_bytes, codes));
-      LOWBIT_TRY(weights.get(name(".weight.scale").view(), stored_type::f32, 1, count, scales));
-      for (std::size_t i = 0; i < count; ++i) {  // thresholds need an output that rises with n
-        if (!(scales.at(i) >= 0.0F)) {
-          return status::error(errc::malformed, "tensor ", name(".weight.scale").view(),
-                               " element ", i, " is below 0");
-        }
-      }
-      for (std::size_t o = 0; o < n; ++o) scale_[o] = scales.at(count == 1 ? 0 : o) * input_.scale;
-      LOWBIT_TRY(check_pad_bits(codes, n, k, name));
-      weights_ = pack<op, Arch>(packed, n, k, [&](std::size_t row, std::size_t u) {
-        return load_canonical_word(codes.data + row * row_bytes, row_bytes, u);
-      });
-    } else {
-      if (memory.measuring()) return {};
-      stored_tensor w;
-      LOWBIT_TRY(weights.get(name(".weight").view(), stored_type::f32, n, k, w));
-      weights_ = pack<op, Arch>(packed, n, k,
-                                [&](std::size_t row, std::size_t u) { return w.at(row * k + u); });
+    if constexpr (integer) scale_ = memory.template take_vector<float>(n);
+    reader stored;
+    if (runtime_bits || !memory.measuring()) {
+      LOWBIT_TRY(stored.open(weights, name(".weight"), n, k));
+    }
+    if constexpr (runtime_bits) bits_ = stored.kernel_bits();
+    with_op([&]<class Op>(std::type_identity<Op>) {
+      auto* packed =
+          memory.template take<typename Op::weight>(packed_weights<Op, Arch>::elements(n, k));
+      const std::size_t mark = memory.position();
+      auto* scratch = memory.template take<row_value<Op>>(k);
+      memory.rewind(mark);
+      if (memory.measuring()) return;
+      weights_ = {reinterpret_cast<const typename op::weight*>(packed), n, k, Op::units(k)};
+      pack_rows<Op>(stored, packed, scratch);
+    });
+    if (memory.measuring()) return {};
+    if constexpr (integer) {
+      for (std::size_t o = 0; o < n; ++o) scale_[o] = stored.scale(o) * input_.scale;
     }
     return {};
   }
@@ -83,41 +84,81 @@ class linear {
   [[nodiscard]] std::size_t outputs() const { return weights_.n; }
   [[nodiscard]] const input_encoding& input() const { return input_; }
 
-  /// The layer's float output as the first stages of an epilogue.
-  [[nodiscard]] auto to_output() const {
-    if constexpr (one_bit) {
-      return to_float{} | affine{scale_, bias_};
-    } else {
+  /// The layer's float output as the first stages of an epilogue. row_scales: of the encoded input,
+  /// (M), where its encoding has them.
+  [[nodiscard]] auto to_output(const float* row_scales) const {
+    if constexpr (!integer) {
       return add_bias{bias_};
+    } else if constexpr (has_row_scale<typename Format::input>) {
+      return to_float{} | scale_rows{row_scales} | affine{scale_, bias_};
+    } else {
+      return to_float{} | affine{scale_, bias_};
     }
   }
+  /// The same from a float sum: where the caller takes the input's encoding back itself.
+  [[nodiscard]] affine scale_and_bias() const requires integer { return {scale_, bias_}; }
   /// The float output for accumulator n of output o: the same arithmetic as to_output, one value.
-  [[nodiscard]] float output_of(std::int32_t n, std::size_t o) const requires one_bit {
+  [[nodiscard]] float output_of(std::int32_t n, std::size_t o) const requires counts {
     return __builtin_fmaf(static_cast<float>(n), scale_[o], bias_[o]);
   }
 
   template <class Epilogue, executor Executor>
   void run(const activation_rows<op>& x, const Epilogue& epilogue, Executor& executor) const {
-    gemm<op, Arch>(x, weights_, epilogue, executor);
+    with_op([&]<class Op>(std::type_identity<Op>) {
+      const packed_weights<Op, Arch> w{reinterpret_cast<const typename Op::weight*>(weights_.data),
+                                       weights_.n, weights_.k, weights_.units};
+      gemm<Op, Arch>({x.units, x.k, x.row_counts}, w, epilogue, executor);
+    });
   }
 
  private:
-  /// A set pad bit would count as a weight.
-  static status check_pad_bits(const stored_tensor& codes, std::size_t n, std::size_t k,
-                               const tensor_name& name) {
-    const std::size_t row_bytes = bytes_for(k);
-    if (k % 8 == 0) return {};
-    for (std::size_t row = 0; row < n; ++row) {
-      if ((std::to_integer<unsigned>(codes.data[(row + 1) * row_bytes - 1]) >> (k % 8)) != 0) {
-        return status::error(errc::malformed, "tensor ", name(".weight.codes").view(), " row ", row,
-                             " has bits set past column ", k);
-      }
+  /// What a decoded row consists of while it is packed.
+  template <class Op>
+  using row_value = std::conditional_t<std::is_same_v<Op, mul_add>, float, std::uint8_t>;
+
+  /// function(std::type_identity<Op>) for the op of these weights.
+  template <class Function>
+  void with_op(Function function) const {
+    if constexpr (runtime_bits) {
+      if (bits_ == 4) return function(std::type_identity<code_dot<4>>{});
+      if (bits_ == 1) return function(std::type_identity<code_dot<1>>{});
     }
-    return {};
+    function(std::type_identity<op>{});
   }
 
+  template <class Op>
+  void pack_rows(const reader& stored, typename Op::weight* packed, row_value<Op>* scratch) const {
+    const std::size_t n = weights_.n;
+    const std::size_t k = weights_.k;
+    if constexpr (counts) {
+      const std::size_t row_bytes = bytes_for(k);
+      pack<Op, Arch>(packed, n, k, [&](std::size_t row, std::size_t u) {
+        return load_canonical_word(stored.canonical_row(row), row_bytes, u);
+      });
+    } else if constexpr (std::is_same_v<Op, mul_add>) {
+      pack<Op, Arch>(packed, n, k, [&](std::size_t row, std::size_t u) {
+        if (u == 0) stored.floats(row, scratch);
+        return scratch[u];
+      });
+    } else {
+      using value = std::conditional_t<integer, std::int8_t, float>;
+      const auto codes_of = [&](std::size_t row, std::uint8_t* out) {
+        if constexpr (Op::bits == 8) {
+          stored.integers(row, reinterpret_cast<std::int8_t*>(out));
+        } else {
+          stored.codes(row, out);
+        }
+      };
+      const auto table_of = [&](std::size_t, [[maybe_unused]] value(&values)[16]) {
+        if constexpr (Op::bits != 8) stored.table(values);
+      };
+      pack_codes<Op, Arch, value>(packed, n, k, scratch, codes_of, table_of);
+    }
+  }
+
+  std::size_t bits_ = 8;  // where the file says it
   input_encoding input_;
-  vector_view<float> scale_;  // (N): weight scale x input scale
+  vector_view<float> scale_;  // (N): weight scale x stored input scale
   vector_view<float> bias_;   // (N)
   packed_weights<op, Arch> weights_;
 };

@@ -9,6 +9,31 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
+/// x = softmax(scale x) in place: the row's largest value first, then e^((x - largest) scale),
+/// summed over the 16 lanes.
+template <class Arch>
+void softmax(float* x, std::size_t length, float scale) {
+  using f = f32x16<Arch>;
+  const float lowest = -__builtin_inff();
+  f top = f::broadcast(lowest);
+  for (std::size_t j = 0; j < length; j += virtual_lanes)
+    top = max(top, load_row<Arch>(x, j, length, lowest));
+  const f largest = f::broadcast(reduce_max(top));
+  f sum = f::broadcast(0.0F);
+  const store out{{x, 1, length, length}};
+  for (std::size_t j = 0; j < length; j += virtual_lanes) {
+    f e = exp((load_row<Arch>(x, j, length) - largest) * f::broadcast(scale));
+    if (j + virtual_lanes > length) {  // lanes past the end count nothing
+      e = select(static_cast<lane_mask>(low_mask(length - j)), e, f::broadcast(0.0F));
+    }
+    sum = sum + e;
+    out(e, 0, j);
+  }
+  const f inverse = f::broadcast(1.0F) / f::broadcast(reduce_add(sum));
+  for (std::size_t j = 0; j < length; j += virtual_lanes)
+    out(load_row<Arch>(x, j, length) * inverse, 0, j);
+}
+
 template <class Policy, class Arch>
 class softmax_attention_layer {
  public:
@@ -46,10 +71,10 @@ class softmax_attention_layer {
       const std::size_t begin = batch.begin(s);
       const std::size_t length = batch.length(s);
       const std::size_t first = head * width_;
-      pack<mul_add, Arch>(w.heads.key_memory(head, s, begin), length, width_,
-                          [&](std::size_t t, std::size_t c) { return k(begin + t, first + c); });
-      pack<mul_add, Arch>(w.heads.value_memory(head, s, begin), width_, length,
-                          [&](std::size_t c, std::size_t t) { return v(begin + t, first + c); });
+      pack_outputs<mul_add, Arch>(w.heads.key_memory(head, s, begin), length, width_,
+                                  [&](std::size_t t) { return k.row(begin + t) + first; });
+      pack_units<mul_add, Arch>(w.heads.value_memory(head, s, begin), width_, length,
+                                [&](std::size_t t) { return v.row(begin + t) + first; });
     });
   }
 
@@ -73,7 +98,7 @@ class softmax_attention_layer {
           gemm<mul_add, Arch>(queries, keys, scale_by{scale_} | store{scaled}, here);
           observer.scores(span, head, scaled);
         }
-        for (std::size_t r = 0; r < span.count; ++r) softmax(scores.row(r), length);
+        for (std::size_t r = 0; r < span.count; ++r) softmax<Arch>(scores.row(r), length, scale_);
         const matrix_view<float> rows{out.row(span.first) + first, span.count, width_, out.stride};
         gemm<mul_add, Arch>(activation_rows<mul_add>{scores, length},
                             w.heads.value_view(head, span.sentence, blocks.batch), store{rows},
@@ -84,30 +109,6 @@ class softmax_attention_layer {
   }
 
  private:
-  /// x = softmax(scale x) in place: the row's largest value first, then e^((x - largest) scale),
-  /// summed over the 16 lanes.
-  void softmax(float* x, std::size_t length) const {
-    using f = f32x16<Arch>;
-    const float lowest = -__builtin_inff();
-    f top = f::broadcast(lowest);
-    for (std::size_t j = 0; j < length; j += virtual_lanes)
-      top = max(top, load_row<Arch>(x, j, length, lowest));
-    const f largest = f::broadcast(reduce_max(top));
-    f sum = f::broadcast(0.0F);
-    const store out{{x, 1, length, length}};
-    for (std::size_t j = 0; j < length; j += virtual_lanes) {
-      f e = exp((load_row<Arch>(x, j, length) - largest) * f::broadcast(scale_));
-      if (j + virtual_lanes > length) {  // lanes past the end count nothing
-        e = select(static_cast<lane_mask>(low_mask(length - j)), e, f::broadcast(0.0F));
-      }
-      sum = sum + e;
-      out(e, 0, j);
-    }
-    const f inverse = f::broadcast(1.0F) / f::broadcast(reduce_add(sum));
-    for (std::size_t j = 0; j < length; j += virtual_lanes)
-      out(load_row<Arch>(x, j, length) * inverse, 0, j);
-  }
-
   std::size_t heads_ = 0;
   std::size_t width_ = 0;
   float scale_ = 0;  // 1 / sqrt(d)

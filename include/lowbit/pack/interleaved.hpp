@@ -26,11 +26,11 @@ struct packed_weights {
   std::size_t units = 0;  // Op::units(k)
 
   [[nodiscard]] static constexpr std::size_t elements(std::size_t n, std::size_t k) {
-    return round_up(n, nr) * Op::units(k);
+    return ceil_div(n, nr) * Op::panel_elements(k, nr);
   }
   [[nodiscard]] constexpr std::size_t panels() const { return ceil_div(n, nr); }
   [[nodiscard]] constexpr const typename Op::weight* panel(std::size_t p) const {
-    return data + p * units * nr;
+    return data + p * Op::panel_elements(k, nr);
   }
 };
 
@@ -47,6 +47,105 @@ packed_weights<Op, Arch> pack(typename Op::weight* memory, std::size_t n, std::s
       const bool present = first + j < n;
       for (std::size_t u = 0; u < view.units; ++u) {
         panel[u * packed::nr + j] = present ? element(first + j, u) : typename Op::weight{};
+      }
+    }
+  }
+  return view;
+}
+
+/// The same where output n is the row(n)[0 .. units) of memory: no call per unit.
+template <class Op, class Arch, class Row>
+packed_weights<Op, Arch> pack_outputs(typename Op::weight* memory, std::size_t n, std::size_t k,
+                                      Row row) {
+  using packed = packed_weights<Op, Arch>;
+  const packed view{memory, n, k, Op::units(k)};
+  constexpr std::size_t nr = packed::nr;
+  for (std::size_t first = 0; first < n; first += nr) {
+    typename Op::weight* panel = memory + first * view.units;
+    const std::size_t count = n - first < nr ? n - first : nr;
+    for (std::size_t j = 0; j < count; ++j) {
+      const typename Op::weight* source = row(first + j);
+      for (std::size_t u = 0; u < view.units; ++u) panel[u * nr + j] = source[u];
+    }
+    for (std::size_t j = count; j < nr; ++j) {
+      for (std::size_t u = 0; u < view.units; ++u) panel[u * nr + j] = typename Op::weight{};
+    }
+  }
+  return view;
+}
+
+/// The same where unit u of all outputs is the unit(u)[0 .. n) of memory: a transposed operand.
+template <class Op, class Arch, class Unit>
+packed_weights<Op, Arch> pack_units(typename Op::weight* memory, std::size_t n, std::size_t k,
+                                    Unit unit) {
+  using packed = packed_weights<Op, Arch>;
+  const packed view{memory, n, k, Op::units(k)};
+  constexpr std::size_t nr = packed::nr;
+  for (std::size_t first = 0; first < n; first += nr) {
+    typename Op::weight* panel = memory + first * view.units;
+    const std::size_t count = n - first < nr ? n - first : nr;
+    for (std::size_t u = 0; u < view.units; ++u) {
+      const typename Op::weight* source = unit(u) + first;
+      for (std::size_t j = 0; j < nr; j += virtual_lanes) {  // copies of a constant size
+        typename Op::weight lanes[virtual_lanes] = {};
+        const std::size_t left = count > j ? count - j : 0;
+        if (left >= virtual_lanes) {
+          std::memcpy(lanes, source + j, sizeof lanes);
+        } else {
+          for (std::size_t i = 0; i < left; ++i) lanes[i] = source[j + i];
+        }
+        std::memcpy(panel + u * nr + j, lanes, sizeof lanes);
+      }
+    }
+  }
+  return view;
+}
+
+namespace detail {
+
+/// Where code (j, k) of a panel stands: kernels of one-bit codes want whole masks, those of four
+/// bits the halves of a vector in low and high nibbles. See the kernels' place().
+template <class Op, class Arch>
+LOWBIT_INLINE void write_code(std::byte* panel, std::size_t j, std::size_t k, unsigned code) {
+  constexpr std::size_t nr = packed_weights<Op, Arch>::nr;
+  const std::size_t bit = (k / Op::depth) * nr * Op::depth * Op::bits +
+                          selected_kernel<Op, Arch>::place(j, k % Op::depth);
+  panel[Op::table_bytes + bit / 8] |= static_cast<std::byte>(code << (bit % 8));
+}
+template <class Op, class Arch>
+[[nodiscard]] inline unsigned read_code(const std::byte* panel, std::size_t j, std::size_t k) {
+  constexpr std::size_t nr = packed_weights<Op, Arch>::nr;
+  const std::size_t bit = (k / Op::depth) * nr * Op::depth * Op::bits +
+                          selected_kernel<Op, Arch>::place(j, k % Op::depth);
+  return (std::to_integer<unsigned>(panel[Op::table_bytes + bit / 8]) >> (bit % 8)) &
+         ((1U << Op::bits) - 1U);
+}
+
+}  // namespace detail
+
+/// Packs coded weights: codes_of(n, out) writes the K codes of output n as bytes (the value itself
+/// for code_dot<8>), table_of(panel) gives the table that a panel begins with (16 values of type
+/// Value; ignored by code_dot<8>). `row` is scratch of K bytes.
+template <class Op, class Arch, class Value, class Codes, class Table>
+packed_weights<Op, Arch> pack_codes(std::byte* memory, std::size_t n, std::size_t k,
+                                    std::uint8_t* row, Codes codes_of, Table table_of) {
+  using packed = packed_weights<Op, Arch>;
+  const packed view{memory, n, k, Op::units(k)};
+  const std::size_t panel_bytes = Op::panel_elements(k, packed::nr);
+  for (std::size_t p = 0; p < view.panels(); ++p) {
+    std::byte* panel = memory + p * panel_bytes;
+    std::memset(panel, 0, panel_bytes);
+    if constexpr (Op::table_bytes != 0) {
+      Value table[16] = {};
+      table_of(p, table);
+      selected_kernel<Op, Arch>::set_table(table, panel);
+    }
+    for (std::size_t j = 0; j < packed::nr && p * packed::nr + j < n; ++j) {
+      codes_of(p * packed::nr + j, row);
+      for (std::size_t u = 0; u < k; ++u) {
+        unsigned code = row[u];
+        if constexpr (Op::bits == 8) code ^= selected_kernel<Op, Arch>::offset;
+        detail::write_code<Op, Arch>(panel, j, u, code);
       }
     }
   }

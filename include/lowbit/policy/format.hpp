@@ -4,7 +4,7 @@
 // compile error that lists those that exist.
 #pragma once
 
-#include "lowbit/codec/codec.hpp"
+#include "lowbit/codec/concepts.hpp"
 #include "lowbit/gemm/op.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -37,7 +37,94 @@ struct elastic_bool {
   static constexpr const char* name = "elastic_bool";
   static constexpr double bits = 1;
 };
+/// Symmetric int8 with one scale per token, max |x| / 127, found when the token comes. No token
+/// depends on another.
+struct int8_per_token {
+  static constexpr const char* name = "int8_per_token";
+  static constexpr double bits = 8;
+};
+/// Symmetric int8 with a stored scale. Q8BERT, section 3.
+struct int8_static {
+  static constexpr const char* name = "int8_static";
+  static constexpr double bits = 8;
+};
+/// Integers with one scale for a whole padded batch, padding included: clip(x) * L / max |clip(x)|,
+/// L = 2^(Bits - 1) - 1. A row depends on its neighbours. TernaryBERT, section 3.1.
+template <std::size_t Bits>
+struct dynamic_signed {
+  static_assert(Bits >= 2 && Bits <= 8);
+  static constexpr const char* name = Bits == 8   ? "int8_dynamic"
+                                      : Bits == 4 ? "int4_dynamic"
+                                                  : "signed_dynamic";
+  static constexpr double bits = Bits;
+};
+/// The same from the least to the greatest clip(x): 0 .. 2^Bits - 1.
+template <std::size_t Bits>
+struct dynamic_unsigned {
+  static_assert(Bits >= 2 && Bits <= 8);
+  static constexpr const char* name = Bits == 8   ? "uint8_dynamic"
+                                      : Bits == 4 ? "uint4_dynamic"
+                                                  : "unsigned_dynamic";
+  static constexpr double bits = Bits;
+};
+/// x / a in -2^(Bits - 1) .. 2^(Bits - 1) - 1 with a learned step a. LSQ (Esser et al., ICLR 2020);
+/// BinaryBERT.
+template <std::size_t Bits>
+struct learned_signed {
+  static_assert(Bits >= 2 && Bits <= 7, "lowbit: code -128 of eight bits has no product");
+  static constexpr const char* name = Bits == 4 ? "int4_learned" : "signed_learned";
+  static constexpr double bits = Bits;
+};
+/// (x - m) / a in 0 .. 2^Bits - 1, m the least x of the whole padded batch.
+template <std::size_t Bits>
+struct learned_unsigned {
+  static_assert(Bits >= 2 && Bits <= 8);
+  static constexpr const char* name = Bits == 4 ? "uint4_learned" : "unsigned_learned";
+  static constexpr double bits = Bits;
+};
+using int8_dynamic = dynamic_signed<8>;
+using uint8_dynamic = dynamic_unsigned<8>;
 }  // namespace activation
+
+/// Inputs whose encoding looks at the whole padded batch.
+template <class Activation>
+inline constexpr bool has_batch_range = false;
+template <std::size_t Bits>
+inline constexpr bool has_batch_range<activation::dynamic_signed<Bits>> = true;
+template <std::size_t Bits>
+inline constexpr bool has_batch_range<activation::dynamic_unsigned<Bits>> = true;
+template <std::size_t Bits>
+inline constexpr bool has_batch_range<activation::learned_signed<Bits>> = true;
+template <std::size_t Bits>
+inline constexpr bool has_batch_range<activation::learned_unsigned<Bits>> = true;
+/// Of them, those whose step comes from that range, too.
+template <class Activation>
+inline constexpr bool has_dynamic_step = false;
+template <std::size_t Bits>
+inline constexpr bool has_dynamic_step<activation::dynamic_signed<Bits>> = true;
+template <std::size_t Bits>
+inline constexpr bool has_dynamic_step<activation::dynamic_unsigned<Bits>> = true;
+/// Of them, those with negative codes.
+template <class Activation>
+inline constexpr bool has_signed_codes = false;
+template <std::size_t Bits>
+inline constexpr bool has_signed_codes<activation::dynamic_signed<Bits>> = true;
+template <std::size_t Bits>
+inline constexpr bool has_signed_codes<activation::learned_signed<Bits>> = true;
+
+/// Inputs encoded as int8 codes.
+template <class Activation>
+inline constexpr bool is_int8_input = std::is_same_v<Activation, activation::int8_per_token> ||
+                                      std::is_same_v<Activation, activation::int8_static>;
+/// Inputs whose scale belongs to the row, not to the layer.
+template <class Activation>
+inline constexpr bool has_row_scale = std::is_same_v<Activation, activation::int8_per_token>;
+/// Inputs encoded as one bit.
+template <class Activation>
+inline constexpr bool is_one_bit_input = std::is_same_v<Activation, activation::sign> ||
+                                         std::is_same_v<Activation, activation::ternary_sign> ||
+                                         std::is_same_v<Activation, activation::elastic_sign> ||
+                                         std::is_same_v<Activation, activation::elastic_bool>;
 
 /// sign(0) = 0, and the attention bit is score > 0: what torch.sign computes, and what the
 /// published checkpoints were trained with.
@@ -53,29 +140,31 @@ struct zero_is_plus_one {
 namespace detail {
 
 template <class Weights, class Activation>
-struct product_of {
-  using type = void;
-};
-template <>
-struct product_of<f32, activation::f32> {
-  using type = mul_add;
-};
-template <class S, class C>
-struct product_of<lowbit::sign<S, C>, activation::sign> {
-  using type = xor_popcount;
-};
-template <class S, class C>
-struct product_of<lowbit::sign<S, C>, activation::elastic_sign> {
-  using type = xor_popcount;
-};
-template <class S, class C>
-struct product_of<lowbit::sign<S, C>, activation::elastic_bool> {
-  using type = and_popcount;
-};
-template <class S, class C>
-struct product_of<lowbit::sign<S, C>, activation::ternary_sign> {
-  using type = ternary_popcount;
-};
+constexpr auto product_of() {
+  if constexpr (is_sign<Weights> && (std::is_same_v<Activation, activation::sign> ||
+                                     std::is_same_v<Activation, activation::elastic_sign>)) {
+    return std::type_identity<xor_popcount>{};
+  } else if constexpr (is_sign<Weights> && std::is_same_v<Activation, activation::elastic_bool>) {
+    return std::type_identity<and_popcount>{};
+  } else if constexpr (is_sign<Weights> && std::is_same_v<Activation, activation::ternary_sign>) {
+    return std::type_identity<ternary_popcount>{};
+  } else if constexpr (is_sign<Weights> && has_batch_range<Activation> && Activation::bits <= 4) {
+    return std::type_identity<
+        plane_popcount<static_cast<std::size_t>(Activation::bits), has_signed_codes<Activation>>>{};
+  } else if constexpr (integer_codec<Weights> && has_batch_range<Activation>) {
+    return std::type_identity<code_dot<kernel_bits_of<Weights>>>{};
+  } else if constexpr (integer_codec<Weights> && is_int8_input<Activation>) {
+    return std::type_identity<code_dot<kernel_bits_of<Weights>>>{};
+  } else if constexpr (float_codec<Weights> && std::is_same_v<Activation, activation::f32>) {
+    if constexpr (kernel_bits_of<Weights> == 4) {
+      return std::type_identity<lookup_mul_add>{};
+    } else {
+      return std::type_identity<mul_add>{};
+    }
+  } else {
+    return std::type_identity<void>{};
+  }
+}
 
 }  // namespace detail
 
@@ -84,17 +173,19 @@ template <class Weights, class Activation>
 struct linear_format {
   using weights = Weights;
   using input = Activation;
-  using op = typename detail::product_of<Weights, Activation>::type;
+  using op = typename decltype(detail::product_of<Weights, Activation>())::type;
   static_assert(
       !std::is_void_v<op>,
       "lowbit: no product for this pair of weight codec and activation encoding. These exist: "
-      "f32 x activation::f32; sign<...> x activation::sign, elastic_sign, elastic_bool, "
-      "ternary_sign");
+      "float codecs (f32, bf16, f16, codebook<N>, gobo<b>) x activation::f32; sign<...> x "
+      "activation::sign, elastic_sign, elastic_bool, ternary_sign; integer codecs (int8, int4, "
+      "ternary, sign, codebook<N> of int8 centroids) x activation::int8_per_token, int8_static, "
+      "dynamic_signed<b>, dynamic_unsigned<b>, learned_signed<b>, learned_unsigned<b>");
 
   static constexpr double weight_bits = Weights::bits_per_weight;
   static constexpr double input_bits = Activation::bits;
   /// Integer products are exact on every machine; float ones by canonical arithmetic.
-  static constexpr bool exact = !std::is_same_v<op, mul_add>;
+  static constexpr bool exact = !std::is_same_v<typename op::accumulator, float>;
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

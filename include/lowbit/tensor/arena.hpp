@@ -26,10 +26,11 @@ class arena {
 
   template <class T>
   [[nodiscard]] constexpr T* take(std::size_t count) {
-    const std::size_t begin = used_;
-    used_ += round_up(count * sizeof(T), buffer_alignment);
+    const std::size_t begin = position_;
+    position_ += round_up(count * sizeof(T), buffer_alignment);
+    if (position_ > used_) used_ = position_;
     if (memory_ == nullptr) return nullptr;
-    LOWBIT_EXPECTS(used_ <= capacity_);  // the caller measured first
+    LOWBIT_EXPECTS(position_ <= capacity_);  // the caller measured first
     return reinterpret_cast<T*>(memory_ + begin);
   }
   template <class T>
@@ -42,15 +43,18 @@ class arena {
     return {take<T>(count), count};
   }
 
+  /// The bytes that were ever taken at once.
   [[nodiscard]] constexpr std::size_t used() const { return used_; }
   [[nodiscard]] constexpr bool measuring() const { return memory_ == nullptr; }
 
-  /// Gives back everything taken after used() was `mark`.
-  constexpr void rewind(std::size_t mark) { used_ = mark; }
+  [[nodiscard]] constexpr std::size_t position() const { return position_; }
+  /// Gives back everything taken after position() was `mark`.
+  constexpr void rewind(std::size_t mark) { position_ = mark; }
 
  private:
   std::byte* memory_ = nullptr;
   std::size_t capacity_ = 0;
+  std::size_t position_ = 0;
   std::size_t used_ = 0;
 };
 

@@ -9,7 +9,7 @@
 int main() {
   using model = lowbit::classifier<lowbit::policy::bibert, lowbit::native>;
   const lowbit::model_shape shape{2, 128, 2, 512, 1000, 64, 2, 3};
-  const std::size_t bytes = model::model_bytes(shape);
+  const std::size_t bytes = model::model_bytes({}, shape);
   std::printf("lowbit %s, %s: %zu bytes\n", LOWBIT_VERSION, lowbit::native::name, bytes);
   return bytes > 1000 ? 0 : 1;
 }

@@ -23,9 +23,9 @@ float UNIT(std::size_t k, const char** isa) {
   lowbit::word a[16];
   for (std::size_t u = 0; u < op::units(k); ++u) a[u] = row(3, u);
   const lowbit::aligned_buffer memory(packed::elements(1, k) * sizeof(lowbit::word));
-  const packed w = lowbit::pack<op, lowbit::native>(
-      reinterpret_cast<lowbit::word*>(memory.data()), 1, k,
-      [&](std::size_t, std::size_t u) { return row(5, u); });
+  const packed w =
+      lowbit::pack<op, lowbit::native>(reinterpret_cast<lowbit::word*>(memory.data()), 1, k,
+                                       [&](std::size_t, std::size_t u) { return row(5, u); });
   float dot = 0;
   lowbit::serial executor;
   lowbit::gemm<op, lowbit::native>(

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tensors of one model by name, in canonical form, wherever they live (a mapped file, flash, an
-// array in a generated header). Names are those of Hugging Face BERT; a one-bit matrix NAME.weight
-// is stored as NAME.weight.codes (bytes) and NAME.weight.scale. Plain data and no library types, so
-// that it can cross the boundary between translation units of different instruction sets.
+// array in a generated header). Names are those of Hugging Face BERT; an encoded matrix NAME.weight
+// is stored as NAME.weight.codes, NAME.weight.scale and what else its codec names. Plain data and
+// no library types, so that it can cross the boundary between translation units of different
+// instruction sets.
 #pragma once
 
 #include <cstring>
@@ -13,7 +14,16 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-enum class stored_type : std::uint8_t { f32, u8 };
+enum class stored_type : std::uint8_t { f32, u8, i8, i32, f16, bf16 };
+
+[[nodiscard]] constexpr const char* name_of(stored_type type) {
+  constexpr const char* names[] = {"F32", "U8", "I8", "I32", "F16", "BF16"};  // as in safetensors
+  return names[static_cast<std::size_t>(type)];
+}
+[[nodiscard]] constexpr std::size_t size_of(stored_type type) {
+  constexpr std::size_t sizes[] = {4, 1, 1, 4, 2, 2};
+  return sizes[static_cast<std::size_t>(type)];
+}
 
 /// One canonical tensor; a scalar has rank 0, shape unused entries are 1.
 struct stored_tensor {
@@ -25,8 +35,11 @@ struct stored_tensor {
 
   [[nodiscard]] constexpr std::size_t elements() const { return shape[0] * shape[1]; }
   /// Element i of an f32 tensor; the file need not align it.
-  [[nodiscard]] float at(std::size_t i) const {
-    float value;
+  [[nodiscard]] float at(std::size_t i) const { return read<float>(i); }
+  /// Element i as T, the C++ type of `type`.
+  template <class T>
+  [[nodiscard]] T read(std::size_t i) const {
+    T value;
     std::memcpy(&value, data + i * sizeof value, sizeof value);
     return value;
   }
@@ -70,9 +83,8 @@ class weight_set {
     const stored_tensor* t = find(name);
     if (t == nullptr) return status::error(errc::not_found, "tensor ", name, " is missing");
     if (t->type != type) {
-      return status::error(errc::malformed, "tensor ", name, " is ",
-                           t->type == stored_type::f32 ? "F32" : "U8", ", expected ",
-                           type == stored_type::f32 ? "F32" : "U8");
+      return status::error(errc::malformed, "tensor ", name, " is ", name_of(t->type),
+                           ", expected ", name_of(type));
     }
     const bool vector_fits = rows == 1 && t->rank <= 1 && t->elements() == cols;
     if (!vector_fits && !(t->rank == 2 && t->shape[0] == rows && t->shape[1] == cols)) {

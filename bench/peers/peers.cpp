@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit_peers: lowbit beside OpenBLAS, oneDNN and ONNX Runtime in one run, in turns, on the same
+// shapes, every output checked first. docs/peers.md says how. Exit code 1 when an output is wrong,
+// or with --strict when a bar is missed or not measured.
+#include <fmt/core.h>
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "compare.hpp"
+#include "contestants.hpp"
+#include "onnxruntime.hpp"
+#include "openblas.hpp"
+#include "output.hpp"
+
+namespace lowbit_bench {
+namespace {
+
+/// oneDNN's OpenMP reads this before main() runs.
+void force_one_openmp_thread(char** argv) {
+  const char* now = std::getenv("OMP_NUM_THREADS");
+  if (now != nullptr && std::strcmp(now, "1") == 0) return;
+  setenv("OMP_NUM_THREADS", "1", 1);
+  execv("/proc/self/exe", argv);  // returns only when it failed
+}
+
+std::string cpu_model() {
+  std::ifstream info("/proc/cpuinfo");
+  std::string family;
+  for (std::string line; std::getline(info, line);) {
+    const std::size_t colon = line.find(": ");
+    if (colon == std::string::npos) continue;
+    if (line.starts_with("cpu family")) family = " (family " + line.substr(colon + 2) + ")";
+    if (line.starts_with("model name")) return line.substr(colon + 2) + family;
+  }
+  return "unknown";
+}
+
+const char* compiler() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "gcc " __VERSION__;
+#endif
+}
+
+bool write_text(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream out(path);
+  out << text;
+  out.close();
+  if (out) return true;
+  fmt::print(stderr, "lowbit_peers: {}: cannot be written\n", path.native());
+  return false;
+}
+
+bool write_all(const std::filesystem::path& folder, const peer_output& out) {
+  bool written = write_text(folder / "peers.json", to_json(out));
+  for (const picture& p : pictures(out)) written = write_text(folder / p.name, p.text) && written;
+  return written;
+}
+
+bool misses(const peer_output& out) {
+  for (const bar_result& b : out.bars) {
+    if (!b.passed()) return true;
+  }
+  return !(out.peak_megabytes >= 0 && out.peak_megabytes <= peak_megabytes_bar);
+}
+
+}  // namespace
+}  // namespace lowbit_bench
+
+int main(int argc, char** argv) {
+  using namespace lowbit_bench;
+  force_one_openmp_thread(argv);
+  force_openblas_core(argv);
+  peer_options options;
+  std::string folder = ".";
+  bool strict = false;
+  bool no_products = false;
+  bool no_encoders = false;
+  CLI::App program("lowbit beside OpenBLAS, oneDNN and ONNX Runtime on this machine");
+  program.add_option("--onnxruntime", options.onnxruntime, "its library")->capture_default_str();
+  program.add_option("--out", folder, "folder for peers.json, the pictures, and models meanwhile")
+      ->capture_default_str();
+  program
+      .add_option("--seconds", options.seconds,
+                  "for a contest of products; encoders take six times it")
+      ->check(CLI::Range(0.01, 60.0))
+      ->capture_default_str();
+  program.add_flag("--strict", strict, "fail when a bar is missed or not measured");
+  program.add_flag("--no-products", no_products, "encoders only");
+  program.add_flag("--no-encoders", no_encoders, "products only");
+  CLI11_PARSE(program, argc, argv);
+
+  if (!comparers_work()) {
+    fmt::print(stderr, "lowbit_peers: the comparers do not tell different outputs apart\n");
+    return 1;
+  }
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  options.table = usable_kernels().back();
+  options.folder = folder + "/models";
+  options.narrate = true;
+  peer_output out;
+  const auto runtime = onnxruntime::open(options.onnxruntime);
+  out.facts = {{"cpu", cpu_model()},
+               {"compiler", compiler()},
+               {"arch", options.table->arch},
+               {"OpenBLAS", openblas_description()},
+               {"oneDNN", onednn_description()},
+               {"ONNX Runtime", runtime ? (*runtime)->version()
+                                        : "none: " + std::string(runtime.status().message())}};
+  out.limits = measure_limits(options);
+  if (!no_products) contest_products(options, out.report);
+  if (!no_encoders) {
+    contest_encoders(options, out.report);
+    out.peak_megabytes = peak_megabytes(options, "bibert", out.report);
+  }
+  out.bars = judge(all_bars(), out.report, options.table->arch);
+  print(out);
+  std::filesystem::remove(options.folder, error);  // empty by now
+  if (!write_all(folder, out)) return 1;
+  return !out.report.wrong.empty() || (strict && misses(out)) ? 1 : 0;
+}

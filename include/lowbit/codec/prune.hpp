@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Magnitude pruning: the smallest weights, or blocks of weights, of a matrix become zeros. Exact
+// counts and a fixed order of ties: the same zeros on every machine. Pruning without training costs
+// accuracy; this is the baseline, not the recipe.
+#pragma once
+
+#include "lowbit/codec/sparse.hpp"
+
+#if LOWBIT_HOSTED
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#endif
+
+namespace lowbit::inline LOWBIT_ISA {
+
+namespace detail {
+
+/// "pruned80"
+template <unsigned Percent>
+struct pruned_name {
+  static_assert(Percent > 0 && Percent < 100, "lowbit: 1 to 99 % of the weights can be pruned");
+  static constexpr char text[] = {
+      'p', 'r', 'u', 'n', 'e', 'd', '0' + Percent / 10, '0' + Percent % 10, '\0'};
+};
+
+}  // namespace detail
+
+/// sparse<Value, Block> whose encoder first prunes Percent of the blocks.
+template <unsigned Percent, class Value = f32, class Block = block<1, 1>>
+struct pruned : sparse<Value, Block> {
+  using base = sparse<Value, Block>;
+  static constexpr const char* name = detail::pruned_name<Percent>::text;
+  static constexpr double density = 1.0 - Percent / 100.0;
+  static constexpr double bits_per_weight =
+      Value::bits_per_weight * density + 1.0 / static_cast<double>(Block::size);
+  static constexpr std::size_t row_bytes(std::size_t k) {
+    return ceil_div(Value::row_bytes(k) * (100 - Percent), 100) +
+           bytes_for(ceil_div(k, Block::size));
+  }
+  struct reader : base::reader {};
+};
+
+#if LOWBIT_HOSTED
+
+/// A copy of w (N, K), dense rows, in which round(sparsity * blocks) blocks of `Block` are zero, at
+/// least: those whose sum of squares is smallest; of equal ones the first in row-major order. With
+/// block<1, 1> that is the order of magnitudes. A block at the edge counts the weights that it has.
+///
+/// Source: Han et al., NeurIPS 2015, pruning by magnitude; the whole matrix has one threshold
+/// Errors: invalid_argument for a sparsity outside 0..1 or a weight that is not finite
+template <class Block = block<1, 1>>
+result<std::vector<float>> prune_magnitude(matrix_view<const float> w, double sparsity) {
+  if (!(sparsity >= 0 && sparsity <= 1)) {
+    return status::error(errc::invalid_argument, "sparsity ",
+                         detail::float_text(static_cast<float>(sparsity)), ", expected 0 to 1");
+  }
+  LOWBIT_TRY(detail::check_finite_weights(w));
+  const std::size_t columns = ceil_div(w.cols, Block::columns);
+  std::vector<double> squares(ceil_div(w.rows, Block::rows) * columns);
+  const auto block_of = [columns](std::size_t r, std::size_t j) {
+    return r / Block::rows * columns + j / Block::columns;
+  };
+  for (std::size_t r = 0; r < w.rows; ++r) {
+    for (std::size_t j = 0; j < w.cols; ++j) {
+      const auto v = static_cast<double>(w(r, j));
+      double& sum = squares[block_of(r, j)];
+      sum = std::fma(v, v, sum);
+    }
+  }
+  std::vector<std::size_t> order(squares.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto zeros = static_cast<std::size_t>(
+      std::fma(sparsity, static_cast<double>(order.size()), 0.5));  // exact below 2^52 blocks
+  std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(zeros), order.end(),
+                   [&](std::size_t a, std::size_t b) {
+                     return squares[a] != squares[b] ? squares[a] < squares[b] : a < b;
+                   });
+  std::vector<char> kept(squares.size(), 1);
+  for (std::size_t i = 0; i < zeros; ++i) kept[order[i]] = 0;
+  std::vector<float> out(w.rows * w.cols);
+  for (std::size_t r = 0; r < w.rows; ++r) {
+    for (std::size_t j = 0; j < w.cols; ++j) {
+      if (kept[block_of(r, j)] != 0) out[r * w.cols + j] = w(r, j);
+    }
+  }
+  return out;
+}
+
+/// prune_magnitude, then the encoder of sparse<Value, Block>.
+///
+/// Errors: invalid_argument naming a weight that is not finite
+template <unsigned Percent, class Value, class Block>
+result<encoded_matrix> encode(pruned<Percent, Value, Block>, matrix_view<const float> w) {
+  const auto kept = prune_magnitude<Block>(w, Percent / 100.0);
+  if (!kept) return kept.status();
+  return encode(sparse<Value, Block>{},
+                matrix_view<const float>{kept->data(), w.rows, w.cols, w.cols});
+}
+
+#endif
+
+}  // namespace lowbit::inline LOWBIT_ISA

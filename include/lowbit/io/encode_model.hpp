@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrices of a canonical model under a codec, known at compile time or by name, and what each
+// tensor of a float model becomes under a named policy. Nothing is chosen silently: the report of
+// the model lists every tensor with the format that it got.
+#pragma once
+
+#include <regex>
+
+#include "lowbit/io/canonical_model.hpp"
+#include "lowbit/io/model_layout.hpp"
+#include "lowbit/io/named_policy.hpp"
+#include "lowbit/policy/policy.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// --format REGEX=FORMAT: the matrices whose name matches get another format; the last match wins.
+struct format_override {
+  std::string pattern;
+  std::string format;
+
+  /// Errors: invalid_argument for text without '=', or a pattern that is no regular expression
+  static result<format_override> parse(const std::string& text) {
+    const std::size_t at = text.rfind('=');
+    if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
+      return status::error(errc::invalid_argument, "format override ", detail::quote_name(text),
+                           ", expected PATTERN=FORMAT");
+    }
+    format_override out{text.substr(0, at), text.substr(at + 1)};
+    try {
+      static_cast<void>(std::regex(out.pattern));
+    } catch (const std::regex_error& e) {
+      return status::error(errc::invalid_argument, "format override ", detail::quote_name(text),
+                           ": ", e.what());
+    }
+    return out;
+  }
+};
+
+/// Which format each matrix gets.
+class format_choice {
+ public:
+  explicit format_choice(std::vector<format_override> overrides = {})
+      : overrides_(std::move(overrides)), matched_(overrides_.size()) {
+    for (const format_override& o : overrides_) patterns_.emplace_back(o.pattern);
+  }
+  /// `otherwise` where no override matches.
+  [[nodiscard]] std::string of(const std::string& weight_name, std::string_view otherwise) {
+    std::string format(otherwise);
+    for (std::size_t i = 0; i < patterns_.size(); ++i) {
+      if (!std::regex_search(weight_name, patterns_[i])) continue;
+      matched_[i] = true;
+      format = overrides_[i].format;
+    }
+    return format;
+  }
+  /// An override that fits no matrix is a mistake of the caller.
+  [[nodiscard]] status check_all_matched() const {
+    for (std::size_t i = 0; i < matched_.size(); ++i) {
+      if (matched_[i]) continue;
+      return status::error(errc::invalid_argument, "format override ",
+                           detail::quote_name(overrides_[i].pattern), " matches no matrix");
+    }
+    return {};
+  }
+
+ private:
+  std::vector<format_override> overrides_;
+  std::vector<std::regex> patterns_;
+  std::vector<bool> matched_;
+};
+
+namespace detail {
+
+/// Adds w under `weight` (its tensors are weight + suffix). `named`: with NAME.format, for encoders
+/// that learn the codec from the file.
+template <class Codec>
+status add_matrix(canonical_model& model, const std::string& weight, matrix_view<const float> w,
+                  bool named) {
+  auto encoded = encode(Codec{}, w);
+  if (!encoded) return encoded.status().in(weight);
+  const std::string format(format_name<Codec>);
+  model.report.push_back({weight,
+                          format,
+                          {w.rows, w.cols},
+                          w.rows * w.cols * sizeof(float),
+                          encoded->bytes(),
+                          encoded->report.ties});
+  for (encoded_tensor& t : encoded->tensors) {
+    model.own(weight + t.suffix, t.type, std::move(t.shape), std::move(t.bytes));
+  }
+  if (named && !std::is_same_v<Codec, f32>) {
+    const auto text = std::as_bytes(std::span(format));
+    model.own(weight + ".format", stored_type::u8, {text.size()}, {text.begin(), text.end()});
+  }
+  return {};
+}
+
+/// The same for a format that is known by name, one of List's codecs.
+template <class List>
+status add_matrix_as(canonical_model& model, const std::string& weight, matrix_view<const float> w,
+                     std::string_view format) {
+  return List::with(format, [&]<class Codec>(std::type_identity<Codec>) {
+    return add_matrix<Codec>(model, weight, w, true);
+  });
+}
+
+}  // namespace detail
+
+/// A canonical float model under a named policy of the families floats and integers; tensors that
+/// stay floats are copied. `source` may go away.
+/// Errors: invalid_argument for another family, an override that matches nothing or a weight that
+/// is
+///         not finite; unsupported for a format that the policy's activations do not multiply
+inline result<canonical_model> encode_model(const canonical_model& source,
+                                            const named_policy& policy,
+                                            const std::vector<format_override>& overrides = {}) {
+  if (policy.format.empty()) {
+    return status::error(errc::invalid_argument, "policy ", policy.name,
+                         " needs a checkpoint that was trained for it");
+  }
+  canonical_model out;
+  out.config = source.config;
+  out.policy = policy.name;
+  out.warnings = source.warnings;
+  format_choice choice(overrides);
+  std::map<std::string, bool> encoded;  // matrix -> is the word table
+  for (const linear_layout& layer : linear_layers(source.config.shape)) {
+    if (layer.at != site::classifier) encoded.emplace(layer.name + ".weight", false);
+  }
+  encoded.emplace("bert.embeddings.word_embeddings.weight", true);
+  for (const stored_tensor& t : source.tensors()) {
+    const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
+    const auto it = encoded.find(t.name);
+    if (it == encoded.end()) {
+      const std::span bytes(t.data, t.elements() * size_of(t.type));
+      out.own(t.name, t.type, shape, {bytes.begin(), bytes.end()});
+      out.report.push_back({t.name, f32::name, shape, bytes.size(), bytes.size(), 0});
+      continue;
+    }
+    if (t.type != stored_type::f32 || t.rank != 2) {
+      return status::error(errc::invalid_argument, "tensor ", t.name,
+                           " is already encoded, expected a float model");
+    }
+    std::vector<float> values(t.elements());
+    std::memcpy(values.data(), t.data, values.size() * sizeof(float));
+    const matrix_view<const float> w{values.data(), t.shape[0], t.shape[1], t.shape[1]};
+    const std::string format = choice.of(t.name, it->second ? policy.table : policy.format);
+    status added;
+    if (it->second) {
+      added = detail::add_matrix_as<any_table>(out, t.name, w, format);
+    } else if (policy.family == policy_family::integers) {
+      added = detail::add_matrix_as<any_integer>(out, t.name, w, format);
+    } else {
+      added = detail::add_matrix_as<any_float>(out, t.name, w, format);
+    }
+    if (!added.ok()) return added.code() == errc::unsupported ? added.in(t.name) : added;
+  }
+  LOWBIT_TRY(choice.check_all_matched());
+  return out;
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Policies by name, for programs: which compiled encoder runs each, and which formats its matrices
+// get from a float checkpoint.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "lowbit/codec/any.hpp"
+#include "lowbit/core/status.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// Encoders that a program compiles.
+enum class policy_family : std::uint8_t {
+  floats,           ///< policy::any_float
+  integers,         ///< policy::any_integer
+  static_integers,  ///< policy::q8bert: needs ranges of activations
+  integer_only,     ///< policy::ibert: the same
+  bibert,
+  bit,
+  quantized_bert,  ///< TernaryBERT and BinaryBERT: policy/quantized_bert.hpp, each by its own name
+};
+
+struct named_policy {
+  std::string_view name;
+  policy_family family;
+  std::string_view format;          ///< of matrices and word table; empty: the policy's own codecs
+  std::string_view table = format;  ///< of the word table
+};
+
+inline constexpr named_policy named_policies[] = {
+    {"fp32", policy_family::floats, "f32"},
+    {"bf16", policy_family::floats, "bf16"},
+    {"f16", policy_family::floats, "f16"},
+    {"gobo3", policy_family::floats, "gobo3"},
+    {"gobo4", policy_family::floats, "gobo4"},
+    {"pruned50", policy_family::floats, "pruned50", "f32"},
+    {"pruned80", policy_family::floats, "pruned80", "f32"},
+    {"pruned90", policy_family::floats, "pruned90", "f32"},
+    {"int8", policy_family::integers, "int8"},
+    {"w4a8", policy_family::integers, "int4"},
+    {"w2a8", policy_family::integers, "ternary"},
+    {"w1a8", policy_family::integers, "sign"},
+    {"codebook8", policy_family::integers, "codebook8"},
+    {"codebook16", policy_family::integers, "codebook16"},
+    {"codebook256", policy_family::integers, "codebook256"},
+    {"mixed", policy_family::integers, "int8"},  // and what a budget or overrides say
+    {"q8bert", policy_family::static_integers, ""},
+    {"ibert", policy_family::integer_only, ""},
+    {"bibert", policy_family::bibert, ""},
+    {"bit", policy_family::bit, ""},
+    {"ternarybert_w2a8", policy_family::quantized_bert, ""},
+    {"ternarybert_w2a4", policy_family::quantized_bert, ""},
+    {"binarybert_w2a8", policy_family::quantized_bert, ""},
+    {"binarybert_w2a4", policy_family::quantized_bert, ""},
+    {"binarybert_w1a8", policy_family::quantized_bert, ""},
+    {"binarybert_w1a4", policy_family::quantized_bert, ""},
+    {"binarybert_split_w1a8", policy_family::quantized_bert, ""},
+    {"binarybert_split_w1a4", policy_family::quantized_bert, ""},
+};
+/// Ranges that span a padded batch: sentences must be padded, and results depend on the batch.
+[[nodiscard]] constexpr bool needs_padding(policy_family family) {
+  return family == policy_family::quantized_bert;
+}
+
+/// "codebook<16>" and "codebook-16" are codebook16.
+[[nodiscard]] inline std::string canonical_policy_name(std::string_view text) {
+  std::string name(text);
+  std::erase_if(name, [](char c) { return c == '<' || c == '>' || c == '-'; });
+  return name;
+}
+
+/// Errors: invalid_argument listing the names
+inline result<named_policy> find_policy(std::string_view text) {
+  const std::string name = canonical_policy_name(text);
+  std::string known;
+  for (const named_policy& p : named_policies) {
+    if (p.name == name) return p;
+    known += (known.empty() ? "" : ", ") + std::string(p.name);
+  }
+  return status::error(errc::invalid_argument, "policy \"", text,
+                       "\" is not known, expected one of ", known);
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

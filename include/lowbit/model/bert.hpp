@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// An encoder and one head. Immutable after load and safe to share between threads; a run works in
+// the caller's workspace and allocates nothing. A head is a type with
+//   kind, reads                             its head_kind, and the hidden rows that it needs
+//   load(memory, weights, shape)            as every layer
+//   workspace                               a struct with plan(memory, shape, limits)
+//   output_rows(in), output_cols(shape)     the extents of what run() writes
+//   check(in)                               the head's own part of the input
+//   run(encoded, in, workspace, out, executor, observer)
+#pragma once
+
+#include "lowbit/model/encoder.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+template <class Policy, class Head, class Arch = native>
+class bert {
+ public:
+  using policy = Policy;
+  using head = Head;
+
+  /// Bytes that load() takes from its memory for these weights; an error shows when they are
+  /// loaded.
+  [[nodiscard]] static std::size_t model_bytes(const weight_set& weights,
+                                               const model_shape& shape) {
+    arena measure;
+    bert model;
+    static_cast<void>(model.load(measure, weights, shape));
+    return measure.used();
+  }
+
+  /// Packs the weights into `memory` (model_bytes(weights, shape), aligned to buffer_alignment).
+  /// Embedding tables are not copied: the memory behind `weights` must outlive the model.
+  /// Errors: malformed shape; invalid_argument for a shape with another head; not_found / malformed
+  /// / shape_mismatch naming the tensor
+  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+    LOWBIT_TRY(shape.check());
+    if (shape.head != Head::kind) {
+      return status::error(errc::invalid_argument, "this is a ", name_of(shape.head),
+                           " model, expected a ", name_of(Head::kind), " model");
+    }
+    LOWBIT_TRY(encoder_.load(memory, weights, shape));
+    return head_.load(memory, weights, shape);
+  }
+
+  [[nodiscard]] const model_shape& shape() const { return encoder_.shape(); }
+
+  /// Bytes of workspace that run() needs for any batch within the limits.
+  template <bool Observed = false>
+  [[nodiscard]] static constexpr std::size_t workspace_bytes(const model_shape& shape,
+                                                             const batch_limits& limits) {
+    arena measure;
+    workspace<Observed> w;
+    w.plan(measure, shape, limits);
+    return measure.used();
+  }
+
+  /// The head's values of a batch into out (Head::output_rows(in), Head::output_cols(shape)).
+  /// Errors: invalid_argument (a token id, type, position or length; output of other extents),
+  ///         workspace_too_small (with the bytes needed)
+  /// Exact:  the same bits for a sentence alone or in any batch, on every arch, with every executor
+  template <executor Executor, class Observer = no_observer>
+  status run(const token_input& in, std::byte* memory, std::size_t bytes, matrix_view<float> out,
+             Executor& executor, Observer&& observer = {}) const {
+    constexpr bool observed = std::remove_reference_t<Observer>::enabled;
+    const token_batch& batch = in.batch;
+    if (batch.sentences == 0) return {};
+    LOWBIT_TRY(encoder_.check(in));
+    LOWBIT_TRY(head_.check(in));
+    const std::size_t rows = Head::output_rows(in);
+    const std::size_t cols = Head::output_cols(shape());
+    if (out.rows < rows || out.cols != cols) {
+      return status::error(errc::invalid_argument, "output of ", out.rows, " x ", out.cols,
+                           ", expected ", rows, " x ", cols);
+    }
+    const batch_limits limits = limits_of(batch, executor.workers());
+    const std::size_t needed = workspace_bytes<observed>(shape(), limits);
+    if (bytes < needed) {
+      return status::error(errc::workspace_too_small, "workspace of ", bytes,
+                           " bytes, this batch needs ", needed);
+    }
+    arena space(memory, bytes);
+    workspace<observed> w;
+    w.plan(space, shape(), limits);
+    const auto encoded = encoder_.run(in, w.layers, Head::reads, executor, observer);
+    head_.run(encoded, in, w.head, out, executor, observer);
+    return {};
+  }
+
+  /// Layer `index` alone on hidden rows (T, D) of the caller, in place.
+  /// Errors: invalid_argument (no such layer, a policy whose layers have no meaning alone),
+  ///         workspace_too_small
+  template <executor Executor>
+  status run_layer(std::size_t index, const token_batch& batch, std::byte* memory,
+                   std::size_t bytes, matrix_view<float> hidden, Executor& executor) const {
+    if (index >= shape().layers) {
+      return status::error(errc::invalid_argument, "layer ", index, ", expected 0 to ",
+                           shape().layers - 1);
+    }
+    const batch_limits limits = limits_of(batch, executor.workers());
+    const std::size_t needed = workspace_bytes(shape(), limits);
+    if (bytes < needed) {
+      return status::error(errc::workspace_too_small, "workspace of ", bytes,
+                           " bytes, this batch needs ", needed);
+    }
+    arena space(memory, bytes);
+    workspace<false> w;
+    w.plan(space, shape(), limits);
+    if constexpr (requires { encoder_.run_layer(index, batch, hidden, w.layers, executor); }) {
+      encoder_.run_layer(index, batch, hidden, w.layers, executor);
+      return {};
+    } else {
+      return status::error(errc::invalid_argument, "policy ", Policy::name,
+                           ": its layers do not run alone");
+    }
+  }
+
+  [[nodiscard]] static batch_limits limits_of(const token_batch& batch, std::size_t workers) {
+    batch_limits limits{batch.tokens(), batch.sentences, 0, workers};
+    for (std::size_t s = 0; s < batch.sentences; ++s) {
+      if (batch.length(s) > limits.longest) limits.longest = batch.length(s);
+    }
+    return limits;
+  }
+
+ private:
+  template <bool Observed>
+  struct workspace {
+    typename encoder<Policy, Arch>::template workspace<Observed> layers;
+    typename Head::workspace head;
+
+    constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+      layers.plan(memory, shape, limits);
+      head.plan(memory, shape, limits);
+    }
+  };
+
+  encoder<Policy, Arch> encoder_;
+  Head head_;
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Heads that are one f32 linear layer on every token: token classification (a logit for each label)
+// and question answering (the logits that an answer starts and ends here).
+#pragma once
+
+#include "lowbit/model/encoder.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+template <head_kind Kind, class Arch>
+class linear_per_token {
+ public:
+  static_assert(Kind == head_kind::token || Kind == head_kind::span);
+  static constexpr head_kind kind = Kind;
+  static constexpr hidden_rows reads = hidden_rows::all_tokens;
+
+  struct workspace {
+    static constexpr void plan(arena&, const model_shape&, const batch_limits&) {}
+  };
+
+  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+    const tensor_name name(Kind == head_kind::span ? "qa_outputs" : "classifier");
+    return layer_.load(memory, weights, name, output_cols(shape), shape.hidden);
+  }
+
+  [[nodiscard]] static std::size_t output_rows(const token_input& in) { return in.batch.tokens(); }
+  [[nodiscard]] static std::size_t output_cols(const model_shape& shape) {
+    return Kind == head_kind::span ? 2 : shape.labels;
+  }
+  [[nodiscard]] static status check(const token_input&) { return {}; }
+
+  /// logits (T, labels); span: (T, 2), start and end
+  template <executor Executor, class Observer>
+  void run(const encoder_output& encoded, const token_input&, workspace&, matrix_view<float> logits,
+           Executor& executor, Observer&) const {
+    layer_.run(activation_rows<mul_add>{encoded.hidden, encoded.hidden.cols},
+               layer_.to_output(nullptr) | store{logits}, executor);
+  }
+
+ private:
+  linear<linear_format<f32, activation::f32>, Arch> layer_;
+};
+
+template <class Arch>
+using token_head = linear_per_token<head_kind::token, Arch>;
+template <class Arch>
+using span_head = linear_per_token<head_kind::span, Arch>;
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Masked language model: logits of every word for the token rows that token_input::asked lists, and
+// for no other. The decoder is tied to the word embeddings, so it is as small as they are: its rows
+// are decoded one at a time from the policy's table. Transform and layer norm are f32.
+#pragma once
+
+#include "lowbit/model/encoder.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// logits_v = LN(GELU(W h + b)) . word_v + bias_v; each dot product is one reduction in the order
+/// of docs/numerics.md#lanes.
+template <class Policy, class Arch>
+class masked_lm_head {
+ public:
+  static constexpr head_kind kind = head_kind::masked_lm;
+  static constexpr hidden_rows reads = hidden_rows::all_tokens;
+  static constexpr std::size_t block = 32;  ///< rows that are decoded in one pass over the words
+
+  struct workspace {
+    matrix_view<float> gathered;     // (block, D)
+    matrix_view<float> transformed;  // (block, D)
+    matrix_view<float> word;         // (workers, D): the embedding that is being multiplied
+
+    constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+      const std::size_t stride = float_stride(shape.hidden);
+      gathered = memory.take_matrix<float>(block, shape.hidden, stride);
+      transformed = memory.take_matrix<float>(block, shape.hidden, stride);
+      word = memory.take_matrix<float>(limits.workers, shape.hidden, stride);
+    }
+  };
+
+  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+    const tensor_name base("cls.predictions");
+    vocabulary_ = shape.vocabulary;
+    LOWBIT_TRY(
+        transform_.load(memory, weights, base(".transform.dense"), shape.hidden, shape.hidden));
+    LOWBIT_TRY(norm_.load(memory, weights, base(".transform.LayerNorm"), shape.hidden,
+                          shape.layer_norm_eps));
+    if (memory.measuring()) return {};
+    LOWBIT_TRY(weights.get(base(".bias").view(), stored_type::f32, 1, vocabulary_, bias_));
+    return words_.load(weights, shape);
+  }
+
+  [[nodiscard]] static std::size_t output_rows(const token_input& in) { return in.asked.count; }
+  [[nodiscard]] static std::size_t output_cols(const model_shape& shape) {
+    return shape.vocabulary;
+  }
+  [[nodiscard]] static status check(const token_input& in) {
+    const std::size_t tokens = in.batch.tokens();
+    for (std::size_t i = 0; i < in.asked.count; ++i) {
+      if (in.asked[i] < tokens) continue;
+      return status::error(errc::invalid_argument, "asked token ", in.asked[i], ", expected 0 to ",
+                           tokens - 1);
+    }
+    return {};
+  }
+
+  /// logits (asked, V)
+  template <executor Executor, class Observer>
+  void run(const encoder_output& encoded, const token_input& in, workspace& w,
+           matrix_view<float> logits, Executor& executor, Observer&) const {
+    for (std::size_t begin = 0; begin < in.asked.count; begin += block) {
+      const std::size_t left = in.asked.count - begin;
+      const std::size_t rows = left < block ? left : block;
+      for (std::size_t r = 0; r < rows; ++r) {
+        std::memcpy(w.gathered.row(r), encoded.hidden.row(in.asked[begin + r]),
+                    w.gathered.cols * sizeof(float));
+      }
+      transform_.run(activation_rows<mul_add>{w.gathered.rows_from(0, rows), w.gathered.cols},
+                     transform_.to_output(nullptr) | activate<gelu_erf>{} | store{w.transformed},
+                     executor);
+      norm_.run(w.transformed.rows_from(0, rows), store{w.gathered}, executor);
+      decode(w, rows, logits.rows_from(begin, rows), executor);
+    }
+  }
+
+ private:
+  template <executor Executor>
+  void decode(const workspace& w, std::size_t rows, matrix_view<float> logits,
+              Executor& executor) const {
+    constexpr std::size_t words_per_task = 256;
+    executor.run(ceil_div(vocabulary_, words_per_task), [&](std::size_t task, std::size_t worker) {
+      const std::size_t first = task * words_per_task;
+      float* const embedding = w.word.row(worker);
+      for (std::size_t v = first; v < first + words_per_task && v < vocabulary_; ++v) {
+        words_.read(v, embedding);
+        std::size_t r = 0;
+        for (; r + 4 <= rows; r += 4) multiply<4>(w.gathered, r, embedding, v, logits);
+        for (; r < rows; ++r) multiply<1>(w.gathered, r, embedding, v, logits);
+      }
+    });
+  }
+
+  /// The logit of word v for Rows neighbouring rows of x.
+  template <std::size_t Rows>
+  void multiply(matrix_view<const float> x, std::size_t row, const float* embedding, std::size_t v,
+                matrix_view<float> logits) const {
+    using f = f32x16<Arch>;
+    f sum[Rows];
+    for (f& s : sum) s = f::broadcast(0.0F);
+    for_each_column(x.cols, [&](auto c) {
+      const f word_lanes = load_row<Arch>(embedding, c, x.cols);
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < Rows; ++r)
+        sum[r] = fma(load_row<Arch>(x.row(row + r), c, x.cols), word_lanes, sum[r]);
+    });
+    const float bias = bias_.at(v);
+    for (std::size_t r = 0; r < Rows; ++r) logits(row + r, v) = reduce_add(sum[r]) + bias;
+  }
+
+  std::size_t vocabulary_ = 0;
+  linear<linear_format<f32, activation::f32>, Arch> transform_;
+  layer_norm<Arch> norm_;
+  stored_tensor bias_;  // (V)
+  word_table<typename Policy::embedding> words_;
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

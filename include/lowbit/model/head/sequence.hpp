@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sequence classification: pooler and classifier on the first token of each sentence, or of each
+// pair of sentences. The pooler follows the policy, the classifier is f32.
+#pragma once
+
+#include "lowbit/model/encoder.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// logits = W tanh(pooler(h_0)) + b; with relu_before_classifier W relu(tanh(..)) + b (TinyBERT).
+template <class Policy, class Arch>
+class sequence_head {
+ public:
+  using pooler_format = typename site_formats<Policy>::pooler;
+  static constexpr head_kind kind = head_kind::sequence;
+  static constexpr hidden_rows reads = hidden_rows::first_tokens;
+
+  struct workspace {
+    encoded_rows<pooler_format> input;  // (sentences)
+    matrix_view<float> pooled;          // (sentences, D)
+
+    constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+      input.plan(memory, limits.sentences, shape.hidden);
+      pooled =
+          memory.take_matrix<float>(limits.sentences, shape.hidden, float_stride(shape.hidden));
+    }
+  };
+
+  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+    shape_ = shape;
+    LOWBIT_TRY(pooler_.load(memory, weights, tensor_name("bert.pooler.dense"), shape.hidden,
+                            shape.hidden));
+    return classifier_.load(memory, weights, tensor_name("classifier"), shape.labels, shape.hidden);
+  }
+
+  [[nodiscard]] static std::size_t output_rows(const token_input& in) { return in.batch.sentences; }
+  [[nodiscard]] static std::size_t output_cols(const model_shape& shape) { return shape.labels; }
+  [[nodiscard]] static status check(const token_input&) { return {}; }
+
+  /// logits (sentences, labels)
+  template <executor Executor, class Observer>
+  void run(const encoder_output& encoded, const token_input& in, workspace& w,
+           matrix_view<float> logits, Executor& executor, Observer& observer) const {
+    const std::size_t sentences = in.batch.sentences;
+    w.input.clear_pad(sentences);
+    for (std::size_t s = 0; s < sentences; ++s)
+      w.input.template encode<Arch>(encoded.first_row(s), s, pooler_.input());
+    const auto tanh_output = pooler_.to_output(w.input.scales) | activate<tanh_activation>{};
+    pooler_.run(w.input.first(sentences), tanh_output | store{w.pooled}, executor);
+    if constexpr (std::remove_reference_t<Observer>::enabled)
+      observer.pooled(matrix_view<const float>(w.pooled.rows_from(0, sentences)));
+    if (shape_.relu_before_classifier) {
+      for (std::size_t s = 0; s < sentences; ++s) {
+        for (std::size_t c = 0; c < shape_.hidden; ++c)
+          w.pooled(s, c) = w.pooled(s, c) > 0.0F ? w.pooled(s, c) : 0.0F;
+      }
+    }
+    classifier_.run(activation_rows<mul_add>{w.pooled, shape_.hidden},
+                    classifier_.to_output(nullptr) | store{logits}, executor);
+  }
+
+ private:
+  model_shape shape_;
+  linear<pooler_format, Arch> pooler_;
+  linear<linear_format<f32, activation::f32>, Arch> classifier_;
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

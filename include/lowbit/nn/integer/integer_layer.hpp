@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// One post-LN transformer encoder layer without floats (I-BERT). Between its steps stand int8
+// codes; the residual is the int8 input of the layer's halves, its sum has 22 bits. Every scale is
+// read when the model is loaded and lives on only in dyadic ratios.
+//
+//   h i8 -> q, k, v i8 -> context i8 -> + h, 22 bits -> LN -> a i8 -> GELU i8 -> + a, 22 bits -> LN
+#pragma once
+
+#include "lowbit/nn/integer/attention.hpp"
+#include "lowbit/nn/integer/gelu.hpp"
+#include "lowbit/nn/integer/layer_norm.hpp"
+#include "lowbit/nn/integer/linear.hpp"
+#include "lowbit/policy/ibert.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// The memory that the layers of one integer encoder share.
+template <class Policy, class Arch, bool Observed>
+struct integer_workspace {
+  using formats = site_formats<Policy>;
+  using rows = encoded_rows<typename formats::projection>;
+
+  rows hidden;                       // (T, D): input of a layer, and its residual
+  rows first_hidden;                 // (sentences, D): of first tokens
+  rows context;                      // (T, D)
+  rows attended;                     // (T, D): after the attention half
+  rows middle;                       // (T, I)
+  matrix_view<std::int8_t> q, k, v;  // (T, D)
+  matrix_view<std::int32_t> sum;     // (T, D): before a layer norm
+  matrix_view<float> floats;         // (T, D): decoded rows, in the memory of the sums
+  typename integer_attention_layer<Arch>::template workspace<Observed> heads;
+
+  constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+    const std::size_t t = limits.tokens;
+    const std::size_t d = shape.hidden;
+    const std::size_t stride = round_up(d, virtual_lanes);
+    const std::size_t sum_stride = float_stride(d);
+    hidden.plan(memory, t, d);
+    first_hidden.plan(memory, limits.sentences, d);
+    context.plan(memory, t, d);
+    attended.plan(memory, t, d);
+    middle.plan(memory, t, shape.intermediate);
+    for (auto* m : {&q, &k, &v}) *m = memory.take_matrix<std::int8_t>(t, stride, stride);
+    const std::size_t mark = memory.position();
+    sum = memory.take_matrix<std::int32_t>(t, d, sum_stride);
+    memory.rewind(mark);
+    floats = memory.take_matrix<float>(t, d, sum_stride);
+    heads.plan(memory, shape, limits);
+  }
+};
+
+/// codes * scale as floats: what leaves the integers, for observers and float heads.
+template <class Format>
+matrix_view<const float> decode_rows(const encoded_rows<Format>& codes, std::size_t count,
+                                     double scale, matrix_view<float> out) {
+  const matrix_view<std::int8_t> bytes = code_bytes(codes);
+  for (std::size_t r = 0; r < count; ++r) {
+    for (std::size_t c = 0; c < codes.k; ++c)
+      out(r, c) = static_cast<float>(scale * static_cast<double>(bytes(r, c)));
+  }
+  return out.rows_from(0, count);
+}
+
+template <class Policy, class Arch>
+class integer_layer {
+ public:
+  using formats = site_formats<Policy>;
+  using middle_function = std::conditional_t<std::is_same_v<typename Policy::activation, relu>,
+                                             integer_relu, integer_gelu>;
+
+  /// output_scale: of the hidden codes that leave the layer.
+  status load(arena& memory, const weight_set& weights, std::size_t index, const model_shape& shape,
+              double output_scale) {
+    const tensor_name layer("bert.encoder.layer.", index);
+    const tensor_name self = layer(".attention.self");
+    const tensor_name attended = layer(".attention.output");
+    const std::size_t d = shape.hidden;
+    const std::size_t i = shape.intermediate;
+    site_scales s;
+    if (!memory.measuring()) LOWBIT_TRY(s.read(weights, layer));
+    LOWBIT_TRY(query_.load(memory, weights, self(".query"), d, d, s.input, s.heads.query));
+    LOWBIT_TRY(key_.load(memory, weights, self(".key"), d, d, s.input, s.heads.key));
+    LOWBIT_TRY(value_.load(memory, weights, self(".value"), d, d, s.input, s.heads.value));
+    LOWBIT_TRY(attention_.load(self, shape, s.heads));
+    LOWBIT_TRY(attention_output_.load(memory, weights, attended(".dense"), d, d, s.heads.context,
+                                      s.attention_sum));
+    LOWBIT_TRY(dyadic::from(s.input / s.attention_sum, attended.view(), attention_residual_));
+    LOWBIT_TRY(attention_norm_.load(memory, weights, attended(".LayerNorm"), d,
+                                    shape.layer_norm_eps, s.attention_sum, s.attended));
+    LOWBIT_TRY(feed_forward_input_.load(memory, weights, layer(".intermediate.dense"), i, d,
+                                        s.attended, middle_function::input_scale));
+    LOWBIT_TRY(dyadic::from(middle_function::output_scale / s.middle, layer.view(), to_middle_));
+    LOWBIT_TRY(feed_forward_output_.load(memory, weights, layer(".output.dense"), d, i, s.middle,
+                                         s.output_sum));
+    LOWBIT_TRY(dyadic::from(s.attended / s.output_sum, layer.view(), output_residual_));
+    return output_norm_.load(memory, weights, layer(".output.LayerNorm"), d, shape.layer_norm_eps,
+                             s.output_sum, output_scale);
+  }
+
+  /// w.hidden in and out. With blocks.first_token_only the output has one row per sentence.
+  template <class Workspace, executor Executor, class Observer>
+  void run(Workspace& w, const query_blocks& blocks, Executor& executor, Observer& observer) const {
+    const std::size_t tokens = blocks.batch.tokens();
+    const std::size_t rows = blocks.first_token_only ? blocks.batch.sentences : tokens;
+    if (blocks.first_token_only) {
+      for (std::size_t s = 0; s < rows; ++s)
+        w.first_hidden.copy_row(s, w.hidden, blocks.batch.begin(s));
+    }
+    const auto& residual = blocks.first_token_only ? w.first_hidden : w.hidden;
+    query_.run(residual.first(rows), query_.to_output() | store_codes{w.q}, executor);
+    key_.run(w.hidden.first(tokens), key_.to_output() | store_codes{w.k}, executor);
+    value_.run(w.hidden.first(tokens), value_.to_output() | store_codes{w.v}, executor);
+
+    attention_.prepare(w.heads, w.k, w.v, blocks.batch, executor);
+    clear_last_group(w.context, rows);
+    attention_.run(w.heads, w.q, blocks, code_bytes(w.context), executor, observer);
+    count_codes<Arch>(w.context, rows, executor);
+
+    const store_integers sum{w.sum};
+    attention_output_.run(w.context.first(rows),
+                          attention_output_.to_output() |
+                              add_residual_codes{code_bytes(residual), attention_residual_} | sum,
+                          executor);
+    attention_norm_.run(w.sum.rows_from(0, rows), w.attended, executor);
+
+    feed_forward_input_.run(w.attended.first(rows),
+                            feed_forward_input_.to_output() | activate_integers<middle_function>{} |
+                                requantize{to_middle_} | store_codes{code_bytes(w.middle)},
+                            executor);
+    count_codes<Arch>(w.middle, rows, executor);
+    feed_forward_output_.run(w.middle.first(rows),
+                             feed_forward_output_.to_output() |
+                                 add_residual_codes{code_bytes(w.attended), output_residual_} | sum,
+                             executor);
+    output_norm_.run(w.sum.rows_from(0, rows), w.hidden, executor);
+  }
+
+ private:
+  /// What the encodings between the steps learned; 1 while measuring.
+  struct site_scales {
+    double input = 1, attention_sum = 1, attended = 1, middle = 1, output_sum = 1;
+    typename integer_attention_layer<Arch>::scales heads{1, 1, 1, 1};
+
+    status read(const weight_set& weights, const tensor_name& layer) {
+      const tensor_name self = layer(".attention.self");
+      LOWBIT_TRY(read_scale(weights, self(".query.input.scale"), input));
+      for (const char* part : {".key.input.scale", ".value.input.scale"}) {
+        double same = 0;
+        LOWBIT_TRY(read_scale(weights, self(part), same));
+        if (same != input) {
+          return status::error(errc::malformed, "tensor ", self(part).view(), " differs from ",
+                               self(".query.input.scale").view(), ", which reads the same codes");
+        }
+      }
+      LOWBIT_TRY(read_scale(weights, self(".query.output.scale"), heads.query));
+      LOWBIT_TRY(read_scale(weights, self(".key.output.scale"), heads.key));
+      LOWBIT_TRY(read_scale(weights, self(".value.output.scale"), heads.value));
+      const tensor_name attention = layer(".attention.output");
+      LOWBIT_TRY(read_scale(weights, attention(".dense.input.scale"), heads.context));
+      LOWBIT_TRY(read_scale(weights, attention(".LayerNorm.input.scale"), attention_sum));
+      LOWBIT_TRY(read_scale(weights, layer(".intermediate.dense.input.scale"), attended));
+      LOWBIT_TRY(read_scale(weights, layer(".output.dense.input.scale"), middle));
+      return read_scale(weights, layer(".output.LayerNorm.input.scale"), output_sum);
+    }
+  };
+
+  /// Heads write their own channels only; a product reads the pad codes, too.
+  template <class Rows>
+  static void clear_last_group(const Rows& codes, std::size_t count) {
+    const matrix_view<std::int8_t> bytes = code_bytes(codes);
+    for (std::size_t r = 0; r < count; ++r)
+      std::memset(bytes.row(r) + codes.k, 0, bytes.cols - codes.k);
+  }
+
+  using projection = integer_linear<typename formats::projection, Arch>;
+  projection query_, key_, value_;
+  integer_attention_layer<Arch> attention_;
+  integer_linear<typename formats::attention_output, Arch> attention_output_;
+  dyadic attention_residual_;
+  integer_layer_norm<Arch> attention_norm_;
+  integer_linear<typename formats::feed_forward_input, Arch> feed_forward_input_;
+  dyadic to_middle_;
+  integer_linear<typename formats::feed_forward_output, Arch> feed_forward_output_;
+  dyadic output_residual_;
+  integer_layer_norm<Arch> output_norm_;
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// I-BERT (Kim et al., ICML 2021): an encoder of integers between token ids and logits. int8 weights
+// with a scale per output row, int8 activations with stored scales, 8-bit embeddings, i-exp,
+// i-GELU, integer layer norm. Run by model/integer_encoder.hpp, which model/heads.hpp brings.
+#pragma once
+
+#include "lowbit/codec/integer.hpp"
+#include "lowbit/policy/policy.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// softmax(q k^T / sqrt(d)) v in integers: nn/integer/attention.hpp.
+struct integer_attention {
+  static constexpr const char* name = "integer-softmax";
+};
+
+/// Policies without a float between token ids and logits.
+template <class Policy>
+concept integer_only = std::is_same_v<typename Policy::attention, integer_attention>;
+
+namespace policy {
+
+/// Where the published code differs from the published method, this is the method: weights span
+/// -127..127, and the context has the scale of probabilities times values. The pooler's tanh, float
+/// in I-BERT, is an integer tanh made of i-exp.
+struct ibert {
+  static constexpr const char* name = "ibert";
+  using weights = lowbit::int8<scale::row>;
+  using embedding = lowbit::int8<scale::tensor>;
+  using linear = linear_format<weights, lowbit::activation::int8_static>;
+  using attention = integer_attention;
+  using activation = gelu_erf;  // as i-GELU
+  using zero = zero_is_zero;
+};
+/// ibert with ReLU between the feed-forward layers.
+struct ibert_relu : ibert {
+  using activation = relu;
+};
+
+}  // namespace policy
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Policies that need no training: formats for the weights of a float checkpoint, activations
+// encoded as they come. Attention, layer norms, residuals and activation functions stay f32.
+#pragma once
+
+#include "lowbit/codec/any.hpp"
+#include "lowbit/nn/sparse_linear.hpp"
+#include "lowbit/policy/policy.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+namespace policy {
+
+/// Weights and embeddings in one integer codec, activations as int8 with a scale per token.
+template <class Weights>
+struct integer_weights : fp32 {
+  using embedding = Weights;
+  using linear = linear_format<Weights, lowbit::activation::int8_per_token>;
+};
+
+/// The one to begin with: four times smaller, no calibration, each token on its own.
+struct int8 : integer_weights<lowbit::int8<scale::row>> {
+  static constexpr const char* name = "int8";
+};
+struct w4a8 : integer_weights<lowbit::int4<scale::row>> {
+  static constexpr const char* name = "w4a8";
+};
+/// One-bit weights, int8 activations.
+struct w1a8 : integer_weights<lowbit::sign<scale::row, center::row>> {
+  static constexpr const char* name = "w1a8";
+};
+/// Q8BERT (Zafrir et al., 2019): int8 with one scale per matrix and stored ranges of activations.
+struct q8bert : fp32 {
+  static constexpr const char* name = "q8bert";
+  using embedding = lowbit::int8<scale::tensor>;
+  using linear = linear_format<lowbit::int8<scale::tensor>, lowbit::activation::int8_static>;
+};
+/// k-means: indices of log2 N bits, N int8 centroids and a scale per matrix.
+template <std::size_t N>
+struct codebook : integer_weights<lowbit::codebook<N, scale::tensor, centroid::int8>> {
+  static constexpr const char* name = N == 8 ? "codebook8" : N == 16 ? "codebook16" : "codebook256";
+};
+
+/// GOBO (Zadeh et al., MICRO 2020): 2^Bits float centroids, outliers kept, float activations.
+template <std::size_t Bits>
+struct gobo : fp32 {
+  static constexpr const char* name = Bits == 3 ? "gobo3" : "gobo4";
+  using embedding = lowbit::gobo<Bits>;
+  using linear = linear_format<lowbit::gobo<Bits>, lowbit::activation::f32>;
+};
+
+/// Percent of the weights of each linear layer, the smallest, are zeros that are neither stored nor
+/// multiplied; embeddings stay dense. Zen 5, AVX-512, November 2026: single f32 zeros are faster
+/// than dense f32 from 67 to 82 % on, and than dense int8 only above 92 %; blocks of 16 outputs
+/// from 20 to 52 %, and than dense int8 from 77 to 90 % (bench/sparse_break_even.cpp).
+template <unsigned Percent, class Value = f32, class Block = block<1, 1>>
+struct pruned : fp32 {
+  using weights = lowbit::pruned<Percent, Value, Block>;
+  static constexpr const char* name = weights::name;
+  using linear =
+      linear_format<weights,
+                    std::conditional_t<weights::integer, lowbit::activation::int8_per_token,
+                                       lowbit::activation::f32>>;
+};
+
+/// Whatever integer format the file names for each matrix.
+struct any_integer : integer_weights<lowbit::any_integer> {
+  static constexpr const char* name = "mixed";
+  using embedding = any_table;
+};
+struct any_integer_relu : any_integer {
+  using activation = relu;
+};
+/// Whatever float format the file names for each matrix, expanded to f32 when it is loaded; a
+/// sparse matrix is multiplied as a sparse one.
+struct any_float : fp32 {
+  using embedding = any_table;
+  using linear = linear_format<lowbit::any_float, lowbit::activation::f32>;
+};
+struct any_float_relu : any_float {
+  using activation = relu;
+};
+
+}  // namespace policy
+
+}  // namespace lowbit::inline LOWBIT_ISA

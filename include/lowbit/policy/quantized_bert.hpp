@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// TernaryBERT and BinaryBERT: ternary or one-bit weights, activations as integers whose range is
+// that of the whole padded batch. Padding and neighbours therefore change a result, as they do in
+// the code that trains these models.
+#pragma once
+
+#include "lowbit/codec/sign_pair.hpp"
+#include "lowbit/codec/ternary.hpp"
+#include "lowbit/policy/policy.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// softmax(q k^T / sqrt(d)) v where q, k, v and the probabilities are integers; the softmax is f32.
+template <class Projected, class Probability>
+struct quantized_attention {
+  using projected = Projected;
+  using probability = Probability;
+  static constexpr const char* name = "integer softmax";
+};
+
+/// Whether a sentence gives the same bits alone, in any batch, and with any padding.
+template <class Policy>
+inline constexpr bool batch_invariant = [] {
+  if constexpr (requires { Policy::batch_invariant; }) {
+    return Policy::batch_invariant;
+  } else {
+    return true;
+  }
+}();
+/// Policies that run on padded batches, because their ranges span them.
+template <class Policy>
+concept whole_batch_ranges = !batch_invariant<Policy>;
+
+/// Whether every matrix is stored as two halves, NAME_1 and NAME_2 (see sign_pair).
+template <class Policy>
+inline constexpr bool is_split = [] {
+  if constexpr (requires { Policy::split; }) {
+    return Policy::split;
+  } else {
+    return false;
+  }
+}();
+
+namespace detail {
+
+/// "prefix" + bits + "suffix", for the names of policy families.
+struct family_name {
+  char text[40] = {};
+  constexpr family_name(std::string_view prefix, std::size_t bits, std::string_view suffix) {
+    std::size_t at = 0;
+    for (const char c : prefix) text[at++] = c;
+    text[at++] = static_cast<char>('0' + bits);
+    for (const char c : suffix) text[at++] = c;
+  }
+};
+
+}  // namespace detail
+
+namespace policy {
+
+/// TernaryBERT (Zhang et al., EMNLP 2020): ternary weights; every activation symmetric and dynamic,
+/// the probabilities, too.
+template <std::size_t Bits>
+struct ternarybert {
+  static constexpr lowbit::detail::family_name text{"ternarybert_w2a", Bits, ""};
+  static constexpr const char* name = text.text;
+  static constexpr bool batch_invariant = false;
+  using input = lowbit::activation::dynamic_signed<Bits>;
+  using embedding = ternary<scale::row>;
+  using linear = linear_format<ternary<scale::tensor>, input>;
+  using attention = quantized_attention<input, input>;
+  using activation = gelu_erf;
+  using zero = zero_is_zero;
+};
+
+/// How BinaryBERT's activations find their step.
+struct dynamic_step {  // from the range of the batch, as in its 8-bit models
+  template <std::size_t Bits>
+  using of_signed = lowbit::activation::dynamic_signed<Bits>;
+  template <std::size_t Bits>
+  using of_unsigned = lowbit::activation::dynamic_unsigned<Bits>;
+  using function = gelu_erf;  // what its scripts pair it with
+};
+struct learned_step {  // LSQ, as in its 4-bit models
+  template <std::size_t Bits>
+  using of_signed = lowbit::activation::learned_signed<Bits>;
+  template <std::size_t Bits>
+  using of_unsigned = lowbit::activation::learned_unsigned<Bits>;
+  using function = relu;
+};
+template <std::size_t Bits>
+using usual_step = std::conditional_t<Bits == 8, dynamic_step, learned_step>;
+
+/// What tells a policy from the one with the usual step in its name.
+template <std::size_t Bits, class Step>
+inline constexpr std::string_view step_suffix =
+    std::is_same_v<Step, usual_step<Bits>> ? "" : "_dynamic";
+
+/// BinaryBERT (Bai et al., ACL 2021), one matrix per layer. Probabilities and the middle of the
+/// feed-forward half are not negative: their codes are unsigned, from the least value on.
+template <std::size_t Bits, class Weights, class Table, class Step = usual_step<Bits>,
+          class Function = typename Step::function>
+struct binarybert_base {
+  static constexpr bool batch_invariant = false;
+  using input = typename Step::template of_signed<Bits>;
+  using positive_input = typename Step::template of_unsigned<Bits>;
+  using embedding = Table;
+  using linear = linear_format<Weights, input>;
+  using feed_forward_output = linear_format<Weights, positive_input>;
+  using attention = quantized_attention<input, positive_input>;
+  using activation = Function;
+  using zero = zero_is_plus_one;  // a weight of exactly 0 is stored as +1
+};
+
+/// One-bit weights.
+template <std::size_t Bits, class Step = usual_step<Bits>, class Function = typename Step::function>
+struct binarybert : binarybert_base<Bits, sign<scale::tensor, center::none>,
+                                    sign<scale::row, center::none>, Step, Function> {
+  static constexpr lowbit::detail::family_name text{"binarybert_w1a", Bits,
+                                                    step_suffix<Bits, Step>};
+  static constexpr const char* name = text.text;
+};
+/// The ternary model that is split into it.
+template <std::size_t Bits, class Step = usual_step<Bits>, class Function = typename Step::function>
+struct binarybert_ternary
+    : binarybert_base<Bits, ternary<scale::tensor>, ternary<scale::row>, Step, Function> {
+  static constexpr lowbit::detail::family_name text{"binarybert_w2a", Bits,
+                                                    step_suffix<Bits, Step>};
+  static constexpr const char* name = text.text;
+};
+/// After the split: two one-bit matrices per layer and two word tables, added.
+template <std::size_t Bits, class Step = usual_step<Bits>, class Function = typename Step::function>
+struct binarybert_split : binarybert_base<Bits, sign<scale::tensor, center::none>,
+                                          sign_pair<scale::row>, Step, Function> {
+  static constexpr bool split = true;
+  static constexpr lowbit::detail::family_name text{"binarybert_split_w1a", Bits,
+                                                    step_suffix<Bits, Step>};
+  static constexpr const char* name = text.text;
+};
+
+}  // namespace policy
+
+}  // namespace lowbit::inline LOWBIT_ISA

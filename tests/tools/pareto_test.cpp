@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pareto.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+namespace {
+
+using lowbit_tool::pareto_front;
+using lowbit_tool::trade_off;
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+}  // namespace
+
+TEST_CASE("a model is on the front when no other is nowhere worse and somewhere better",
+          "[pareto]") {
+  const std::vector<trade_off> all = {
+      {"big", 100, 2, 0.92},          {"small", 10, 1, 0.90},  {"worse", 20, 2, 0.89},
+      {"twin of small", 10, 1, 0.90}, {"fast", 200, 0.5, 0.5}, {"same but slow", 10, 3, 0.90},
+  };
+  CHECK(pareto_front(all) == std::vector<bool>{true, true, false, true, true, false});
+  CHECK(pareto_front({all[2]}) == std::vector<bool>{true});
+  CHECK(pareto_front({}).empty());
+}
+
+TEST_CASE("the picture has a point and a name for each model", "[pareto]") {
+  const std::string one = lowbit_tool::pareto_svg({{"only", 5e6, 0.001, 0.9}}, "accuracy");
+  CHECK(count(one, "<circle") == 1);
+  CHECK(count(one, "nan") == 0);
+  const std::string svg = lowbit_tool::pareto_svg(
+      {{"a<b&c", 1e6, 0.001, 0.9}, {"beaten", 2e6, 0.002, 0.8}, {"best", 4e6, 0.002, 0.95}}, "f1");
+  CHECK(svg.starts_with("<svg "));
+  CHECK(svg.ends_with("</svg>\n"));
+  CHECK(count(svg, "<circle") == 3);
+  CHECK(count(svg, "fill=\"white\"/>\n<text") == 1);  // one is not on the front
+  CHECK(count(svg, "a&lt;b&amp;c (1.00 ms)") == 1);
+  CHECK(count(svg, "nan") == 0);
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs of `lowbit` that stand on a head, as a user runs them, on random checkpoints: what they
+// print is what the same weights give in memory, offsets are characters of the text, and every
+// refusal is one line on stderr.
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "../io/crafted.hpp"
+#include "../model/random_model.hpp"
+#include "lowbit/io/safetensors_writer.hpp"
+#include "lowbit/text/spans.hpp"
+
+#ifndef LOWBIT_PROGRAM
+#error "define LOWBIT_PROGRAM as the path of the program lowbit"
+#endif
+
+namespace {
+
+using namespace lowbit_test;
+using lowbit::head_kind;
+using lowbit::policy::fp32;
+using nlohmann::json;
+
+const std::vector<std::string> words{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "york",
+                                     "is",    "big",   "##ger", "##s",   ",",      ".",   "a",
+                                     "b",     "c",     "d",     "e",     "so",     "##ul"};
+
+lowbit::model_shape shape_of(head_kind head) {
+  lowbit::model_shape s = ragged_shape();
+  s.head = head;
+  s.labels = head == head_kind::span ? 2 : 3;
+  return s;
+}
+
+/// A checkpoint folder of one head.
+class model_folder {
+ public:
+  model_folder(head_kind head, const char* architecture, std::uint64_t seed)
+      : shape(shape_of(head)), tensors(random_model<fp32>(shape, seed)) {
+    std::vector<lowbit::tensor_to_write> all;
+    for (const lowbit::stored_tensor& t : tensors.weights()) {
+      all.push_back({t.name,
+                     lowbit::dtype::f32,
+                     {t.shape, t.shape + t.rank},
+                     {t.data, t.elements() * sizeof(float)}});
+    }
+    REQUIRE(lowbit::write_safetensors(scratch_.path() / "model.safetensors", all, {}).ok());
+    json config = {
+        {"num_hidden_layers", shape.layers},  {"hidden_size", shape.hidden},
+        {"num_attention_heads", shape.heads}, {"intermediate_size", shape.intermediate},
+        {"vocab_size", shape.vocabulary},     {"max_position_embeddings", shape.positions},
+        {"architectures", {architecture}}};
+    if (head == head_kind::token) config["id2label"] = {{"0", "O"}, {"1", "B-x"}, {"2", "I-x"}};
+    crafted::write(scratch_.path() / "config.json", config.dump());
+    std::string vocabulary;
+    for (const std::string& word : words) vocabulary += word + "\n";
+    crafted::write(scratch_.path() / "vocab.txt", vocabulary);
+  }
+
+  [[nodiscard]] std::string path() const { return scratch_.path().native(); }
+
+  /// What the weights in memory give for an encoding.
+  template <class Model>
+  std::vector<float> run(const lowbit::encoding& e, std::vector<std::uint32_t> asked = {}) const {
+    const loaded_bert<Model> loaded(tensors, shape);
+    const std::uint32_t offsets[] = {0, static_cast<std::uint32_t>(e.ids.size())};
+    lowbit::token_input in{e.ids.data(), e.type_ids.data(), nullptr, {offsets, 1}};
+    in.asked = {asked.data(), asked.size()};
+    lowbit::serial serial;
+    return run_model(loaded.model, in, serial);
+  }
+
+  lowbit::model_shape shape;
+  tensor_store tensors;
+
+ private:
+  crafted::scratch_folder scratch_;
+};
+
+struct ended {
+  int code;
+  std::string out;  // stdout and stderr
+};
+ended run_program(const std::string& arguments) {
+  const std::string command = std::string(LOWBIT_PROGRAM) + " " + arguments + " 2>&1 </dev/null";
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  ended e{0, ""};
+  char part[4096];
+  for (std::size_t n = 0; (n = std::fread(part, 1, sizeof part, pipe)) > 0;) e.out.append(part, n);
+  const int status = ::pclose(pipe);
+  e.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return e;
+}
+json run_json(const std::string& arguments) {
+  const ended e = run_program(arguments + " --json");
+  INFO(arguments << ": " << e.out);
+  REQUIRE(e.code == 0);
+  return json::parse(e.out);
+}
+void check_refusal(const std::string& arguments, const std::string& message) {
+  const ended e = run_program(arguments);
+  CAPTURE(arguments, e.out);
+  CHECK(e.code == 1);
+  CHECK(e.out.find(message) != std::string::npos);
+  CHECK(std::count(e.out.begin(), e.out.end(), '\n') == 1);
+}
+
+const lowbit::wordpiece_tokenizer& tokenizer() {
+  static const auto made = lowbit::wordpiece_tokenizer::from_vocabulary(words).value();
+  return made;
+}
+
+/// Characters [begin, end) of a text whose characters are one or two bytes.
+std::string characters(const std::string& text, std::size_t begin, std::size_t end) {
+  std::string out;
+  std::size_t n = 0;
+  for (std::size_t at = 0; at < text.size(); ++n) {
+    const std::size_t size = (static_cast<unsigned char>(text[at]) & 0x80U) != 0 ? 2 : 1;
+    if (n >= begin && n < end) out += text.substr(at, size);
+    at += size;
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("tokens prints the entities of the labels that the logits give", "[verbs]") {
+  const model_folder model(head_kind::token, "BertForTokenClassification", 2000);
+  const std::string text = "N\xC3\xABw York is  biggers, \xC3\xA9 so";
+  const lowbit::encoding e = tokenizer().encode(text, 70).value();
+  const auto logits = model.run<lowbit::token_classifier<fp32>>(e);
+  std::vector<lowbit::labelled_word> labelled;
+  const char* const names[] = {"O", "B-x", "I-x"};
+  for (const auto& w : lowbit::pieces_by_word(tokenizer(), e)) {
+    const float* row = logits.data() + 3 * w.first_token;
+    labelled.push_back({names[std::max_element(row, row + 3) - row], w.at, 0});
+  }
+  const auto expected = lowbit::decode_bio(labelled);
+  REQUIRE(!expected.empty());
+  const json found = run_json("tokens -m " + model.path() + " '" + text + "'");
+  CHECK(found["text"] == text);
+  REQUIRE(found["entities"].size() == expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const json& entity = found["entities"][i];
+    const auto& at = expected[i].at;
+    CHECK(entity["type"] == "x");
+    CHECK(entity["text"] == text.substr(at.begin, at.end - at.begin));
+    CHECK(entity["text"] == characters(text, entity["begin"], entity["end"]));
+    CHECK(entity["score"] > 1.0 / 3);
+  }
+  const ended plain = run_program("tokens -m " + model.path() + " '" + text + "'");
+  CHECK(plain.code == 0);
+  CHECK(std::count(plain.out.begin(), plain.out.end(), '\n') ==
+        static_cast<std::ptrdiff_t>(expected.size()));
+  check_refusal("tokens -m " + model.path(), "no text");
+  check_refusal("answer -m " + model.path() + " who a",
+                "this is a token classification model, expected a question answering model");
+}
+
+TEST_CASE("fill prints the words with the largest logits of each mask", "[verbs]") {
+  const model_folder model(head_kind::masked_lm, "BertForMaskedLM", 2010);
+  const std::string text = "[MASK] is [MASK]";  // begins and ends with brackets
+  const lowbit::encoding e = tokenizer().encode(text, 70).value();
+  const auto logits = model.run<lowbit::masked_lm<fp32>>(e, {1, 3});
+  const ended lines = run_program("fill --json --top 4 -m " + model.path() + " '" + text + "'");
+  REQUIRE(lines.code == 0);
+  const std::size_t end = lines.out.find('\n');
+  const json masks[] = {json::parse(lines.out.substr(0, end)), json::parse(lines.out.substr(end))};
+  for (std::size_t m = 0; m < 2; ++m) {
+    const json& mask = masks[m];
+    CHECK(mask["text"] == text);
+    CHECK(mask["begin"] == (m == 0 ? 0 : 10));
+    REQUIRE(mask["words"].size() == 4);
+    std::vector<float> sorted(logits.begin() + static_cast<long>(m * 97),
+                              logits.begin() + static_cast<long>((m + 1) * 97));
+    for (const json& word : mask["words"]) {
+      const auto top = std::max_element(sorted.begin(), sorted.end());
+      CHECK(word["id"] == top - sorted.begin());
+      CHECK(word["logit"].get<float>() == *top);
+      *top = -1e9F;
+    }
+  }
+  check_refusal("fill -m " + model.path() + " 'is big'", "\"is big\" has no [MASK]");
+}
+
+TEST_CASE("answer prints the best span, also of a context longer than the model", "[verbs]") {
+  const model_folder model(head_kind::span, "BertForQuestionAnswering", 2020);
+  const std::string question = "is a";
+  std::string context = "\xC3\xA9 new york is bigger , so";
+  const auto window = lowbit::answer_windows(tokenizer(), question, context, 70, 20).value().at(0);
+  const auto logits = model.run<lowbit::span_extractor<fp32>>(window.tokens);
+  const auto best = lowbit::best_answers(window, logits, 1, 30).at(0);
+  const auto ask = [&](const std::string& more) {
+    return run_json("answer -m " + model.path() + " '" + question + "' '" + context + "'" + more);
+  };
+  json found = ask("");
+  REQUIRE(found["answers"].size() == 1);
+  CHECK(found["windows"] == 1);
+  CHECK(found["answers"][0]["text"] == context.substr(best.at.begin, best.at.end - best.at.begin));
+  CHECK(found["answers"][0]["score"].get<float>() == best.score);
+  CHECK(found["null_score"].get<float>() == lowbit::null_score(logits));
+  for (int i = 0; i < 5; ++i) context += " " + context;
+  found = ask(" --top 5 --max-tokens 40 --stride 8");
+  CHECK(found["windows"] > 5);
+  REQUIRE(found["answers"].size() == 5);
+  for (const json& a : found["answers"])
+    CHECK(a["text"] == characters(context, a["begin"], a["end"]));
+  CHECK(found["answers"][0]["score"] >= found["answers"][4]["score"]);
+  CHECK(ask(" --none --null-threshold -1000")["answers"].empty());
+  check_refusal("answer -m " + model.path() + " who", "no context");
+  check_refusal("answer -m " + model.path() + " who '" + context + "' --max-tokens 10 --stride 9",
+                "expected more than the overlap of 9");
+}
+
+TEST_CASE("embed prints the vectors of any encoder, and their codes", "[verbs]") {
+  model_folder model(head_kind::token, "BertForTokenClassification", 2030);
+  const lowbit::encoding e = tokenizer().encode("new york is big", 70).value();
+  const auto embed = [&](const std::string& more) {
+    return run_json("embed -m " + model.path() + " 'new york is big'" + more)["embedding"];
+  };
+  model.shape.head = head_kind::mean_embedding;
+  const auto mean = model.run<lowbit::mean_embedder<fp32>>(e);
+  CHECK(embed("").get<std::vector<float>>() == mean);
+  model.shape.head = head_kind::cls_embedding;
+  CHECK(embed(" --pooling cls").get<std::vector<float>>() ==
+        model.run<lowbit::cls_embedder<fp32>>(e));
+  const json bits = embed(" --output binary");
+  REQUIRE(bits.size() == 6);
+  for (std::size_t c = 0; c < 45; ++c)
+    CHECK((bits[c / 8].get<unsigned>() >> (c % 8) & 1U) == (mean[c] < 0 ? 1U : 0U));
+  CHECK(embed(" --output int8").size() == 45);
+  for (const auto& [form, bytes] : {std::pair{"f32", 180}, {"int8", 49}, {"binary", 6}}) {
+    CHECK(run_program("embed -m " + model.path() + " a --raw --output " + form).out.size() ==
+          static_cast<std::size_t>(bytes));
+  }
+}
+
+TEST_CASE("eval scores entities, pairs and several models", "[verbs]") {
+  const model_folder model(head_kind::token, "BertForTokenClassification", 2040);
+  const crafted::scratch_folder data;
+  const std::string bio = (data.path() / "words.txt").native();
+  crafted::write(bio, "new B-x\nyork I-x\nis O\n\nbig O\nso O\n");
+  const json scores = run_json("eval -m " + model.path() + " --data " + bio);
+  CHECK(scores["metric"] == "f1");
+  CHECK(scores["examples"] == 2);
+  CHECK(scores["scores"].size() == 4);
+  const std::string pairs = (data.path() / "pairs.tsv").native();
+  crafted::write(pairs, "first\tsecond\tscore\nnew\tnew\t5\nnew york\tis big\t1\na b\ta b\t5\n");
+  const std::string svg = (data.path() / "front.svg").native();
+  const json both = run_json("eval -m " + model.path() + " -m " + model.path() +
+                             " --pooling mean --data " + pairs + " --svg " + svg);
+  REQUIRE(both.size() == 2);
+  CHECK(both[0]["metric"] == "spearman");
+  CHECK(both[0]["score"] == both[1]["score"]);
+  CHECK(both[0]["score"] > 0.5);  // equal texts have the largest cosine
+  CHECK((both[0]["front"].get<bool>() || both[1]["front"].get<bool>()));
+  CHECK(crafted::read(svg).starts_with("<svg"));
+  const std::string wrong = (data.path() / "wrong.txt").native();
+  crafted::write(wrong, "new B-x\nyork I-y\n");
+  check_refusal("eval -m " + model.path() + " --data " + wrong,
+                wrong + " line 2: label \"I-y\" is not one of the model's 3");
+  check_refusal("eval -m " + model.path() + " --data " + bio + " --metric pearson",
+                "expected one of f1, precision, recall, accuracy");
+}

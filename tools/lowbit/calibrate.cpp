@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibrate.hpp"
+
+#include "lowbit/io/import_integer.hpp"
+#include "lowbit/io/import_static.hpp"
+
+namespace lowbit_tool {
+
+using lowbit::result;
+
+namespace {
+
+lowbit::matrix_view<const float> view(lowbit_engine::rows r) {
+  return {r.data, r.count, r.cols, r.stride};
+}
+
+lowbit_engine::observer watch(lowbit::range_observer& to) {
+  using lowbit_engine::rows;
+  return {&to,
+          [](void* self, std::size_t index, rows values) {
+            static_cast<lowbit::range_observer*>(self)->hidden(index, view(values));
+          },
+          [](void*, std::size_t, std::size_t, std::size_t, std::size_t, rows) {},
+          [](void*, std::size_t, std::size_t, std::size_t, std::size_t, rows) {},
+          [](void*, rows) {},
+          [](void* self, std::size_t layer, std::size_t site, rows values) {
+            static_cast<lowbit::range_observer*>(self)->site(
+                layer, static_cast<lowbit::activation_site>(site), view(values));
+          }};
+}
+
+}  // namespace
+
+result<lowbit::canonical_model> calibrate_and_encode(const lowbit::canonical_model& floats,
+                                                     const std::string& policy,
+                                                     const std::vector<token_rows>& text) {
+  auto copy = lowbit::encode_model(floats, *lowbit::find_policy("fp32"));
+  if (!copy) return copy.status();
+  auto model = session::start(*std::move(copy), {}, 1);
+  if (!model) return model.status();
+  lowbit::activation_ranges ranges(floats.config.shape.layers);
+  lowbit::range_observer observer(ranges);
+  const lowbit_engine::observer engine_observer = watch(observer);
+  for (const token_rows& rows : text) {
+    const auto done = model->run(rows, &engine_observer);
+    if (!done) return done.status();
+  }
+  return policy == "ibert" ? lowbit::import_integer(floats, ranges)
+                           : lowbit::import_static(floats, ranges);
+}
+
+}  // namespace lowbit_tool

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit embed: one vector of length 1 per sentence, as floats, int8 codes or bits.
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "lowbit/model/embedding_search.hpp"
+#include "program.hpp"
+#include "texts.hpp"
+
+namespace lowbit_tool {
+namespace {
+
+using lowbit::errc;
+using lowbit::status;
+
+struct embed_options : model_options {
+  std::vector<std::string> texts;
+  std::string pooling = "mean";
+  std::string output = "f32";
+  bool raw = false;
+  bool truncate = false;
+};
+
+/// One embedding in the form that was asked for.
+struct coded {
+  std::vector<float> floats;
+  std::vector<std::int8_t> int8;
+  float scale = 0;  // of int8
+  std::vector<lowbit::word> words;
+  std::vector<unsigned> bytes;  // the words, little-endian, ceil(D / 8) of them
+};
+
+coded encode(const float* row, std::size_t d, const std::string& output) {
+  coded c;
+  const lowbit::vector_view<const float> e{row, d};
+  if (output == "f32") {
+    c.floats.assign(row, row + d);
+  } else if (output == "int8") {
+    c.int8.resize(d);
+    c.scale = lowbit::encode_int8(e, c.int8.data());
+  } else {
+    c.words.resize(lowbit::words_for(d));
+    lowbit::encode_one_bit(e, c.words.data());
+    for (std::size_t b = 0; b < lowbit::bytes_for(d); ++b)
+      c.bytes.push_back(static_cast<unsigned>(c.words[b / 8] >> (b % 8 * 8) & 0xFFU));
+  }
+  return c;
+}
+
+void print(const std::string& text, const coded& c, const embed_options& o) {
+  if (o.raw) {
+    if (!c.floats.empty()) std::fwrite(c.floats.data(), sizeof(float), c.floats.size(), stdout);
+    if (!c.int8.empty()) {
+      std::fwrite(&c.scale, sizeof c.scale, 1, stdout);
+      std::fwrite(c.int8.data(), 1, c.int8.size(), stdout);
+    }
+    for (const unsigned byte : c.bytes) std::fputc(static_cast<int>(byte), stdout);
+    return;
+  }
+  const std::vector<int> codes(c.int8.begin(), c.int8.end());
+  if (o.json) {
+    nlohmann::json line = {{"text", text}};
+    if (!c.floats.empty()) line["embedding"] = c.floats;
+    if (!codes.empty()) line["scale"] = c.scale, line["embedding"] = codes;
+    if (!c.bytes.empty()) line["embedding"] = c.bytes;
+    fmt::print("{}\n", line.dump());
+  } else if (!c.floats.empty()) {
+    fmt::print("{}\n", fmt::join(c.floats, " "));
+  } else if (!codes.empty()) {
+    fmt::print("{} {}\n", c.scale, fmt::join(codes, " "));
+  } else {
+    fmt::print("{:02x}\n", fmt::join(c.bytes, ""));
+  }
+}
+
+status run(const embed_options& o) {
+  if (o.raw && isatty(STDOUT_FILENO) != 0) {
+    return status::error(errc::invalid_argument,
+                         "--raw writes bytes: send standard output to a file or a program");
+  }
+  const auto texts = read_texts(o.texts);
+  if (!texts) return texts.status();
+  auto s = session::open(
+      o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
+      o.pooling == "cls" ? lowbit::head_kind::cls_embedding : lowbit::head_kind::mean_embedding);
+  if (!s) return s.status();
+  const auto tokenizer = open_tokenizer(o.model, s->shape());
+  if (!tokenizer) return tokenizer.status();
+  const std::size_t d = s->shape().hidden;
+  constexpr std::size_t batch = 32;
+  for (std::size_t begin = 0; begin < texts->size(); begin += batch) {
+    const std::size_t end = std::min(begin + batch, texts->size());
+    token_rows rows;
+    for (std::size_t i = begin; i < end; ++i)
+      LOWBIT_TRY(add_text(*tokenizer, (*texts)[i], s->shape().positions, false, o.truncate, rows));
+    const auto embeddings = s->run(rows);
+    if (!embeddings) return embeddings.status();
+    for (std::size_t i = begin; i < end; ++i)
+      print((*texts)[i], encode(embeddings->data() + (i - begin) * d, d, o.output), o);
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_embed(CLI::App& program, action& chosen) {
+  auto o = std::make_shared<embed_options>();
+  CLI::App* verb = program.add_subcommand("embed", "Print a vector of length 1 for each sentence");
+  add_model_options(*verb, *o);
+  verb->add_option("text", o->texts, "sentences (default: lines of standard input)");
+  verb->add_option("--pooling", o->pooling, "mean of all tokens, or the first one (cls)")
+      ->check(CLI::IsMember({"mean", "cls"}))
+      ->capture_default_str();
+  verb->add_option("--output", o->output,
+                   "f32; int8: a scale and codes; binary: signs, 1 for -, byte by byte from bit 0")
+      ->check(CLI::IsMember({"f32", "int8", "binary"}))
+      ->capture_default_str();
+  verb->add_flag("--raw", o->raw, "little-endian bytes and nothing else, one vector after another")
+      ->excludes("--json");
+  verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
+  verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
+}
+
+}  // namespace lowbit_tool

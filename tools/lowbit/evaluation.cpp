@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evaluation.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+
+#include "labelled.hpp"
+#include "metrics.hpp"
+
+namespace lowbit_tool {
+
+using lowbit::errc;
+using lowbit::head_kind;
+using lowbit::result;
+using lowbit::status;
+
+status evaluation::choose(const std::string& wanted) {
+  std::string known;
+  for (const auto& [name, value] : scores) {
+    if (wanted.empty() || wanted == name) {
+      metric = name;
+      score = value;
+      return {};
+    }
+    known += (known.empty() ? "" : ", ") + name;
+  }
+  return status::error(errc::invalid_argument, "--metric is \"", wanted, "\", for ", model,
+                       " expected one of ", known);
+}
+
+namespace {
+
+/// Runs all texts in batches: visit(first example of the batch, rows, values) -> status.
+class runner {
+ public:
+  runner(session& s, const lowbit::wordpiece_tokenizer& tokenizer, const eval_options& o)
+      : session_(s), tokenizer_(tokenizer), options_(o) {}
+
+  template <class Text, class Visit>
+  status run(std::size_t count, bool pairs, Text text, Visit visit) {
+    const bool terminal = isatty(STDERR_FILENO) != 0;
+    for (std::size_t begin = 0; begin < count; begin += eval_batch) {
+      const std::size_t end = std::min(begin + eval_batch, count);
+      token_rows rows;
+      for (std::size_t i = begin; i < end; ++i) {
+        LOWBIT_TRY(add_text(tokenizer_, text(i), session_.shape().positions, pairs,
+                            options_.truncate, rows));
+      }
+      const auto started = std::chrono::steady_clock::now();
+      const auto values = session_.run(rows);
+      seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+      if (!values) return values.status();
+      LOWBIT_TRY(visit(begin, rows, *values));
+      if (terminal) fmt::print(stderr, "\r{} of {}", end, count);
+    }
+    if (terminal) fmt::print(stderr, "\r{:40}\r", "");
+    return {};
+  }
+  [[nodiscard]] double seconds() const { return seconds_; }
+
+ private:
+  session& session_;
+  const lowbit::wordpiece_tokenizer& tokenizer_;
+  const eval_options& options_;
+  double seconds_ = 0;
+};
+
+/// The labels as numbers.
+result<std::vector<double>> numbers(const std::vector<example>& examples, const std::string& path) {
+  std::vector<double> out;
+  for (const example& e : examples) {
+    double value = 0;
+    const char* const end = e.label.data() + e.label.size();
+    const auto [stop, error] = std::from_chars(e.label.data(), end, value);
+    if (error != std::errc() || stop != end || !std::isfinite(value)) {
+      return status::error(errc::malformed, path, " line ", e.line, ": label \"", e.label,
+                           "\", expected a number");
+    }
+    out.push_back(value);
+  }
+  return out;
+}
+
+status score_classes(session& s, runner& run, const eval_options& o, evaluation& out) {
+  const auto data = read_labelled(o.data, o.split);
+  if (!data) return data.status();
+  const auto ids = label_ids(s, data->examples, o.data);
+  if (!ids) return ids.status();
+  class_pairs classes{{}, *ids};
+  const std::size_t labels = s.shape().labels;
+  LOWBIT_TRY(run.run(
+      ids->size(), data->pairs, [&](std::size_t i) { return data->examples[i].text; },
+      [&](std::size_t, const token_rows& rows, const std::vector<float>& logits) {
+        for (std::size_t r = 0; r < rows.sentences(); ++r)
+          classes.predicted.push_back(largest(logits.data() + r * labels, labels));
+        return status();
+      }));
+  out.examples = classes.size();
+  out.right = count_equal(classes);
+  out.scores = {{"accuracy", accuracy(classes)}};
+  if (labels == 2) out.scores.emplace_back("f1", f1_of_class(classes, 1));
+  out.scores.emplace_back("macro_f1", macro_f1(classes));
+  out.scores.emplace_back("matthews", matthews(classes));
+  return {};
+}
+
+status score_numbers(runner& run, const eval_options& o, evaluation& out) {
+  const auto data = read_labelled(o.data, o.split);
+  if (!data) return data.status();
+  const auto expected = numbers(data->examples, o.data);
+  if (!expected) return expected.status();
+  std::vector<double> predicted;
+  LOWBIT_TRY(run.run(
+      expected->size(), data->pairs, [&](std::size_t i) { return data->examples[i].text; },
+      [&](std::size_t, const token_rows&, const std::vector<float>& values) {
+        predicted.insert(predicted.end(), values.begin(), values.end());
+        return status();
+      }));
+  out.examples = expected->size();
+  out.scores = {{"spearman", spearman(predicted, *expected)},
+                {"pearson", pearson(predicted, *expected)}};
+  return {};
+}
+
+/// Cosines of the embeddings of two sentences.
+status score_similarity(session& s, runner& run, const eval_options& o, evaluation& out) {
+  const auto data = read_labelled(o.data, o.split);
+  if (!data) return data.status();
+  if (!data->pairs) {
+    return status::error(errc::unsupported, o.data,
+                         ": has one sentence a line, an embedding is scored on pairs (first, "
+                         "second, score)");
+  }
+  const auto expected = numbers(data->examples, o.data);
+  if (!expected) return expected.status();
+  const std::size_t d = s.shape().hidden;
+  std::vector<double> cosines;
+  const auto sentence = [&](std::size_t i) {  // 2 i and 2 i + 1 are pair i
+    const std::string& text = data->examples[i / 2].text;
+    const std::size_t tab = text.find('\t');
+    return i % 2 == 0 ? text.substr(0, tab) : text.substr(tab + 1);
+  };
+  LOWBIT_TRY(run.run(2 * expected->size(), false, sentence,
+                     [&](std::size_t, const token_rows& rows, const std::vector<float>& e) {
+                       for (std::size_t r = 0; r + 1 < rows.sentences(); r += 2) {
+                         double dot = 0;
+                         for (std::size_t c = 0; c < d; ++c)
+                           dot += static_cast<double>(e[r * d + c]) *
+                                  static_cast<double>(e[(r + 1) * d + c]);
+                         cosines.push_back(dot);
+                       }
+                       return status();
+                     }));
+  out.examples = expected->size();
+  out.scores = {{"spearman", spearman(cosines, *expected)},
+                {"pearson", pearson(cosines, *expected)}};
+  return {};
+}
+
+/// Words by their first piece. A word past the tokens that the model takes counts as O.
+status score_entities(session& s, const lowbit::wordpiece_tokenizer& tokenizer, runner& run,
+                      const eval_options& o, evaluation& out) {
+  const auto data = read_tagged(o.data);
+  if (!data) return data.status();
+  const std::vector<std::string> names = label_names(s);
+  std::vector<std::string> texts;
+  for (const tagged_sentence& t : *data) {
+    std::string text;
+    for (std::size_t w = 0; w < t.words.size(); ++w) {
+      const auto id = label_id(names, t.labels[w]);
+      if (!id) return id.status().in(o.data + " line " + std::to_string(t.line_of(w)));
+      text += (text.empty() ? "" : " ") + t.words[w];
+    }
+    texts.push_back(std::move(text));
+  }
+  entity_counts entities;
+  std::size_t words = 0;
+  LOWBIT_TRY(run.run(
+      texts.size(), false, [&](std::size_t i) { return texts[i]; },
+      [&](std::size_t first, const token_rows& rows, const std::vector<float>& logits) -> status {
+        for (std::size_t r = 0; r < rows.sentences(); ++r) {
+          const tagged_sentence& wanted = (*data)[first + r];
+          const std::string& text = texts[first + r];
+          const auto encoded = encode_text(tokenizer, text, s.shape().positions, false, o.truncate);
+          if (!encoded) return encoded.status();
+          const auto found = label_words(names, lowbit::pieces_by_white_space(text, *encoded),
+                                         logits.data() + rows.offsets[r] * names.size());
+          const bio_pair both = align(text, found, wanted);
+          entities.add(lowbit::decode_bio(both.found), lowbit::decode_bio(both.wanted));
+          for (std::size_t w = 0; w < both.found.size(); ++w)
+            out.right += both.found[w].label == both.wanted[w].label ? 1 : 0;
+          words += both.found.size();
+        }
+        return {};
+      }));
+  out.examples = texts.size();
+  out.scores = {{"f1", entities.f1()},
+                {"precision", entities.precision()},
+                {"recall", entities.recall()},
+                {"accuracy", ratio(static_cast<double>(out.right), static_cast<double>(words))}};
+  return {};
+}
+
+}  // namespace
+
+result<evaluation> evaluate(const std::string& model, const eval_options& o) {
+  std::optional<head_kind> wanted;
+  if (!o.pooling.empty())
+    wanted = o.pooling == "cls" ? head_kind::cls_embedding : head_kind::mean_embedding;
+  auto s = session::open(model, {o.policy, o.zero, {}}, o.arch, o.threads, wanted);
+  if (!s) return s.status();
+  const auto tokenizer = open_tokenizer(model, s->shape());
+  if (!tokenizer) return tokenizer.status();
+  evaluation out;
+  out.model = model;
+  out.policy = s->model().policy;
+  for (const auto& t : s->model().tensors()) out.bytes += t.elements() * size_of(t.type);
+  runner run(*s, *tokenizer, o);
+  switch (s->shape().head) {
+    case head_kind::sequence:
+      LOWBIT_TRY(s->shape().labels == 1 ? score_numbers(run, o, out)
+                                        : score_classes(*s, run, o, out));
+      break;
+    case head_kind::token:
+      LOWBIT_TRY(score_entities(*s, *tokenizer, run, o, out));
+      break;
+    case head_kind::mean_embedding:
+    case head_kind::cls_embedding:
+      LOWBIT_TRY(score_similarity(*s, run, o, out));
+      break;
+    case head_kind::span:
+    case head_kind::masked_lm:
+      return status::error(
+          errc::unsupported, model, ": this is a ", name_of(s->shape().head),
+          " model, expected one that classifies sentences or tokens, or --pooling");
+  }
+  out.seconds = run.seconds() / static_cast<double>(out.examples);
+  LOWBIT_TRY(out.choose(o.metric));
+  return out;
+}
+
+}  // namespace lowbit_tool

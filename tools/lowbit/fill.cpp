@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit fill: the most probable words for each [MASK].
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "program.hpp"
+#include "texts.hpp"
+
+namespace lowbit_tool {
+namespace {
+
+using lowbit::errc;
+using lowbit::status;
+
+struct fill_options : model_options {
+  std::vector<std::string> texts;
+  std::size_t top = 5;
+  bool truncate = false;
+};
+
+/// `text` with the mask replaced; a piece of a word joins what stands before it.
+std::string filled(const std::string& text, const lowbit::text_span& at, std::string_view word) {
+  std::size_t begin = at.begin;
+  if (word.starts_with("##")) {
+    word.remove_prefix(2);
+    while (begin > 0 && text[begin - 1] == ' ') --begin;
+  }
+  return text.substr(0, begin) + std::string(word) + text.substr(at.end);
+}
+
+void print(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text,
+           const lowbit::text_span& at, const float* logits, std::size_t vocabulary,
+           const fill_options& o) {
+  const std::size_t top = std::min(o.top, vocabulary);
+  std::vector<std::size_t> order(vocabulary);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
+                    [&](std::size_t a, std::size_t b) {
+                      return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+                    });
+  const std::vector<float> p = probabilities(logits, vocabulary);
+  nlohmann::json line = {{"text", text},
+                         {"begin", lowbit::characters_before(text, at.begin)},
+                         {"end", lowbit::characters_before(text, at.end)},
+                         {"words", nlohmann::json::array()}};
+  for (std::size_t i = 0; i < top; ++i) {
+    const std::size_t id = order[i];
+    // A model may have more words than its tokenizer: rows that only fill up its table.
+    const std::string word = id < tokenizer.vocabulary_size()
+                                 ? std::string(tokenizer.token(static_cast<std::int32_t>(id)))
+                                 : fmt::format("[word {}]", id);
+    if (o.json) {
+      line["words"].push_back(
+          {{"word", word}, {"id", id}, {"probability", p[id]}, {"logit", logits[id]}});
+    } else {
+      fmt::print("{}\t{:.4f}\t{}\n", word, p[id], filled(text, at, word));
+    }
+  }
+  if (o.json) fmt::print("{}\n", line.dump());
+}
+
+status run(const fill_options& o) {
+  const auto texts = read_texts(o.texts);
+  if (!texts) return texts.status();
+  auto s = session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
+                         lowbit::head_kind::masked_lm);
+  if (!s) return s.status();
+  const auto tokenizer = open_tokenizer(o.model, s->shape());
+  if (!tokenizer) return tokenizer.status();
+  const auto mask = tokenizer->mask_id();
+  if (!mask) {
+    return status::error(errc::not_found, o.model, ": the tokenizer has no mask token, expected ",
+                         "[MASK] in its vocabulary");
+  }
+  for (const std::string& text : *texts) {
+    const auto encoded = encode_text(*tokenizer, text, s->shape().positions, false, o.truncate);
+    if (!encoded) return encoded.status();
+    token_rows rows;
+    rows.add(encoded->ids, encoded->type_ids);
+    for (std::size_t t = 0; t < encoded->ids.size(); ++t) {
+      if (encoded->ids[t] == *mask) rows.asked.push_back(static_cast<std::uint32_t>(t));
+    }
+    if (rows.asked.empty()) {
+      return status::error(errc::invalid_argument, "text \"", text.substr(0, 40), "\" has no ",
+                           tokenizer->token(*mask), ", expected at least one");
+    }
+    const auto logits = s->run(rows);
+    if (!logits) return logits.status();
+    const std::size_t vocabulary = s->shape().vocabulary;
+    for (std::size_t m = 0; m < rows.asked.size(); ++m) {
+      print(*tokenizer, text, encoded->offsets[rows.asked[m]], logits->data() + m * vocabulary,
+            vocabulary, o);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_fill(CLI::App& program, action& chosen) {
+  auto o = std::make_shared<fill_options>();
+  CLI::App* verb = program.add_subcommand("fill", "Guess the word behind each [MASK]");
+  add_model_options(*verb, *o);
+  verb->add_option("text", o->texts, "sentences with [MASK] (default: lines of standard input)");
+  verb->add_option("--top", o->top, "words per mask")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
+  verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
+}
+
+}  // namespace lowbit_tool
