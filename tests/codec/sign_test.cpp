@@ -97,7 +97,7 @@ TEST_CASE("sign codes and scales are those of the published formulas", "[codec]"
   }
 }
 
-TEST_CASE("a hand-written matrix gives the expected bytes", "[codec]") {
+TEST_CASE("a hand-written sign matrix gives the expected bytes", "[codec]") {
   // Row means 1 and -2; mean of everything -0.5; magnitudes 2.5, 3, 2.75.
   const std::vector<float> w{4, -1, 3, -2, -1, -6, 2, -3};
   const encoded row = encode<row_codec>(w, 2, 4);

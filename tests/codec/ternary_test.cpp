@@ -111,7 +111,7 @@ TEST_CASE("ternary codes and scales are those of the published formulas", "[code
   }
 }
 
-TEST_CASE("a hand-written matrix gives the expected bytes", "[codec]") {
+TEST_CASE("a hand-written ternary matrix gives the expected bytes", "[codec]") {
   // mean |w| = 2, threshold 1.4, scale (4 + 3 + 2) / 3 = 3.
   const stored_matrix<twn> m({4, -3, 0.5F, -0.5F, 2}, 1, 5);
   CHECK(m.encoded.tensors[0].bytes == std::vector{std::byte{0b1001}, std::byte{0b01}});

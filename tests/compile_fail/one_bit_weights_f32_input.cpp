@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: These exist: f32 x activation::f32
+// expect: These exist: float codecs
 #include "lowbit/policy/policy.hpp"
 
 #if defined(BAD)

@@ -45,11 +45,6 @@ constexpr bool any_index(std::index_sequence<I...>, Function function) {
   return (function(std::integral_constant<std::size_t, I>{}) || ...);
 }
 
-/// a == b without a function of the standard library, which might be emitted out of line.
-[[nodiscard]] inline bool same_text(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
 /// The format that a file names for matrix `name`, "f32" without one.
 inline result<std::string_view> stored_format(const weight_set& weights, const tensor_name& name) {
   const tensor_name format = name(".format");
@@ -83,7 +78,7 @@ struct any_of {
     status done;
     const bool known = detail::any_index(indices{}, [&](auto i) {
       using codec = std::tuple_element_t<i, codecs>;
-      if (!detail::same_text(format_name<codec>, format)) return false;
+      if (!same_text(format_name<codec>, format)) return false;
       done = function(std::type_identity<codec>{});
       return true;
     });

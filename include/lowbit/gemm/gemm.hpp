@@ -102,18 +102,19 @@ LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<
 
 /// Rows [first_row, last_row) and panels [first_panel, last_panel) of epilogue(a . w^T): what one
 /// task computes. The operands are taken by value: as locals they stay in registers, however many
-/// bytes an epilogue writes.
+/// bytes an epilogue writes. A call of its own: inlined where a caller's arrays are known to be
+/// small, gcc 12 warns of whole panels that do not exist.
 template <class Op, class Arch, class Epilogue>
-void gemm_block(activation_rows<Op> a, packed_weights<Op, Arch> w, Epilogue epilogue,
-                std::size_t first_row, std::size_t last_row, std::size_t first_panel,
-                std::size_t last_panel) {
+LOWBIT_NOINLINE void gemm_block(activation_rows<Op> a, packed_weights<Op, Arch> w,
+                                Epilogue epilogue, std::size_t first_row, std::size_t last_row,
+                                std::size_t first_panel, std::size_t last_panel) {
   const std::size_t whole = w.n / w.nr;
-  for (std::size_t p = first_panel; p < last_panel; ++p) {
-    if (p < whole) {
-      detail::run_panel<Op, Arch, true>(a, w, epilogue, first_row, last_row, p);
-    } else {
-      detail::run_panel<Op, Arch, false>(a, w, epilogue, first_row, last_row, p);
-    }
+  std::size_t p = first_panel;
+  for (; p < last_panel && p < whole; ++p) {
+    detail::run_panel<Op, Arch, true>(a, w, epilogue, first_row, last_row, p);
+  }
+  for (; p < last_panel; ++p) {
+    detail::run_panel<Op, Arch, false>(a, w, epilogue, first_row, last_row, p);
   }
 }
 

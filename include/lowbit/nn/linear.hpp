@@ -86,7 +86,7 @@ class linear {
 
   /// The layer's float output as the first stages of an epilogue. row_scales: of the encoded input,
   /// (M), where its encoding has them.
-  [[nodiscard]] auto to_output(const float* row_scales) const {
+  [[nodiscard]] auto to_output(const float* row_scales = nullptr) const {
     if constexpr (!integer) {
       return add_bias{bias_};
     } else if constexpr (has_row_scale<typename Format::input>) {

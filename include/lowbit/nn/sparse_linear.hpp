@@ -60,7 +60,7 @@ class linear<linear_format<Weights, Input>, Arch> {
   [[nodiscard]] const input_encoding& input() const { return input_; }
 
   /// As linear::to_output.
-  [[nodiscard]] auto to_output(const float* row_scales) const {
+  [[nodiscard]] auto to_output(const float* row_scales = nullptr) const {
     if constexpr (!integer) {
       return add_bias{bias_};
     } else if constexpr (has_row_scale<Input>) {
@@ -145,7 +145,7 @@ requires(sparse_codec<Codecs> || ...) class linear<linear_format<any_of<Codecs..
     return *encoding;
   }
   /// As linear::to_output; the stages of all layers are of one type.
-  [[nodiscard]] auto to_output(const float* row_scales) const {
+  [[nodiscard]] auto to_output(const float* row_scales = nullptr) const {
     auto stages = dense_.to_output(row_scales);
     visit(*this, [&](const auto& layer) { stages = layer.to_output(row_scales); });
     return stages;

@@ -25,6 +25,12 @@ enum class stored_type : std::uint8_t { f32, u8, i8, i32, f16, bf16 };
   return sizes[static_cast<std::size_t>(type)];
 }
 
+/// a == b without a function of the standard library, which a compiler may emit out of line: a weak
+/// symbol that translation units of several instruction sets would share.
+[[nodiscard]] inline bool same_text(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
 /// One canonical tensor; a scalar has rank 0, shape unused entries are 1.
 struct stored_tensor {
   const char* name = nullptr;  // zero-terminated
@@ -72,7 +78,7 @@ class weight_set {
 
   [[nodiscard]] const stored_tensor* find(std::string_view name) const {
     for (const stored_tensor& t : *this) {
-      if (name == t.name) return &t;
+      if (same_text(name, t.name)) return &t;
     }
     return nullptr;
   }
