@@ -124,7 +124,7 @@ requires(sparse_codec<Codecs> || ...) class linear<linear_format<any_of<Codecs..
     active_ = 0;
     const bool known = detail::any_index(typename codec::indices{}, [&](auto i) {
       active_ = i;
-      return format_name<std::tuple_element_t<i, typename codec::codecs>> == *stored;
+      return same_text(format_name<std::tuple_element_t<i, typename codec::codecs>>, *stored);
     });
     if (!known) {  // with() lists the names
       return codec::with(*stored, [](auto) { return status{}; }).in(name(".weight").view());

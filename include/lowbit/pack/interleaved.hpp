@@ -10,6 +10,7 @@
 #pragma once
 
 #include "lowbit/core/bits.hpp"
+#include "lowbit/gemm/kernel/transpose.hpp"
 #include "lowbit/gemm/micro_kernel.hpp"
 #include "lowbit/tensor/arena.hpp"
 
@@ -63,11 +64,21 @@ packed_weights<Op, Arch> pack_outputs(typename Op::weight* memory, std::size_t n
   for (std::size_t first = 0; first < n; first += nr) {
     typename Op::weight* panel = memory + first * view.units;
     const std::size_t count = n - first < nr ? n - first : nr;
-    for (std::size_t j = 0; j < count; ++j) {
+    std::size_t j = 0;
+    if constexpr (sizeof(typename Op::weight) == 4) {
+      for (; j + 16 <= count; j += 16) {
+        const std::byte* rows[16];
+        for (std::size_t r = 0; r < 16; ++r)
+          rows[r] = reinterpret_cast<const std::byte*>(row(first + j + r));
+        detail::transpose_16_rows<Arch>(rows, view.units, reinterpret_cast<std::byte*>(panel + j),
+                                        nr, 0);
+      }
+    }
+    for (; j < count; ++j) {
       const typename Op::weight* source = row(first + j);
       for (std::size_t u = 0; u < view.units; ++u) panel[u * nr + j] = source[u];
     }
-    for (std::size_t j = count; j < nr; ++j) {
+    for (; j < nr; ++j) {
       for (std::size_t u = 0; u < view.units; ++u) panel[u * nr + j] = typename Op::weight{};
     }
   }
