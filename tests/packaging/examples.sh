@@ -21,3 +21,10 @@ for example in classify custom_policy; do
   fi
   grep -F no_such_folder errors
 done
+
+# A codec of one's own: a float checkpoint encoded, saved, opened again.
+model_folder "$tests/golden/bert_h128" floats
+"$programs/example_custom_codec" floats encoded 'hello world' 'world world hello' | tee answers
+[[ $(wc -l <answers) == 3 ]] || { echo 'custom_codec: not 2 answers and 1 line of costs' >&2; exit 1; }
+grep -q '^bytes [0-9]* -> [0-9]*' answers
+[[ -s encoded/model.safetensors ]]

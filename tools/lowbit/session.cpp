@@ -161,6 +161,7 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
       s.engine_->model_bytes(s.policy_, s.engine_shape_, tensors.data(), tensors.size()));
   if (s.packed_.data() == nullptr)
     return status::error(errc::io_error, "out of memory for the packed weights");
+  s.model_.release_pages();  // what the checks of opening touched
   lowbit_engine::error why{};
   if (!s.engine_->load(s.policy_, s.engine_shape_, tensors.data(), tensors.size(), s.packed_.data(),
                        s.packed_.size(), why)) {

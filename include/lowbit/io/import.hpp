@@ -11,6 +11,7 @@
 #include "lowbit/io/encode_model.hpp"
 #include "lowbit/io/import_dynamic.hpp"
 #include "lowbit/io/import_heads.hpp"
+#include "lowbit/policy/per_layer.hpp"
 #include "lowbit/policy/quantized.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -133,28 +134,9 @@ class importer {
       LOWBIT_TRY(floats(norm + ".weight", {s.hidden}));
       LOWBIT_TRY(floats(norm + ".bias", {s.hidden}));
     }
-    using formats = site_formats<Policy>;
     for (const linear_layout& layer : linear_layers(s)) {
-      switch (layer.at) {
-        case site::projection:
-          LOWBIT_TRY(linear_layer<typename formats::projection>(layer));
-          break;
-        case site::attention_output:
-          LOWBIT_TRY(linear_layer<typename formats::attention_output>(layer));
-          break;
-        case site::feed_forward_input:
-          LOWBIT_TRY(linear_layer<typename formats::feed_forward_input>(layer));
-          break;
-        case site::feed_forward_output:
-          LOWBIT_TRY(linear_layer<typename formats::feed_forward_output>(layer));
-          break;
-        case site::pooler:
-          LOWBIT_TRY(linear_layer<typename formats::pooler>(layer));
-          break;
-        case site::classifier:
-          LOWBIT_TRY((linear_layer<linear_format<f32, activation::f32>>(layer)));
-          break;
-      }
+      LOWBIT_TRY(with_policy_of<Policy>(
+          layer, [&]<class P>(std::type_identity<P>) { return site_layer<P>(layer); }));
     }
     if constexpr (std::is_same_v<typename Policy::attention, elastic_attention>) {
       for (std::size_t l = 0; l < s.layers; ++l) LOWBIT_TRY(elastic_scales(l));
@@ -200,6 +182,51 @@ class importer {
       return add_matrix<Codec>(model_, weight, {values->data(), n, k, k}, named)
           .in(reader_.place());
     }
+  }
+
+  /// function(std::type_identity<P>) for the policy of the encoder layer that a matrix belongs to;
+  /// what follows the encoder belongs to the last.
+  template <class Policy, class Function>
+  status with_policy_of(const linear_layout& layer, Function function) const {
+    if constexpr (!is_per_layer<Policy>) {
+      return function(std::type_identity<Policy>{});
+    } else {
+      constexpr std::string_view prefix = "bert.encoder.layer.";
+      const std::size_t layers = model_.config.shape.layers;
+      const std::size_t index = layer.name.starts_with(prefix)
+                                    ? std::stoul(layer.name.substr(prefix.size()))
+                                    : layers - 1;
+      status done;
+      [&]<std::size_t... S>(std::index_sequence<S...>) {
+        static_cast<void>(
+            ((index < Policy::begin(S + 1, layers) &&
+              (done = function(std::type_identity<typename Policy::template policy_at<S>>{}),
+               true)) ||
+             ...));
+      }
+      (std::make_index_sequence<Policy::segment_count>{});
+      return done;
+    }
+  }
+
+  template <class Policy>
+  status site_layer(const linear_layout& layer) {
+    using formats = site_formats<Policy>;
+    switch (layer.at) {
+      case site::projection:
+        return linear_layer<typename formats::projection>(layer);
+      case site::attention_output:
+        return linear_layer<typename formats::attention_output>(layer);
+      case site::feed_forward_input:
+        return linear_layer<typename formats::feed_forward_input>(layer);
+      case site::feed_forward_output:
+        return linear_layer<typename formats::feed_forward_output>(layer);
+      case site::pooler:
+        return linear_layer<typename formats::pooler>(layer);
+      case site::classifier:
+        break;
+    }
+    return linear_layer<linear_format<f32, activation::f32>>(layer);
   }
 
   template <class Format>

@@ -66,7 +66,8 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
   model.policy = config.packed->policy;
   model.zero = options.zero.empty() ? config.packed->zero : options.zero;
   model.config = std::move(config);
-  if (!options.policy.empty() && canonical_policy_name(options.policy) != model.policy) {
+  if (!options.policy.empty() &&
+      canonical_policy_name(options.policy) != canonical_policy_name(model.policy)) {
     return status::error(errc::invalid_argument, folder.native(), ": packed for policy ",
                          model.policy, ", it cannot run under ", options.policy);
   }

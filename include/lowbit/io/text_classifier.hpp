@@ -110,6 +110,7 @@ class text_classifier {
     packed_ = aligned_buffer(encoder_.model_bytes(model_.weights(), model_.config.shape));
     if (packed_.data() == nullptr)
       return status::error(errc::io_error, "out of memory for the packed weights");
+    model_.release_pages();  // what the checks of opening touched
     arena memory(packed_.data(), packed_.size());
     LOWBIT_TRY(encoder_.load(memory, model_.weights(), model_.config.shape));
     model_.release_pages();

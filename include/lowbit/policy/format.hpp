@@ -153,7 +153,8 @@ constexpr auto product_of() {
         plane_popcount<static_cast<std::size_t>(Activation::bits), has_signed_codes<Activation>>>{};
   } else if constexpr (integer_codec<Weights> && has_batch_range<Activation>) {
     return std::type_identity<code_dot<kernel_bits_of<Weights>>>{};
-  } else if constexpr (integer_codec<Weights> && is_int8_input<Activation>) {
+  } else if constexpr (integer_codec<Weights> && is_int8_input<Activation> &&
+                       group_of<Weights> == 0) {
     return std::type_identity<code_dot<kernel_bits_of<Weights>>>{};
   } else if constexpr (float_codec<Weights> && std::is_same_v<Activation, activation::f32>) {
     if constexpr (kernel_bits_of<Weights> == 4) {
@@ -178,8 +179,9 @@ struct linear_format {
       !std::is_void_v<op>,
       "lowbit: no product for this pair of weight codec and activation encoding. These exist: "
       "float codecs (f32, bf16, f16, codebook<N>, gobo<b>) x activation::f32; sign<...> x "
-      "activation::sign, elastic_sign, elastic_bool, ternary_sign; integer codecs (int8, int4, "
-      "ternary, sign, codebook<N> of int8 centroids) x activation::int8_per_token, int8_static, "
+      "activation::sign, elastic_sign, elastic_bool, ternary_sign; integer codecs with a scale per "
+      "row or tensor (int8, int4, ternary, sign, codebook<N> of int8 centroids) x "
+      "activation::int8_per_token, int8_static, "
       "dynamic_signed<b>, dynamic_unsigned<b>, learned_signed<b>, learned_unsigned<b>");
 
   static constexpr double weight_bits = Weights::bits_per_weight;
