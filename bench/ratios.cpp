@@ -9,31 +9,12 @@
 #include <nlohmann/json.hpp>
 
 #include "contest.hpp"
+#include "machine.hpp"
 #include "openblas.hpp"
 #include "shapes.hpp"
 
 namespace lowbit_bench {
 namespace {
-
-std::string cpu_model() {
-  std::ifstream info("/proc/cpuinfo");
-  std::string family;
-  for (std::string line; std::getline(info, line);) {
-    const std::size_t colon = line.find(": ");
-    if (colon == std::string::npos) continue;
-    if (line.starts_with("cpu family")) family = " (family " + line.substr(colon + 2) + ")";
-    if (line.starts_with("model name")) return line.substr(colon + 2) + family;
-  }
-  return "unknown";
-}
-
-const char* compiler() {
-#if defined(__clang__)
-  return "clang " __clang_version__;
-#else
-  return "gcc " __VERSION__;
-#endif
-}
 
 std::string verdict(const ratio_row& r) {
   if (!r.unmeasured.empty())

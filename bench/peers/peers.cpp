@@ -13,6 +13,7 @@
 
 #include "compare.hpp"
 #include "contestants.hpp"
+#include "machine.hpp"
 #include "onnxruntime.hpp"
 #include "openblas.hpp"
 #include "output.hpp"
@@ -26,26 +27,6 @@ void force_one_openmp_thread(char** argv) {
   if (now != nullptr && std::strcmp(now, "1") == 0) return;
   setenv("OMP_NUM_THREADS", "1", 1);
   execv("/proc/self/exe", argv);  // returns only when it failed
-}
-
-std::string cpu_model() {
-  std::ifstream info("/proc/cpuinfo");
-  std::string family;
-  for (std::string line; std::getline(info, line);) {
-    const std::size_t colon = line.find(": ");
-    if (colon == std::string::npos) continue;
-    if (line.starts_with("cpu family")) family = " (family " + line.substr(colon + 2) + ")";
-    if (line.starts_with("model name")) return line.substr(colon + 2) + family;
-  }
-  return "unknown";
-}
-
-const char* compiler() {
-#if defined(__clang__)
-  return "clang " __clang_version__;
-#else
-  return "gcc " __VERSION__;
-#endif
 }
 
 bool write_text(const std::filesystem::path& path, const std::string& text) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "budget.hpp"
 
-#include <limits>
+#include <cmath>
 
 #include "lowbit/cost/measure.hpp"
 
@@ -128,9 +128,9 @@ result<budget_plan> plan_budget(const lowbit::canonical_model& floats, const bud
     auto model = lowbit::encode_model(floats, *lowbit::find_policy(name));
     if (!model) return model.status();
     const std::string format(lowbit::find_policy(name)->format);
-    const auto started = session::start(*std::move(model), arch, 1);
+    auto started = session::start(*std::move(model), arch, 1);
     if (!started) return started.status();
-    session& other = const_cast<session&>(*started);
+    session& other = *started;
     const auto errors = compare_layers(*reference, other, text);
     if (!errors) return errors.status();
     const auto times = layer_times(other, text);

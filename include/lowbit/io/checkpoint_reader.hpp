@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tensors of one checkpoint by canonical Hugging Face name: old names, dead parameters, and
+// which tensors an import has used. Every tensor is used, known to be unused, or an error.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "lowbit/io/canonical_model.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+namespace detail {
+
+inline bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> endings) {
+  return std::any_of(endings.begin(), endings.end(),
+                     [&](std::string_view e) { return name.ends_with(e); });
+}
+
+/// Parameters that the official forward passes never read, and heads of other tasks.
+inline bool unused_by_inference(std::string_view name) {
+  return ends_with_any(name, {".dense.scale", ".query.scale", ".key.scale",
+                              ".value.scale",  // BiBERT, registered only
+                              ".output.gate", ".weight_clip_val", ".act_clip_val", ".move_q.bias",
+                              ".move_k.bias", ".move_v.bias",  // BiT, overwritten before use
+                              "embeddings.position_ids"}) ||
+         name.starts_with("cls.") || name.starts_with("fit_dense");
+}
+
+/// Reads the tensors of one checkpoint by canonical Hugging Face name and remembers which were
+/// used.
+class checkpoint_reader {
+ public:
+  checkpoint_reader(const checkpoint_tensors& files, std::string place) : place_(std::move(place)) {
+    for (const tensor_view& t : files.tensors()) by_name_.emplace(canonical_name(t.name), &t);
+  }
+
+  [[nodiscard]] const tensor_view* find(const std::string& name) {
+    const auto it = by_name_.find(name);
+    if (it == by_name_.end()) return nullptr;
+    used_.insert(name);
+    return it->second;
+  }
+
+  /// The tensor with exactly this shape ([n] for rows == 0; a scalar fits [1]), finite, as floats.
+  result<std::vector<float>> read(const std::string& name, const std::vector<std::size_t>& shape) {
+    const tensor_view* t = find(name);
+    if (t == nullptr)
+      return status::error(errc::not_found, place_, ": tensor ", name, " is missing");
+    const bool scalar = shape.size() == 1 && shape[0] == 1 && t->element_count() == 1;
+    if (t->shape != shape && !scalar) {
+      return status::error(errc::shape_mismatch, t->place(), " has shape ", shape_text(t->shape),
+                           ", expected ", shape_text(shape));
+    }
+    auto values = read_f32(*t);
+    if (!values) return values;
+    if (const status s = check_finite(t->place(), *values); !s.ok()) return s;
+    return values;
+  }
+
+  /// Lists what is not needed; refuses what is not known.
+  status check_all_known(canonical_model& model) const {
+    for (const auto& [name, tensor] : by_name_) {
+      if (used_.contains(name)) continue;
+      const bool bibert_clip =
+          model.config.recognised == scheme::bibert &&
+          ends_with_any(name, {".clip_query", ".clip_key", ".clip_value", ".clip_attn"});
+      const bool pooler =
+          model.config.shape.head != head_kind::sequence && name.starts_with("bert.pooler.");
+      if (!unused_by_inference(name) && !bibert_clip && !pooler) {
+        return status::error(errc::unsupported, tensor->place(), " is not part of a BERT ",
+                             name_of(model.config.shape.head), " model under policy ",
+                             model.policy);
+      }
+      model.ignored.push_back(tensor->name);
+    }
+    return {};
+  }
+
+  [[nodiscard]] const std::string& place() const { return place_; }
+
+ private:
+  /// Old checkpoints call layer-norm parameters gamma and beta; a bare BertModel has no "bert."
+  /// prefix.
+  static std::string canonical_name(std::string name) {
+    if (name.ends_with("LayerNorm.gamma")) name.replace(name.size() - 5, 5, "weight");
+    if (name.ends_with("LayerNorm.beta")) name.replace(name.size() - 4, 4, "bias");
+    for (const char* part : {"embeddings.", "encoder.", "pooler."}) {
+      if (name.starts_with(part)) return "bert." + name;
+    }
+    return name;
+  }
+
+  std::string place_;
+  std::map<std::string, const tensor_view*> by_name_;
+  std::set<std::string> used_;
+};
+
+}  // namespace detail
+
+}  // namespace lowbit::inline LOWBIT_ISA
