@@ -9,11 +9,13 @@
 #include <cstddef>
 #include <numeric>
 #include <set>
-#include <string>
-#include <tuple>
 #include <vector>
 
+#include "lowbit/text/spans.hpp"
+
 namespace lowbit_tool {
+
+using lowbit::entity_counts;
 
 /// Predicted and expected class of each example, the same number of both.
 struct class_pairs {
@@ -117,29 +119,5 @@ struct class_pairs {
                        std::sqrt(all * all - product(expected, expected));
   return below > 0 ? above / below : 0;
 }
-
-/// Counts of entities for a score over all sentences (micro average, as conlleval has it).
-struct entity_counts {
-  std::size_t right = 0, predicted = 0, expected = 0;
-
-  /// Adds one sentence: an entity is right when type, first and last word are.
-  template <class Entities>
-  void add(const Entities& found, const Entities& wanted) {
-    std::set<std::tuple<std::string, std::size_t, std::size_t>> all;
-    for (const auto& e : wanted) all.emplace(e.type, e.first, e.last);
-    for (const auto& e : found) right += all.count({e.type, e.first, e.last});
-    predicted += found.size();
-    expected += wanted.size();
-  }
-  [[nodiscard]] double precision() const {
-    return ratio(static_cast<double>(right), static_cast<double>(predicted));
-  }
-  [[nodiscard]] double recall() const {
-    return ratio(static_cast<double>(right), static_cast<double>(expected));
-  }
-  [[nodiscard]] double f1() const {
-    return ratio(2 * static_cast<double>(right), static_cast<double>(predicted + expected));
-  }
-};
 
 }  // namespace lowbit_tool

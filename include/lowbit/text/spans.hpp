@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "lowbit/text/wordpiece_tokenizer.hpp"
@@ -108,6 +110,29 @@ struct entity {
   for (entity& e : found) e.score /= static_cast<float>(e.last - e.first);
   return found;
 }
+
+/// Counts of entities for a score over all sentences (micro average, as conlleval has it).
+struct entity_counts {
+  std::size_t right = 0, predicted = 0, expected = 0;
+
+  /// Adds one sentence: an entity is right when type, first and last word are.
+  void add(const std::vector<entity>& found, const std::vector<entity>& wanted) {
+    std::set<std::tuple<std::string, std::size_t, std::size_t>> all;
+    for (const entity& e : wanted) all.emplace(e.type, e.first, e.last);
+    for (const entity& e : found) right += all.count({e.type, e.first, e.last});
+    predicted += found.size();
+    expected += wanted.size();
+  }
+  [[nodiscard]] double precision() const { return share(right, predicted); }
+  [[nodiscard]] double recall() const { return share(right, expected); }
+  [[nodiscard]] double f1() const { return share(2 * right, predicted + expected); }
+
+ private:
+  /// 0 where there is nothing to find.
+  static double share(std::size_t part, std::size_t whole) {
+    return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+  }
+};
 
 /// One model input for a question: [CLS] question [SEP] a stretch of the context [SEP].
 struct answer_window {

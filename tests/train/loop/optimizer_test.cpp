@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "lowbit/train/optimizer.hpp"
+#include "lowbit/train/loop/optimizer.hpp"
 
 using namespace lowbit::train;
 using Catch::Approx;
@@ -31,8 +31,9 @@ void give(const Tensor& p, double gradient) { p.mutable_grad() = at::full({1}, g
 
 TEST_CASE("two steps of BertAdam follow the formula, decay spares biases and LayerNorm") {
   const Tensor weight = parameter(0.7), bias = parameter(0.7), norm = parameter(0.7);
-  bert_adam optimizer({{"x.weight", weight}, {"x.bias", bias}, {"x.LayerNorm.weight", norm}},
-                      {.weight_decay = 0.1, .clip = 0.0});
+  bert_adam optimizer(
+      trained({{"x.weight", weight}, {"x.bias", bias}, {"x.LayerNorm.weight", norm}}),
+      {.weight_decay = 0.1, .clip = 0.0});
   double expected_weight = 0.7, expected_bias = 0.7, m = 0, v = 0;
   for (const double g : {0.3, -0.2}) {
     for (const Tensor& p : {weight, bias, norm}) give(p, g);
@@ -50,7 +51,7 @@ TEST_CASE("two steps of BertAdam follow the formula, decay spares biases and Lay
 
 TEST_CASE("gradients are clipped by their common norm") {
   const Tensor a = parameter(0.0), b = parameter(0.0);
-  bert_adam optimizer({{"a.bias", a}, {"b.bias", b}}, {.clip = 1.0});
+  bert_adam optimizer(trained({{"a.bias", a}, {"b.bias", b}}), {.clip = 1.0});
   give(a, 3.0);
   give(b, 4.0);
   CHECK(optimizer.step(0.0) == Approx(5.0));
@@ -61,7 +62,7 @@ TEST_CASE("gradients are clipped by their common norm") {
 
 TEST_CASE("a gradient that is not finite changes nothing") {
   const Tensor a = parameter(0.5);
-  bert_adam optimizer({{"a.weight", a}}, {});
+  bert_adam optimizer(trained({{"a.weight", a}}), {});
   give(a, std::numeric_limits<double>::quiet_NaN());
   CHECK(!std::isfinite(optimizer.step(0.1)));
   CHECK(a.item<double>() == 0.5);

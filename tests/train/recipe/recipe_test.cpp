@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole recipes on a toy set: they learn it, a resumed run equals an uninterrupted one, folders
 // read back what was written, and bad input is one message.
-#include "lowbit/train/recipe.hpp"
+#include "lowbit/train/recipe/recipe.hpp"
 
 #include <unistd.h>
 
@@ -12,7 +12,7 @@
 #include <limits>
 #include <string>
 
-#include "lowbit/train/vocabulary_recipe.hpp"
+#include "lowbit/train/recipe/recipes.hpp"
 
 using namespace lowbit::train;
 namespace fs = std::filesystem;
@@ -49,11 +49,11 @@ struct toy {
     o.shape.layers = 2, o.shape.hidden = 32, o.shape.heads = 2, o.shape.intermediate = 64;
     o.shape.positions = 16;
     o.fit.epochs = 15, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 1e-3;
-    o.fit.words.probability = 0.05;
+    o.fit.token_dropout = 0.05;
     return o;
   }
-  [[nodiscard]] distill_options student(const std::string& out) const {
-    distill_options o;
+  [[nodiscard]] bibert_options student(const std::string& out) const {
+    bibert_options o;
     o.data = path / "data", o.out = path / out, o.teacher = path / "teacher";
     o.fit.dropout = o.fit.classifier_dropout = 0.0;
     o.fit.epochs = 15, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 1e-3;
@@ -74,7 +74,7 @@ TEST_CASE("a teacher learns a separable toy set and a binary student learns it f
   const toy t;
   REQUIRE(finetune(t.options("teacher")).ok());
   CHECK(t.results("teacher").at("validation_accuracy").get<double>() >= 0.95);
-  REQUIRE(distill_binary<bibert_policy>(t.student("student")).ok());
+  REQUIRE(bibert(t.student("student")).ok());
   CHECK(t.results("student").at("validation_accuracy").get<double>() >= 0.9);
 
   const auto config = lowbit::load_config(t.path / "student");
@@ -87,31 +87,32 @@ TEST_CASE("a teacher learns a separable toy set and a binary student learns it f
   // The folder holds the best parameters: reading it back gives the recorded accuracy.
   const auto folder = open_model_folder(t.path / "student");
   REQUIRE(folder.ok());
-  bert<bibert_policy> model(folder->model.shape);
-  REQUIRE(load_parameters(t.path / "student", model.parameters()).ok());
+  bert model(folder->model.shape, std::make_shared<bibert_scheme>());
+  REQUIRE(load_parameters(t.path / "student", model.exported()).ok());
   const auto data = read_dataset(t.path / "data");
   const auto examples = tokenize(*data, folder->model.labels, folder->tokenizer, 16, "data");
   REQUIRE(examples.ok());
-  CHECK(accuracy(model, examples->validation, torch::kCPU) ==
+  CHECK(score(model, examples->validation, folder->model.labels, torch::kCPU) ==
         t.results("student").at("validation_accuracy").get<double>());
 
   // The naive baseline trains too, and no BiBERT runtime takes it for BiBERT.
   auto naive = t.student("naive");
   naive.objective.direction_matching = false;
   naive.fit.epochs = 2;
-  REQUIRE(distill_binary<softmax_binarized_policy>(naive).ok());
+  naive.softmax_binarized = true;
+  REQUIRE(bibert(naive).ok());
   CHECK(!lowbit::load_config(t.path / "naive").ok());
 
   SECTION("a teacher of other labels is refused") {
     std::ofstream(t.path / "other.tsv") << "a\tx\nb\ty\n";
     auto other = t.student("other");
     other.data = t.path / "other.tsv";
-    CHECK(mentions(distill_binary<bibert_policy>(other), "labels"));
+    CHECK(mentions(bibert(other), "labels"));
   }
   SECTION("a binary teacher is refused") {
     auto other = t.student("other");
     other.teacher = t.path / "student";
-    CHECK(mentions(distill_binary<bibert_policy>(other), "bibert"));
+    CHECK(mentions(bibert(other), "bibert"));
   }
   SECTION("a student of another shape is refused") {
     auto narrow = t.options("narrow");
@@ -119,8 +120,8 @@ TEST_CASE("a teacher learns a separable toy set and a binary student learns it f
     narrow.fit.epochs = 1;
     REQUIRE(finetune(narrow).ok());
     auto other = t.student("other");
-    other.start = t.path / "narrow";
-    CHECK(mentions(distill_binary<bibert_policy>(other), "shape"));
+    other.student = t.path / "narrow";
+    CHECK(mentions(bibert(other), "shape"));
   }
 }
 
@@ -131,7 +132,7 @@ TEST_CASE("a resumed run equals the uninterrupted run, bit for bit") {
   REQUIRE(finetune(whole).ok());
   auto parts = t.options("parts");
   parts.fit.epochs = 6;
-  parts.fit.stop_after = 2;
+  parts.fit.stop_after = 18;  // in the third epoch of 8 steps
   REQUIRE(finetune(parts).ok());
   parts.fit.stop_after = 0;
   parts.fit.resume = true;
@@ -140,7 +141,9 @@ TEST_CASE("a resumed run equals the uninterrupted run, bit for bit") {
   CHECK(mentions(finetune(changed), "other options"));
   REQUIRE(finetune(parts).ok());
   CHECK(t.bytes("whole/model.safetensors") == t.bytes("parts/model.safetensors"));
-  CHECK(t.results("whole").at("run").at("history") == t.results("parts").at("run").at("history"));
+  for (const char* what : {"history", "scores"}) {
+    CHECK(t.results("whole").at("run").at(what) == t.results("parts").at("run").at(what));
+  }
   CHECK(!fs::exists(t.path / "parts.checkpoint"));  // finished
 }
 
@@ -149,18 +152,19 @@ TEST_CASE("logits do not depend on padding, nor on computing [CLS] alone in the 
   lowbit::model_shape shape;
   shape.layers = 2, shape.hidden = 32, shape.heads = 4, shape.intermediate = 48;
   shape.vocabulary = 20, shape.positions = 8, shape.labels = 3;
-  const std::vector<example> data{{{2, 7, 8, 9, 3}, 1}, {{2, 9, 3}, 0}};
-  const batch both = make_batch(data, {0, 1}, {}, nullptr, torch::kCPU);
-  const batch alone = make_batch(data, {1}, {}, nullptr, torch::kCPU);
-  const auto check = [&](const auto& model) {
+  const std::vector<example> data{{{2, 7, 8, 9, 3}, {1}, {}}, {{2, 9, 3}, {0}, {}}};
+  const batch both = make_batch(data, {0, 1}, torch::kCPU);
+  const batch alone = make_batch(data, {1}, torch::kCPU);
+  const auto check = [&](const scheme_ptr& how) {
+    bert model(shape, how);
     torch::NoGradGuard no_gradients;
     const Tensor logits = model.forward(both, {}).logits;
     CHECK(at::allclose(logits[1], model.forward(alone, {}).logits[0], 1e-4, 1e-6));
     CHECK(at::allclose(logits, model.forward(both, {.logits_only = true}).logits, 1e-4, 1e-6));
   };
-  check(bert<fp32_policy>(shape));
-  check(bert<bibert_policy>(shape));
-  check(bert<softmax_binarized_policy>(shape));
+  check(std::make_shared<float_scheme>());
+  check(std::make_shared<bibert_scheme>());
+  check(std::make_shared<softmax_binarized_scheme>());
 }
 
 TEST_CASE("every parameter that the scheme uses gets a gradient") {
@@ -168,9 +172,9 @@ TEST_CASE("every parameter that the scheme uses gets a gradient") {
   lowbit::model_shape shape;
   shape.layers = 1, shape.hidden = 16, shape.heads = 2, shape.intermediate = 24;
   shape.vocabulary = 12, shape.positions = 6, shape.labels = 3;
-  const std::vector<example> data{{{2, 7, 8, 9, 3}, 1}, {{2, 9, 10, 7, 3}, 0}};
-  const batch in = make_batch(data, {0, 1}, {}, nullptr, torch::kCPU);
-  const bert<bibert_policy> model(shape);
+  const std::vector<example> data{{{2, 7, 8, 9, 3}, {1}, {}}, {{2, 9, 10, 7, 3}, {0}, {}}};
+  const batch in = make_batch(data, {0, 1}, torch::kCPU);
+  bert model(shape, std::make_shared<bibert_scheme>());
   at::cross_entropy_loss(model.forward(in, {}).logits, in.labels).backward();
   for (const auto& [name, parameter] : model.parameters()) {
     INFO(name);
@@ -190,15 +194,16 @@ TEST_CASE("a loss that is not finite stops the run, names the step and keeps the
   auto shape = folder_options.shape;
   shape.vocabulary = tokenizer->vocabulary_size(), shape.labels = 2;
   const auto examples = tokenize(*data, label_names(data->train), *tokenizer, 16, "data");
-  bert<fp32_policy> model(shape);
+  bert model(shape, std::make_shared<float_scheme>());
   int calls = 0;
-  const auto outcome =
-      fit(model, examples->train, examples->validation, o, "test", torch::kCPU,
-          [&calls](const trace& out, const batch& in) {
-            const Tensor loss = at::cross_entropy_loss(out.logits, in.labels);
-            return ++calls == 12 ? loss * std::numeric_limits<double>::quiet_NaN() : loss;
-          },
-          {});
+  fit_job job;
+  job.parameters = trained(model.parameters());
+  job.loss = [&](const batch& in, const step_info&) {
+    const trace out = model.forward(in, training_forward(o, true));
+    const Tensor loss = at::cross_entropy_loss(out.logits, out.targets);
+    return ++calls == 12 ? loss * std::numeric_limits<double>::quiet_NaN() : loss;
+  };
+  const auto outcome = fit(job, examples->train, o, "test", torch::kCPU);
   CHECK(mentions(outcome.status(), "step 11"));  // 0-based, in the second epoch of 8 steps
   CHECK(mentions(outcome.status(), "epoch 2"));
   CHECK(fs::exists(o.checkpoint));
@@ -218,7 +223,7 @@ TEST_CASE("a missing file, vocabulary or teacher is one message") {
   o = t.options("out");
   o.shape.heads = 3;
   CHECK(mentions(finetune(o), "num_attention_heads"));
-  CHECK(distill_binary<bibert_policy>(t.student("out")).code() == lowbit::errc::not_found);
+  CHECK(bibert(t.student("out")).code() == lowbit::errc::not_found);
   CHECK(!fs::exists(t.path / "out"));
   fs::create_directories(t.path / "out");
   CHECK(mentions(finetune(t.options("out")), "exists"));

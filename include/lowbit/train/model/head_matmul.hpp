@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-#include "lowbit/train/straight_through.hpp"
+#include "lowbit/train/model/straight_through.hpp"
 
 namespace lowbit::train {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Data files, good and bad, and how sentences become batches.
-#include "lowbit/train/dataset.hpp"
+#include "lowbit/train/data/dataset.hpp"
 
 #include <unistd.h>
 
@@ -10,8 +10,9 @@
 #include <set>
 #include <string>
 
-#include "lowbit/train/batching.hpp"
-#include "lowbit/train/vocabulary_recipe.hpp"
+#include "lowbit/train/data/batching.hpp"
+#include "lowbit/train/data/tokenize.hpp"
+#include "lowbit/train/recipe/vocabulary.hpp"
 
 using namespace lowbit::train;
 namespace fs = std::filesystem;
@@ -49,7 +50,7 @@ TEST_CASE("a TSV has an optional header, empty lines and a last line without a b
 TEST_CASE("a bad TSV line is named by its number") {
   const scratch dir;
   CHECK(mentions(read_tsv(dir.write("a.tsv", "x\t1\nno tab\n")).status(), "line 2"));
-  CHECK(mentions(read_tsv(dir.write("b.tsv", "x\ty\t1\n")).status(), "line 1"));
+  CHECK(mentions(read_tsv(dir.write("b.tsv", "x\ty\tz\t1\n")).status(), "line 1"));
   CHECK(mentions(read_tsv(dir.write("c.tsv", "x\t1\n \t1\n")).status(), "empty sentence"));
   CHECK(mentions(read_tsv(dir.write("d.tsv", "x\t \n")).status(), "empty label"));
   CHECK(read_tsv(dir.path / "missing.tsv").status().code() == lowbit::errc::not_found);
@@ -73,9 +74,79 @@ TEST_CASE("CLINC150 gives its three in-scope splits") {
   CHECK(!read_dataset(dir.write("d.json", "[")).ok());
 }
 
+TEST_CASE("a TSV of three columns holds pairs") {
+  const scratch dir;
+  const auto pairs = read_tsv(dir.write("a.tsv", "one\ttwo\tscore\na b\tc\tyes\n"));
+  REQUIRE(pairs.ok());
+  REQUIRE(pairs->size() == 1);
+  CHECK((*pairs)[0].text == "a b");
+  CHECK((*pairs)[0].second == "c");
+  CHECK((*pairs)[0].label == "yes");
+  CHECK(mentions(read_tsv(dir.write("b.tsv", "a\tb\t1\na\t1\n")).status(), "line 2"));
+}
+
+namespace {
+
+/// A folder of seq.in, seq.out and label.
+fs::path write_slots(const scratch& dir, const std::string& split, const std::string& texts,
+                     const std::string& tags, const std::string& labels) {
+  fs::create_directories(dir.path / "set" / split);
+  dir.write("set/" + split + "/seq.in", texts);
+  dir.write("set/" + split + "/seq.out", tags);
+  dir.write("set/" + split + "/label", labels);
+  return dir.path / "set";
+}
+
+}  // namespace
+
+TEST_CASE("a folder of seq.in gives sentences or words with their labels") {
+  const scratch dir;
+  write_slots(dir, "train", "fly  to rome\nhello \n\n", "O O B-city\nO\n\n", "go\nhi\n\n");
+  const fs::path set = write_slots(dir, "valid", "to bonn\n", "O B-city\n", "go\n");
+  const auto sentences = read_dataset(set);
+  REQUIRE(sentences.ok());
+  REQUIRE(sentences->train.size() == 2);
+  CHECK(sentences->train[0].label == "go");
+  CHECK(sentences->validation.size() == 1);
+  CHECK(sentences->test.empty());
+  const auto words = read_dataset(set, labelling::words);
+  REQUIRE(words.ok());
+  CHECK(words->tagged);
+  CHECK(words->train[0].text == "fly to rome");
+  CHECK(words->train[0].label == "O O B-city");
+  const std::vector<std::string> names{"B-city", "O"};
+  CHECK(label_names(words->train, true) == names);
+  CHECK(check_dataset(*words, names, set).ok());
+  CHECK(mentions(check_dataset(*words, {"B-x", "O"}, set), "\"B-city\""));
+
+  dir.write("set/train/seq.out", "O O\nO\n\n");
+  CHECK(mentions(read_dataset(set, labelling::words).status(), "line 1"));
+  dir.write("set/train/seq.out", "O O O\n");
+  CHECK(mentions(read_dataset(set, labelling::words).status(), "seq.out"));
+  CHECK(mentions(read_dataset(dir.write("a.tsv", "x\ty\n"), labelling::words).status(), "seq.in"));
+}
+
+TEST_CASE("the first piece of a word carries its label") {
+  const scratch dir;
+  const auto vocab = dir.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nab\n##c\nd\n.\n");
+  const auto tokenizer = lowbit::wordpiece_tokenizer::load(vocab);
+  REQUIRE(tokenizer.ok());
+  const labelled_text text{"abc d. ab", "B-x I-x O", ""};
+  const auto e = tokenize(text, true, {"B-x", "I-x", "O"}, *tokenizer, 16);
+  REQUIRE(e.ok());
+  const std::vector<std::int64_t> ids{2, 5, 6, 7, 8, 5, 3}, labels{-100, 0, -100, 1, -100, 2, -100};
+  CHECK(e->ids == ids);
+  CHECK(e->labels == labels);
+  const batch in = make_batch({*e, {{2, 5, 3}, {-100, 2, -100}, {}}}, torch::kCPU);
+  CHECK(in.labels.size(1) == 7);
+  CHECK(in.labels[1][6].item<std::int64_t>() == ignored_label);
+  const auto cut = tokenize(text, true, {"B-x", "I-x", "O"}, *tokenizer, 4);
+  CHECK(cut->labels.size() == 4);
+}
+
 TEST_CASE("numeric labels are ordered as numbers") {
   std::vector<labelled_text> examples;
-  for (const char* label : {"10", "9", "0", "10"}) examples.push_back({"x", label});
+  for (const char* label : {"10", "9", "0", "10"}) examples.push_back({"x", label, ""});
   const std::vector<std::string> expected{"0", "9", "10"};
   CHECK(label_names(examples) == expected);
 }
@@ -85,18 +156,19 @@ TEST_CASE("data without examples, with one class or with an unseen label is refu
     return check_dataset(d, label_names(d.train), "data.tsv");
   };
   CHECK(mentions(check({}), "no training examples"));
-  CHECK(mentions(check({{{"x", "a"}, {"y", "a"}}, {}, {}}), "two classes"));
-  const auto unseen = check({{{"x", "a"}, {"y", "b"}}, {{"z", "c"}}, {}});
+  CHECK(mentions(check({{{"x", "a", ""}, {"y", "a", ""}}, {}, {}}), "two classes"));
+  const auto unseen = check({{{"x", "a", ""}, {"y", "b", ""}}, {{"z", "c", ""}}, {}});
   CHECK(mentions(unseen, "\"c\""));
   CHECK(mentions(unseen, "\"z\""));
-  CHECK(check({{{"x", "a"}, {"y", "b"}}, {{"z", "b"}}, {}}).ok());
+  CHECK(check({{{"x", "a", ""}, {"y", "b", ""}}, {{"z", "b", ""}}, {}}).ok());
 }
 
 TEST_CASE("batches hold every example once, sorted by length, the same for the same epoch") {
   std::vector<example> data;
-  for (std::size_t i = 0; i < 103; ++i) data.push_back({std::vector<std::int64_t>(3 + i % 7), 0});
-  const auto plan = [&data](std::uint64_t seed, std::int64_t epoch) {
-    auto generator = epoch_generator(seed, epoch);
+  for (std::size_t i = 0; i < 103; ++i)
+    data.push_back({std::vector<std::int64_t>(3 + i % 7), {0}, {}});
+  const auto plan = [&data](std::uint64_t seed, std::uint64_t epoch) {
+    auto generator = seeded_generator(seed, epoch);
     return plan_batches(data, 10, &generator);
   };
   const auto first = plan(1, 0);
@@ -119,17 +191,17 @@ TEST_CASE("batches hold every example once, sorted by length, the same for the s
 }
 
 TEST_CASE("a batch pads with zeros and a mask; token dropout spares the ends") {
-  const std::vector<example> data{{{2, 7, 8, 3}, 1}, {{2, 9, 3}, 0}};
-  const batch plain = make_batch(data, {0, 1}, {}, nullptr, torch::kCPU);
+  const std::vector<example> data{{{2, 7, 8, 3}, {1}, {}}, {{2, 9, 3}, {0}, {}}};
+  const batch plain = make_batch(data, {0, 1}, torch::kCPU);
   CHECK(plain.padded);
   CHECK(at::equal(plain.ids,
                   at::tensor(std::vector<std::int64_t>{2, 7, 8, 3, 2, 9, 3, 0}).view({2, 4})));
   CHECK(at::equal(plain.mask, at::tensor(std::vector<float>{1, 1, 1, 1, 1, 1, 1, 0}).view({2, 4})));
   CHECK(at::equal(plain.labels, at::tensor(std::vector<std::int64_t>{1, 0})));
-  CHECK(!make_batch(data, {0}, {}, nullptr, torch::kCPU).padded);
+  CHECK(!make_batch(data, {0}, torch::kCPU).padded);
+  CHECK(!plain.types.defined());
 
-  auto generator = epoch_generator(1, 0);
-  const batch dropped = make_batch(data, {0, 1}, {1.0, 5}, &generator, torch::kCPU);
+  const batch dropped = make_batch(data, {0, 1}, token_dropout(1.0, 5), 1, 0, torch::kCPU);
   CHECK(at::equal(dropped.ids,
                   at::tensor(std::vector<std::int64_t>{2, 5, 5, 3, 2, 5, 3, 0}).view({2, 4})));
 }

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <vector>
 
-#include "lowbit/train/bert.hpp"
+#include "lowbit/train/model/bert.hpp"
 
 namespace lowbit::train {
 
@@ -69,11 +69,11 @@ struct distillation_options {
 };
 
 /// L = L_pred + L_Q + L_K + L_V + L_hid, L_pred = soft cross entropy + 0.5 * NLL(label).
-inline Tensor distillation_loss(const trace& student, const trace& teacher, const Tensor& labels,
+inline Tensor distillation_loss(const trace& student, const trace& teacher,
                                 const distillation_options& options) {
   Tensor loss = options.soft_weight *
                     soft_cross_entropy(student.logits, teacher.logits, options.temperature) +
-                options.hard_weight * at::cross_entropy_loss(student.logits, labels);
+                options.hard_weight * at::cross_entropy_loss(student.logits, student.targets);
   if (options.direction_matching && options.dmd_weight > 0) {
     loss = loss + options.dmd_weight * direction_matching(student, teacher);
   }

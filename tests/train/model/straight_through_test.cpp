@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the binarizers compute and which gradient they pass, each against its definition.
-#include "lowbit/train/straight_through.hpp"
+#include "lowbit/train/model/straight_through.hpp"
 
 #include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <vector>
 
-#include "lowbit/train/matmul.hpp"
+#include "lowbit/train/model/matmul.hpp"
 
 using namespace lowbit::train;
 using Catch::Approx;

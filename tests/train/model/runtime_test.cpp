@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What was trained is what runs: logits of libtorch and of the runtime, for the same folder.
-#include "lowbit/train/model_folder.hpp"
+#include "lowbit/train/model/folder.hpp"
 
 #include <unistd.h>
 
@@ -12,6 +12,7 @@
 
 #include "lowbit/io/model_folder.hpp"
 #include "lowbit/model/classifier.hpp"
+#include "lowbit/train/model/bibert.hpp"
 
 using namespace lowbit::train;
 namespace fs = std::filesystem;
@@ -19,23 +20,21 @@ namespace fs = std::filesystem;
 namespace {
 
 /// A folder of random weights whose biases and norms are not trivial, as after training.
-template <class Policy>
-fs::path write_model(const fs::path& at, std::int64_t seed) {
+fs::path write_model(const fs::path& at, const scheme_ptr& how, std::int64_t seed) {
   model_description description;
   description.shape = {2, 48, 3, 80, 30, 16, 2, 4};
   description.labels = {"a", "b", "c", "d"};
   description.vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
   for (char c = 'a'; c < 'a' + 25; ++c) description.vocabulary.emplace_back(1, c);
   torch::manual_seed(seed);
-  bert<Policy> model(description.shape);
+  bert model(description.shape, how);
   torch::NoGradGuard no_gradients;
   for (auto& [name, tensor] : model.parameters()) tensor.add_(at::randn(tensor.sizes()) * 0.1);
   // A weight equal to its row mean: torch.sign would give 0, one bit cannot.
   const auto words = model.parameters().front().second;
   words[2].fill_(0.5).slice(0, 0, 2).copy_(torch::tensor({0.25F, 0.75F}));
-  REQUIRE(
-      write_model_folder<Policy>(at, description, model.parameters(), {}, lowbit::existing::replace)
-          .ok());
+  REQUIRE(write_model_folder(at, description, *how, model.exported(), {}, lowbit::existing::replace)
+              .ok());
   return at;
 }
 
@@ -66,12 +65,13 @@ std::vector<float> runtime_logits(const fs::path& folder, const std::vector<std:
 }
 
 /// Sentences whose logits differ by more than 1e-4.
-template <class Policy, class RuntimePolicy>
-std::size_t sentences_apart(const fs::path& folder, const fs::path& runtime_folder) {
+template <class RuntimePolicy>
+std::size_t sentences_apart(const fs::path& folder, const scheme_ptr& how,
+                            const fs::path& runtime_folder) {
   const auto opened = open_model_folder(folder);
   REQUIRE(opened.ok());
-  bert<Policy> model(opened->model.shape);
-  REQUIRE(load_parameters(folder, model.parameters()).ok());
+  bert model(opened->model.shape, how);
+  REQUIRE(load_parameters(folder, model.exported()).ok());
   std::size_t apart = 0;
   for (std::int32_t s = 0; s < 40; ++s) {
     std::vector<std::int32_t> ids{2};
@@ -93,6 +93,9 @@ std::size_t sentences_apart(const fs::path& folder, const fs::path& runtime_fold
   return apart;
 }
 
+const scheme_ptr floats = std::make_shared<float_scheme>();
+const scheme_ptr one_bit = std::make_shared<bibert_scheme>();
+
 struct scratch {
   fs::path path = fs::temp_directory_path() / ("lowbit-parity-" + std::to_string(::getpid()));
   scratch() { fs::create_directories(path); }
@@ -103,25 +106,25 @@ struct scratch {
 
 TEST_CASE("a float model gives the same logits in libtorch and in the runtime") {
   const scratch s;
-  const auto folder = write_model<fp32_policy>(s.path / "fp32", 1);
-  CHECK((sentences_apart<fp32_policy, lowbit::policy::fp32>(folder, folder)) == 0);
+  const auto folder = write_model(s.path / "fp32", floats, 1);
+  CHECK(sentences_apart<lowbit::policy::fp32>(folder, floats, folder) == 0);
 }
 
 TEST_CASE("a binary model gives the same logits in libtorch, imported and packed") {
   const scratch s;
-  const auto folder = write_model<bibert_policy>(s.path / "bibert", 2);
-  CHECK((sentences_apart<bibert_policy, lowbit::policy::bibert>(folder, folder)) == 0);
+  const auto folder = write_model(s.path / "bibert", one_bit, 2);
+  CHECK(sentences_apart<lowbit::policy::bibert>(folder, one_bit, folder) == 0);
 
   const auto model = lowbit::open_model(folder);
   REQUIRE(model.ok());
   const fs::path packed = s.path / "packed";
   REQUIRE(lowbit::save_packed(*model, packed, folder).ok());
-  CHECK((sentences_apart<bibert_policy, lowbit::policy::bibert>(folder, packed)) == 0);
+  CHECK(sentences_apart<lowbit::policy::bibert>(folder, one_bit, packed) == 0);
 }
 
 TEST_CASE("the comparison of runtimes sees another model") {
   const scratch s;
-  const auto folder = write_model<bibert_policy>(s.path / "one", 3);
-  const auto other = write_model<bibert_policy>(s.path / "two", 4);
-  CHECK((sentences_apart<bibert_policy, lowbit::policy::bibert>(folder, other)) == 40);
+  const auto folder = write_model(s.path / "one", one_bit, 3);
+  const auto other = write_model(s.path / "two", one_bit, 4);
+  CHECK(sentences_apart<lowbit::policy::bibert>(folder, one_bit, other) == 40);
 }

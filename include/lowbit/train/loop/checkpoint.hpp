@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything a stopped training run needs to go on as if it had not been stopped: parameters, the
-// best parameters so far, optimizer moments, the state of libtorch's random generator and the
-// counters. One safetensors file, written after every epoch.
+// Everything a stopped training run needs to go on as if it had not been stopped: parameters and
+// buffers, the best of them so far, optimizer moments, the state of libtorch's random generator and
+// the counters. One safetensors file, written after every epoch and every few minutes.
 #pragma once
 
 #include <torch/torch.h>
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -14,46 +15,66 @@
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/json.hpp"
 #include "lowbit/io/safetensors.hpp"
-#include "lowbit/train/model_folder.hpp"
+#include "lowbit/train/model/folder.hpp"
 
 namespace lowbit::train {
 
-/// One line of a training history.
-struct epoch_record {
-  double loss = 0.0;            ///< mean over the epoch's steps
-  double train_accuracy = 0.0;  ///< of the epoch's own batches, dropout included
-  double validation = -1.0;     ///< negative: no validation split
+/// What a stretch of steps looked like: means since the point before.
+struct history_point {
+  std::int64_t step = 0;  ///< steps done
+  double loss = 0.0;
+  std::map<std::string, double> measures;  ///< what the recipe observes, by name
+};
+
+/// A validation.
+struct history_score {
+  std::int64_t step = 0;
+  std::int64_t epoch = 0;  ///< finished epochs
+  double score = 0.0;
 };
 
 /// The counters of a run.
 struct run_state {
-  std::int64_t epoch = 0;  ///< finished epochs
-  std::int64_t step = 0;
-  double best = -1.0;  ///< best validation accuracy
+  std::int64_t step = 0;  ///< finished steps
+  double best = -1.0;     ///< best validation score
   std::int64_t best_epoch = 0;
   double seconds = 0.0;
-  std::vector<epoch_record> history;
+  std::vector<history_point> history;
+  std::vector<history_score> scores;
+  history_point open;          ///< sums of the point that is being collected
+  std::int64_t collected = 0;  ///< steps in it
 };
 
+inline nlohmann::json to_json(const history_point& p) {
+  return {{"step", p.step}, {"loss", p.loss}, {"measures", p.measures}};
+}
+inline history_point point_from_json(const nlohmann::json& json) {
+  return {json.at("step").get<std::int64_t>(), json.at("loss").get<double>(),
+          json.at("measures").get<std::map<std::string, double>>()};
+}
+
 inline nlohmann::json to_json(const run_state& run) {
-  nlohmann::json history = nlohmann::json::array();
-  for (const epoch_record& e : run.history) {
-    history.push_back({e.loss, e.train_accuracy, e.validation});
-  }
-  return {{"epoch", run.epoch},           {"step", run.step},       {"best", run.best},
-          {"best_epoch", run.best_epoch}, {"seconds", run.seconds}, {"history", history}};
+  nlohmann::json history = nlohmann::json::array(), scores = nlohmann::json::array();
+  for (const history_point& p : run.history) history.push_back(to_json(p));
+  for (const history_score& s : run.scores) scores.push_back({s.step, s.epoch, s.score});
+  return {{"step", run.step},          {"best", run.best},          {"best_epoch", run.best_epoch},
+          {"seconds", run.seconds},    {"history", history},        {"scores", scores},
+          {"open", to_json(run.open)}, {"collected", run.collected}};
 }
 
 inline run_state run_from_json(const nlohmann::json& json) {
   run_state run;
-  run.epoch = json.at("epoch").get<std::int64_t>();
   run.step = json.at("step").get<std::int64_t>();
   run.best = json.at("best").get<double>();
   run.best_epoch = json.at("best_epoch").get<std::int64_t>();
   run.seconds = json.at("seconds").get<double>();
-  for (const auto& e : json.at("history")) {
-    run.history.push_back({e.at(0).get<double>(), e.at(1).get<double>(), e.at(2).get<double>()});
+  for (const auto& p : json.at("history")) run.history.push_back(point_from_json(p));
+  for (const auto& s : json.at("scores")) {
+    run.scores.push_back(
+        {s.at(0).get<std::int64_t>(), s.at(1).get<std::int64_t>(), s.at(2).get<double>()});
   }
+  run.open = point_from_json(json.at("open"));
+  run.collected = json.at("collected").get<std::int64_t>();
   return run;
 }
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "lowbit/train/bert.hpp"
+#include "lowbit/train/model/scheme.hpp"
 
 namespace lowbit::train {
 
@@ -23,6 +23,31 @@ inline double warmup_linear(std::int64_t step, std::int64_t total, double warmup
   const double x = static_cast<double>(step) / static_cast<double>(total);
   if (x < warmup) return x / warmup;
   return std::max(0.0, (1.0 - x) / (1.0 - warmup));
+}
+
+/// A tensor that a run updates.
+struct trained_parameter {
+  std::string name;
+  Tensor tensor;
+  double rate = 1.0;   ///< factor on the learning rate
+  bool decays = true;  ///< takes part in weight decay
+};
+
+/// Weight decay spares biases, LayerNorm and what a scheme learns besides weights (clips, shifts).
+inline std::vector<trained_parameter> trained(const std::vector<named_tensor>& all) {
+  std::vector<trained_parameter> out;
+  for (const auto& [name, tensor] : all) {
+    const bool decays = name.ends_with(".weight") && name.find("LayerNorm") == std::string::npos;
+    out.push_back({name, tensor, 1.0, decays});
+  }
+  return out;
+}
+
+/// The same rise, then 1.
+inline double warmup_constant(std::int64_t step, std::int64_t total, double warmup) {
+  if (total <= 0) return 0.0;
+  const double x = static_cast<double>(step) / static_cast<double>(total);
+  return x < warmup ? x / warmup : 1.0;
 }
 
 struct optimizer_options {
@@ -38,12 +63,12 @@ struct optimizer_options {
 ///   m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  p -= lr * (m / (sqrt(v) + eps) + decay * p)
 class bert_adam {
  public:
-  bert_adam(std::vector<named_tensor> parameters, const optimizer_options& options)
+  bert_adam(const std::vector<trained_parameter>& parameters, const optimizer_options& options)
       : options_(options) {
-    for (auto& [name, tensor] : parameters) {
-      const bool plain = name.ends_with(".bias") || name.find("LayerNorm") != std::string::npos;
-      slots_.push_back({name, tensor, at::zeros_like(tensor).detach(),
-                        at::zeros_like(tensor).detach(), plain ? 0.0 : options.weight_decay});
+    for (const trained_parameter& p : parameters) {
+      slots_.push_back({p.name, p.tensor, at::zeros_like(p.tensor).detach(),
+                        at::zeros_like(p.tensor).detach(), p.decays ? options.weight_decay : 0.0,
+                        p.rate});
     }
   }
 
@@ -67,7 +92,7 @@ class bert_adam {
     const double shrink =
         options_.clip > 0 && norm > options_.clip ? options_.clip / (norm + 1e-6) : 1.0;
     for (slot& s : slots_) {
-      if (s.parameter.grad().defined()) update(s, rate, shrink);
+      if (s.parameter.grad().defined()) update(s, rate * s.rate, shrink);
     }
     return norm;
   }
@@ -86,7 +111,7 @@ class bert_adam {
   struct slot {
     std::string name;
     Tensor parameter, m, v;
-    double decay;
+    double decay, rate;
   };
 
   void update(slot& s, double rate, double shrink) const {
@@ -114,6 +139,7 @@ class bert_adam {
       v[i] = b2 * v[i] + (1.0F - b2) * gi * gi;
       p[i] = p[i] * keep - lr * m[i] / (std::sqrt(v[i]) + epsilon);
     }
+    s.parameter.unsafeGetTensorImpl()->bump_version();  // as libtorch's own in-place functions do
   }
 
   optimizer_options options_;

@@ -7,7 +7,7 @@
 
 #include <torch/torch.h>
 
-#include "lowbit/train/straight_through.hpp"
+#include "lowbit/train/model/straight_through.hpp"
 
 namespace lowbit::train {
 

@@ -28,13 +28,14 @@ inline std::string clock_text(double seconds) {
 
 class progress {
  public:
-  /// `first` steps of `total` were done by an earlier run.
-  progress(std::int64_t first, std::int64_t total)
-      : first_(first), total_(total), terminal_(::isatty(STDERR_FILENO) != 0) {}
+  /// `first` steps of `total` were done by an earlier run; only a process that `shows` prints.
+  progress(std::int64_t first, std::int64_t total, bool shows = true)
+      : first_(first), total_(total), shows_(shows), terminal_(::isatty(STDERR_FILENO) != 0) {}
 
-  /// After each step; redraws at most ten times a second.
-  void step(std::int64_t done, double loss, double accuracy) {
-    if (!terminal_) return;
+  /// After each step; redraws at most ten times a second. The best score is negative before the
+  /// first validation.
+  void step(std::int64_t done, double loss, double best) {
+    if (!terminal_ || !shows_) return;
     const auto now = clock::now();
     if (now - drawn_ < std::chrono::milliseconds(100)) return;
     drawn_ = now;
@@ -42,18 +43,21 @@ class progress {
     const int filled = static_cast<int>(done * width / std::max<std::int64_t>(total_, 1));
     const std::string bar = std::string(static_cast<std::size_t>(filled), '#') +
                             std::string(static_cast<std::size_t>(width - filled), '.');
-    std::fprintf(stderr, "\r[%s] %lld/%lld loss %.4f accuracy %.1f %% left %s \033[K", bar.c_str(),
-                 static_cast<long long>(done), static_cast<long long>(total_), loss,
-                 100.0 * accuracy, clock_text(left(done)).c_str());
+    char score[32] = "";
+    if (best >= 0) std::snprintf(score, sizeof score, " best %.2f %%", 100.0 * best);
+    std::fprintf(stderr, "\r[%s] %lld/%lld loss %.4f%s left %s \033[K", bar.c_str(),
+                 static_cast<long long>(done), static_cast<long long>(total_), loss, score,
+                 clock_text(left(done)).c_str());
     std::fflush(stderr);
   }
 
-  /// After each epoch; a negative validation accuracy means there is no validation split.
+  /// After each epoch; a negative score means there is no validation split.
   void epoch(std::int64_t number, std::int64_t epochs, std::int64_t done, double loss,
-             double accuracy, double validation, double best) const {
+             double validation, double best) const {
+    if (!shows_) return;
     if (terminal_) std::fprintf(stderr, "\r\033[K");
-    std::fprintf(stderr, "epoch %lld/%lld loss %.4f train %.2f %%", static_cast<long long>(number),
-                 static_cast<long long>(epochs), loss, 100.0 * accuracy);
+    std::fprintf(stderr, "epoch %lld/%lld loss %.4f", static_cast<long long>(number),
+                 static_cast<long long>(epochs), loss);
     if (validation >= 0) {
       std::fprintf(stderr, " validation %.2f %% best %.2f %%", 100.0 * validation, 100.0 * best);
     }
@@ -75,7 +79,7 @@ class progress {
   }
 
   std::int64_t first_, total_;
-  bool terminal_;
+  bool shows_, terminal_;
   clock::time_point start_ = clock::now(), drawn_{};
 };
 

@@ -21,10 +21,11 @@
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/checkpoint_tensors.hpp"
 #include "lowbit/io/config.hpp"
+#include "lowbit/io/import_heads.hpp"
 #include "lowbit/io/output_folder.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
 #include "lowbit/text/wordpiece_tokenizer.hpp"
-#include "lowbit/train/bert.hpp"
+#include "lowbit/train/model/bert.hpp"
 
 namespace lowbit::train {
 
@@ -42,16 +43,25 @@ inline double decimal(float value) {
   return std::strtod(text, nullptr);
 }
 
-/// The fields of a Hugging Face BertConfig, and those of BiBERT's checkpoints for a binary model.
-/// The softmax-binarized baseline gets a model type of its own: a BiBERT runtime that read it as
-/// BiBERT would give plausible, wrong answers.
-template <class Policy>
-nlohmann::json make_config(const model_description& model) {
+/// The class that Hugging Face trains this head with.
+inline const char* architecture_of(head_kind head) {
+  switch (head) {
+    case head_kind::token:
+      return "BertForTokenClassification";
+    case head_kind::masked_lm:
+      return "BertForMaskedLM";
+    default:
+      return "BertForSequenceClassification";
+  }
+}
+
+/// The fields of a Hugging Face BertConfig, and those of the scheme.
+inline nlohmann::json make_config(const model_description& model, const training_scheme& how) {
   const model_shape& s = model.shape;
   nlohmann::json config = {
-      {"architectures", {"BertForSequenceClassification"}},
+      {"architectures", {architecture_of(s.head)}},
       {"model_type", "bert"},
-      {"hidden_act", "gelu"},
+      {"hidden_act", how.hidden_act()},
       {"hidden_dropout_prob", 0.1},
       {"attention_probs_dropout_prob", 0.1},
       {"initializer_range", 0.02},
@@ -65,16 +75,9 @@ nlohmann::json make_config(const model_description& model) {
       {"type_vocab_size", s.token_types},
       {"pad_token_id", 0},
   };
-  if constexpr (Policy::binary) {
-    config["quantize_act"] = true;
-    config["weight_bits"] = 1;
-    config["input_bits"] = 1;
-    config["embedding_bits"] = 1;
-    config["clip_val"] = 2.5;
-    if (std::string(Policy::name) != "bi") {
-      config["model_type"] = std::string("bert-") + Policy::name;
-    }
-  }
+  if (s.attention != 0 && s.attention != s.hidden) config["dyna_hidden_size"] = s.attention;
+  if (s.relu_before_classifier) config["architectures"] = {"TinyBertForSequenceClassification"};
+  how.describe(config);
   for (std::size_t i = 0; i < model.labels.size(); ++i) {
     config["id2label"][std::to_string(i)] = model.labels[i];
     config["label2id"][model.labels[i]] = i;
@@ -111,10 +114,12 @@ inline status write_tensors(const std::filesystem::path& path,
 }
 
 /// Writes the whole folder in one step; `existing::replace` swaps an older folder for it.
-template <class Policy>
-status write_model_folder(const std::filesystem::path& path, const model_description& model,
-                          const std::vector<named_tensor>& parameters,
-                          const nlohmann::json& results, existing policy) {
+/// `more_files`: texts that stand beside, by name.
+inline status write_model_folder(const std::filesystem::path& path, const model_description& model,
+                                 const training_scheme& how,
+                                 const std::vector<named_tensor>& tensors,
+                                 const nlohmann::json& results, existing policy,
+                                 const std::map<std::string, std::string>& more_files = {}) {
   auto output = output_folder::create(path, policy);
   if (!output) return output.status();
   const std::filesystem::path& at = output->folder();
@@ -123,12 +128,13 @@ status write_model_folder(const std::filesystem::path& path, const model_descrip
   const nlohmann::json tokenizer = {{"do_lower_case", true},
                                     {"model_max_length", model.shape.positions},
                                     {"tokenizer_class", "BertTokenizer"}};
-  LOWBIT_TRY(write_file(at / "config.json", make_config<Policy>(model).dump(2) + '\n'));
+  LOWBIT_TRY(write_file(at / "config.json", make_config(model, how).dump(2) + '\n'));
   LOWBIT_TRY(write_file(at / "vocab.txt", vocabulary));
   LOWBIT_TRY(write_file(at / "tokenizer_config.json", tokenizer.dump(2) + '\n'));
   LOWBIT_TRY(write_file(at / "results.json", results.dump(2) + '\n'));
+  for (const auto& [name, text] : more_files) LOWBIT_TRY(write_file(at / name, text));
   LOWBIT_TRY(
-      write_tensors(at / "model.safetensors", parameters, {{"format", "pt"}}, existing::refuse));
+      write_tensors(at / "model.safetensors", tensors, {{"format", "pt"}}, existing::refuse));
   return output->commit();
 }
 
@@ -179,12 +185,15 @@ inline std::vector<std::string> tokens_of(const wordpiece_tokenizer& tokenizer) 
   return tokens;
 }
 
-/// Errors: those of load_config and the tokenizer; not_found without id2label; malformed when
-///         vocab.txt and vocab_size differ.
+/// Errors: those of load_config, checkpoint_tensors::open and the tokenizer; not_found for a
+///         classifier without id2label; malformed when vocab.txt and vocab_size differ.
 inline result<opened_folder> open_model_folder(const std::filesystem::path& folder) {
   auto config = load_config(folder);
   if (!config) return config.status();
-  if (config->labels.empty()) {
+  const auto files = checkpoint_tensors::open(folder);
+  if (!files) return files.status();
+  LOWBIT_TRY(lowbit::detail::find_head(*config, *files, folder.native()));
+  if (config->shape.has_labels() && config->labels.empty()) {
     return status::error(errc::not_found, (folder / "config.json").native(),
                          ": no id2label, expected the name of every label");
   }

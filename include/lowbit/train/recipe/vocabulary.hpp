@@ -13,7 +13,7 @@
 #include "lowbit/io/mapped_file.hpp"
 #include "lowbit/io/output_file.hpp"
 #include "lowbit/text/vocabulary_trainer.hpp"
-#include "lowbit/train/dataset.hpp"
+#include "lowbit/train/data/dataset.hpp"
 
 namespace lowbit::train {
 

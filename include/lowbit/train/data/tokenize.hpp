@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// A data set as token ids and label indices. Of a word that the tokenizer cuts in pieces the first
+// one carries the label, as the runtime reads it (text/spans.hpp).
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lowbit/text/spans.hpp"
+#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/train/data/batching.hpp"
+#include "lowbit/train/data/dataset.hpp"
+
+namespace lowbit::train {
+
+struct tokenized_dataset {
+  std::vector<example> train, validation, test;
+};
+
+namespace detail {
+
+inline std::int64_t label_index(const std::vector<std::string>& labels, const std::string& label) {
+  return std::find(labels.begin(), labels.end(), label) - labels.begin();
+}
+
+/// ignored_label everywhere but at the first piece of each word.
+inline std::vector<std::int64_t> word_labels(const labelled_text& from, const encoding& e,
+                                             const std::vector<std::string>& labels) {
+  const std::vector<std::string> tags = words_of(from.label);
+  std::vector<std::int64_t> out(e.ids.size(), ignored_label);
+  for (const word_pieces& word : pieces_by_white_space(from.text, e)) {
+    // Words are one blank apart: their number is that of the blanks before them. A word that the
+    // tokenizer drops whole (a control character) has no piece and so no label.
+    const auto blanks = std::count(
+        from.text.begin(), from.text.begin() + static_cast<std::ptrdiff_t>(word.at.begin), ' ');
+    out[word.first_token] = label_index(labels, tags[static_cast<std::size_t>(blanks)]);
+  }
+  return out;
+}
+
+}  // namespace detail
+
+/// One sentence, pair or tagged sentence of at most max_length tokens.
+/// Errors: malformed for invalid UTF-8
+inline result<example> tokenize(const labelled_text& from, bool tagged,
+                                const std::vector<std::string>& labels,
+                                const wordpiece_tokenizer& tokenizer, std::size_t max_length) {
+  const auto encoded = from.second.empty()
+                           ? tokenizer.encode(from.text, max_length)
+                           : tokenizer.encode_pair(from.text, from.second, max_length);
+  if (!encoded) return encoded.status();
+  example one;
+  one.ids.assign(encoded->ids.begin(), encoded->ids.end());
+  if (!from.second.empty()) one.types.assign(encoded->type_ids.begin(), encoded->type_ids.end());
+  if (tagged) {
+    one.labels = detail::word_labels(from, *encoded, labels);
+  } else {
+    one.labels = {detail::label_index(labels, from.label)};
+  }
+  return one;
+}
+
+/// Errors: those of check_dataset and tokenize
+inline result<tokenized_dataset> tokenize(const dataset& data,
+                                          const std::vector<std::string>& labels,
+                                          const wordpiece_tokenizer& tokenizer,
+                                          std::size_t max_length,
+                                          const std::filesystem::path& path) {
+  LOWBIT_TRY(check_dataset(data, labels, path));
+  tokenized_dataset out;
+  for (auto [from, to] :
+       {std::pair{&data.train, &out.train}, std::pair{&data.validation, &out.validation},
+        std::pair{&data.test, &out.test}}) {
+    for (const labelled_text& e : *from) {
+      auto one = tokenize(e, data.tagged, labels, tokenizer, max_length);
+      if (!one) return one.status().in(path.native());
+      to->push_back(*std::move(one));
+    }
+  }
+  return out;
+}
+
+}  // namespace lowbit::train

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// BiBERT: a fully binary student of the teacher's shape, initialised from it and taught by
+// direction-matching distillation. The same recipe trains the naive baseline.
+#pragma once
+
+#include "lowbit/train/loss/distillation.hpp"
+#include "lowbit/train/recipe/recipe.hpp"
+
+namespace lowbit::train {
+
+struct bibert_options : recipe_options {
+  bool softmax_binarized = false;  ///< the naive baseline instead of Bi-Attention
+  distillation_options objective;
+};
+
+/// Errors: those of load_model for teacher and student; unsupported for a teacher that is not full
+/// precision
+inline status bibert(const bibert_options& options) {
+  LOWBIT_TRY(check_output(options));
+  const torch::Device device = default_device();
+  auto teacher = load_model(options.teacher, device);
+  if (!teacher) return teacher.status();
+  if (teacher->model.how().name() != "fp32") {
+    return status::error(errc::unsupported, options.teacher.native(), ": a ",
+                         teacher->model.how().name(), " model, expected a full precision one");
+  }
+  const model_description& description = teacher->description;
+  const auto examples = data_for(options, description, teacher->tokenizer, options.teacher);
+  if (!examples) return examples.status();
+
+  torch::manual_seed(options.fit.seed);
+  scheme_ptr how = std::make_shared<bibert_scheme>();
+  if (options.softmax_binarized) how = std::make_shared<softmax_binarized_scheme>();
+  bert student(description.shape, how);
+  const auto& start = options.student.empty() ? options.teacher : options.student;
+  LOWBIT_TRY(load_parameters(start, student.exported()));
+  student.to(device);
+
+  const distillation_options& o = options.objective;
+  const bool logits_only = !o.direction_matching && o.hidden_weight <= 0;
+  const forward_options forward = training_forward(options.fit, logits_only);
+  fit_job job;
+  job.loss = [&](const batch& in, const step_info&) {
+    const trace target =
+        teach(teacher->model, in, {.type = forward.type, .logits_only = logits_only});
+    return distillation_loss(student.forward(in, forward), target, o);
+  };
+  const nlohmann::json facts = {{"recipe", "bibert"},
+                                {"attention", how->name()},
+                                {"dmd", o.direction_matching},
+                                {"dmd_weight", o.dmd_weight},
+                                {"hidden_weight", o.hidden_weight},
+                                {"soft_weight", o.soft_weight},
+                                {"hard_weight", o.hard_weight},
+                                {"temperature", o.temperature},
+                                {"start", options.student.empty() ? "teacher" : "student"}};
+  return train_and_write(student, description, *examples, teacher->tokenizer.unk_id(), options,
+                         facts, std::move(job));
+}
+
+}  // namespace lowbit::train

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// A full precision BERT on labelled sentences, pairs or words: from random weights, or from a model
+// folder whose encoder goes on under a new head.
+#pragma once
+
+#include "lowbit/train/recipe/recipe.hpp"
+
+namespace lowbit::train {
+
+struct finetune_options : recipe_options {
+  model_shape shape;            ///< vocabulary and labels are filled in from the data
+  std::filesystem::path vocab;  ///< vocab.txt, tokenizer.json or a folder with one of them; with
+                                ///< `student` the student's, as its shape
+  double label_smoothing = 0.0;
+};
+
+inline status finetune(const finetune_options& options) {
+  LOWBIT_TRY(check_output(options));
+  const auto data = read_dataset(options.data, options.asked);
+  if (!data) return data.status();
+  const bool warm = !options.student.empty();
+  const auto tokenizer = wordpiece_tokenizer::load(warm ? options.student : options.vocab);
+  if (!tokenizer) return tokenizer.status();
+  model_description description{options.shape, label_names(data->train, data->tagged),
+                                tokens_of(*tokenizer)};
+  scheme_ptr how = std::make_shared<float_scheme>();
+  if (warm) {
+    const auto config = load_config(options.student);
+    if (!config) return config.status();
+    description.shape = config->shape;
+    if (config->recognised != lowbit::scheme::fp32) {
+      return status::error(errc::unsupported, options.student.native(), ": a ",
+                           scheme_name(config->recognised),
+                           " model, expected a full precision one");
+    }
+    how = std::make_shared<float_scheme>(config->activation == hidden_activation::relu);
+  }
+  description.shape.head = data->head();
+  description.shape.labels = description.labels.size();
+  description.shape.vocabulary = description.vocabulary.size();
+  const auto length = sentence_limit(options, description.shape);
+  if (!length) return length.status();
+  const auto examples = tokenize(*data, description.labels, *tokenizer, *length, options.data);
+  if (!examples) return examples.status();
+  LOWBIT_TRY(description.shape.check());
+
+  torch::manual_seed(options.fit.seed);
+  bert model(description.shape, how);
+  if (warm) LOWBIT_TRY(load_encoder(options.student, model));
+  model.to(default_device());
+  const forward_options forward = training_forward(options.fit, true);
+  fit_job job;
+  job.loss = [&](const batch& in, const step_info&) {
+    const trace out = model.forward(in, forward);
+    return at::cross_entropy_loss(out.logits, out.targets, {}, 1, ignored_label,
+                                  options.label_smoothing);
+  };
+  return train_and_write(model, description, *examples, tokenizer->unk_id(), options,
+                         {{"recipe", "finetune"},
+                          {"label_smoothing", options.label_smoothing},
+                          {"start", warm ? "folder" : "random"}},
+                         std::move(job));
+}
+
+}  // namespace lowbit::train

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lowbit/train/recipe/bibert.hpp"
+
+#include <memory>
+
+#include "options.hpp"
+
+namespace lowbit_train {
+
+void add_bibert(CLI::App& app, action& chosen) {
+  auto o = std::make_shared<train::bibert_options>();
+  auto packed = std::make_shared<std::string>();
+  o->fit.dropout = o->fit.classifier_dropout = 0.0;
+  train::distillation_options& objective = o->objective;
+  CLI::App* verb = app.add_subcommand("bibert", "distill a teacher into a fully binary student");
+  add_training_options(*verb, *o);
+  add_teacher_option(*verb, *o);
+  add_student_option(*verb, *o, "folder of the student's first weights; else the teacher's");
+  add_packed_option(*verb, *packed);
+  verb->add_option_function<std::string>(
+          "--attention",
+          [o](const std::string& name) { o->softmax_binarized = name == "softmax-binarized"; },
+          "softmax-binarized is the naive baseline")
+      ->check(CLI::IsMember({"bi", "softmax-binarized"}))
+      ->default_val("bi");
+  verb->add_flag_callback(
+      "--no-dmd", [o] { o->objective.direction_matching = false; },
+      "without direction-matching distillation");
+  verb->add_option("--dmd-weight", objective.dmd_weight)->capture_default_str();
+  verb->add_option("--hidden-weight", objective.hidden_weight)->capture_default_str();
+  verb->add_option("--soft-weight", objective.soft_weight, "of the mean over batch and classes")
+      ->capture_default_str();
+  verb->add_option("--hard-weight", objective.hard_weight)->capture_default_str();
+  verb->add_option("--temperature", objective.temperature)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->callback([o, packed, &chosen] {
+    chosen = [o, packed] { return finish_training(train::bibert(*o), *o, *packed); };
+  });
+}
+
+}  // namespace lowbit_train

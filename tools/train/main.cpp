@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program lowbit-train: argument parsing and printing only. Results go to stdout, progress and
+// messages to stderr; the exit code is 0 only when the output was written.
+#include <cstdio>
+#include <exception>
+
+#include "verbs.hpp"
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+int main(int argc, char** argv) {
+  // Large tensors are freed and allocated at every step: keep their pages instead of returning
+  // them to the system, which would zero them again each time.
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+  CLI::App app("Train the models that lowbit runs");
+  app.require_subcommand(1);
+  lowbit_train::action chosen;
+  for (const auto add :
+       {lowbit_train::add_vocab, lowbit_train::add_finetune, lowbit_train::add_bibert}) {
+    add(app, chosen);
+  }
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return chosen();
+  } catch (const std::exception& error) {  // libtorch reports by exceptions
+    std::fprintf(stderr, "lowbit-train: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <fstream>
+#include <map>
+
+#include "lowbit/io/model_folder.hpp"
+
+namespace lowbit_train {
+
+using lowbit::status;
+
+void add_training_options(CLI::App& verb, train::recipe_options& o) {
+  verb.add_option(
+          "--data", o.data,
+          "CLINC150 .json, a .tsv, or a folder of train/dev/test (.tsv, or seq.in with label "
+          "or seq.out)")
+      ->required();
+  verb.add_option("--out", o.out, "model folder to write")->required();
+  verb.add_flag("--replace", o.replace, "replace an existing --out");
+  verb.add_flag("--resume", o.fit.resume, "go on from OUT.checkpoint, with the same options");
+  verb.add_flag("--test", o.test, "read the test split once, at the end");
+  verb.add_option("--max-length", o.max_length, "tokens of a sentence; 0: all positions");
+  verb.add_option("--seed", o.fit.seed)->capture_default_str();
+  verb.add_option("--epochs", o.fit.epochs)->check(CLI::Range(1, 100000))->capture_default_str();
+  verb.add_option("--batch-size", o.fit.batch_size)
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  verb.add_option("--accumulate", o.fit.accumulate, "pieces that a batch is computed in")
+      ->check(CLI::Range(1, 1 << 16))
+      ->capture_default_str();
+  verb.add_option("--lr", o.fit.optimizer.learning_rate, "peak learning rate")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb.add_flag("--constant-rate", o.fit.constant_rate, "do not lower the rate after the warm-up");
+  verb.add_option("--warmup", o.fit.warmup, "share of the steps")
+      ->check(CLI::Range(0.0, 0.99))
+      ->capture_default_str();
+  verb.add_option("--weight-decay", o.fit.optimizer.weight_decay)->capture_default_str();
+  verb.add_option("--dropout", o.fit.dropout, "of embeddings, attention and outputs")
+      ->check(CLI::Range(0.0, 0.95))
+      ->capture_default_str();
+  verb.add_option("--classifier-dropout", o.fit.classifier_dropout)
+      ->check(CLI::Range(0.0, 0.95))
+      ->capture_default_str();
+  verb.add_option("--token-dropout", o.fit.token_dropout, "tokens that become [UNK]")
+      ->check(CLI::Range(0.0, 0.95))
+      ->capture_default_str();
+  verb.add_option("--precision", o.fit.type, "operands of the matrix products in training steps")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, train::precision>{
+          {"f32", train::precision::f32}, {"bf16", train::precision::bf16}}));
+  verb.add_option("--checkpoint-seconds", o.fit.checkpoint_seconds, "between two checkpoints")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb.add_option_function<int>(
+          "-t,--threads", [](int threads) { at::set_num_threads(threads); }, "of libtorch")
+      ->check(CLI::Range(1, 1024))
+      ->default_val(1)
+      ->force_callback();
+}
+
+void add_teacher_option(CLI::App& verb, train::recipe_options& o) {
+  verb.add_option("--teacher", o.teacher, "folder of the model that teaches")->required();
+}
+
+void add_student_option(CLI::App& verb, train::recipe_options& o, const std::string& help) {
+  verb.add_option("--student", o.student, help);
+}
+
+void add_packed_option(CLI::App& verb, std::string& packed) {
+  verb.add_option("--packed", packed, "write the runtime's packed folder of the result, too");
+}
+
+int finish(const status& outcome, const std::filesystem::path& out) {
+  if (!outcome.ok()) {
+    fmt::print(stderr, "lowbit-train: {}\n", outcome.message());
+    return 1;
+  }
+  fmt::print("{}\n", out.string());
+  return 0;
+}
+
+namespace {
+
+/// The scores in results.json, for the screen.
+void print_results(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "results.json");
+  const auto results = nlohmann::json::parse(file, nullptr, false);
+  if (!results.is_object()) return;
+  for (const auto& [name, value] : results.items()) {
+    if ((name.starts_with("validation_") || name.starts_with("test_")) && value.is_number()) {
+      fmt::print(stderr, "{}: {:.2f} %\n", name, 100.0 * value.get<double>());
+    }
+  }
+}
+
+/// The runtime's own folder from the float weights that training wrote.
+status write_packed(const std::filesystem::path& trained, const std::filesystem::path& target,
+                    const std::string& policy, bool replace) {
+  const auto model = lowbit::open_model(trained, {policy, {}});
+  if (!model) return model.status();
+  return lowbit::save_packed(*model, target, trained,
+                             replace ? lowbit::existing::replace : lowbit::existing::refuse);
+}
+
+}  // namespace
+
+int finish_training(status outcome, const train::recipe_options& o, const std::string& packed,
+                    const std::string& policy) {
+  if (outcome.ok() && !packed.empty() && o.group->leads()) {
+    outcome = write_packed(o.out, packed, policy, o.replace);
+  }
+  if (outcome.ok()) print_results(o.out);
+  return finish(outcome, o.out);
+}
+
+}  // namespace lowbit_train

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options that verbs share, and how a verb ends.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "lowbit/train/recipe/recipe.hpp"
+#include "verbs.hpp"
+
+namespace lowbit_train {
+
+namespace train = lowbit::train;
+
+/// Options of every verb that trains. `threads` is applied by start_threads().
+void add_training_options(CLI::App& verb, train::recipe_options& o);
+
+/// --teacher, --student
+void add_teacher_option(CLI::App& verb, train::recipe_options& o);
+void add_student_option(CLI::App& verb, train::recipe_options& o, const std::string& help);
+
+/// --packed: also write the runtime's own folder of the result.
+void add_packed_option(CLI::App& verb, std::string& packed);
+
+/// Prints the message or the path; the exit code.
+int finish(const lowbit::status& outcome, const std::filesystem::path& out);
+
+/// finish() of a recipe that wrote o.out: with `packed`, the runtime's folder under `policy`
+/// (empty: the checkpoint's own) is written, too; scores are shown.
+int finish_training(lowbit::status outcome, const train::recipe_options& o,
+                    const std::string& packed = {}, const std::string& policy = {});
+
+}  // namespace lowbit_train

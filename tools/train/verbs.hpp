@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs of lowbit-train, one file each: a verb declares its options and leaves behind what is
+// to be done when it was chosen.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace lowbit_train {
+
+/// Runs the chosen verb and returns the exit code.
+using action = std::function<int()>;
+
+void add_vocab(CLI::App& app, action& chosen);
+void add_finetune(CLI::App& app, action& chosen);
+void add_bibert(CLI::App& app, action& chosen);
+
+}  // namespace lowbit_train
