@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "lowbit/train/model/every_cpu.hpp"
 #include "lowbit/train/model/scheme.hpp"
 
 namespace lowbit::train {
@@ -58,6 +59,26 @@ struct optimizer_options {
   double weight_decay = 0.01;  ///< decoupled; not on biases and LayerNorm
   double clip = 1.0;           ///< of the norm of all gradients together; 0: none
 };
+
+namespace detail {
+
+struct adam_step {
+  float beta1, beta2, epsilon, rate, clip, keep;
+};
+
+/// The update of bert_adam in one pass over memory.
+LOWBIT_EVERY_CPU inline void adam_update(const adam_step& s, const float* __restrict gradient,
+                                         float* __restrict m, float* __restrict v,
+                                         float* __restrict p, std::int64_t size) {
+  for (std::int64_t i = 0; i < size; ++i) {
+    const float g = gradient[i] * s.clip;
+    m[i] = s.beta1 * m[i] + (1.0F - s.beta1) * g;
+    v[i] = s.beta2 * v[i] + (1.0F - s.beta2) * g * g;
+    p[i] = p[i] * s.keep - s.rate * m[i] / (std::sqrt(v[i]) + s.epsilon);
+  }
+}
+
+}  // namespace detail
 
 /// BertAdam: Adam without bias correction (the warm-up stands in for it), decoupled weight decay.
 ///   m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  p -= lr * (m / (sqrt(v) + eps) + decay * p)
@@ -123,22 +144,12 @@ class bert_adam {
           .addcdiv_(s.m, s.v.sqrt().add_(options_.epsilon), -rate);
       return;
     }
-    // The same in one pass over memory.
-    const auto b1 = static_cast<float>(options_.beta1), b2 = static_cast<float>(options_.beta2);
-    const auto epsilon = static_cast<float>(options_.epsilon);
-    const auto lr = static_cast<float>(rate), clip = static_cast<float>(shrink);
-    const auto keep = static_cast<float>(1.0 - rate * s.decay);
-    float* __restrict p = s.parameter.template data_ptr<float>();
-    float* __restrict m = s.m.template data_ptr<float>();
-    float* __restrict v = s.v.template data_ptr<float>();
-    const float* __restrict gradient = g.data_ptr<float>();
-    const std::int64_t size = s.parameter.numel();
-    for (std::int64_t i = 0; i < size; ++i) {
-      const float gi = gradient[i] * clip;
-      m[i] = b1 * m[i] + (1.0F - b1) * gi;
-      v[i] = b2 * v[i] + (1.0F - b2) * gi * gi;
-      p[i] = p[i] * keep - lr * m[i] / (std::sqrt(v[i]) + epsilon);
-    }
+    const detail::adam_step step{
+        static_cast<float>(options_.beta1),   static_cast<float>(options_.beta2),
+        static_cast<float>(options_.epsilon), static_cast<float>(rate),
+        static_cast<float>(shrink),           static_cast<float>(1.0 - rate * s.decay)};
+    detail::adam_update(step, g.data_ptr<float>(), s.m.data_ptr<float>(), s.v.data_ptr<float>(),
+                        s.parameter.data_ptr<float>(), s.parameter.numel());
     s.parameter.unsafeGetTensorImpl()->bump_version();  // as libtorch's own in-place functions do
   }
 

@@ -7,13 +7,20 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 
+#include "lowbit/train/model/every_cpu.hpp"
 #include "lowbit/train/model/straight_through.hpp"
 
 namespace lowbit::train {
 
 namespace detail {
+
+/// Sixteen floats that compilers map to whatever registers there are.
+using lanes = float __attribute__((vector_size(64)));
+inline constexpr std::int64_t lane_count = 16;
 
 /// One matrix as the scalar operand of an update: element (i, k) at data[i * row + k * column].
 struct scalar_matrix {
@@ -21,50 +28,66 @@ struct scalar_matrix {
   std::int64_t row, column;
 };
 
-/// out (M, N) = a (M, K) b (K, N), b and out row-major. 64 columns are summed in registers.
-inline void small_product(const scalar_matrix& a, const float* b, float* out, std::int64_t m,
-                          std::int64_t n, std::int64_t k) {
-  constexpr std::int64_t block = 64;
-  for (std::int64_t i = 0; i < m; ++i) {
-    const float* scalars = a.data + i * a.row;
-    std::int64_t begin = 0;
-    for (; begin + block <= n; begin += block) {
-      float sum[block] = {};
+/// out (M, N) = a (M, K) b (K, N), b and out row-major. Tiles of 4 x 16 are summed in registers;
+/// columns after the last whole sixteen (head widths that are no multiple) one by one.
+LOWBIT_EVERY_CPU inline void small_product(const scalar_matrix& a, const float* b, float* out,
+                                           std::int64_t m, std::int64_t n, std::int64_t k) {
+  constexpr std::int64_t tile = 4;
+  const std::int64_t whole = n - n % lane_count;
+  for (std::int64_t i = 0; i < m; i += tile) {
+    const std::int64_t rows = std::min(tile, m - i);
+    // A row past the end is the last one once more, and not stored.
+    const float* scalars[tile];
+    for (std::int64_t r = 0; r < tile; ++r) scalars[r] = a.data + std::min(i + r, m - 1) * a.row;
+    for (std::int64_t begin = 0; begin < whole; begin += lane_count) {
+      lanes sum[tile] = {};
       for (std::int64_t j = 0; j < k; ++j) {
-        const float scalar = scalars[j * a.column];
-        const float* row = b + j * n + begin;
-        for (std::int64_t c = 0; c < block; ++c) sum[c] += scalar * row[c];
+        lanes row;
+        std::memcpy(&row, b + j * n + begin, sizeof row);
+        for (std::int64_t r = 0; r < tile; ++r) sum[r] += scalars[r][j * a.column] * row;
       }
-      for (std::int64_t c = 0; c < block; ++c) out[i * n + begin + c] = sum[c];
+      for (std::int64_t r = 0; r < rows; ++r) {
+        std::memcpy(out + (i + r) * n + begin, &sum[r], sizeof sum[r]);
+      }
     }
-    for (std::int64_t c = begin; c < n; ++c) out[i * n + c] = 0.0F;
-    for (std::int64_t j = 0; j < k; ++j) {
-      for (std::int64_t c = begin; c < n; ++c) {
-        out[i * n + c] += scalars[j * a.column] * b[j * n + c];
+    for (std::int64_t r = 0; r < rows; ++r) {
+      for (std::int64_t c = whole; c < n; ++c) {
+        float sum = 0.0F;
+        for (std::int64_t j = 0; j < k; ++j) sum += scalars[r][j * a.column] * b[j * n + c];
+        out[(i + r) * n + c] = sum;
       }
     }
   }
 }
 
-/// out (M, N) = a (M, K) b^T for b (N, K): dot products over 16 running sums.
-inline void small_dots(const float* a, const float* b, float* out, std::int64_t m, std::int64_t n,
-                       std::int64_t k) {
-  constexpr std::int64_t lanes = 16;
+/// out (M, N) = a (M, K) b^T for b (N, K): dot products over 16 running sums, four at a time.
+LOWBIT_EVERY_CPU inline void small_dots(const float* a, const float* b, float* out, std::int64_t m,
+                                        std::int64_t n, std::int64_t k) {
+  constexpr std::int64_t tile = 4;
+  const std::int64_t whole = k - k % lane_count;
   for (std::int64_t i = 0; i < m; ++i) {
-    for (std::int64_t j = 0; j < n; ++j) {
-      const float* x = a + i * k;
-      const float* y = b + j * k;
-      float sums[lanes] = {};
-      std::int64_t begin = 0;
-      for (; begin + lanes <= k; begin += lanes) {
-        for (std::int64_t c = 0; c < lanes; ++c) sums[c] += x[begin + c] * y[begin + c];
+    const float* x = a + i * k;
+    for (std::int64_t j = 0; j < n; j += tile) {
+      const std::int64_t columns = std::min(tile, n - j);
+      lanes sums[tile] = {};
+      for (std::int64_t begin = 0; begin < whole; begin += lane_count) {
+        lanes left, right;
+        std::memcpy(&left, x + begin, sizeof left);
+        for (std::int64_t c = 0; c < tile; ++c) {
+          std::memcpy(&right, b + std::min(j + c, n - 1) * k + begin, sizeof right);
+          sums[c] += left * right;
+        }
       }
-      for (std::int64_t step = lanes / 2; step > 0; step /= 2) {
-        for (std::int64_t c = 0; c < step; ++c) sums[c] += sums[c + step];
+      for (std::int64_t c = 0; c < columns; ++c) {
+        float parts[lane_count];
+        std::memcpy(parts, &sums[c], sizeof parts);
+        for (std::int64_t step = lane_count / 2; step > 0; step /= 2) {
+          for (std::int64_t l = 0; l < step; ++l) parts[l] += parts[l + step];
+        }
+        float sum = parts[0];
+        for (std::int64_t l = whole; l < k; ++l) sum += x[l] * b[(j + c) * k + l];
+        out[i * n + j + c] = sum;
       }
-      float sum = sums[0];
-      for (; begin < k; ++begin) sum += x[begin] * y[begin];
-      out[i * n + j] = sum;
     }
   }
 }

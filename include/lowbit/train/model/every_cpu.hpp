@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// The trainer's own loops are compiled once per instruction set and picked when the program starts:
+// unlike the runtime's they promise no equal bits, and a flag of the whole program would exclude
+// older machines.
+#pragma once
+
+#if defined(__x86_64__) && defined(__ELF__)
+#define LOWBIT_EVERY_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define LOWBIT_EVERY_CPU
+#endif

@@ -1,0 +1,221 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# The rows of scripts/reproduce and how one is made. To be sourced; needs root, models, results,
+# data, lowbit, train, only, parallel of that script.
+
+# --- Shapes and budgets -------------------------------------------------------------------------
+# One teacher shape for all: 6 layers, so that a third (TinyBERT) and a half (Theseus) are whole.
+teacher_shape=(-L 6 -H 192 -A 6 -I 768 -P 64)
+datasets=(sst2 clinc150 snips)
+seeds_of() { if [[ $1 == sst2 ]]; then echo 1; else echo 1 2 3; fi; }
+data_of() {
+  case $1 in
+    sst2) echo "$data/sst2" ;;
+    clinc150) echo "$data/clinc150/data_full.json" ;;
+    snips) echo "$data/atis_snips_slots/snips" ;;
+  esac
+}
+# epochs DATASET: of a recipe that begins at a trained model. SST-2 has four times the sentences.
+epochs() { if [[ $1 == sst2 ]]; then echo 2; else echo 8; fi; }
+longer() { if [[ $1 == sst2 ]]; then echo 4; else echo 16; fi; }
+
+# --- Rows: recipe, what it starts from ------------------------------------------------------------
+# After a recipe's name: the command of lowbit-train, without --data, --out and --seed. TEACHER is the
+# fine-tuned teacher of the data set, OUT the row's folder.
+recipes=(
+  int8-ptq codebook16-ptq codebook8-ptq
+  int8-qat codebook16-qat codebook8-qat
+  pruned50 pruned80 half-width
+  bibert-naive bibert-naive-dmd bibert-attention bibert
+  bit binarybert
+  kd tinybert tinybert-no-attention tinybert-no-hidden tinybert-no-embedding tinybert-no-prediction
+  theseus theseus-constant
+)
+commands_of() { # DATASET RECIPE -> words, one a line
+  local e l
+  e=$(epochs "$1") l=$(longer "$1")
+  case $2 in
+    *-ptq) ;;
+    int8-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER --policy int8 --epochs "$e" --lr 5e-5 ;;
+    codebook16-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER --policy codebook16 --epochs "$e" --lr 1e-4 ;;
+    codebook8-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER --policy codebook8 --epochs "$e" --lr 1e-4 ;;
+    pruned50) printf '%s\n' prune --student TEACHER --sparsity 0.5 --epochs "$e" --lr 1e-4 ;;
+    pruned80) printf '%s\n' prune --student TEACHER --sparsity 0.8 --epochs "$e" --lr 1e-4 ;;
+    half-width) printf '%s\n' prune --student TEACHER --heads 3 --neurons 384 --epochs "$e" --lr 1e-4 ;;
+    bibert-naive) printf '%s\n' bibert --teacher TEACHER --attention softmax-binarized --no-dmd --epochs "$l" --lr 5e-4 ;;
+    bibert-naive-dmd) printf '%s\n' bibert --teacher TEACHER --attention softmax-binarized --epochs "$l" --lr 5e-4 ;;
+    bibert-attention) printf '%s\n' bibert --teacher TEACHER --no-dmd --epochs "$l" --lr 5e-4 ;;
+    bibert) printf '%s\n' bibert --teacher TEACHER --epochs "$l" --lr 5e-4 ;;
+    bit) printf '%s\n' bit --teacher TEACHER --schedule 32,1 --epochs "$l" --lr 5e-4 ;;
+    binarybert) printf '%s\n' binarybert --teacher TEACHER --input-bits 4 --epochs "$e" --lr 2e-4 ;;
+    kd) printf '%s\n' distill --teacher TEACHER -L 2 --init-from-teacher --epochs "$l" --lr 3e-4 ;;
+    tinybert*)
+      printf '%s\n' distill --objective tinybert --teacher TEACHER -L 2 --init-from-teacher \
+        --stage1-epochs "$e" --stage1-lr 3e-4 --epochs "$e" --lr 3e-4
+      if [[ $2 == tinybert-no-* ]]; then printf '%s\n' --without "${2#tinybert-no-}"; fi
+      ;;
+    theseus) printf '%s\n' theseus --teacher TEACHER -L 3 --schedule linear --p0 0.3 --epochs "$e" --lr 2e-4 ;;
+    theseus-constant) printf '%s\n' theseus --teacher TEACHER -L 3 --schedule constant --p0 0.5 --epochs "$e" --lr 2e-4 ;;
+    *) fail "no recipe $2" ;;
+  esac
+}
+# The runtime's policy that a row's model is measured under.
+policy_of() {
+  case $1 in
+    int8-* | half-width | kd | tinybert* | theseus*) echo int8 ;;
+    codebook16-*) echo codebook16 ;;
+    codebook8-*) echo codebook8 ;;
+    pruned50) echo pruned50 ;;
+    pruned80) echo pruned80 ;;
+    *) echo '' ;; # the checkpoint's own
+  esac
+}
+
+rows() { # DATASET/RECIPE-SEED, one a line
+  local d r s
+  for d in "${datasets[@]}"; do
+    for s in $(seeds_of "$d"); do
+      echo "$d/teacher-$s"
+      for r in "${recipes[@]}"; do echo "$d/$r-$s"; done
+    done
+  done | grep -E -- "$only" || true
+}
+list_rows() {
+  local row
+  for row in $(rows); do
+    printf '%-40s %s\n' "$row" "$([[ -f $results/$row.json ]] && echo done || echo open)"
+  done
+}
+
+# --- What rows start from -----------------------------------------------------------------------
+texts=$models/texts.txt
+prepare() { # the vocabulary and the pre-trained encoder, once
+  mkdir -p "$models"
+  if [[ ! -f $models/vocab.txt ]]; then
+    {
+      tail -n +2 "$data/sst2/train.tsv" | cut -f 1
+      jq -r '.train[][0]' "$data/clinc150/data_full.json"
+      cat "$data/atis_snips_slots/snips/train/seq.in"
+    } >"$texts.part"
+    mv "$texts.part" "$texts"
+    "$train" vocab --data "$texts" --size 8000 --out "$models/vocab.txt"
+  fi
+  trained "$models/pretrained" pretrain --data "$texts" --vocab "$models/vocab.txt" \
+    "${teacher_shape[@]}" --epochs 8 --lr 1e-3 --batch-size 64 --seed 1 --threads "$parallel"
+}
+# trained FOLDER COMMAND...: runs lowbit-train unless the folder is finished; goes on where it was
+# stopped.
+trained() {
+  local out=$1 resume=()
+  shift
+  if [[ -f $out/results.json ]] && jq -e .finished "$out/results.json" >/dev/null; then return; fi
+  if [[ -f $out.checkpoint ]]; then resume=(--resume); fi
+  mkdir -p "$(dirname "$out")"
+  say "training ${out#"$models"/}"
+  "$train" "$@" --out "$out" --replace "${resume[@]}" >>"$out.log" 2>&1 ||
+    fail "lowbit-train failed, see $out.log"
+}
+teacher_of() { # DATASET -> folder; the first seed teaches all
+  local task=sentences length=4
+  if [[ $1 == snips ]]; then task=words; fi
+  if [[ $1 != sst2 ]]; then length=20; fi
+  trained "$models/$1/teacher-$2" finetune --student "$models/pretrained" --data "$(data_of "$1")" \
+    --task "$task" --epochs "$length" --lr 3e-4 --batch-size 64 --token-dropout 0.05 --seed "$2" >&2
+  echo "$models/$1/teacher-$2"
+}
+
+# --- One row --------------------------------------------------------------------------------------
+evaluated() { # FOLDER DATASET SPLIT -> JSON of lowbit eval
+  local folder
+  folder=$(data_of "$2")
+  case $2-$3 in
+    clinc150-*) "$lowbit" eval -m "$1" --data "$folder" --split "${3/dev/val}" --truncate --json ;;
+    sst2-*) "$lowbit" eval -m "$1" --data "$folder/$3.tsv" --truncate --json ;;
+    snips-*) "$lowbit" eval -m "$1" --data "$folder/$3" --truncate --json ;;
+  esac
+}
+milliseconds() { # FOLDER DATASET -> least of three runs, per sentence
+  for _ in 1 2 3; do evaluated "$1" "$2" dev | jq .ms_per_sentence; done | sort -g | head -n 1
+}
+make_row() { # DATASET RECIPE SEED
+  local row=$1/$2-$3 teacher out packed policy words command started=$SECONDS
+  if [[ -f $results/$row.json ]]; then return; fi
+  out=$models/$row
+  if [[ $2 == teacher ]]; then
+    teacher_of "$1" "$3" >/dev/null
+    packed=$out
+  else
+    teacher=$(teacher_of "$1" 1)
+    policy=$(policy_of "$2") packed=$out.packed
+    if [[ $2 == *-ptq ]]; then
+      out=$teacher
+    else
+      mapfile -t words < <(commands_of "$1" "$2")
+      words=("${words[@]/TEACHER/$teacher}")
+      trained "$out" "${words[@]}" --data "$(data_of "$1")" --batch-size 64 --seed "$3"
+    fi
+    rm -rf "$packed"
+    if [[ $2 == bibert-naive* ]]; then
+      packed=''  # the runtime refuses it by name: its score is the trainer's
+    else
+      "$lowbit" quantize ${policy:+-p "$policy"} "$out" "$packed" >>"$models/$row.log" 2>&1 ||
+        fail "lowbit quantize failed, see $models/$row.log"
+    fi
+  fi
+  command="lowbit-train ${words[*]-finetune}"
+  mkdir -p "$results/$1"
+  row_json "$1" "$2" "$3" "$out" "$packed" "${command//$models\//}" $((SECONDS - started)) \
+    >"$results/$row.json.part"
+  mv "$results/$row.json.part" "$results/$row.json"
+}
+row_json() { # DATASET RECIPE SEED TRAINED PACKED COMMAND SECONDS
+  local dev='{}' test='{}' ms=null teacher_ms=null
+  if [[ -n $5 ]]; then
+    dev=$(evaluated "$5" "$1" dev) test=$(evaluated "$5" "$1" test)
+    ms=$(milliseconds "$5" "$1") teacher_ms=$(milliseconds "$models/$1/teacher-1" "$1")
+  fi
+  jq -n --arg dataset "$1" --arg recipe "$2" --argjson seed "$3" --arg command "$6" \
+    --argjson seconds "$7" --argjson dev "$dev" --argjson test "$test" --argjson ms "$ms" \
+    --argjson teacher_ms "$teacher_ms" --slurpfile trained "$4/results.json" \
+    --arg machine "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)" '
+    ($trained[0]) as $t |
+    {dataset: $dataset, recipe: $recipe, seed: $seed, command: $command, seconds: $seconds,
+     metric: ($dev.metric // "accuracy"),
+     validation: ($dev.score // $t.validation_accuracy), test: ($test.score // null),
+     policy: ($dev.policy // null), bytes: ($dev.bytes // null), ms: $ms, teacher_ms: $teacher_ms,
+     measures: ($t.run.history[-1].measures // {}), machine: $machine}'
+}
+train_rows() {
+  local row dataset rest running=0
+  prepare
+  # Teachers first: rows of one data set share theirs.
+  for row in $(rows); do dataset=${row%%/*}; teacher_of "$dataset" 1 >/dev/null; done
+  for row in $(rows); do
+    dataset=${row%%/*} rest=${row#*/}
+    if ((running >= parallel)); then
+      wait -n || fail 'a row failed'
+      running=$((running - 1))
+    fi
+    make_row "$dataset" "${rest%-*}" "${rest##*-}" &
+    running=$((running + 1))
+  done
+  while ((running > 0)); do
+    wait -n || fail 'a row failed'
+    running=$((running - 1))
+  done
+}
+
+# --- docs/results.md ------------------------------------------------------------------------------
+write_tables() {
+  local d
+  {
+    sed '/^<!-- results -->$/q' "$root/docs/results.md"
+    for d in "${datasets[@]}"; do
+      [[ -n $(find "$results/$d" -name '*.json' 2>/dev/null) ]] || continue
+      printf '\n## %s\n\n' "$d"
+      jq -r -s -f "$root/scripts/lib/results.jq" "$results/$d"/*.json
+    done
+  } >"$root/docs/results.md.part"
+  mv "$root/docs/results.md.part" "$root/docs/results.md"
+  say "wrote docs/results.md"
+}

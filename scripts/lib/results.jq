@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# Rows of one data set (an array) to a Markdown table: one line a recipe, means over its seeds.
+def mean: add / length;
+def percent: . * 10000 | round / 100 | tostring;
+def spread: if length > 1 then " ± " + ((max - min) * 5000 | round / 100 | tostring) else "" end;
+def numbers_of(f): map(f) | map(select(. != null));
+(map(select(.recipe == "teacher")) | numbers_of(.test)) as $teachers |
+(if ($teachers | length) > 0 then ($teachers | mean) else null end) as $teacher |
+.[0].metric as $metric |
+["| recipe | policy | seeds | validation \($metric) % | test \($metric) % | of the teacher | KB | ms / sentence | times faster than fp32 |",
+ "|---|---|---:|---:|---:|---:|---:|---:|---:|"] +
+(group_by(.recipe) | map(
+  . as $all | numbers_of(.test) as $test | numbers_of(.validation) as $dev |
+  "| \(.[0].recipe) | \(.[0].policy // "-") | \(length) | " +
+  "\(if ($dev | length) > 0 then ($dev | mean | percent) + ($dev | spread) else "-" end) | " +
+  "\(if ($test | length) > 0 then ($test | mean | percent) + ($test | spread) else "-" end) | " +
+  "\(if $teacher != null and ($test | length) > 0 then (($test | mean) / $teacher | percent) + " %" else "-" end) | " +
+  "\(if .[0].bytes != null then .[0].bytes / 1000 | round else "-" end) | " +
+  "\(if .[0].ms != null then .[0].ms * 1000 | round / 1000 else "-" end) | " +
+  "\(if .[0].ms != null then .[0].teacher_ms / .[0].ms * 100 | round / 100 else "-" end) |"
+)) | .[]
