@@ -11,7 +11,7 @@
 
 #include "lowbit/io/model_folder.hpp"
 #include "lowbit/model/classifier.hpp"
-#include "train/recipe/separable_set.hpp"
+#include "separable_set.hpp"
 
 using namespace lowbit::train;
 using lowbit_test::mentions;
