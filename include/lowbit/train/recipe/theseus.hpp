@@ -24,8 +24,8 @@ struct replacing_schedule {
   std::int64_t steps = 0;  ///< constant: with p0, before the successor alone; 0: half of all
 
   [[nodiscard]] double operator()(std::int64_t t) const {
-    if (linear) return std::min(1.0, p0 + k * static_cast<double>(t));
-    return t < steps ? p0 : 1.0;
+    if (t >= alone_from()) return 1.0;
+    return linear ? std::min(1.0, p0 + k * static_cast<double>(t)) : p0;
   }
   /// The first step of the successor alone.
   [[nodiscard]] std::int64_t alone_from() const {

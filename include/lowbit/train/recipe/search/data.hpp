@@ -2,6 +2,9 @@
 // What a search trains on, by its teacher's head: masked text, or a labelled set.
 #pragma once
 
+#include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
