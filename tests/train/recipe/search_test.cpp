@@ -107,7 +107,9 @@ TEST_CASE("a search ranks the shapes by W, trains the best, and goes on where it
     REQUIRE(search(again).ok());
     CHECK(*asked == 5 + 4);
     int old = 0;
-    for (const auto& c : set.json("out/ranking.json").at("candidates")) {
+    const auto wider = set.json("out/ranking.json");
+    CHECK(wider.at("candidates").size() == 8);
+    for (const auto& c : wider.at("candidates")) {
       const bool known = c.at("intermediate") == 16;
       CHECK((c.at("error").get<double>() > 100) == known);
       old += known ? 1 : 0;

@@ -63,10 +63,10 @@ TEST_CASE("every n-th shape in the order of growth is kept, beginning with the l
   CHECK(growth(points[1]) == 1 * (4 * 4 + 2 * 4));
   CHECK(growth(points[0]) == 1 * (4 * 16 + 2 * 16));
   using list = std::vector<shape_point>;
-  CHECK(every_nth(points, 1) == list{points[1], points[3], points[2], points[0]});
-  CHECK(every_nth(points, 2) == list{points[1], points[2]});
-  CHECK(every_nth(points, 3) == list{points[1], points[0]});
-  CHECK(every_nth(points, 9) == list{points[1]});
+  CHECK((every_nth(points, 1) == list{points[1], points[3], points[2], points[0]}));
+  CHECK((every_nth(points, 2) == list{points[1], points[2]}));
+  CHECK((every_nth(points, 3) == list{points[1], points[0]}));
+  CHECK((every_nth(points, 9) == list{points[1]}));
 
   CHECK(interval_for(0.1, 4, 100) == 3);  // 0.1 * 32
   CHECK(interval_for(0.1, 1, 100) == 1);
