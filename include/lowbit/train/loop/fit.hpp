@@ -126,8 +126,11 @@ inline double accumulate_gradients(const fit_job& job, const std::vector<example
     const Tensor value = job.loss(in, info);
     loss_sum += value.item<double>() * units;
     units_sum += units;
-    // A loss that is not finite is found below; its gradient would only cost time.
-    if (std::isfinite(loss_sum)) (all == 1 ? value : value * units).backward();
+    // A loss that is not finite is found below; its gradient would only cost time. One that nothing
+    // trained took part in has none.
+    if (std::isfinite(loss_sum) && value.requires_grad()) {
+      (all == 1 ? value : value * units).backward();
+    }
   }
   if (all == 1) return units_sum == 0 ? 0.0 : loss_sum / units_sum;
   const Tensor totals = at::tensor(std::vector<double>{loss_sum, units_sum}, at::kDouble);

@@ -36,8 +36,11 @@ struct linear_function : torch::autograd::Function<linear_function> {
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const Tensor dy = gradients[0].to(saved[0].scalar_type());
-    return {matrix_product(dy, saved[1]), matrix_product(dy.t(), saved[0]), gradients[0].sum(0),
-            Tensor()};
+    Tensor dx, dw, db;  // of what is not frozen
+    if (context->needs_input_grad(0)) dx = matrix_product(dy, saved[1]);
+    if (context->needs_input_grad(1)) dw = matrix_product(dy.t(), saved[0]);
+    if (context->needs_input_grad(2)) db = gradients[0].sum(0);
+    return {dx, dw, db, Tensor()};
   }
 };
 

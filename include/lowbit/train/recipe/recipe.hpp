@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -152,10 +153,11 @@ inline status check_output(const recipe_options& options) {
 /// Trains, keeps the folder up to date with the best epoch, and writes the final results. What the
 /// job leaves empty gets its usual value: all parameters, token dropout, the score on validation
 /// examples. `facts` is added to results.json and is part of the settings that a resumed run must
-/// share.
+/// share. `more_files`: as write_model_folder.
 inline status train_and_write(bert& model, const model_description& description,
                               const tokenized_dataset& data, std::int64_t unknown_token,
-                              const recipe_options& options, nlohmann::json facts, fit_job job) {
+                              const recipe_options& options, nlohmann::json facts, fit_job job,
+                              const std::map<std::string, std::string>& more_files = {}) {
   LOWBIT_TRY(check_output(options));
   const torch::Device device = default_device();
   fit_options fitting = options.fit;
@@ -175,7 +177,7 @@ inline status train_and_write(bert& model, const model_description& description,
     if (run.best >= 0) results["validation_" + measure] = run.best;
     if (test >= 0) results["test_" + measure] = test;
     return write_model_folder(options.out, description, model.how(), model.exported(), results,
-                              existing::replace);
+                              existing::replace, more_files);
   };
   if (job.parameters.empty()) job.parameters = trained(model.parameters());
   for (const named_tensor& b : model.buffers()) job.buffers.push_back(b);

@@ -4,4 +4,6 @@
 
 #include "lowbit/train/recipe/bibert.hpp"
 #include "lowbit/train/recipe/finetune.hpp"
+#include "lowbit/train/recipe/search.hpp"
+#include "lowbit/train/recipe/theseus.hpp"
 #include "lowbit/train/recipe/vocabulary.hpp"

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Learning from a teacher's softened answers: the pre-training objective of Bort.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "lowbit/train/model/bert.hpp"
+
+namespace lowbit::train {
+
+/// KL(softmax(teacher / T) || softmax(student / T)), summed over the C classes, mean over the n
+/// rows. logits (n, C).
+inline Tensor kl_divergence(const Tensor& student, const Tensor& teacher, double temperature) {
+  const Tensor log_target = at::log_softmax(teacher / temperature, -1);
+  const Tensor log_found = at::log_softmax(student / temperature, -1);
+  return (log_target.exp() * (log_target - log_found)).sum(-1).mean();
+}
+
+struct soft_target_options {
+  double hard_weight = 0.1;  ///< of the cross entropy with the label
+  double soft_weight = 0.5;  ///< of T^2 KL
+  double temperature = 2.0;
+};
+
+/// hard * CE(student, label) + soft * T^2 * KL(teacher || student), mean over the n rows (Bort's
+/// pre-training: 0.1 MLM + 0.5 T^2 KL with T = 2).
+inline Tensor soft_target_loss(const Tensor& student, const Tensor& teacher, const Tensor& labels,
+                               const soft_target_options& o) {
+  return o.hard_weight * at::cross_entropy_loss(student, labels) +
+         o.soft_weight * o.temperature * o.temperature *
+             kl_divergence(student, teacher, o.temperature);
+}
+
+}  // namespace lowbit::train

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Optimal subarchitecture extraction, the procedure behind Bort: of a grid of shapes, the one that
+// is small, fast and quick to learn from a teacher, and then its pre-training by distillation. The
+// output is a model folder with the ranking of all shapes beside the model.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "lowbit/io/output_folder.hpp"
+#include "lowbit/train/recipe/recipe.hpp"
+#include "lowbit/train/recipe/search/front_svg.hpp"
+#include "lowbit/train/recipe/search/shape_search.hpp"
+
+namespace lowbit::train {
+
+/// Pre-trains the chosen shape under `how` into the output folder, where `more_files` stand, too.
+inline status pretrain_chosen(const search_options& options, const shape_point& chosen,
+                              loaded_model& teacher, const search_data& data, const scheme_ptr& how,
+                              const std::map<std::string, std::string>& more_files) {
+  recipe_options o = options;
+  o.replace = true;
+  std::error_code ignored;
+  o.fit.resume = options.fit.resume && std::filesystem::exists(checkpoint_of(o.out), ignored);
+  if (options.fit.resume && !o.fit.resume) {
+    const auto results = read_json(o.out / "results.json");
+    if (results && results->value("finished", false)) return {};
+  }
+  model_description description = teacher.description;
+  description.shape = shape_at(chosen, description.shape);
+  const head_kind head = description.shape.head;
+  torch::manual_seed(o.fit.seed);
+  bert model(description.shape, how);
+  model.to(default_device());
+  const forward_options forward = training_forward(o.fit, true);
+  const soft_target_options& objective = options.trials.objective;
+  fit_job job;
+  job.corrupt = data.corrupt;
+  job.loss = [&](const batch& in, const step_info&) {
+    const Tensor answers =
+        teach(teacher.model, in, {.type = forward.type, .logits_only = true}).logits;
+    return teaching_loss(model.forward(in, forward), answers, head, objective);
+  };
+  nlohmann::json facts = {{"recipe", "search"}, {"chosen", to_string(chosen)}};
+  if (head == head_kind::masked_lm) {
+    facts["hard_weight"] = objective.hard_weight;
+    facts["soft_weight"] = objective.soft_weight;
+    facts["temperature"] = objective.temperature;
+  }
+  return train_and_write(model, description, data.examples, teacher.tokenizer.unk_id(), o, facts,
+                         std::move(job), more_files);
+}
+
+/// Searches, writes ranking.json and front.svg, and then the trained model beside them.
+///
+/// Source: Optimal subarchitecture extraction for BERT (de Wynter and Perry, 2020), section 3
+/// Errors: those of load_model, search_data_for and shapes(); invalid_argument when no shape has a
+///         positive W
+inline status search(const search_options& options) {
+  if (options.rates.empty() || options.batches.empty() || options.trials.steps < 1 ||
+      options.every < 1) {
+    return status::error(errc::invalid_argument,
+                         "a search needs a learning rate, a batch size, a step and an interval of "
+                         "at least 1");
+  }
+  LOWBIT_TRY(check_output(options));
+  const torch::Device device = default_device();
+  auto teacher = load_model(options.teacher, device);
+  if (!teacher) return teacher.status();
+  const auto config = load_config(options.teacher);
+  if (!config) return config.status();
+  const scheme_ptr how =
+      std::make_shared<float_scheme>(config->activation == hidden_activation::relu);
+  const auto data = search_data_for(options, *teacher);
+  if (!data) return data.status();
+
+  const std::filesystem::path state = search_state_of(options.out);
+  shape_search all(options, *teacher, state);
+  LOWBIT_TRY(all.start(detail::search_settings(options, *data, teacher->description.shape)));
+  const auto shapes = all.shapes();
+  if (!shapes) return shapes.status();
+  taught_batches batches(data->examples.train, data->corrupt, teacher->model, options.trials,
+                         device);
+  LOWBIT_TRY(all.run_trials(*shapes, how, batches, device));
+
+  const search_ranking ranking = all.ranked(*shapes);
+  const search_candidate& best = ranking.candidates.front();
+  if (!(best.coefficient > 0)) {
+    return status::error(errc::invalid_argument, "no shape has a positive W: of the best, ",
+                         to_string(best.at), ", the latency is ",
+                         detail::two_digits(best.measured.ratio()),
+                         " of the teacher's and the error ", detail::two_digits(best.error()));
+  }
+  const std::map<std::string, std::string> files = {
+      {"ranking.json", to_json(ranking).dump(1) + '\n'},
+      {"front.svg", front_svg(ranking, "Shapes under " + options.measured_as)}};
+  const auto written = read_json(options.out / "ranking.json");
+  if (!options.fit.resume || !written ||
+      *written != nlohmann::json::parse(files.at("ranking.json"))) {
+    auto folder = output_folder::create(
+        options.out, options.replace || options.fit.resume ? existing::replace : existing::refuse);
+    if (!folder) return folder.status();
+    for (const auto& [name, file] : files) LOWBIT_TRY(write_file(folder->folder() / name, file));
+    LOWBIT_TRY(folder->commit());
+  }
+  std::error_code ignored;
+  std::filesystem::remove(state, ignored);
+  if (!options.train) return {};
+  return pretrain_chosen(options, best.at, *teacher, *data, how, files);
+}
+
+}  // namespace lowbit::train

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// A search under way: measures shapes, runs their trials, and stores what is done after each, so
+// that nothing is done twice. It measures with whatever meter the caller gives (the program's runs
+// lowbit's own kernels), so no recipe needs an engine.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lowbit/train/recipe/recipe.hpp"
+#include "lowbit/train/recipe/search/data.hpp"
+#include "lowbit/train/recipe/search/ranking.hpp"
+
+namespace lowbit::train {
+
+/// Times a forward of `candidate` and of `maximum` in turns.
+using latency_meter =
+    std::function<result<measured_shape>(const model_shape& candidate, const model_shape& maximum)>;
+
+struct search_options : recipe_options {  // fit: of the pre-training at the end, and the seed
+  shape_grid grid;
+  latency_meter meter;
+  std::string measured_as;  ///< what the meter measures, for the record: policy, tokens
+  double max_milliseconds = 0.0, max_megabytes = 0.0;  ///< 0: no limit
+  std::size_t every = 1;  ///< of the shapes in the order of their growth
+  double epsilon = 0.0;   ///< instead of `every`, see interval_for(); 0: none
+  trial_options trials;
+  std::vector<double> rates{0.5, 0.1};  ///< Theta is rates x batches
+  std::vector<std::size_t> batches{32};
+  bool train = true;  ///< the chosen shape
+};
+
+namespace detail {
+
+/// Redraws on a terminal, else one line a finished shape.
+class search_progress {
+ public:
+  search_progress(std::size_t shapes, std::size_t steps) : shapes_(shapes), steps_(steps) {}
+
+  void measured(std::size_t done, std::size_t all, const shape_point& at) const {
+    if (terminal_) {
+      std::fprintf(stderr, "\rmeasuring %zu of %zu: %s\033[K%s", done, all, to_string(at).c_str(),
+                   done == all ? "\n" : "");
+    }
+  }
+  void begin(std::size_t index, const shape_point& at) {
+    at_ = std::to_string(index + 1) + " of " + std::to_string(shapes_) + ": " + to_string(at);
+    done_ = 0;
+  }
+  void step() {
+    ++done_;
+    if (!terminal_ || done_ % 5 != 0) return;
+    std::fprintf(stderr, "\rtrial %s, step %zu of %zu\033[K", at_.c_str(), done_, steps_);
+  }
+  void finished(const search_ranking& r, const search_candidate& c, std::size_t left) {
+    ++trained_;
+    const double each = clock_.elapsed() / static_cast<double>(trained_);
+    std::fprintf(stderr, "%strial %s: %.2f M parameters, %.3f ms, error %.4f, left %s\n",
+                 terminal_ ? "\r\033[K" : "", at_.c_str(), static_cast<double>(c.parameters) / 1e6,
+                 r.milliseconds(c), c.error(),
+                 clock_text(each * static_cast<double>(left)).c_str());
+  }
+
+ private:
+  std::size_t shapes_, steps_, done_ = 0, trained_ = 0;
+  std::string at_;
+  bool terminal_ = ::isatty(STDERR_FILENO) != 0;
+  progress clock_{0, 1, false};
+};
+
+/// A text of everything that decides a stored number. The grid, budgets and interval do not: a
+/// search may go on with others.
+inline std::string search_settings(const search_options& o, const search_data& data,
+                                   const model_shape& teacher) {
+  const trial_options& t = o.trials;
+  return "search teacher=" + to_string(point_of(teacher)) +
+         " parameters=" + std::to_string(stored_parameters(teacher)) +
+         " measured=" + o.measured_as + " examples=" + std::to_string(data.examples.train.size()) +
+         " steps=" + std::to_string(t.steps) + (t.adam ? " adam" : " sgd") +
+         " clip=" + std::to_string(t.clip) + " seed=" + std::to_string(t.seed) +
+         (t.type == precision::bf16 ? " bf16" : " f32") +
+         " hard=" + std::to_string(t.objective.hard_weight) +
+         " soft=" + std::to_string(t.objective.soft_weight) +
+         " temperature=" + std::to_string(t.objective.temperature);
+}
+
+inline std::string two_digits(double v) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", v);
+  return text;
+}
+
+}  // namespace detail
+
+/// Where a search keeps its state until it is done: beside the output folder.
+inline std::filesystem::path search_state_of(const std::filesystem::path& out) {
+  std::filesystem::path state = checkpoint_of(out);
+  return state.replace_extension(".search");
+}
+
+/// A search under way: its numbers, and where they are kept.
+class shape_search {
+ public:
+  shape_search(const search_options& options, const loaded_model& teacher,
+               std::filesystem::path state)
+      : o_(options), teacher_(teacher.description.shape), state_(std::move(state)) {}
+
+  /// Begins, or goes on with what the state file or else the finished ranking holds.
+  status start(const std::string& settings) {
+    std::error_code ignored;
+    if (o_.fit.resume) {
+      const bool open = std::filesystem::exists(state_, ignored);
+      auto stored = read_ranking(open ? state_ : o_.out / "ranking.json", settings);
+      if (!stored) return stored.status();
+      all_ = *std::move(stored);
+      return {};
+    }
+    all_.settings = settings;
+    all_.maximum.at = point_of(teacher_);
+    all_.maximum.parameters = stored_parameters(teacher_);
+    const auto measured = o_.meter(teacher_, teacher_);
+    if (!measured) return measured.status();
+    all_.maximum.measured = *measured;
+    return {};
+  }
+
+  /// The shapes to try: smaller than the teacher, within the budgets, every n-th.
+  ///
+  /// Errors: invalid_argument when nothing is left, saying why
+  result<std::vector<shape_point>> shapes() {
+    std::vector<shape_point> grid = enumerate(o_.grid);
+    if (grid.empty()) {
+      return status::error(errc::invalid_argument,
+                           "the grid of shapes is empty: no hidden size is a multiple of a number "
+                           "of heads");
+    }
+    const shape_point maximum = point_of(teacher_);
+    const std::size_t asked = grid.size();
+    std::erase_if(grid, [&](const shape_point& x) {
+      return stored_parameters(shape_at(x, teacher_)) >= all_.maximum.parameters ||
+             growth(x) >= growth(maximum);
+    });
+    if (grid.empty()) {
+      return status::error(errc::invalid_argument, o_.teacher.native(), ": a teacher of shape ",
+                           to_string(maximum), " with ", all_.maximum.parameters,
+                           " parameters is not larger than any of the ", asked, " candidates");
+    }
+    if (grid.size() < asked) {
+      std::fprintf(stderr, "%zu of %zu shapes are not smaller than the teacher and left out\n",
+                   asked - grid.size(), asked);
+    }
+    for (const shape_point& x : grid) LOWBIT_TRY(shape_at(x, teacher_).check().in(to_string(x)));
+    if (o_.max_milliseconds > 0 || o_.max_megabytes > 0) {
+      LOWBIT_TRY(measure(grid));
+      LOWBIT_TRY(keep_within_budgets(grid));
+    }
+    const std::size_t n =
+        o_.epsilon > 0 ? interval_for(o_.epsilon, o_.trials.steps, grid.size()) : o_.every;
+    const std::size_t before = grid.size();
+    grid = every_nth(std::move(grid), n);
+    if (n > 1) {
+      std::fprintf(stderr, "every %zu. of %zu shapes: %zu\n", n, before, grid.size());
+    }
+    LOWBIT_TRY(measure(grid));
+    return grid;
+  }
+
+  /// Runs the trials that no earlier search has done; stores each shape as it is done.
+  status run_trials(const std::vector<shape_point>& shapes, const scheme_ptr& how,
+                    taught_batches& batches, const torch::Device& device) {
+    std::vector<trial_setting> settings;
+    for (const double rate : o_.rates) {
+      for (const std::size_t batch : o_.batches) settings.push_back({rate, batch});
+    }
+    std::vector<shape_point> open;
+    for (const shape_point& x : shapes) {
+      const search_candidate& c = *all_.find(x);
+      // What is not faster than the teacher has W = 0 whatever its error.
+      if (c.measured.ratio() < 1.0 && !missing(c, settings).empty()) open.push_back(x);
+    }
+    detail::search_progress shown(open.size(),
+                                  settings.size() * static_cast<std::size_t>(o_.trials.steps));
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      search_candidate& c = *all_.find(open[i]);
+      shown.begin(i, c.at);
+      for (const trial_setting& s : missing(c, settings)) {
+        const double error = trial_error(shape_at(c.at, teacher_), how, batches, s, o_.trials,
+                                         device, [&shown](std::int64_t) { shown.step(); });
+        c.trials.push_back({s, error});
+      }
+      LOWBIT_TRY(save());
+      shown.finished(all_, c, open.size() - i - 1);
+    }
+    return {};
+  }
+
+  /// The ranking of these shapes alone.
+  [[nodiscard]] search_ranking ranked(const std::vector<shape_point>& shapes) {
+    search_ranking r{all_.settings, all_.maximum, {}};
+    for (const shape_point& x : shapes) r.candidates.push_back(*all_.find(x));
+    r.rank();
+    return r;
+  }
+
+ private:
+  [[nodiscard]] status save() const {
+    return write_file(state_, to_json(all_).dump(1) + '\n', existing::replace);
+  }
+
+  static std::vector<trial_setting> missing(const search_candidate& c,
+                                            const std::vector<trial_setting>& settings) {
+    std::vector<trial_setting> open;
+    for (const trial_setting& s : settings) {
+      const bool done = std::any_of(c.trials.begin(), c.trials.end(),
+                                    [&s](const trial_result& t) { return t.setting == s; });
+      if (!done) open.push_back(s);
+    }
+    return open;
+  }
+
+  status measure(const std::vector<shape_point>& shapes) {
+    const detail::search_progress shown(0, 0);
+    std::size_t fresh = 0;
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      if (all_.find(shapes[i]) != nullptr) continue;
+      const model_shape shape = shape_at(shapes[i], teacher_);
+      const auto measured = o_.meter(shape, teacher_);
+      if (!measured) return measured.status();
+      all_.candidates.push_back({shapes[i], stored_parameters(shape), *measured, {}, 0.0});
+      ++fresh;
+      shown.measured(i + 1, shapes.size(), shapes[i]);
+    }
+    return fresh == 0 ? status{} : save();
+  }
+
+  status keep_within_budgets(std::vector<shape_point>& grid) {
+    double least_ms = std::numeric_limits<double>::infinity(), least_mb = least_ms;
+    std::erase_if(grid, [&](const shape_point& x) {
+      const search_candidate& c = *all_.find(x);
+      const double ms = all_.milliseconds(c), mb = static_cast<double>(c.measured.bytes) / 1e6;
+      least_ms = std::min(least_ms, ms), least_mb = std::min(least_mb, mb);
+      return (o_.max_milliseconds > 0 && ms > o_.max_milliseconds) ||
+             (o_.max_megabytes > 0 && mb > o_.max_megabytes);
+    });
+    if (!grid.empty()) return {};
+    const auto limit = [](double most, const char* unit) {
+      return most > 0 ? detail::two_digits(most) + unit : "any" + std::string(unit);
+    };
+    return status::error(errc::invalid_argument, "no shape of the grid has at most ",
+                         limit(o_.max_milliseconds, " ms"), " and ", limit(o_.max_megabytes, " MB"),
+                         "; the fastest takes ", detail::two_digits(least_ms), " ms, the smallest ",
+                         detail::two_digits(least_mb), " MB");
+  }
+
+  const search_options& o_;
+  model_shape teacher_;
+  std::filesystem::path state_;
+  search_ranking all_;
+};
+
+}  // namespace lowbit::train

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// The arithmetic of a subarchitecture search: which shapes there are, how large each is, which of
+// them are looked at, and how good one is. Knows nothing of tensors, data or clocks.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/model_layout.hpp"
+
+namespace lowbit::train {
+
+/// What the search chooses: layers D, heads A, hidden size H, intermediate size I.
+struct shape_point {
+  std::size_t layers = 0, heads = 0, hidden = 0, intermediate = 0;
+
+  friend bool operator==(const shape_point&, const shape_point&) = default;
+};
+
+inline shape_point point_of(const model_shape& s) {
+  return {s.layers, s.heads, s.hidden, s.intermediate};
+}
+
+/// <D,A,H,I>, as the literature writes it.
+inline std::string to_string(const shape_point& x) {
+  return "<" + std::to_string(x.layers) + "," + std::to_string(x.heads) + "," +
+         std::to_string(x.hidden) + "," + std::to_string(x.intermediate) + ">";
+}
+
+/// Values of each extent; the search looks at their product.
+struct shape_grid {
+  std::vector<std::size_t> layers, heads, hidden, intermediate;
+};
+
+/// Every point of the grid whose heads divide its hidden size, each once.
+inline std::vector<shape_point> enumerate(const shape_grid& grid) {
+  std::vector<shape_point> all;
+  for (const std::size_t d : grid.layers) {
+    for (const std::size_t a : grid.heads) {
+      for (const std::size_t h : grid.hidden) {
+        for (const std::size_t i : grid.intermediate) {
+          const shape_point x{d, a, h, i};
+          if (d == 0 || a == 0 || h == 0 || i == 0 || h % a != 0) continue;
+          if (std::find(all.begin(), all.end(), x) == all.end()) all.push_back(x);
+        }
+      }
+    }
+  }
+  return all;
+}
+
+/// The teacher's shape with the extents of a point: vocabulary, positions, head and labels stay.
+inline model_shape shape_at(const shape_point& x, const model_shape& teacher) {
+  model_shape s = teacher;
+  s.layers = x.layers, s.heads = x.heads, s.hidden = x.hidden, s.intermediate = x.intermediate;
+  s.attention = 0;
+  return s;
+}
+
+/// p(xi): every number that the model folder stores,
+///   (V + P + 2 + 2) H + D (4 H^2 + 2 H I + 9 H + I), and the head's.
+inline std::uint64_t stored_parameters(const model_shape& s) {
+  std::uint64_t sum = (s.vocabulary + s.positions + s.token_types) * s.hidden;
+  for (const linear_layout& l : linear_layers(s)) sum += l.n * l.k + l.n;
+  sum += layer_norms(s).size() * 2 * s.hidden;
+  return sum + (s.head == head_kind::masked_lm ? s.vocabulary : 0);  // the decoder's bias
+}
+
+/// The leading term of the latency: multiplications of a token, D (4 H^2 + 2 H I).
+inline std::uint64_t growth(const shape_point& x) {
+  return std::uint64_t{x.layers} * (4 * x.hidden * x.hidden + 2 * x.hidden * x.intermediate);
+}
+
+/// Every n-th of the points in the order of their growth, beginning with the least.
+inline std::vector<shape_point> every_nth(std::vector<shape_point> points, std::size_t n) {
+  std::stable_sort(points.begin(), points.end(), [](const shape_point& a, const shape_point& b) {
+    return growth(a) < growth(b);
+  });
+  std::vector<shape_point> kept;
+  for (std::size_t i = 0; i < points.size(); i += n) kept.push_back(points[i]);
+  return kept;
+}
+
+/// The n for an approximation within epsilon after trials of s steps. The procedure's running time,
+/// |Xi| + |Theta||B||Xi| / (epsilon s^(3/2)) with s steps a trial, leaves |Xi| / (epsilon s^(5/2))
+/// trials, so n = epsilon s^(5/2), here between 1 and |Xi|. The bound's constants (smoothness and
+/// gradient bounds of the loss) are taken as 1: epsilon orders searches, it promises no error.
+inline std::size_t interval_for(double epsilon, std::int64_t steps, std::size_t points) {
+  const double n = std::floor(epsilon * std::pow(static_cast<double>(steps), 2.5));
+  if (!(n > 1.0)) return 1;
+  return n >= static_cast<double>(points) ? std::max<std::size_t>(1, points)
+                                          : static_cast<std::size_t>(n);
+}
+
+/// W = (1 - p/p_T) (1 - i/i_T) / e with the sizes and latencies relative to the maximum point's. 0
+/// for a point that is not smaller, not faster, or whose error is no positive number: two negative
+/// factors must not make a good one.
+inline double coefficient(double size_ratio, double latency_ratio, double error) {
+  if (!(size_ratio < 1.0) || !(latency_ratio < 1.0)) return 0.0;
+  if (!std::isfinite(error) || !(error > 0.0)) return 0.0;
+  return (1.0 - size_ratio) * (1.0 - latency_ratio) / error;
+}
+
+/// Which points nothing beats in size, latency and error at once. No error: not on the front.
+inline std::vector<bool> non_dominated(const std::vector<std::array<double, 3>>& points) {
+  std::vector<bool> front;
+  for (const auto& x : points) {
+    const bool beaten = std::any_of(points.begin(), points.end(), [&x](const auto& y) {
+      return y[0] <= x[0] && y[1] <= x[1] && y[2] <= x[2] && y != x;
+    });
+    front.push_back(!beaten && std::isfinite(x[2]));
+  }
+  return front;
+}
+
+}  // namespace lowbit::train

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// A trial: a few steps of a fresh model against the teacher, and the loss that they end at. All
+// trials of a batch size see the same batches in the same order, so their losses compare. Plain SGD
+// with bounded gradients, because the guarantee of the search is about that; Adam on request.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "lowbit/train/data/batching.hpp"
+#include "lowbit/train/loop/optimizer.hpp"
+#include "lowbit/train/loss/distillation.hpp"
+#include "lowbit/train/loss/soft_targets.hpp"
+
+namespace lowbit::train {
+
+/// One member of Theta.
+struct trial_setting {
+  double rate = 0.1;
+  std::size_t batch = 32;
+
+  friend bool operator==(const trial_setting&, const trial_setting&) = default;
+};
+
+struct trial_options {
+  std::int64_t steps = 100;
+  bool adam = false;  ///< instead of SGD
+  double clip = 1.0;  ///< of the norm of all gradients
+  std::uint64_t seed = 42;
+  precision type = precision::bf16;
+  soft_target_options objective;
+
+  /// The error is the mean loss of that many steps at the end: a tenth of all.
+  [[nodiscard]] std::int64_t last() const { return std::max<std::int64_t>(1, steps / 10); }
+};
+
+/// What a model with the teacher's head is taught by. Masked language model: 0.1 MLM + 0.5 T^2 KL
+/// per asked token. Classifier: the soft cross entropy with the teacher.
+inline Tensor teaching_loss(const trace& student, const Tensor& answers, head_kind head,
+                            const soft_target_options& o) {
+  if (head == head_kind::masked_lm) {
+    return soft_target_loss(student.logits, answers, student.targets, o);
+  }
+  return soft_cross_entropy(student.logits, answers);
+}
+
+/// The batches of every trial with what the teacher says to them, which is kept while there is
+/// room.
+class taught_batches {
+ public:
+  struct item {
+    batch in;
+    Tensor answers;  // the teacher's logits
+  };
+
+  taught_batches(const std::vector<example>& data, corruption corrupt, bert& teacher,
+                 const trial_options& options, const torch::Device& device)
+      : data_(data),
+        corrupt_(std::move(corrupt)),
+        teacher_(teacher),
+        options_(options),
+        device_(device) {}
+
+  /// Step 0 .. of trials whose batches have `size` examples.
+  [[nodiscard]] item at(std::size_t size, std::int64_t step) {
+    const auto key = std::pair{size, step};
+    if (const auto known = kept_.find(key); known != kept_.end()) return known->second;
+    const auto batches = static_cast<std::int64_t>((data_.size() + size - 1) / size);
+    const std::int64_t epoch = step / batches;
+    if (plan_of_ != std::pair{size, epoch}) {
+      auto generator = seeded_generator(options_.seed, static_cast<std::uint64_t>(epoch));
+      plan_ = plan_batches(data_, size, &generator);
+      plan_of_ = {size, epoch};
+    }
+    item one;
+    one.in = make_batch(data_, plan_[static_cast<std::size_t>(step % batches)], corrupt_,
+                        options_.seed, step, device_);
+    torch::NoGradGuard no_gradients;
+    one.answers = teacher_.forward(one.in, {.type = options_.type, .logits_only = true}).logits;
+    if (bytes_ + one.answers.nbytes() <= room) {
+      bytes_ += one.answers.nbytes();
+      kept_.emplace(key, one);
+    }
+    return one;
+  }
+
+ private:
+  static constexpr std::size_t room = std::size_t{1} << 30;
+
+  const std::vector<example>& data_;
+  corruption corrupt_;
+  bert& teacher_;
+  trial_options options_;
+  torch::Device device_;
+  std::map<std::pair<std::size_t, std::int64_t>, item> kept_;
+  std::size_t bytes_ = 0;
+  std::vector<std::vector<std::size_t>> plan_;
+  std::pair<std::size_t, std::int64_t> plan_of_{0, -1};
+};
+
+/// p -= rate * g, the norm of all gradients bounded by `clip`. Without effect unless it is finite.
+inline double sgd_step(const std::vector<trained_parameter>& parameters, double rate, double clip) {
+  torch::NoGradGuard no_gradients;
+  double squares = 0.0;
+  for (const trained_parameter& p : parameters) {
+    if (p.tensor.grad().defined()) squares += std::pow(p.tensor.grad().norm().item<double>(), 2);
+  }
+  const double norm = std::sqrt(squares);
+  if (!std::isfinite(norm)) return norm;
+  const double shrink = clip > 0 && norm > clip ? clip / norm : 1.0;
+  for (const trained_parameter& p : parameters) {
+    if (p.tensor.grad().defined()) p.tensor.sub_(p.tensor.grad(), rate * shrink);
+  }
+  return norm;
+}
+
+/// e(xi) of one setting: the mean teaching loss of the last steps of a fresh model. Infinity when
+/// the trial diverged. `seen(step)` after each step, if any.
+inline double trial_error(const model_shape& shape, const scheme_ptr& how, taught_batches& batches,
+                          const trial_setting& setting, const trial_options& options,
+                          const torch::Device& device,
+                          const std::function<void(std::int64_t)>& seen = {}) {
+  constexpr double diverged = std::numeric_limits<double>::infinity();
+  torch::manual_seed(options.seed);
+  bert model(shape, how);
+  model.to(device);
+  const auto parameters = trained(model.parameters());
+  optimizer_options adam;
+  adam.clip = options.clip;
+  bert_adam optimizer(options.adam ? parameters : std::vector<trained_parameter>{}, adam);
+  const forward_options forward{.training = true, .type = options.type, .logits_only = true};
+  double sum = 0.0;
+  for (std::int64_t step = 0; step < options.steps; ++step) {
+    const taught_batches::item one = batches.at(setting.batch, step);
+    for (const trained_parameter& p : parameters) p.tensor.mutable_grad() = Tensor();
+    const Tensor loss =
+        teaching_loss(model.forward(one.in, forward), one.answers, shape.head, options.objective);
+    const double value = loss.item<double>();
+    if (!std::isfinite(value)) return diverged;
+    loss.backward();
+    const double norm = options.adam ? optimizer.step(setting.rate)
+                                     : sgd_step(parameters, setting.rate, options.clip);
+    if (!std::isfinite(norm)) return diverged;
+    if (step >= options.steps - options.last()) sum += value;
+    if (seen) seen(step + 1);
+  }
+  return sum / static_cast<double>(options.last());
+}
+
+}  // namespace lowbit::train

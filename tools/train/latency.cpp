@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "latency.hpp"
+
+#include "lowbit/cost/measure.hpp"
+#include "session.hpp"
+
+namespace lowbit_train {
+
+using lowbit::errc;
+using lowbit::model_shape;
+using lowbit::result;
+using lowbit::status;
+using lowbit_tool::session;
+
+namespace {
+
+result<session> start(model_shape shape, const std::string& policy, std::uint64_t* bytes) {
+  if (shape.head == lowbit::head_kind::masked_lm) {
+    shape.head = lowbit::head_kind::sequence;
+    shape.labels = 2;
+  }
+  auto model = lowbit_tool::random_model(shape, policy, "", 1);
+  if (!model) return model.status();
+  if (bytes != nullptr) {
+    for (const auto& t : model->tensors()) {
+      *bytes += t.elements() * (t.type == lowbit::stored_type::f32 ? sizeof(float) : 1);
+    }
+  }
+  return session::start(*std::move(model), "", 1);
+}
+
+}  // namespace
+
+result<latency> latency_meter::operator()(const model_shape& candidate,
+                                          const model_shape& maximum) {
+  if (options_.tokens == 0 || options_.tokens > candidate.positions) {
+    return status::error(errc::invalid_argument, "--tokens is ", options_.tokens,
+                         ", expected 1 to ", candidate.positions);
+  }
+  if (!maximum_) {
+    auto started = start(maximum, options_.policy, nullptr);
+    if (!started) return started.status();
+    maximum_ = std::make_shared<session>(*std::move(started));
+  }
+  latency out;
+  auto runs = start(candidate, options_.policy, &out.bytes);
+  if (!runs) return runs.status();
+  lowbit_tool::token_rows rows;
+  std::vector<std::int32_t> ids;
+  std::uint64_t random = 1;
+  for (std::size_t t = 0; t < options_.tokens; ++t) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    ids.push_back(static_cast<std::int32_t>((random >> 33) % candidate.vocabulary));
+  }
+  rows.add(ids, std::vector<std::int32_t>(ids.size(), 0));
+  status failed;
+  const auto contestant = [&failed, &rows](session& s) {
+    return [&failed, &rows, &s] {
+      if (const auto logits = s.run(rows); !logits) failed = logits.status();
+    };
+  };
+  // The thread's own time: what other processes take of the machine is not counted.
+  const auto timings =
+      lowbit::measure_interleaved({contestant(*runs), contestant(*maximum_)},
+                                  {options_.repetitions, 0.005, lowbit::thread_seconds, {}});
+  if (!failed.ok()) return failed;
+  out.seconds = timings[0].median;
+  out.maximum_seconds = timings[1].median;
+  return out;
+}
+
+}  // namespace lowbit_train

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lowbit/train/recipe/search.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <memory>
+
+#include "latency.hpp"
+#include "options.hpp"
+
+namespace lowbit_train {
+namespace {
+
+struct verb_options : train::search_options {
+  latency_options timed;
+};
+
+/// ranking.json as a table.
+void print_ranking(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "ranking.json");
+  const auto ranking = nlohmann::json::parse(file, nullptr, false);
+  if (!ranking.is_object()) return;
+  const nlohmann::json& maximum = ranking.at("maximum");
+  fmt::print("maximum point: {} parameters, {:.3f} ms\n",
+             maximum.at("parameters").get<std::uint64_t>(),
+             maximum.at("milliseconds").get<double>());
+  fmt::print("{:>5}{:>7}{:>7}{:>8}{:>6}{:>12}{:>9}{:>10}{:>9}{:>9}{:>7}{:>10}{:>7}\n", "rank",
+             "layers", "heads", "hidden", "ffn", "parameters", "MB", "ms", "x max ms", "lr",
+             "batch", "error", "W");
+  std::size_t rank = 0;
+  for (const nlohmann::json& c : ranking.at("candidates")) {
+    const nlohmann::json* best = nullptr;
+    for (const nlohmann::json& t : c.at("trials")) {
+      if (t.at("error").is_null()) continue;
+      if (best == nullptr || t.at("error") < best->at("error")) best = &t;
+    }
+    fmt::print("{:>5}{:>7}{:>7}{:>8}{:>6}{:>12}{:>9.2f}{:>10.4f}{:>9.3f}", ++rank,
+               c.at("layers").get<std::size_t>(), c.at("heads").get<std::size_t>(),
+               c.at("hidden").get<std::size_t>(), c.at("intermediate").get<std::size_t>(),
+               c.at("parameters").get<std::uint64_t>(), c.at("bytes").get<double>() / 1e6,
+               c.at("milliseconds").get<double>(),
+               c.at("seconds").get<double>() / c.at("maximum_seconds").get<double>());
+    if (best == nullptr) {
+      fmt::print("{:>9}{:>7}{:>10}{:>7.3g}\n", "-", "-", "-", 0.0);
+      continue;
+    }
+    fmt::print("{:>9.3g}{:>7}{:>10.5f}{:>9.4g}{}\n", best->at("lr").get<double>(),
+               best->at("batch").get<std::size_t>(), best->at("error").get<double>(),
+               c.at("W").get<double>(), c.at("on_front").get<bool>() ? "  on the front" : "");
+  }
+}
+
+}  // namespace
+
+void add_search(CLI::App& app, action& chosen) {
+  auto o = std::make_shared<verb_options>();
+  o->fit.dropout = o->fit.classifier_dropout = 0.0;
+  o->grid = {{2, 4}, {2, 4}, {128, 256}, {256, 512}};
+  CLI::App* verb =
+      app.add_subcommand("search", "find a small fast shape that learns from a teacher, train it");
+  add_training_options(*verb, *o);
+  add_teacher_option(*verb, *o);
+  verb->get_option("--data")->description(
+      "of a masked language model: text or a set; else a set with the teacher's labels");
+  const auto list = [verb](const char* name, auto& values, const char* help) {
+    return verb->add_option(name, values, help)->delimiter(',')->capture_default_str();
+  };
+  list("-L,--layers", o->grid.layers, "values to combine, as 2,4");
+  list("-A,--heads", o->grid.heads, "the same");
+  list("-H,--hidden", o->grid.hidden, "the same");
+  list("-I,--intermediate", o->grid.intermediate, "the same");
+  verb->add_option("-p,--policy", o->timed.policy, "that latency and megabytes are of")
+      ->capture_default_str();
+  verb->add_option("--tokens", o->timed.tokens, "of the measured sentence")->capture_default_str();
+  verb->add_option("--repetitions", o->timed.repetitions, "timed runs of each shape")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  verb->add_option("--max-latency-ms", o->max_milliseconds)->check(CLI::PositiveNumber);
+  verb->add_option("--max-mb", o->max_megabytes)->check(CLI::PositiveNumber);
+  auto* every = verb->add_option("--every", o->every, "try every n-th shape in order of growth")
+                    ->check(CLI::Range(1, 1 << 20))
+                    ->capture_default_str();
+  verb->add_option("--epsilon", o->epsilon, "or n = epsilon steps^2.5")
+      ->check(CLI::PositiveNumber)
+      ->excludes(every);
+  verb->add_option("--steps", o->trials.steps, "of a trial")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str();
+  list("--trial-lr", o->rates, "learning rates of trials")->check(CLI::PositiveNumber);
+  list("--trial-batch", o->batches, "batch sizes of trials")->check(CLI::Range(1, 1 << 20));
+  verb->add_flag("--trial-adam", o->trials.adam, "trials by Adam instead of SGD");
+  verb->add_option("--hard-weight", o->trials.objective.hard_weight, "of the masked token itself")
+      ->capture_default_str();
+  verb->add_option("--soft-weight", o->trials.objective.soft_weight, "of T^2 KL to the teacher")
+      ->capture_default_str();
+  verb->add_option("--temperature", o->trials.objective.temperature, "T")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_flag_callback(
+      "--no-train", [o] { o->train = false; }, "stop after the search");
+  verb->callback([o, &chosen] {
+    chosen = [o] {
+      o->trials.seed = o->fit.seed;
+      o->trials.type = o->fit.type;
+      o->measured_as = o->timed.policy + ", " + std::to_string(o->timed.tokens) + " tokens";
+      o->meter = [meter = std::make_shared<latency_meter>(o->timed)](
+                     const lowbit::model_shape& candidate,
+                     const lowbit::model_shape& maximum) -> lowbit::result<train::measured_shape> {
+        const auto timed = (*meter)(candidate, maximum);
+        if (!timed) return timed.status();
+        return train::measured_shape{timed->seconds, timed->maximum_seconds, timed->bytes};
+      };
+      const lowbit::status outcome = train::search(*o);
+      if (outcome.ok()) print_ranking(o->out);
+      return finish_training(outcome, *o);
+    };
+  });
+}
+
+}  // namespace lowbit_train
