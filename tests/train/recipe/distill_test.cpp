@@ -32,8 +32,9 @@ struct toy {
     const char* classes[][2] = {{"start", "open"}, {"stop", "close"}};
     std::ofstream train(path / "data" / "train.tsv"), dev(path / "data" / "dev.tsv");
     for (std::size_t i = 0; i < 80; ++i) {
-      (i % 4 == 3 ? dev : train) << classes[i % 2][i / 2 % 2] << " " << fillers[i / 4 % 5] << " "
-                                 << fillers[i / 20 % 5] << "\tclass " << i % 2 << "\n";
+      const std::size_t c = i / 40;
+      (i % 4 == 3 ? dev : train) << classes[c][i % 2] << " " << fillers[i / 2 % 5] << " "
+                                 << fillers[i / 10 % 4] << "\tclass " << c << "\n";
     }
     train.close(), dev.close();
     REQUIRE(make_vocabulary({path / "data", path / "vocab.txt", 120, false}).ok());

@@ -12,8 +12,8 @@
 
 namespace lowbit::train {
 
-enum class distillation_objective : std::uint8_t { logits, tinybert };
-enum class tinybert_stage : std::uint8_t { general, task };
+enum class distillation_objective { logits, tinybert };
+enum class tinybert_stage { general, task };
 
 struct distill_options : recipe_options {
   student_options built;  ///< the student, unless it is a folder
@@ -28,6 +28,12 @@ struct distill_options : recipe_options {
 };
 
 namespace detail {
+
+/// A parameter that no intermediate term reads. It is left out: several processes sum gradients of
+/// 0 for it, and weight decay would then move it.
+inline bool is_head(const std::string& name) {
+  return name.starts_with("bert.pooler.") || name.starts_with("classifier.");
+}
 
 /// What the losses of TinyBERT need, for the time of a run.
 struct layer_matcher {
@@ -55,8 +61,11 @@ struct layer_matcher {
   /// The training job of these terms.
   [[nodiscard]] fit_job job(const forward_options& forward) const {
     fit_job out;
-    out.parameters = trained(student.parameters());
-    for (trained_parameter& p : trained(fit.parameters())) out.parameters.push_back(std::move(p));
+    for (const auto& parameters : {student.parameters(), fit.parameters()}) {
+      for (trained_parameter& p : trained(parameters)) {
+        if (!is_head(p.name)) out.parameters.push_back(std::move(p));
+      }
+    }
     out.loss = [this, forward](const batch& in, const step_info& info) {
       return (*this)(in, forward, info);
     };
@@ -263,7 +272,7 @@ inline status distill(const distill_options& o) {
     return detail::two_stages(match, description, *data, unknown, o, facts, std::move(predict));
   }
   return train_and_write(*student, description, *data, unknown, o, facts,
-                         match.job(training_forward(o.fit)), {{}, fit.parameters()});
+                         match.job(training_forward(o.fit)), {.tensors = fit.parameters()});
 }
 
 }  // namespace lowbit::train

@@ -12,7 +12,7 @@
 namespace lowbit::train {
 
 /// The first weights of a student without a folder of its own.
-enum class student_start : std::uint8_t {
+enum class student_start {
   random,
   first_layers,  ///< the teacher's layers 1 .. M
   mapped_layers  ///< the teacher's layers g(1) .. g(M)
