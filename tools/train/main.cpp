@@ -20,9 +20,15 @@ int main(int argc, char** argv) {
   CLI::App app("Train the models that lowbit runs");
   app.require_subcommand(1);
   lowbit_train::action chosen;
-  for (const auto add :
-       {lowbit_train::add_vocab, lowbit_train::add_finetune, lowbit_train::add_bibert,
-        lowbit_train::add_theseus, lowbit_train::add_search}) {
+  for (const auto add : {
+           lowbit_train::add_vocab,
+           lowbit_train::add_finetune,
+           lowbit_train::add_distill,
+           lowbit_train::add_augment,
+           lowbit_train::add_bibert,
+           lowbit_train::add_theseus,
+           lowbit_train::add_search,
+       }) {
     add(app, chosen);
   }
   CLI11_PARSE(app, argc, argv);

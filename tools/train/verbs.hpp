@@ -16,5 +16,7 @@ void add_finetune(CLI::App& app, action& chosen);
 void add_bibert(CLI::App& app, action& chosen);
 void add_theseus(CLI::App& app, action& chosen);
 void add_search(CLI::App& app, action& chosen);
+void add_distill(CLI::App& app, action& chosen);
+void add_augment(CLI::App& app, action& chosen);
 
 }  // namespace lowbit_train

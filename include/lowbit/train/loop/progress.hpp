@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 namespace lowbit::train {
 
@@ -80,6 +82,33 @@ class progress {
 
   std::int64_t first_, total_;
   bool shows_, terminal_;
+  clock::time_point start_ = clock::now(), drawn_{};
+};
+
+/// The same for work without a loss: items done, redrawn on a terminal, ten lines otherwise.
+class counter {
+ public:
+  counter(std::string what, std::size_t total)
+      : what_(std::move(what)), total_(total), terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+  void at(std::size_t done) {
+    const auto now = clock::now();
+    const bool last = done == total_, tenth = done * 10 / total_ != (done - 1) * 10 / total_;
+    if (terminal_ ? !last && now - drawn_ < std::chrono::milliseconds(100) : !tenth) return;
+    drawn_ = now;
+    const double passed = std::chrono::duration<double>(now - start_).count();
+    const double left = passed / static_cast<double>(done) * static_cast<double>(total_ - done);
+    std::fprintf(stderr, "%s%zu/%zu %s left %s%s", terminal_ ? "\r" : "", done, total_,
+                 what_.c_str(), clock_text(left).c_str(), terminal_ && !last ? " \033[K" : "\n");
+    std::fflush(stderr);
+  }
+
+ private:
+  using clock = std::chrono::steady_clock;
+
+  std::string what_;
+  std::size_t total_;
+  bool terminal_;
   clock::time_point start_ = clock::now(), drawn_{};
 };
 

@@ -81,7 +81,7 @@ class bert {
       transform_ = {normal({d, d}), at::zeros({d})};
       transform_norm_ = unit_norm(d);
       decoder_bias_ = at::zeros({size(shape.vocabulary)});
-    } else {
+    } else if (shape.has_labels()) {
       classifier_ = {normal({size(shape.labels), d}), at::zeros({size(shape.labels)})};
     }
     for (auto& [name, tensor] : parameters()) tensor.requires_grad_(true);
@@ -209,8 +209,10 @@ class bert {
                      layer.output_norm);
   }
 
-  /// The head: logits and targets from out.hidden.back().
+  /// The head: logits and targets from out.hidden.back(); nothing of a bare encoder (embedding
+  /// heads).
   void finish(const batch& in, const forward_options& options, trace& out) {
+    if (shape_.head != head_kind::masked_lm && !shape_.has_labels()) return;
     const Tensor& last = out.hidden.back();
     if (shape_.head == head_kind::sequence) {
       Tensor pooled = project(pooler_, last.select(1, 0), options).tanh();
@@ -330,7 +332,7 @@ class bert {
       add_affine("cls.predictions.transform.dense", transform_);
       add_affine("cls.predictions.transform.LayerNorm", transform_norm_);
       visit("cls.predictions.bias", decoder_bias_, {});
-    } else {
+    } else if (shape_.has_labels()) {
       add_affine("classifier", classifier_);
     }
   }

@@ -50,6 +50,9 @@ inline const char* architecture_of(head_kind head) {
       return "BertForTokenClassification";
     case head_kind::masked_lm:
       return "BertForMaskedLM";
+    case head_kind::mean_embedding:
+    case head_kind::cls_embedding:
+      return "BertModel";
     default:
       return "BertForSequenceClassification";
   }

@@ -70,15 +70,21 @@ inline status load_encoder(const std::filesystem::path& folder, bert& model) {
   return {};
 }
 
-/// The model of a folder under its own scheme, on the device.
+/// The model of a folder under its own scheme, on the device; `bare`: its encoder alone, without
+/// the head it may have.
 inline result<loaded_model> load_model(const std::filesystem::path& folder,
-                                       const torch::Device& device) {
+                                       const torch::Device& device, bool bare = false) {
   const auto config = load_config(folder);
   if (!config) return config.status();
   auto how = scheme_of(*config, folder);
   if (!how) return how.status();
   auto opened = open_model_folder(folder);
   if (!opened) return opened.status();
+  if (bare) {
+    opened->model.shape.head = head_kind::mean_embedding;
+    opened->model.shape.labels = 0;
+    opened->model.labels.clear();
+  }
   bert model(opened->model.shape, *how);
   LOWBIT_TRY(load_parameters(folder, model.exported()));
   model.to(device);
@@ -150,14 +156,21 @@ inline status check_output(const recipe_options& options) {
                        ": exists; choose another folder, --replace or --resume");
 }
 
+/// What a recipe adds to its folder besides the model and the facts that are settings.
+struct folder_extras {
+  nlohmann::json results = nlohmann::json::object();  ///< into results.json
+  std::vector<named_tensor> tensors;                  ///< into model.safetensors
+  std::map<std::string, std::string> files;           ///< texts that stand beside, by name
+};
+
 /// Trains, keeps the folder up to date with the best epoch, and writes the final results. What the
 /// job leaves empty gets its usual value: all parameters, token dropout, the score on validation
 /// examples. `facts` is added to results.json and is part of the settings that a resumed run must
-/// share. `more_files`: as write_model_folder.
+/// share.
 inline status train_and_write(bert& model, const model_description& description,
                               const tokenized_dataset& data, std::int64_t unknown_token,
                               const recipe_options& options, nlohmann::json facts, fit_job job,
-                              const std::map<std::string, std::string>& more_files = {}) {
+                              const folder_extras& extras = {}) {
   LOWBIT_TRY(check_output(options));
   const torch::Device device = default_device();
   fit_options fitting = options.fit;
@@ -172,12 +185,15 @@ inline status train_and_write(bert& model, const model_description& description,
   const std::string measure = score_name(description.shape.head);
   const auto write = [&](const run_state& run, bool finished, double test) {
     nlohmann::json results = facts;
+    results.update(extras.results);
     results["run"] = to_json(run);
     results["finished"] = finished;
     if (run.best >= 0) results["validation_" + measure] = run.best;
     if (test >= 0) results["test_" + measure] = test;
-    return write_model_folder(options.out, description, model.how(), model.exported(), results,
-                              existing::replace, more_files);
+    std::vector<named_tensor> tensors = model.exported();
+    tensors.insert(tensors.end(), extras.tensors.begin(), extras.tensors.end());
+    return write_model_folder(options.out, description, model.how(), tensors, results,
+                              existing::replace, extras.files);
   };
   if (job.parameters.empty()) job.parameters = trained(model.parameters());
   for (const named_tensor& b : model.buffers()) job.buffers.push_back(b);

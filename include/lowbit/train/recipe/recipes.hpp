@@ -2,7 +2,9 @@
 // Every recipe.
 #pragma once
 
+#include "lowbit/train/recipe/augment.hpp"
 #include "lowbit/train/recipe/bibert.hpp"
+#include "lowbit/train/recipe/distill.hpp"
 #include "lowbit/train/recipe/finetune.hpp"
 #include "lowbit/train/recipe/search.hpp"
 #include "lowbit/train/recipe/theseus.hpp"

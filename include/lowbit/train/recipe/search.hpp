@@ -49,7 +49,7 @@ inline status pretrain_chosen(const search_options& options, const shape_point& 
     facts["temperature"] = objective.temperature;
   }
   return train_and_write(model, description, data.examples, teacher.tokenizer.unk_id(), o, facts,
-                         std::move(job), more_files);
+                         std::move(job), {{}, {}, more_files});
 }
 
 /// Searches, writes ranking.json and front.svg, and then the trained model beside them.

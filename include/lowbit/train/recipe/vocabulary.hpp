@@ -32,7 +32,10 @@ inline result<std::vector<std::string>> read_sentences(const std::filesystem::pa
       std::filesystem::is_directory(path, ignored)) {
     auto data = read_dataset(path);
     if (!data) return data.status();
-    for (labelled_text& e : data->train) lines.push_back(std::move(e.text));
+    for (labelled_text& e : data->train) {
+      lines.push_back(std::move(e.text));
+      if (!e.second.empty()) lines.push_back(std::move(e.second));
+    }
     return lines;
   }
   const auto file = mapped_file::open(path);

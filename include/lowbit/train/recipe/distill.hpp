@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// A smaller student of a trained model: distillation of logits alone, or TinyBERT in its general
+// stage and in the two stages of a task. The stages of a task are two training runs with their own
+// optimizer, rate and checkpoint, because TinyBERT's second stage starts from the end of its first
+// one and never looks back: a best epoch of the first would be chosen with an untrained classifier.
+#pragma once
+
+#include "lowbit/train/loss/tinybert.hpp"
+#include "lowbit/train/recipe/recipe.hpp"
+#include "lowbit/train/recipe/student.hpp"
+#include "lowbit/train/recipe/vocabulary.hpp"
+
+namespace lowbit::train {
+
+enum class distillation_objective { logits, tinybert };
+enum class tinybert_stage { general, task };
+
+struct distill_options : recipe_options {
+  student_options built;  ///< the student, unless it is a folder
+  distillation_objective objective = distillation_objective::logits;
+  logit_options logits;
+  tinybert_terms terms;
+  std::string map = "uniform";  ///< as make_layer_map reads it
+  tinybert_stage stage = tinybert_stage::task;
+  /// The first stage of a task, at a constant rate; the second one follows fit.epochs and its rate.
+  std::int64_t layer_epochs = 10;
+  double layer_rate = 5e-5;
+};
+
+namespace detail {
+
+/// A parameter that no intermediate term reads. It is left out: several processes sum gradients of
+/// 0 for it, and weight decay would then move it.
+inline bool is_head(const std::string& name) {
+  return name.starts_with("bert.pooler.") || name.starts_with("classifier.");
+}
+
+/// What the losses of TinyBERT need, for the time of a run.
+struct layer_matcher {
+  bert &teacher, &student;
+  layer_map map;
+  width_map fit;
+  tinybert_terms terms;
+
+  /// The sum of the intermediate terms for a batch; each is shown in the history.
+  [[nodiscard]] Tensor operator()(const batch& in, const forward_options& forward,
+                                  const step_info& info) const {
+    const trace target = teach(teacher, in, {.type = forward.type});
+    const trace found = student.forward(in, forward);
+    Tensor sum = at::zeros({}, found.hidden[0].options());
+    const auto add = [&](const char* name, const Tensor& term) {
+      info.measure(name, term.item<double>());
+      sum = sum + term;
+    };
+    if (terms.attention) add("attention", attention_matching(found, target, map));
+    if (terms.hidden) add("hidden", layer_matching(found, target, map, fit));
+    if (terms.embedding) add("embedding", embedding_matching(found, target, map, fit));
+    return sum;
+  }
+
+  /// The training job of these terms.
+  [[nodiscard]] fit_job job(const forward_options& forward) const {
+    fit_job out;
+    for (const auto& parameters : {student.parameters(), fit.parameters()}) {
+      for (trained_parameter& p : trained(parameters)) {
+        if (!is_head(p.name)) out.parameters.push_back(std::move(p));
+      }
+    }
+    out.loss = [this, forward](const batch& in, const step_info& info) {
+      return (*this)(in, forward, info);
+    };
+    return out;
+  }
+};
+
+/// The width map that a general stage left in the student's folder; otherwise it stays random.
+inline status load_width_map(const std::filesystem::path& folder, const width_map& fit) {
+  if (folder.empty()) return {};
+  const auto tensors = checkpoint_tensors::open(folder);
+  if (!tensors) return tensors.status();
+  for (const auto& [name, tensor] : fit.parameters()) {
+    const tensor_view* found = tensors->find(name);
+    if (found == nullptr) return {};
+    LOWBIT_TRY(copy_into(*found, tensor));
+  }
+  return {};
+}
+
+/// Lines of text, or the sentences of a data set, as examples that ask for nothing.
+/// Errors: those of read_sentences and the tokenizer; malformed when there is no text
+inline result<tokenized_dataset> unlabelled(const std::filesystem::path& path,
+                                            const wordpiece_tokenizer& tokenizer,
+                                            std::size_t max_length) {
+  const auto lines = read_sentences(path);
+  if (!lines) return lines.status();
+  tokenized_dataset data;
+  for (const std::string& line : *lines) {
+    const auto encoded = tokenizer.encode(line, max_length);
+    if (!encoded) return encoded.status().in(path.native());
+    if (encoded->ids.size() == 2) continue;  // an empty line
+    data.train.push_back({{encoded->ids.begin(), encoded->ids.end()}, {0}, {}});
+  }
+  if (data.train.empty()) return status::error(errc::malformed, path.native(), ": no text");
+  return data;
+}
+
+/// The settings that contradict each other before any file is read.
+inline status check_distillation(const distill_options& o) {
+  if (o.objective == distillation_objective::logits) {
+    if (o.stage == tinybert_stage::task) return {};
+    return status::error(errc::invalid_argument,
+                         "the general stage belongs to the objective tinybert");
+  }
+  const bool layers = o.stage == tinybert_stage::general || o.layer_epochs > 0;
+  if (!layers || o.terms.intermediate()) return {};
+  return status::error(errc::invalid_argument,
+                       "attention, hidden and embedding terms are all switched off, expected at "
+                       "least one of them");
+}
+
+/// Whether these two can be compared.
+inline status check_pair(const distill_options& o, const model_shape& student,
+                         const model_shape& teacher) {
+  const bool general = o.stage == tinybert_stage::general;
+  if (!general && teacher.head != head_kind::sequence && teacher.head != head_kind::token) {
+    return status::error(errc::unsupported, o.teacher.native(), ": a model for ",
+                         name_of(teacher.head), ", expected a classifier of sentences or words");
+  }
+  if (o.objective == distillation_objective::tinybert && o.terms.attention &&
+      (general || o.layer_epochs > 0) && student.heads != teacher.heads) {
+    return status::error(errc::shape_mismatch, "a student with ", student.heads,
+                         " heads, expected the ", teacher.heads,
+                         " of the teacher for the attention term");
+  }
+  return {};
+}
+
+/// The first stage of a task: its result is in the model, its checkpoint stays until the whole run
+/// is finished, so that a resumed run passes through it.
+inline result<run_state> match_layers(const layer_matcher& match, const tokenized_dataset& data,
+                                      std::int64_t unknown_token, const distill_options& o,
+                                      const nlohmann::json& facts,
+                                      const std::filesystem::path& checkpoint) {
+  fit_options fitting = o.fit;
+  fitting.epochs = o.layer_epochs;
+  fitting.optimizer.learning_rate = o.layer_rate;
+  fitting.constant_rate = true, fitting.warmup = 0.0;
+  fitting.checkpoint = checkpoint;
+  fit_job job = match.job(training_forward(fitting));
+  job.buffers = match.student.buffers();
+  job.corrupt = token_dropout(fitting.token_dropout, unknown_token);
+  const std::string settings = settings_text(fitting, "stage 1 " + facts.dump()) +
+                               " train=" + std::to_string(data.train.size());
+  return fit(job, data.train, fitting, settings, default_device(), *o.group);
+}
+
+/// Both stages of a task, of which `predict` is the second one's loss.
+inline status two_stages(const layer_matcher& match, const model_description& description,
+                         const tokenized_dataset& data, std::int64_t unknown_token,
+                         const distill_options& o, const nlohmann::json& facts, fit_job predict) {
+  std::error_code ignored;
+  recipe_options second = o;
+  folder_extras extras;
+  const auto last = checkpoint_of(o.out);
+  auto first = last;
+  first.replace_extension(".stage1.checkpoint");
+  if (o.layer_epochs > 0) {
+    // A run that starts anew must not end in what an older one left of the second stage.
+    if (!o.fit.resume && o.group->leads()) std::filesystem::remove(last, ignored);
+    const auto run = match_layers(match, data, unknown_token, o, facts, first);
+    if (!run) return run.status();
+    if (run->step == o.fit.stop_after) return {};
+    if (o.fit.stop_after != 0) second.fit.stop_after -= run->step;
+    second.replace = o.replace || o.fit.resume;
+    second.fit.resume = o.fit.resume && std::filesystem::exists(last, ignored);
+    extras.results["stage_1"] = to_json(*run);
+  }
+  LOWBIT_TRY(train_and_write(match.student, description, data, unknown_token, second, facts,
+                             std::move(predict), extras));
+  const bool finished = !std::filesystem::exists(last, ignored);
+  if (finished && o.group->leads()) std::filesystem::remove(first, ignored);
+  return {};
+}
+
+inline nlohmann::json distillation_facts(const distill_options& o, const layer_map& map,
+                                         const model_description& student) {
+  nlohmann::json facts = {{"recipe", "distill"}, {"student", to_json(student.shape)}};
+  if (!o.student.empty()) {
+    facts["start"] = "folder";
+  } else {
+    const char* starts[] = {"random", "first layers of the teacher",
+                            "mapped layers of the teacher"};
+    facts["start"] = starts[static_cast<std::size_t>(o.built.start)];
+  }
+  if (o.objective == distillation_objective::logits) {
+    facts["objective"] = "logits";
+    facts["soft_weight"] = o.logits.soft_weight;
+    facts["hard_weight"] = o.logits.hard_weight;
+    facts["temperature"] = o.logits.temperature;
+    return facts;
+  }
+  facts["objective"] = "tinybert";
+  facts["stage"] = o.stage == tinybert_stage::general ? "general" : "task";
+  facts["layer_map"] = map;
+  facts["terms"] = {{"attention", o.terms.attention},
+                    {"hidden", o.terms.hidden},
+                    {"embedding", o.terms.embedding},
+                    {"prediction", o.terms.prediction}};
+  if (o.stage == tinybert_stage::task) {
+    facts["layer_epochs"] = o.layer_epochs;
+    facts["layer_rate"] = o.layer_rate;
+  }
+  return facts;
+}
+
+}  // namespace detail
+
+/// Errors: those of load_model, plan_student, make_layer_map and the data; shape_mismatch when
+///         attention is compared between different numbers of heads
+inline status distill(const distill_options& o) {
+  LOWBIT_TRY(check_output(o));
+  LOWBIT_TRY(detail::check_distillation(o));
+  const torch::Device device = default_device();
+  const bool general = o.stage == tinybert_stage::general;
+  const bool tinybert = o.objective == distillation_objective::tinybert;
+  auto teacher = load_model(o.teacher, device, general);
+  if (!teacher) return teacher.status();
+  const model_shape& taught = teacher->description.shape;
+  const auto plan = plan_student(o.built, o.student, teacher->description, teacher->model.how());
+  if (!plan) return plan.status();
+  const model_description& description = plan->description;
+  LOWBIT_TRY(detail::check_pair(o, description.shape, taught));
+  result<layer_map> map = layer_map{};
+  if (tinybert || o.built.start == student_start::mapped_layers) {
+    map = make_layer_map(o.map, description.shape.layers, taught.layers);
+    if (!map) return map.status();
+  }
+
+  model_description both = description;  // sentences must fit teacher and student
+  both.shape.positions = std::min(taught.positions, description.shape.positions);
+  const auto length = sentence_limit(o, both.shape);
+  if (!length) return length.status();
+  const auto data = general ? detail::unlabelled(o.data, teacher->tokenizer, *length)
+                            : data_for(o, both, teacher->tokenizer, o.teacher);
+  if (!data) return data.status();
+
+  torch::manual_seed(o.fit.seed);
+  auto student = make_student(o.built, o.student, *plan, *map, teacher->model, device);
+  if (!student) return student.status();
+  const nlohmann::json facts = detail::distillation_facts(o, *map, description);
+  const std::int64_t unknown = teacher->tokenizer.unk_id();
+
+  const forward_options predicting = training_forward(o.fit, true);
+  fit_job predict;
+  predict.loss = [&](const batch& in, const step_info&) {
+    const trace found = student->forward(in, predicting);
+    if (tinybert && !o.terms.prediction) {
+      return at::cross_entropy_loss(found.logits, found.targets);
+    }
+    const trace target = teach(teacher->model, in, {.type = predicting.type, .logits_only = true});
+    return tinybert ? soft_cross_entropy(found.logits, target.logits)
+                    : logit_distillation(found, target, o.logits);
+  };
+  if (!tinybert) {
+    return train_and_write(*student, description, *data, unknown, o, facts, std::move(predict));
+  }
+  const width_map fit(static_cast<std::int64_t>(taught.hidden),
+                      static_cast<std::int64_t>(description.shape.hidden), device);
+  LOWBIT_TRY(detail::load_width_map(o.student, fit));
+  const detail::layer_matcher match{teacher->model, *student, *map, fit, o.terms};
+  if (!general) {
+    return detail::two_stages(match, description, *data, unknown, o, facts, std::move(predict));
+  }
+  return train_and_write(*student, description, *data, unknown, o, facts,
+                         match.job(training_forward(o.fit)), {.tensors = fit.parameters()});
+}
+
+}  // namespace lowbit::train

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// A student of another shape than its teacher: what it is and what it starts from. It shares the
+// teacher's vocabulary, and its labels where it has a head; all else may differ.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "lowbit/train/loss/layer_map.hpp"
+#include "lowbit/train/recipe/recipe.hpp"
+
+namespace lowbit::train {
+
+/// The first weights of a student without a folder of its own.
+enum class student_start {
+  random,
+  first_layers,  ///< the teacher's layers 1 .. M
+  mapped_layers  ///< the teacher's layers g(1) .. g(M)
+};
+
+struct student_options {
+  /// layers, hidden, heads and intermediate; 0: the teacher's. Not read when the student is a
+  /// folder.
+  model_shape extents;
+  student_start start = student_start::random;
+  bool relu_before_classifier = false;  ///< the classifier of TinyBERT
+};
+
+/// What a student is, before it has weights.
+struct student_plan {
+  model_description description;
+  scheme_ptr how;
+};
+
+namespace detail {
+
+/// The shape and scheme of the folder that the student starts from.
+/// Errors: shape_mismatch when its tokens are not the teacher's
+inline status plan_from_folder(const std::filesystem::path& folder, student_plan& plan) {
+  const auto config = load_config(folder);
+  if (!config) return config.status();
+  const auto tokenizer = wordpiece_tokenizer::load(folder);
+  if (!tokenizer) return tokenizer.status();
+  if (config->shape.vocabulary != plan.description.shape.vocabulary ||
+      tokens_of(*tokenizer) != plan.description.vocabulary) {
+    return status::error(errc::shape_mismatch, folder.native(), ": its ", config->shape.vocabulary,
+                         " tokens are not the ", plan.description.shape.vocabulary,
+                         " of the teacher");
+  }
+  const auto how = scheme_of(*config, folder);
+  if (!how) return how.status();
+  const model_shape& taught = plan.description.shape;
+  model_shape shape = config->shape;
+  shape.head = taught.head, shape.labels = taught.labels;
+  if (shape.head != head_kind::sequence) shape.relu_before_classifier = false;
+  plan.description.shape = shape;
+  plan.how = *how;
+  return {};
+}
+
+}  // namespace detail
+
+/// Errors: shape_mismatch for another vocabulary; malformed for extents that do not fit each other;
+///         unsupported for a TinyBERT classifier where the runtime has none
+inline result<student_plan> plan_student(const student_options& o,
+                                         const std::filesystem::path& folder,
+                                         const model_description& teacher,
+                                         const training_scheme& taught) {
+  student_plan plan{teacher, nullptr};
+  model_shape& shape = plan.description.shape;
+  if (!folder.empty()) {
+    LOWBIT_TRY(detail::plan_from_folder(folder, plan));
+  } else {
+    for (const auto field : {&model_shape::layers, &model_shape::hidden, &model_shape::heads,
+                             &model_shape::intermediate}) {
+      if (o.extents.*field != 0) shape.*field = o.extents.*field;
+    }
+    shape.attention = 0;
+    shape.relu_before_classifier = false;
+    plan.how = std::make_shared<float_scheme>(std::string_view(taught.hidden_act()) == "relu");
+  }
+  if (o.relu_before_classifier) {
+    if (shape.head != head_kind::sequence || plan.how->name() != "fp32") {
+      return status::error(errc::unsupported, "the TinyBERT classifier on a ", plan.how->name(),
+                           " model for ", name_of(shape.head),
+                           ", expected a full precision one for sequence classification");
+    }
+    shape.relu_before_classifier = true;
+    shape.layer_norm_eps = 1e-12F;  // what TinyBERT computes with, whatever its config.json says
+  }
+  LOWBIT_TRY(shape.check());
+  return plan;
+}
+
+/// Copies embeddings, layer g(m) to layer m, and the head; tensors whose shapes differ keep what
+/// they have.
+inline void copy_layers(bert& from, bert& to, const layer_map& map) {
+  std::map<std::string, Tensor> known;
+  for (const auto& [name, tensor] : from.exported()) known.emplace(name, tensor);
+  torch::NoGradGuard no_gradients;
+  for (const auto& [name, tensor] : to.exported()) {
+    const std::string prefix = "bert.encoder.layer.";
+    std::string source = name;
+    if (name.starts_with(prefix)) {
+      const std::size_t dot = name.find('.', prefix.size());
+      const std::size_t m = std::stoul(name.substr(prefix.size(), dot - prefix.size())) + 1;
+      source = prefix + std::to_string(map[m] - 1) + name.substr(dot);
+    }
+    const auto found = known.find(source);
+    if (found != known.end() && found->second.sizes() == tensor.sizes()) {
+      tensor.copy_(found->second);
+    }
+  }
+}
+
+/// The student on the teacher's device with its first weights.
+/// Errors: shape_mismatch for layers of a teacher of another width; those of load_encoder
+inline result<bert> make_student(const student_options& o, const std::filesystem::path& folder,
+                                 const student_plan& plan, const layer_map& map, bert& teacher,
+                                 const torch::Device& device) {
+  const model_shape &shape = plan.description.shape, &taught = teacher.shape();
+  bert student(shape, plan.how);
+  if (!folder.empty()) {
+    if (o.start != student_start::random) {
+      return status::error(errc::invalid_argument, folder.native(),
+                           ": a student starts from its folder or from its teacher, not from both");
+    }
+    LOWBIT_TRY(load_encoder(folder, student));
+  }
+  student.to(device);
+  if (o.start == student_start::random) return student;
+  if (shape.hidden != taught.hidden) {
+    return status::error(errc::shape_mismatch, "a student of width ", shape.hidden,
+                         " cannot start from a teacher of width ", taught.hidden);
+  }
+  if (o.start == student_start::mapped_layers) {
+    copy_layers(teacher, student, map);
+    return student;
+  }
+  const auto first = make_layer_map("first", shape.layers, taught.layers);
+  if (!first) return first.status();
+  copy_layers(teacher, student, *first);
+  return student;
+}
+
+}  // namespace lowbit::train

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lowbit/train/recipe/distill.hpp"
+
+#include <map>
+#include <memory>
+
+#include "options.hpp"
+
+namespace lowbit_train {
+namespace {
+
+using options = train::distill_options;
+using train::distillation_objective;
+using train::student_start;
+using train::tinybert_stage;
+
+void add_student_shape(CLI::App& verb, options& o) {
+  lowbit::model_shape& shape = o.built.extents;
+  for (const auto& [name, extent] :
+       {std::pair{"-L,--layers", &shape.layers}, std::pair{"-H,--hidden", &shape.hidden},
+        std::pair{"-A,--heads", &shape.heads},
+        std::pair{"-I,--intermediate", &shape.intermediate}}) {
+    verb.add_option(name, *extent, "of the student; else the teacher's");
+  }
+  verb.add_option("--init-from-teacher", o.built.start, "layers that the student starts from")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, student_start>{
+          {"first", student_start::first_layers}, {"mapped", student_start::mapped_layers}}));
+  verb.add_flag("--tinybert-head", o.built.relu_before_classifier,
+                "a relu before the classifier, as in TinyBERT");
+}
+
+void add_tinybert_options(CLI::App& verb, const std::shared_ptr<options>& o) {
+  verb.add_option("--stage", o->stage, "of tinybert: general needs text alone")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, tinybert_stage>{
+          {"general", tinybert_stage::general}, {"task", tinybert_stage::task}}));
+  verb.add_option("--layer-map", o->map, "uniform, last, first, or a teacher layer for each: 1,4,7")
+      ->capture_default_str();
+  verb.add_option("--stage1-epochs", o->layer_epochs, "of the intermediate terms, before --epochs")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  verb.add_option("--stage1-lr", o->layer_rate, "constant")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb.add_option_function<std::vector<std::string>>(
+          "--without",
+          [o](const std::vector<std::string>& terms) {
+            const std::map<std::string, bool*> switches{{"attention", &o->terms.attention},
+                                                        {"hidden", &o->terms.hidden},
+                                                        {"embedding", &o->terms.embedding},
+                                                        {"prediction", &o->terms.prediction}};
+            for (const std::string& term : terms) *switches.at(term) = false;
+          },
+          "terms of tinybert; without prediction the second stage learns the labels")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"attention", "hidden", "embedding", "prediction"}));
+}
+
+}  // namespace
+
+void add_distill(CLI::App& app, action& chosen) {
+  auto o = std::make_shared<options>();
+  auto packed = std::make_shared<std::string>();
+  CLI::App* verb = app.add_subcommand("distill", "train a smaller student of a teacher");
+  add_training_options(*verb, *o);
+  add_teacher_option(*verb, *o);
+  add_student_option(*verb, *o, "folder of the student's shape and first weights");
+  add_packed_option(*verb, *packed);
+  add_student_shape(*verb, *o);
+  verb->add_option("--objective", o->objective)
+      ->transform(CLI::CheckedTransformer(std::map<std::string, distillation_objective>{
+          {"logits", distillation_objective::logits},
+          {"tinybert", distillation_objective::tinybert}}));
+  verb->add_option("--soft-weight", o->logits.soft_weight, "of logits")->capture_default_str();
+  verb->add_option("--hard-weight", o->logits.hard_weight, "of logits")->capture_default_str();
+  verb->add_option("--temperature", o->logits.temperature, "of logits")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  add_tinybert_options(*verb, o);
+  verb->callback([o, packed, &chosen] {
+    chosen = [o, packed] { return finish_training(train::distill(*o), *o, *packed); };
+  });
+}
+
+}  // namespace lowbit_train
