@@ -4,4 +4,6 @@
 
 #include "lowbit/train/recipe/bibert.hpp"
 #include "lowbit/train/recipe/finetune.hpp"
+#include "lowbit/train/recipe/prune.hpp"
+#include "lowbit/train/recipe/qat.hpp"
 #include "lowbit/train/recipe/vocabulary.hpp"
