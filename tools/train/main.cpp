@@ -25,6 +25,8 @@ int main(int argc, char** argv) {
            lowbit_train::add_finetune,
            lowbit_train::add_distill,
            lowbit_train::add_augment,
+           lowbit_train::add_qat,
+           lowbit_train::add_prune,
            lowbit_train::add_bibert,
            lowbit_train::add_theseus,
            lowbit_train::add_search,

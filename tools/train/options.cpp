@@ -66,8 +66,8 @@ void add_teacher_option(CLI::App& verb, train::recipe_options& o) {
   verb.add_option("--teacher", o.teacher, "folder of the model that teaches")->required();
 }
 
-void add_student_option(CLI::App& verb, train::recipe_options& o, const std::string& help) {
-  verb.add_option("--student", o.student, help);
+CLI::Option* add_student_option(CLI::App& verb, train::recipe_options& o, const std::string& help) {
+  return verb.add_option("--student", o.student, help);
 }
 
 void add_packed_option(CLI::App& verb, std::string& packed) {
@@ -99,8 +99,9 @@ void print_results(const std::filesystem::path& folder) {
 
 /// The runtime's own folder from the float weights that training wrote.
 status write_packed(const std::filesystem::path& trained, const std::filesystem::path& target,
-                    const std::string& policy, bool replace) {
-  const auto model = lowbit::open_model(trained, {policy, {}});
+                    const std::string& policy, const std::vector<lowbit::format_override>& formats,
+                    bool replace) {
+  const auto model = lowbit::open_model(trained, {policy, {}, formats});
   if (!model) return model.status();
   return lowbit::save_packed(*model, target, trained,
                              replace ? lowbit::existing::replace : lowbit::existing::refuse);
@@ -109,9 +110,10 @@ status write_packed(const std::filesystem::path& trained, const std::filesystem:
 }  // namespace
 
 int finish_training(status outcome, const train::recipe_options& o, const std::string& packed,
-                    const std::string& policy) {
+                    const std::string& policy,
+                    const std::vector<lowbit::format_override>& formats) {
   if (outcome.ok() && !packed.empty() && o.group->leads()) {
-    outcome = write_packed(o.out, packed, policy, o.replace);
+    outcome = write_packed(o.out, packed, policy, formats, o.replace);
   }
   if (outcome.ok()) print_results(o.out);
   return finish(outcome, o.out);

@@ -4,7 +4,9 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
+#include "lowbit/io/encode_model.hpp"
 #include "lowbit/train/recipe/recipe.hpp"
 #include "verbs.hpp"
 
@@ -17,7 +19,7 @@ void add_training_options(CLI::App& verb, train::recipe_options& o);
 
 /// --teacher, --student
 void add_teacher_option(CLI::App& verb, train::recipe_options& o);
-void add_student_option(CLI::App& verb, train::recipe_options& o, const std::string& help);
+CLI::Option* add_student_option(CLI::App& verb, train::recipe_options& o, const std::string& help);
 
 /// --packed: also write the runtime's own folder of the result.
 void add_packed_option(CLI::App& verb, std::string& packed);
@@ -26,8 +28,9 @@ void add_packed_option(CLI::App& verb, std::string& packed);
 int finish(const lowbit::status& outcome, const std::filesystem::path& out);
 
 /// finish() of a recipe that wrote o.out: with `packed`, the runtime's folder under `policy`
-/// (empty: the checkpoint's own) is written, too; scores are shown.
+/// (empty: the checkpoint's own) and `formats` is written, too; scores are shown.
 int finish_training(lowbit::status outcome, const train::recipe_options& o,
-                    const std::string& packed = {}, const std::string& policy = {});
+                    const std::string& packed = {}, const std::string& policy = {},
+                    const std::vector<lowbit::format_override>& formats = {});
 
 }  // namespace lowbit_train

@@ -13,10 +13,12 @@ using action = std::function<int()>;
 
 void add_vocab(CLI::App& app, action& chosen);
 void add_finetune(CLI::App& app, action& chosen);
+void add_distill(CLI::App& app, action& chosen);
+void add_augment(CLI::App& app, action& chosen);
+void add_qat(CLI::App& app, action& chosen);
+void add_prune(CLI::App& app, action& chosen);
 void add_bibert(CLI::App& app, action& chosen);
 void add_theseus(CLI::App& app, action& chosen);
 void add_search(CLI::App& app, action& chosen);
-void add_distill(CLI::App& app, action& chosen);
-void add_augment(CLI::App& app, action& chosen);
 
 }  // namespace lowbit_train

@@ -36,6 +36,7 @@ inline constexpr named_policy named_policies[] = {
     {"f16", policy_family::floats, "f16"},
     {"gobo3", policy_family::floats, "gobo3"},
     {"gobo4", policy_family::floats, "gobo4"},
+    {"sparse", policy_family::floats, "sparse", "f32"},  // the zeros that a checkpoint has
     {"pruned50", policy_family::floats, "pruned50", "f32"},
     {"pruned80", policy_family::floats, "pruned80", "f32"},
     {"pruned90", policy_family::floats, "pruned90", "f32"},

@@ -79,6 +79,8 @@ struct fit_job {
   std::function<Tensor(const batch&, const step_info&)> loss;
   std::function<void(const step_info&)> before_step, after_step;
   std::function<double()> validate;  ///< a score, greater is better
+  /// Whether the model after `step` steps may be kept; empty: always. The last one must be.
+  std::function<bool(std::int64_t step)> eligible;
   /// A best epoch was reached, the model holds its parameters.
   std::function<status(const run_state&)> improved;
 };
@@ -220,7 +222,8 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
     const double score = job.validate ? job.validate() : -1.0;
     if (job.validate) run.scores.push_back({run.step, epoch + 1, score});
     run.seconds = seconds_before + shown.elapsed();
-    if (!job.validate || score > run.best) {
+    const bool may_be_kept = !job.eligible || job.eligible(run.step);
+    if (may_be_kept && (!job.validate || score > run.best)) {
       run.best = score;
       run.best_epoch = epoch + 1;
       torch::NoGradGuard no_gradients;

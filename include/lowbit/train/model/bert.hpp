@@ -142,8 +142,10 @@ class bert {
   /// Embedding output, rows (B*T, H).
   [[nodiscard]] Tensor embed(const batch& in, const forward_options& options) {
     const Tensor ids = in.ids.reshape({-1});
-    Tensor rows = scheme_->embed(words_[0], ids);
-    for (std::size_t p = 1; p < words_.size(); ++p) rows = rows + scheme_->embed(words_[p], ids);
+    Tensor rows = scheme_->embed_step(words_[0], ids, options);
+    for (std::size_t p = 1; p < words_.size(); ++p) {
+      rows = rows + scheme_->embed_step(words_[p], ids, options);
+    }
     const Tensor type =
         in.types.defined() ? at::embedding(types_, in.types) : types_.narrow(0, 0, 1).unsqueeze(0);
     const Tensor places = positions_.narrow(0, 0, in.tokens()).unsqueeze(0) + type;

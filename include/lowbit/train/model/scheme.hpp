@@ -94,6 +94,12 @@ class training_scheme {
 
   /// Rows `ids` (n) of the word table as the layers see them: (n, H).
   [[nodiscard]] virtual Tensor embed(const Tensor& table, const Tensor& ids) const = 0;
+  /// The same under these options, for a scheme whose training steps differ from its evaluation.
+  [[nodiscard]] virtual Tensor embed_step(const Tensor& table, const Tensor& ids,
+                                          const forward_options& o) const {
+    static_cast<void>(o);
+    return embed(table, ids);
+  }
   /// Whether input() does not depend on the layer, so that q, k and v can share it.
   [[nodiscard]] virtual bool shares_inputs() const { return true; }
   /// x (M, K) as a linear layer at `at` reads it.

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pruning with fine-tuning of a full precision model that knows its task: single weights by
+// magnitude, or whole heads and neurons by what the loss says of them. The output is a full
+// precision folder: with exact zeros, or of a smaller shape.
+#pragma once
+
+#include "lowbit/train/model/magnitude_masks.hpp"
+#include "lowbit/train/model/structure.hpp"
+#include "lowbit/train/recipe/supervision.hpp"
+
+namespace lowbit::train {
+
+struct prune_options : recipe_options {
+  double sparsity = 0.0;  ///< of every encoder matrix and the pooler; 0: heads and neurons instead
+  double begin = 0.0;     ///< share of the steps before the first weight goes
+  double end = 0.7;       ///< share of the steps after which the zeros stay as they are
+  std::int64_t every = 10;             ///< steps between two updates of the zeros
+  std::size_t heads = 0, neurons = 0;  ///< left in each layer; 0: as many as there are
+  std::size_t rounds = 1;              ///< of removing and fine-tuning, each for all epochs
+  std::size_t batches = 64;            ///< of training examples that measure importance
+  supervision_options objective;
+};
+
+namespace detail {
+
+/// What both kinds share: a loaded start, its data and what it learns from.
+struct prune_start {
+  loaded_model from;
+  tokenized_dataset examples;
+  supervision objective;
+
+  static result<prune_start> load(const prune_options& options,
+                                  const std::filesystem::path& folder) {
+    const torch::Device device = default_device();
+    auto from = load_float_model(folder, device);
+    if (!from) return from.status();
+    auto examples = data_for(options, from->description, from->tokenizer, folder);
+    if (!examples) return examples.status();
+    auto objective =
+        supervision::load(options.teacher, from->description, options.objective, device);
+    if (!objective) return objective.status();
+    return prune_start{*std::move(from), *std::move(examples), *std::move(objective)};
+  }
+  /// Fine-tunes `model` into options.out.
+  status train(bert& model, const prune_options& options, nlohmann::json facts, fit_job job) {
+    const forward_options forward = training_forward(options.fit, true);
+    job.loss = [&, forward](const batch& in, const step_info&) {
+      return objective.loss(in, model.forward(in, forward), forward.type);
+    };
+    facts["recipe"] = "prune";
+    facts["objective"] = objective.facts();
+    model_description description = from.description;
+    description.shape = model.shape();
+    return train_and_write(model, description, examples, from.tokenizer.unk_id(), options,
+                           std::move(facts), std::move(job));
+  }
+};
+
+inline status prune_weights(const prune_options& options) {
+  auto start = prune_start::load(options, options.student);
+  if (!start) return start.status();
+  bert& model = start->from.model;
+  std::vector<named_tensor> matrices;  // what io/encode_model.hpp makes sparse
+  for (const linear_layout& layer : linear_layers(model.shape())) {
+    if (layer.at == site::classifier) continue;
+    for (const auto& p : model.parameters()) {
+      if (p.first == layer.name + ".weight") matrices.push_back(p);
+    }
+  }
+  torch::manual_seed(options.fit.seed);
+  magnitude_masks masks(matrices);
+  const std::size_t batch = options.fit.batch_size;
+  const auto steps = static_cast<std::int64_t>((start->examples.train.size() + batch - 1) / batch);
+  const auto schedule = sparsity_schedule::of_run(options.sparsity, options.begin, options.end,
+                                                  options.every, steps * options.fit.epochs);
+  fit_job job;
+  job.buffers = masks.buffers();
+  job.before_step = [&](const step_info& info) {
+    info.measure("sparsity", schedule.at(info.step));
+    if (schedule.updates_at(info.step)) masks.prune(schedule.at(info.step));
+  };
+  job.after_step = [&](const step_info&) { masks.apply(); };
+  job.eligible = [&](std::int64_t step) { return step > schedule.last(); };
+  return start->train(model, options,
+                      {{"sparsity", options.sparsity},
+                       {"first_update", schedule.first},
+                       {"last_update", schedule.last()},
+                       {"every", schedule.every}},
+                      std::move(job));
+}
+
+/// Units to keep after `round` of `rounds`: equal steps from `all` to `last`.
+inline std::size_t left_after(std::size_t round, std::size_t rounds, std::size_t all,
+                              std::size_t last) {
+  return all - (all - last) * round / rounds;
+}
+
+/// One round: measure, remove, fine-tune.
+inline status prune_units_once(const prune_options& options, std::size_t heads,
+                               std::size_t neurons) {
+  auto start = prune_start::load(options, options.student);
+  if (!start) return start.status();
+  bert& whole = start->from.model;
+  std::mt19937_64 generator = seeded_generator(options.fit.seed, 0);
+  const auto plan = plan_batches(start->examples.train, options.fit.batch_size, &generator);
+  std::vector<batch> batches;
+  for (std::size_t b = 0; b < std::min(plan.size(), options.batches); ++b) {
+    batches.push_back(make_batch(start->examples.train, plan[b], default_device()));
+  }
+  const auto measured = importance(whole, batches, [](const batch&, const trace& out) {
+    return at::cross_entropy_loss(out.logits, out.targets);
+  });
+  std::vector<kept_units> kept;
+  nlohmann::json kept_heads = nlohmann::json::array();
+  for (const unit_importance& layer : measured) {
+    kept.push_back({most_important(layer.heads, heads), most_important(layer.neurons, neurons)});
+    kept_heads.push_back(kept.back().heads);
+  }
+  torch::manual_seed(options.fit.seed);
+  const bool relu = whole.how().hidden_act() == std::string_view("relu");
+  bert small = shrink(whole, kept, std::make_shared<float_scheme>(relu));
+  return start->train(small, options, {{"heads_kept", kept_heads}, {"neurons", neurons}}, {});
+}
+
+/// Whether a folder is the output of a run that came to its end.
+inline bool is_finished(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "results.json");
+  const auto results = nlohmann::json::parse(file, nullptr, false);
+  return results.is_object() && results.value("finished", false);
+}
+
+/// Rounds before the last end in folders of their own beside the output, which a resumed run takes
+/// up and the last round removes.
+inline status prune_units(const prune_options& options) {
+  const auto config = load_config(options.student);
+  if (!config) return config.status();
+  const model_shape& shape = config->shape;
+  const std::size_t heads = options.heads == 0 ? shape.heads : options.heads;
+  const std::size_t neurons = options.neurons == 0 ? shape.intermediate : options.neurons;
+  if (heads > shape.heads || neurons > shape.intermediate) {
+    return status::error(errc::invalid_argument, options.student.native(), ": has ", shape.heads,
+                         " heads and ", shape.intermediate, " neurons in a layer, cannot keep ",
+                         heads, " and ", neurons);
+  }
+  std::vector<std::filesystem::path> made;
+  std::error_code ignored;
+  for (std::size_t r = 1; r <= options.rounds; ++r) {
+    prune_options round = options;
+    if (r > 1) round.student = made.back();
+    if (r < options.rounds) {
+      round.out = checkpoint_of(options.out).native() + "-round" + std::to_string(r);
+      round.test = false;
+      made.push_back(round.out);
+      if (options.fit.resume && is_finished(round.out)) continue;
+      round.replace = true;
+    }
+    if (options.fit.resume) {  // a round that has not begun has nothing to take up
+      round.fit.resume =
+          std::filesystem::exists(checkpoint_of(round.out), ignored) || options.rounds == 1;
+      round.replace = true;
+    }
+    LOWBIT_TRY(prune_units_once(round, left_after(r, options.rounds, shape.heads, heads),
+                                left_after(r, options.rounds, shape.intermediate, neurons)));
+    if (r < options.rounds && !is_finished(round.out)) return {};  // stopped on purpose
+  }
+  if (!is_finished(options.out) || !options.group->leads()) return {};
+  for (const auto& folder : made) std::filesystem::remove_all(folder, ignored);
+  return {};
+}
+
+}  // namespace detail
+
+/// Errors: invalid_argument for no or both kinds, for a sparsity outside 0..1 and for more units
+/// than there are; those of load_float_model
+inline status prune(const prune_options& options) {
+  LOWBIT_TRY(check_output(options));
+  const bool units = options.heads != 0 || options.neurons != 0;
+  const bool weights = options.sparsity != 0;
+  if (units == weights) {
+    return status::error(errc::invalid_argument, "prune either single weights (a sparsity) or ",
+                         "units (heads or neurons to keep)");
+  }
+  if (units) return detail::prune_units(options);
+  if (!(options.sparsity > 0 && options.sparsity < 1)) {
+    return status::error(errc::invalid_argument, "sparsity is ", std::to_string(options.sparsity),
+                         ", expected a number between 0 and 1");
+  }
+  return detail::prune_weights(options);
+}
+
+}  // namespace lowbit::train

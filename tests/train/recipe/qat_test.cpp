@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quantization-aware training as a recipe: it repairs what quantizing after training broke, resumes
+// bit for bit, and its folder is what was validated.
+#include "lowbit/train/recipe/qat.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "lowbit/io/model_folder.hpp"
+#include "support/toy.hpp"
+
+using namespace lowbit::train;
+using train_test::mentions;
+using train_test::toy_data;
+
+namespace {
+
+/// Validation loss and accuracy of a folder's weights under a policy.
+struct quality {
+  double loss = 0, accuracy = 0;
+};
+quality measure(const toy_data& t, const std::string& folder, const char* policy) {
+  const auto opened = open_model_folder(t.path / folder);
+  REQUIRE(opened.ok());
+  const auto how = std::make_shared<quantized_scheme>(*lowbit::find_policy(policy));
+  bert model(opened->model.shape, how);
+  REQUIRE(load_parameters(t.path / folder, model.exported()).ok());
+  REQUIRE(how->bind(model).ok());
+  const auto data = read_dataset(t.path / "data");
+  const auto examples = tokenize(*data, opened->model.labels, opened->tokenizer, 16, "data");
+  REQUIRE(examples.ok());
+  torch::NoGradGuard no_gradients;
+  quality q;
+  q.accuracy = score(model, examples->validation, opened->model.labels, torch::kCPU);
+  std::vector<std::size_t> all(examples->validation.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  const trace out = model.forward(make_batch(examples->validation, all, torch::kCPU), {});
+  q.loss = at::cross_entropy_loss(out.logits, out.targets).item<double>();
+  return q;
+}
+
+qat_options options(const toy_data& t, const std::string& out, const char* policy) {
+  qat_options o;
+  t.fill(o, out);
+  o.student = t.path / "fp32", o.policy = policy, o.recluster = 7;
+  o.fit.epochs = 6;
+  return o;
+}
+
+}  // namespace
+
+TEST_CASE("training with quantized weights repairs what quantization broke") {
+  const toy_data t("qat");
+  t.teach("fp32");
+  for (const char* policy : {"w2a8", "w1a8", "codebook8"}) {
+    INFO(policy);
+    const quality before = measure(t, "fp32", policy);
+    auto o = options(t, policy, policy);
+    if (policy == std::string("w1a8")) o.teacher = t.path / "fp32";
+    const auto done = qat(o);
+    INFO(done.message());
+    REQUIRE(done.ok());
+    const quality after = measure(t, policy, policy);
+    INFO("loss " << before.loss << " -> " << after.loss);
+    CHECK(after.loss < 0.8 * before.loss);
+    CHECK(after.accuracy >= before.accuracy);
+    // The recorded score is that of the quantized model.
+    CHECK(after.accuracy == t.results(policy).at("validation_accuracy").get<double>());
+    CHECK(t.results(policy).at("objective").at("teacher").get<bool>() == !o.teacher.empty());
+  }
+
+  SECTION("a resumed run equals the uninterrupted one, bit for bit, between two refreshes") {
+    const std::int64_t steps = t.results("w2a8").at("run").at("step").get<std::int64_t>();
+    REQUIRE(steps % 6 == 0);
+    auto whole = options(t, "whole", "codebook8");
+    REQUIRE(qat(whole).ok());
+    auto parts = options(t, "parts", "codebook8");
+    parts.fit.stop_after = 24;  // 3 after a refresh
+    REQUIRE(qat(parts).ok());
+    parts.fit.stop_after = 0, parts.fit.resume = true;
+    REQUIRE(qat(parts).ok());
+    CHECK(t.bytes("whole/model.safetensors") == t.bytes("parts/model.safetensors"));
+    CHECK(t.results("whole").at("run").at("history") == t.results("parts").at("run").at("history"));
+    auto other = options(t, "other", "codebook8");
+    other.recluster = 1000;
+    REQUIRE(qat(other).ok());
+    CHECK(t.bytes("whole/model.safetensors") != t.bytes("other/model.safetensors"));
+  }
+  SECTION("bad input is one message") {
+    CHECK(mentions(qat(options(t, "x", "int5")), "int5"));
+    CHECK(mentions(qat(options(t, "x", "bibert")), "own recipe"));
+    auto o = options(t, "x", "int8");
+    o.student = t.path / "nothing";
+    CHECK(!qat(o).ok());
+    o = options(t, "x", "int8");
+    o.formats = {{"nothing", "int4"}};
+    CHECK(mentions(qat(o), "matches no matrix"));
+    std::ofstream(t.path / "other.tsv") << "a\tx\nb\ty\n";
+    o = options(t, "x", "int8");
+    o.data = t.path / "other.tsv";
+    CHECK(mentions(qat(o), "labels"));
+    CHECK(!train_test::fs::exists(t.path / "x"));
+  }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options of recipes that learn from labels and, when one is given, from a teacher.
+#pragma once
+
+#include "lowbit/train/recipe/supervision.hpp"
+#include "options.hpp"
+
+namespace lowbit_train {
+
+inline void add_objective_options(CLI::App& verb, train::recipe_options& o,
+                                  train::supervision_options& objective) {
+  auto* teacher =
+      verb.add_option("--teacher", o.teacher, "folder of a model whose logits are learnt, too");
+  verb.add_option("--hard-weight", objective.hard_weight, "of the cross entropy with the labels")
+      ->capture_default_str();
+  verb.add_option("--soft-weight", objective.soft_weight, "of the cross entropy with the teacher")
+      ->needs(teacher)
+      ->capture_default_str();
+  verb.add_option("--temperature", objective.temperature, "of the teacher's cross entropy")
+      ->needs(teacher)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+}  // namespace lowbit_train

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lowbit/train/recipe/prune.hpp"
+
+#include <memory>
+
+#include "objective.hpp"
+
+namespace lowbit_train {
+
+void add_prune(CLI::App& app, action& chosen) {
+  auto o = std::make_shared<train::prune_options>();
+  auto packed = std::make_shared<std::string>();
+  o->fit.dropout = o->fit.classifier_dropout = 0.1;
+  CLI::App* verb =
+      app.add_subcommand("prune", "remove weights, or heads and neurons, and train on");
+  add_training_options(*verb, *o);
+  add_student_option(*verb, *o, "folder of the full precision model to start from")->required();
+  add_objective_options(*verb, *o, o->objective);
+  add_packed_option(*verb, *packed);
+  verb->add_option("--sparsity", o->sparsity, "share of zeros in every matrix at the end")
+      ->check(CLI::Range(0.01, 0.999));
+  verb->add_option("--begin", o->begin, "share of the steps before the first zeros")
+      ->check(CLI::Range(0.0, 0.99))
+      ->capture_default_str();
+  verb->add_option("--end", o->end, "share of the steps after which zeros stay as they are")
+      ->check(CLI::Range(0.0, 0.99))
+      ->capture_default_str();
+  verb->add_option("--every", o->every, "steps between two updates of the zeros")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--heads", o->heads, "heads to keep in each layer")->check(CLI::PositiveNumber);
+  verb->add_option("--neurons", o->neurons, "feed-forward neurons to keep in each layer")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--rounds", o->rounds, "remove heads and neurons in so many steps")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  verb->add_option("--batches", o->batches, "training batches that measure importance")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->callback([o, packed, &chosen] {
+    chosen = [o, packed] {
+      const std::string policy = o->sparsity > 0 ? "sparse" : "fp32";
+      return finish_training(train::prune(*o), *o, *packed, policy);
+    };
+  });
+}
+
+}  // namespace lowbit_train

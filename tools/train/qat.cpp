@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lowbit/train/recipe/qat.hpp"
+
+#include <memory>
+
+#include "objective.hpp"
+
+namespace lowbit_train {
+
+void add_qat(CLI::App& app, action& chosen) {
+  auto o = std::make_shared<train::qat_options>();
+  auto packed = std::make_shared<std::string>();
+  o->fit.dropout = o->fit.classifier_dropout = 0.1;
+  o->fit.type = train::precision::f32;  // bf16 operands would round what int8 keeps
+  CLI::App* verb = app.add_subcommand("qat", "train a full precision model to be quantized");
+  add_training_options(*verb, *o);
+  add_student_option(*verb, *o, "folder of the full precision model to start from")->required();
+  add_objective_options(*verb, *o, o->objective);
+  add_packed_option(*verb, *packed);
+  verb->add_option("-p,--policy", o->policy,
+                   "int8, w4a8, w2a8, w1a8, codebook8, codebook16, codebook256, mixed, gobo3, "
+                   "gobo4, bf16 or f16")
+      ->capture_default_str();
+  verb->add_option_function<std::vector<std::string>>(
+          "--format",
+          [o](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) {
+              auto format = lowbit::format_override::parse(text);
+              if (!format) throw CLI::ValidationError(std::string(format.status().message()));
+              o->formats.push_back(*std::move(format));
+            }
+          },
+          "REGEX=FORMAT: another format for the matrices whose name matches")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb->add_option("--recluster", o->recluster, "steps between two searches of scales or centroids")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->callback([o, packed, &chosen] {
+    chosen = [o, packed] {
+      return finish_training(train::qat(*o), *o, *packed, o->policy, o->formats);
+    };
+  });
+}
+
+}  // namespace lowbit_train
