@@ -20,8 +20,8 @@ int main(int argc, char** argv) {
   CLI::App app("Train the models that lowbit runs");
   app.require_subcommand(1);
   lowbit_train::action chosen;
-  for (const auto add :
-       {lowbit_train::add_vocab, lowbit_train::add_finetune, lowbit_train::add_bibert}) {
+  for (const auto add : {lowbit_train::add_vocab, lowbit_train::add_pretrain,
+                         lowbit_train::add_finetune, lowbit_train::add_bibert}) {
     add(app, chosen);
   }
   CLI11_PARSE(app, argc, argv);

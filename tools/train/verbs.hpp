@@ -14,5 +14,6 @@ using action = std::function<int()>;
 void add_vocab(CLI::App& app, action& chosen);
 void add_finetune(CLI::App& app, action& chosen);
 void add_bibert(CLI::App& app, action& chosen);
+void add_pretrain(CLI::App& app, action& chosen);
 
 }  // namespace lowbit_train

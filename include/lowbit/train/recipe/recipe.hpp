@@ -18,6 +18,7 @@
 #include "lowbit/text/wordpiece_tokenizer.hpp"
 #include "lowbit/train/data/dataset.hpp"
 #include "lowbit/train/data/tokenize.hpp"
+#include "lowbit/train/loop/curves.hpp"
 #include "lowbit/train/loop/fit.hpp"
 #include "lowbit/train/loop/score.hpp"
 #include "lowbit/train/model/folder.hpp"
@@ -174,8 +175,11 @@ inline status train_and_write(bert& model, const model_description& description,
     results["finished"] = finished;
     if (run.best >= 0) results["validation_" + measure] = run.best;
     if (test >= 0) results["test_" + measure] = test;
+    if (job.report) results.update(job.report());
+    const std::string title = facts.at("recipe").get<std::string>() + ": " + model.how().name();
     return write_model_folder(options.out, description, model.how(), model.exported(), results,
-                              existing::replace);
+                              existing::replace,
+                              {{"curves.svg", curves_svg(run, title, "validation " + measure)}});
   };
   if (job.parameters.empty()) job.parameters = trained(model.parameters());
   for (const named_tensor& b : model.buffers()) job.buffers.push_back(b);

@@ -4,4 +4,5 @@
 
 #include "lowbit/train/recipe/bibert.hpp"
 #include "lowbit/train/recipe/finetune.hpp"
+#include "lowbit/train/recipe/pretrain.hpp"
 #include "lowbit/train/recipe/vocabulary.hpp"
