@@ -73,7 +73,7 @@ TEST_CASE("axes cover the values with ticks of 1, 2 or 5 times a power of ten") 
                                     {1e-7, 3e-7},
                                     {2.0, 2.5},
                                     {0.0, 1e9}}) {
-    const auto a = detail::curve_axis::around(least, most, 5);
+    const auto a = lowbit::train::detail::curve_axis::around(least, most, 5);
     INFO(least << " to " << most);
     CHECK(a.low <= least + 1e-9 * std::abs(least));
     CHECK(a.high >= most - 1e-9 * std::abs(most));
@@ -83,8 +83,8 @@ TEST_CASE("axes cover the values with ticks of 1, 2 or 5 times a power of ten") 
     CHECK((factor == Catch::Approx(1) || factor == Catch::Approx(2) || factor == Catch::Approx(5)));
     for (int i = 1; i <= a.steps(); ++i) CHECK(a.label(i) != a.label(i - 1));
   }
-  CHECK(detail::curve_axis::around(0.0, 1.0, 5).label(1) == "0.2");
-  CHECK(detail::curve_axis::around(-1.0, 1.0, 5).label(2) == "0.0");
+  CHECK(lowbit::train::detail::curve_axis::around(0.0, 1.0, 5).label(1) == "0.2");
+  CHECK(lowbit::train::detail::curve_axis::around(-1.0, 1.0, 5).label(2) == "0.0");
 }
 
 TEST_CASE("a picture has a panel for loss, score and each measure, and no two texts meet") {
@@ -111,7 +111,7 @@ TEST_CASE("a picture has a panel for loss, score and each measure, and no two te
       CHECK((a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top));
     }
     CHECK(texts[i].left >= 0);
-    CHECK(texts[i].right <= detail::curves_width);
+    CHECK(texts[i].right <= lowbit::train::detail::curves_width);
     CHECK(texts[i].bottom <= attribute(svg.substr(0, svg.find('>')), "height"));
   }
   CHECK(count(svg, "<circle") == 4 + 2 + 1);  // scores, legend, the best
@@ -122,11 +122,12 @@ TEST_CASE("a point stands where its number puts it on the axes") {
   run.history = {{5, 1.0, {}}, {10, 0.0, {}}};
   const std::string svg = curves_svg(run, "t", "s");
   // Steps 0 to 10 between the edges; loss 0 to 1 between top and bottom.
-  const double right = detail::curves_width - detail::curves_right;
-  const double middle = (detail::curves_left + right) / 2;
+  const double right = lowbit::train::detail::curves_width - lowbit::train::detail::curves_right;
+  const double middle = (lowbit::train::detail::curves_left + right) / 2;
   char path[96];
-  std::snprintf(path, sizeof path, "d=\"M%.1f %.1fL%.1f %.1f\"", middle, detail::curves_top, right,
-                detail::curves_top + detail::panel_height);
+  std::snprintf(path, sizeof path, "d=\"M%.1f %.1fL%.1f %.1f\"", middle,
+                lowbit::train::detail::curves_top, right,
+                lowbit::train::detail::curves_top + lowbit::train::detail::panel_height);
   INFO(svg);
   CHECK(svg.find(path) != std::string::npos);
 }

@@ -84,7 +84,8 @@ struct workplace {
     std::ifstream in(path / ("log" + std::to_string(number)));
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  [[nodiscard]] strings finetune(const std::string& out, const strings& more = {}) const {
+  [[nodiscard]] strings finetune(const std::string& out, const strings& more = {},
+                                 const std::string& epochs = "3") const {
     strings all{"finetune",
                 "--data",
                 path.native(),
@@ -103,7 +104,7 @@ struct workplace {
                 "-P",
                 "8",
                 "--epochs",
-                "3",
+                epochs,
                 "--batch-size",
                 "7",
                 "--lr",
@@ -195,9 +196,9 @@ TEST_CASE("two processes train what one trains, up to the order of sums") {
 TEST_CASE("a process that dies ends the others with a message, and all go on with --resume") {
   const workplace w;
   const std::string port = free_port();
-  const strings often{"--epochs", "100000", "--checkpoint-seconds", "0.01"};
-  const pid_t first = w.start(w.finetune("out", often), place(0, 2, port));
-  const pid_t second = w.start(w.finetune("out", often), place(1, 2, port));
+  const strings often{"--checkpoint-seconds", "0.01"};
+  const pid_t first = w.start(w.finetune("out", often, "100000"), place(0, 2, port));
+  const pid_t second = w.start(w.finetune("out", often, "100000"), place(1, 2, port));
   const bool started = appears(w.path / "out.checkpoint");
   ::kill(second, SIGKILL);
   CHECK(ended(second) == 128 + SIGKILL);
@@ -211,8 +212,8 @@ TEST_CASE("a process that dies ends the others with a message, and all go on wit
   strings resumed = often;
   resumed.push_back("--resume");
   const auto before = fs::last_write_time(w.path / "out.checkpoint");
-  const pid_t third = w.start(w.finetune("out", resumed), place(0, 2, again));
-  const pid_t fourth = w.start(w.finetune("out", resumed), place(1, 2, again));
+  const pid_t third = w.start(w.finetune("out", resumed, "100000"), place(0, 2, again));
+  const pid_t fourth = w.start(w.finetune("out", resumed, "100000"), place(1, 2, again));
   for (int i = 0; i < 1200 && fs::last_write_time(w.path / "out.checkpoint") == before; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
@@ -237,9 +238,9 @@ TEST_CASE("a process that waits for others in vain says so") {
 
 TEST_CASE("a killed process leaves whole files and its run goes on as if it had not been killed") {
   const workplace w;
-  const strings longer{"--epochs", "40", "--checkpoint-seconds", "0.001"};
-  REQUIRE(ended(w.start(w.finetune("whole", longer))) == 0);
-  const pid_t child = w.start(w.finetune("killed", longer));
+  const strings longer{"--checkpoint-seconds", "0.001"};
+  REQUIRE(ended(w.start(w.finetune("whole", longer, "40"))) == 0);
+  const pid_t child = w.start(w.finetune("killed", longer, "40"));
   REQUIRE(appears(w.path / "killed.checkpoint"));
   ::kill(child, SIGKILL);
   const int code = ended(child);
@@ -247,7 +248,7 @@ TEST_CASE("a killed process leaves whole files and its run goes on as if it had 
   CHECK((code == 128 + SIGKILL || code == 0));
   strings resumed = longer;
   resumed.push_back(code == 0 ? "--replace" : "--resume");
-  CHECK(ended(w.start(w.finetune("killed", resumed))) == 0);
+  CHECK(ended(w.start(w.finetune("killed", resumed, "40"))) == 0);
   CHECK(largest_difference(w.path / "whole", w.path / "killed") == 0);
 }
 

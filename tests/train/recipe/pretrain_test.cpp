@@ -121,7 +121,7 @@ TEST_CASE("a masked language model learns what words imply, and its folder gives
     o.fit.epochs = 1, o.fit.optimizer.learning_rate = 1e-9, o.fit.warmup = 0.0;
     REQUIRE(finetune(o).ok());
     // With such a rate nothing moves: the encoder is the pre-trained one.
-    bert tuned(load_config(o.out)->shape, std::make_shared<float_scheme>());
+    bert tuned(lowbit::load_config(o.out)->shape, std::make_shared<float_scheme>());
     CHECK(t.results("classifier").at("start") == "folder");
     REQUIRE(load_encoder(o.out, tuned).ok());
     const auto expected = model.parameters(), found = tuned.parameters();
@@ -204,7 +204,7 @@ TEST_CASE("SIGTERM is remembered once and asks a run to stop") {
   struct sigaction now = {};
   sigaction(SIGTERM, nullptr, &now);
   CHECK(now.sa_handler == SIG_DFL);  // a second one ends the process
-  detail::caught_signal = 0;
+  lowbit::train::detail::caught_signal = 0;
   std::signal(SIGINT, SIG_DFL);
 }
 

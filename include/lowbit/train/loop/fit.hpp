@@ -175,6 +175,14 @@ inline result<step_outcome> accumulate_gradients(const fit_job& job,
   return step_outcome{totals[0].item<double>() / units, totals[2].item<double>() > 0};
 }
 
+/// What could not be written, and the way to go on where there is one.
+inline status not_written(const status& error, const std::filesystem::path& checkpoint) {
+  std::error_code ignored;
+  if (checkpoint.empty() || !std::filesystem::exists(checkpoint, ignored)) return error;
+  return status::error(error.code(), error.message(), "; ", checkpoint.native(),
+                       " stays: go on from it with --resume");
+}
+
 inline status stopped(const run_state& run, std::int64_t total,
                       const std::filesystem::path& checkpoint) {
   return status::error(
@@ -226,9 +234,7 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
     saved = shown.elapsed();
     if (options.checkpoint.empty() || !group.leads()) return {};
     const status written = write_checkpoint(options.checkpoint, stored, run, settings);
-    if (written.ok()) return {};
-    return status::error(written.code(), written.message(),
-                         "; an earlier checkpoint stays, go on from it with --resume");
+    return written.ok() ? written : detail::not_written(written, options.checkpoint);
   };
 
   bool stop = false;
@@ -271,16 +277,21 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
     const double score = *agreed;
     if (job.validate) run.scores.push_back({run.step, epoch + 1, score});
     run.seconds = seconds_before + shown.elapsed();
-    if (!job.validate || score > run.best) {
+    const bool better = !job.validate || score > run.best;
+    if (better) {
       run.best = score;
       run.best_epoch = epoch + 1;
       torch::NoGradGuard no_gradients;
       for (std::size_t i = 0; i < kept.size(); ++i) kept[i].second.copy_(current[i].second);
-      if (job.improved && group.leads()) LOWBIT_TRY(job.improved(run));
     }
     shown.epoch(epoch + 1, options.epochs, run.step,
                 run.history.empty() ? 0.0 : run.history.back().loss, score, run.best);
-    LOWBIT_TRY(save());
+    LOWBIT_TRY(save());  // before the folder: where only one fits on the disk, nothing is lost
+    if (better && job.improved && group.leads()) {
+      if (const status written = job.improved(run); !written.ok()) {
+        return detail::not_written(written, options.checkpoint);
+      }
+    }
     if (run.step == options.stop_after) return run;
     if (stop && run.step < total) return detail::stopped(run, total, options.checkpoint);
   }
