@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   lowbit_train::action chosen;
   for (const auto add : {
            lowbit_train::add_vocab,
+           lowbit_train::add_pretrain,
            lowbit_train::add_finetune,
            lowbit_train::add_distill,
            lowbit_train::add_augment,

@@ -3,11 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <map>
+#include <memory>
 
 #include "lowbit/io/model_folder.hpp"
+#include "lowbit/train/loop/gloo_workers.hpp"
+#include "lowbit/train/loop/interrupt.hpp"
 
 namespace lowbit_train {
 
@@ -60,6 +64,22 @@ void add_training_options(CLI::App& verb, train::recipe_options& o) {
       ->check(CLI::Range(1, 1024))
       ->default_val(1)
       ->force_callback();
+  auto patience = std::make_shared<double>(600.0);
+  verb.add_option("--patience", *patience,
+                  "seconds that several processes (RANK, WORLD_SIZE, ...) wait for each other")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb.parse_complete_callback([&o, patience] {
+    auto group = train::workers_from_environment(
+        std::chrono::milliseconds(static_cast<std::int64_t>(1000.0 * *patience)));
+    if (!group) {
+      fmt::print(stderr, "lowbit-train: {}\n", group.status().message());
+      throw CLI::RuntimeError(1);
+    }
+    o.group = *std::move(group);
+    train::catch_interrupts();
+    o.fit.stop_asked = train::interrupted;
+  });
 }
 
 void add_teacher_option(CLI::App& verb, train::recipe_options& o) {
@@ -91,7 +111,12 @@ void print_results(const std::filesystem::path& folder) {
   const auto results = nlohmann::json::parse(file, nullptr, false);
   if (!results.is_object()) return;
   for (const auto& [name, value] : results.items()) {
-    if ((name.starts_with("validation_") || name.starts_with("test_")) && value.is_number()) {
+    if (!(name.starts_with("validation_") || name.starts_with("test_")) || !value.is_number()) {
+      continue;
+    }
+    if (name.ends_with("_loss") || name.ends_with("_perplexity")) {
+      fmt::print(stderr, "{}: {:.4g}\n", name, value.get<double>());
+    } else {
       fmt::print(stderr, "{}: {:.2f} %\n", name, 100.0 * value.get<double>());
     }
   }
@@ -114,6 +139,9 @@ int finish_training(status outcome, const train::recipe_options& o, const std::s
                     const std::vector<lowbit::format_override>& formats) {
   if (outcome.ok() && !packed.empty() && o.group->leads()) {
     outcome = write_packed(o.out, packed, policy, formats, o.replace);
+  }
+  if (!o.group->leads()) {  // the leader speaks of the result
+    return outcome.ok() ? 0 : finish(outcome, o.out);
   }
   if (outcome.ok()) print_results(o.out);
   return finish(outcome, o.out);

@@ -12,6 +12,7 @@ namespace lowbit_train {
 using action = std::function<int()>;
 
 void add_vocab(CLI::App& app, action& chosen);
+void add_pretrain(CLI::App& app, action& chosen);
 void add_finetune(CLI::App& app, action& chosen);
 void add_distill(CLI::App& app, action& chosen);
 void add_augment(CLI::App& app, action& chosen);

@@ -62,7 +62,8 @@ TEST_CASE("maps that name no layer are refused with the reason") {
   CHECK(refused("last", 2, 1, "2 layers"));
   CHECK(refused("1,2", 3, 4, "one for each"));
   CHECK(refused("1,2,3,4", 3, 4, "one for each"));
-  for (const char* how : {"", "0,1,2", "1,2,5", "1,,2", "1,2,", "1, 2,3", "-1,2,3", "1x,2,3", "middle"}) {
+  for (const char* how :
+       {"", "0,1,2", "1,2,5", "1,,2", "1,2,", "1, 2,3", "-1,2,3", "1x,2,3", "middle"}) {
     INFO(how);
     CHECK(refused(how, 3, 4, "numbers from 1 to 4"));
   }

@@ -13,8 +13,9 @@
 
 namespace lowbit::train {
 
-/// "accuracy" or "f1", as results.json calls the score of that head.
+/// "accuracy", "masked_accuracy" or "f1", as results.json calls the score of that head.
 [[nodiscard]] inline const char* score_name(head_kind head) {
+  if (head == head_kind::masked_lm) return "masked_accuracy";
   return head == head_kind::token ? "f1" : "accuracy";
 }
 

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "lowbit/core/status.hpp"
+
 namespace lowbit::train {
 
 /// One process on its own; others derive from it.
@@ -19,10 +21,24 @@ class workers {
 
   [[nodiscard]] virtual std::size_t rank() const { return 0; }
   [[nodiscard]] virtual std::size_t size() const { return 1; }
-  /// Replaces every tensor by its sum over all processes.
-  virtual void sum(const std::vector<at::Tensor>& tensors) const { static_cast<void>(tensors); }
+  /// Replaces every tensor by its sum over all processes, the same bits in each.
+  /// Errors: io_error when another process is gone or too late
+  [[nodiscard]] virtual status sum(const std::vector<at::Tensor>& tensors) const {
+    static_cast<void>(tensors);
+    return {};
+  }
 
   [[nodiscard]] bool leads() const { return rank() == 0; }
+  /// Replaces every tensor by that of the leading process. A sum to which the others add nothing:
+  /// it happens a few times an epoch, and one mechanism is enough.
+  [[nodiscard]] status share(const std::vector<at::Tensor>& tensors) const {
+    if (size() == 1) return {};
+    torch::NoGradGuard no_gradients;
+    if (!leads()) {
+      for (const at::Tensor& t : tensors) t.zero_();
+    }
+    return sum(tensors);
+  }
 };
 
 }  // namespace lowbit::train

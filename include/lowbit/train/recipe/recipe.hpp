@@ -19,6 +19,7 @@
 #include "lowbit/text/wordpiece_tokenizer.hpp"
 #include "lowbit/train/data/dataset.hpp"
 #include "lowbit/train/data/tokenize.hpp"
+#include "lowbit/train/loop/curves.hpp"
 #include "lowbit/train/loop/fit.hpp"
 #include "lowbit/train/loop/score.hpp"
 #include "lowbit/train/model/folder.hpp"
@@ -190,10 +191,14 @@ inline status train_and_write(bert& model, const model_description& description,
     results["finished"] = finished;
     if (run.best >= 0) results["validation_" + measure] = run.best;
     if (test >= 0) results["test_" + measure] = test;
+    if (job.report) results.update(job.report());
     std::vector<named_tensor> tensors = model.exported();
     tensors.insert(tensors.end(), extras.tensors.begin(), extras.tensors.end());
+    std::map<std::string, std::string> files = extras.files;
+    const std::string title = facts.at("recipe").get<std::string>() + ": " + model.how().name();
+    files["curves.svg"] = curves_svg(run, title, "validation " + measure);
     return write_model_folder(options.out, description, model.how(), tensors, results,
-                              existing::replace, extras.files);
+                              existing::replace, files);
   };
   if (job.parameters.empty()) job.parameters = trained(model.parameters());
   for (const named_tensor& b : model.buffers()) job.buffers.push_back(b);

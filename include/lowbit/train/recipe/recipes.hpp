@@ -6,6 +6,7 @@
 #include "lowbit/train/recipe/bibert.hpp"
 #include "lowbit/train/recipe/distill.hpp"
 #include "lowbit/train/recipe/finetune.hpp"
+#include "lowbit/train/recipe/pretrain.hpp"
 #include "lowbit/train/recipe/prune.hpp"
 #include "lowbit/train/recipe/qat.hpp"
 #include "lowbit/train/recipe/search.hpp"
