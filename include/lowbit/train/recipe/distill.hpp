@@ -271,8 +271,10 @@ inline status distill(const distill_options& o) {
   if (!general) {
     return detail::two_stages(match, description, *data, unknown, o, facts, std::move(predict));
   }
+  folder_extras extras;
+  extras.tensors = fit.parameters();
   return train_and_write(*student, description, *data, unknown, o, facts,
-                         match.job(training_forward(o.fit)), {.tensors = fit.parameters()});
+                         match.job(training_forward(o.fit)), extras);
 }
 
 }  // namespace lowbit::train
