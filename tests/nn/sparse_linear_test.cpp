@@ -153,14 +153,21 @@ TEMPLATE_LIST_TEST_CASE("a layer of many codecs runs the one that its file names
   CHECK(difference(output_of<any, TestType>(plain.weights(), c.x),
                    output_of<f32_format, TestType>(plain.weights(), c.x)) == "");
 
+  using groups = lowbit::int4<lowbit::scale::group<32>>;
   using any_integer =
-      linear_format<any_of<int8, lowbit::int4<>, sparse<int8>>, activation::int8_per_token>;
+      linear_format<any_of<int8, lowbit::int4<>, groups, sparse<int8>>, activation::int8_per_token>;
   layer_tensors<lowbit::int4<>> four(c.w, c.bias);
   const auto expected =
       output_of<linear_format<lowbit::int4<>, activation::int8_per_token>, TestType>(four.weights(),
                                                                                      c.x);
   four.name_format("int4");
   CHECK(difference(output_of<any_integer, TestType>(four.weights(), c.x), expected) == "");
+  layer_tensors<groups> grouped(c.w, c.bias);
+  const auto in_groups = output_of<linear_format<groups, activation::int8_per_token>, TestType>(
+      grouped.weights(), c.x);
+  CHECK(difference(in_groups, expected) != "");
+  grouped.name_format("int4g32");
+  CHECK(difference(output_of<any_integer, TestType>(grouped.weights(), c.x), in_groups) == "");
 }
 
 TEST_CASE("a sparse layer names the tensor or the format that does not fit", "[linear][sparse]") {

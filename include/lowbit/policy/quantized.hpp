@@ -25,6 +25,16 @@ struct int8 : integer_weights<lowbit::int8<scale::row>> {
 struct w4a8 : integer_weights<lowbit::int4<scale::row>> {
   static constexpr const char* name = "w4a8";
 };
+/// int4 with a scale for every Group columns: 4.5 bits per weight in groups of 64.
+template <std::size_t Group>
+struct int4_groups : integer_weights<lowbit::int4<scale::group<Group>>> {
+  static constexpr const char* name = Group == 32   ? "w4g32a8"
+                                      : Group == 64 ? "w4g64a8"
+                                                    : "w4g128a8";
+};
+using w4g32a8 = int4_groups<32>;
+using w4g64a8 = int4_groups<64>;
+using w4g128a8 = int4_groups<128>;
 /// One-bit weights, int8 activations.
 struct w1a8 : integer_weights<lowbit::sign<scale::row, center::row>> {
   static constexpr const char* name = "w1a8";
