@@ -103,13 +103,17 @@ struct any_of {
       const auto format = detail::stored_format(weights, name);
       if (!format) return format.status();
       const status opened = with(*format, [&]<class Codec>(std::type_identity<Codec>) {
-        bits_ = kernel_bits_of<Codec>;
+        bits_ = integer || decodable_codec<Codec> ? kernel_bits_of<Codec> : float_kernel_bits;
         group_ = group_of<Codec>;
         return std::get<typename Codec::reader>(readers_).open(weights, name, n, k);
       });
       format_ = *format;
       return opened.code() == errc::unsupported ? opened.in(name.view()) : opened;
     }
+    /// Bits per code of the narrowest kernel layout of this matrix.
+    [[nodiscard]] std::size_t kernel_bits() const { return bits_; }
+    /// Columns of a row that share a scale; 0: all.
+    [[nodiscard]] std::size_t columns_per_scale() const { return group_; }
     void floats(std::size_t row, float* out) const {
       visit([&](const auto& r) { r.floats(row, out); });
     }
@@ -124,15 +128,35 @@ struct any_of {
     }
     std::tuple<typename Codecs::reader...> readers_;
     std::string_view format_;
-    std::size_t bits_ = kernel_bits;
+    std::size_t bits_ = any_of::kernel_bits;
     std::size_t group_ = 0;
   };
-  struct float_reader : reader_base {};
+  struct float_reader : reader_base {
+    void codes(std::size_t row, std::uint16_t* out) const {
+      this->visit([&](const auto& r) {
+        if constexpr (requires { r.codes(row, out); }) r.codes(row, out);
+      });
+    }
+    void values(code_values& out) const {
+      this->visit([&](const auto& r) {
+        if constexpr (requires { r.values(out); }) r.values(out);
+      });
+    }
+    [[nodiscard]] std::size_t outliers() const {
+      std::size_t count = 0;
+      this->visit([&](const auto& r) {
+        if constexpr (requires { r.outliers(); }) count = r.outliers();
+      });
+      return count;
+    }
+    template <class Visit>
+    void each_outlier(std::size_t row, Visit function) const {
+      this->visit([&](const auto& r) {
+        if constexpr (requires { r.each_outlier(row, function); }) r.each_outlier(row, function);
+      });
+    }
+  };
   struct integer_reader : reader_base {
-    /// Bits per code of the narrowest kernel layout of this matrix.
-    [[nodiscard]] std::size_t kernel_bits() const { return this->bits_; }
-    /// Columns of a row that share a scale; 0: all.
-    [[nodiscard]] std::size_t columns_per_scale() const { return this->group_; }
     void integers(std::size_t row, std::int8_t* out) const {
       this->visit([&](const auto& r) { r.integers(row, out); });
     }

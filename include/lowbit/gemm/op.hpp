@@ -36,6 +36,18 @@ struct lookup_mul_add {
   }
 };
 
+/// f32 x floats that are kept as codes: a block of a panel is decoded, outliers included, and
+/// multiplied as mul_add does. How a matrix is kept is data (pack/decoded_panels.hpp).
+struct decoded_mul_add {
+  using activation = float;
+  using weight = std::byte;
+  using accumulator = float;
+  static constexpr const char* name = "f32 x decoded";
+  static constexpr std::size_t block_units = 64;  // decoded at a time ..
+  static constexpr std::size_t block_rows = 64;   // .. for so many rows of activations
+  static constexpr std::size_t units(std::size_t k) { return k; }
+};
+
 /// Four int8 codes, k ascending: what one lane of a byte product reads of an activation row.
 struct alignas(4) quad {
   std::int8_t code[4];

@@ -53,6 +53,8 @@ class linear {
 
   /// The codec, and with it the width of the kernel's codes, stands in the file.
   static constexpr bool runtime_bits = requires(const reader& r) { r.kernel_bits(); };
+  /// The bytes of the kernel layout depend on what the file holds.
+  static constexpr bool measures_file = runtime_bits || requires(const reader& r) { r.outliers(); };
 
   /// name: the Hugging Face prefix, as in bert.pooler.dense
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t n,
@@ -61,7 +63,7 @@ class linear {
     LOWBIT_TRY(load_vector(memory, weights, name(".bias").view(), n, bias_));
     if constexpr (integer) scale_ = memory.template take_vector<float>(n);
     reader stored;
-    if (runtime_bits || !memory.measuring()) {
+    if (measures_file || !memory.measuring()) {
       LOWBIT_TRY(stored.open(weights, name(".weight"), n, k));
     }
     if constexpr (runtime_bits) {
@@ -70,8 +72,7 @@ class linear {
     }
     status packing;
     with_op([&]<class Op>(std::type_identity<Op>) {
-      auto* packed = memory.template take<typename Op::weight>(
-          ceil_div(n, packed_weights<Op, Arch>::nr) * panel_size<Op>(k));
+      auto* packed = memory.template take<typename Op::weight>(elements<Op>(stored, n, k));
       const std::size_t mark = memory.position();
       auto* scratch = memory.template take<row_value<Op>>(k);
       memory.rewind(mark);
@@ -111,9 +112,9 @@ class linear {
   template <class Epilogue, executor Executor>
   void run(const activation_rows<op>& x, const Epilogue& epilogue, Executor& executor) const {
     with_op([&]<class Op>(std::type_identity<Op>) {
-      const packed_weights<Op, Arch> w{reinterpret_cast<const typename Op::weight*>(weights_.data),
-                                       weights_.n, weights_.k, weights_.units,
-                                       panel_size<Op>(weights_.k)};
+      packed_weights<Op, Arch> w{reinterpret_cast<const typename Op::weight*>(weights_.data),
+                                 weights_.n, weights_.k, weights_.units};
+      if constexpr (is_group_dot<Op>) w.panel_size = Op::panel_elements(w.k, w.nr, group_);
       gemm<Op, Arch>({x.units, x.k, x.row_counts}, w, epilogue, executor);
     });
   }
@@ -121,7 +122,10 @@ class linear {
  private:
   /// What a decoded row consists of while it is packed.
   template <class Op>
-  using row_value = std::conditional_t<std::is_same_v<Op, mul_add>, float, std::uint8_t>;
+  using row_value = std::conditional_t<
+      std::is_same_v<Op, mul_add>, float,
+      std::conditional_t<std::is_same_v<Op, decoded_mul_add> && (kernel_bits_of<codec> > 8),
+                         std::uint16_t, std::uint8_t>>;
 
   /// function(std::type_identity<Op>) for the op of these weights.
   template <class Function>
@@ -133,19 +137,29 @@ class linear {
       if constexpr (codec::template has_groups<8>) {
         if (group_ != 0) return function(std::type_identity<group_dot<8>>{});
       }
-      if (bits_ == 4) return function(std::type_identity<code_dot<4>>{});
-      if (bits_ == 1) return function(std::type_identity<code_dot<1>>{});
+      if constexpr (integer) {
+        if (bits_ == 4) return function(std::type_identity<code_dot<4>>{});
+        if (bits_ == 1) return function(std::type_identity<code_dot<1>>{});
+      } else {
+        if (bits_ <= 16) return function(std::type_identity<decoded_mul_add>{});
+      }
     }
     function(std::type_identity<op>{});
   }
 
+  /// Of the kernel layout.
   template <class Op>
-  [[nodiscard]] std::size_t panel_size(std::size_t k) const {
-    constexpr std::size_t nr = packed_weights<Op, Arch>::nr;
+  [[nodiscard]] std::size_t elements([[maybe_unused]] const reader& stored, std::size_t n,
+                                     std::size_t k) const {
+    using packed = packed_weights<Op, Arch>;
     if constexpr (is_group_dot<Op>) {
-      return Op::panel_elements(k, nr, group_);
+      return ceil_div(n, packed::nr) * Op::panel_elements(k, packed::nr, group_);
+    } else if constexpr (std::is_same_v<Op, decoded_mul_add>) {
+      std::size_t outliers = 0;
+      if constexpr (requires { stored.outliers(); }) outliers = stored.outliers();
+      return packed::elements(n, k, bits_, outliers);
     } else {
-      return Op::panel_elements(k, nr);
+      return packed::elements(n, k);
     }
   }
 
@@ -164,6 +178,8 @@ class linear {
         if (u == 0) stored.floats(row, scratch);
         return scratch[u];
       });
+    } else if constexpr (std::is_same_v<Op, decoded_mul_add>) {
+      pack_decoded<Arch>(packed, n, k, scratch, stored);
     } else if constexpr (is_group_dot<Op>) {
       return pack_groups<Op, Arch>(
           packed, n, k, group_, reinterpret_cast<std::int8_t*>(scratch),
@@ -186,8 +202,8 @@ class linear {
     return {};
   }
 
-  std::size_t bits_ = 8;                 // where the file says it
-  std::size_t group_ = group_of<codec>;  // columns of a group with its own scale; 0: all
+  std::size_t bits_ = kernel_bits_of<codec>;  // of a code in memory
+  std::size_t group_ = group_of<codec>;       // columns of a group with its own scale; 0: all
   input_encoding input_;
   vector_view<float> scale_;  // (N): weight scale (1 where groups have them) x stored input scale
   vector_view<float> bias_;   // (N)

@@ -163,7 +163,9 @@ constexpr auto product_of() {
                        valid_group<group_of<Weights>>) {
     return std::type_identity<group_dot<kernel_bits_of<Weights>>>{};
   } else if constexpr (float_codec<Weights> && std::is_same_v<Activation, activation::f32>) {
-    if constexpr (kernel_bits_of<Weights> == 4) {
+    if constexpr (decoded_codec<Weights>) {
+      return std::type_identity<decoded_mul_add>{};
+    } else if constexpr (kernel_bits_of<Weights> == 4) {
       return std::type_identity<lookup_mul_add>{};
     } else {
       return std::type_identity<mul_add>{};

@@ -81,8 +81,8 @@ struct any_integer : integer_weights<lowbit::any_integer> {
 struct any_integer_relu : any_integer {
   using activation = relu;
 };
-/// Whatever float format the file names for each matrix, expanded to f32 when it is loaded; a
-/// sparse matrix is multiplied as a sparse one.
+/// Whatever float format the file names for each matrix: f32 as it is, codes and halves decoded
+/// while they are multiplied, a sparse matrix as a sparse one.
 struct any_float : fp32 {
   using embedding = any_table;
   using linear = linear_format<lowbit::any_float, lowbit::activation::f32>;
