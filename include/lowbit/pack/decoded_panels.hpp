@@ -103,7 +103,7 @@ void pack_decoded(std::byte* memory, std::size_t n, std::size_t k, Code* row,
   // Fewer than 16 values repeat: a kernel looks up four bits of a code, whatever the upper ones
   // are.
   for (std::size_t c = 0; c < packed::table_bytes(bits) / sizeof(float); ++c) {
-    const float value = bits == 16 ? form.table[0] : form.table[c & ((1U << bits) - 1U)];
+    const float value = form.table[c & ((1U << bits) - 1U)];
     std::memcpy(at + c * sizeof value, &value, sizeof value);
   }
   at += packed::table_bytes(bits);

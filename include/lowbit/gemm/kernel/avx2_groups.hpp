@@ -65,26 +65,38 @@ struct micro_kernel<group_dot<Bits>, avx2> {
   static LOWBIT_INLINE void add_units(const detail::unit_decoder_avx2<Bits>& decode, const quad* a,
                                       std::size_t stride, const std::byte* w, std::size_t count,
                                       __m256i (&sum)[Rows][2]) {
+    alignas(32) std::int32_t codes[Rows][8];
+    const __m256i present = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
+                                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
     __m256i pairs[Rows][2];
 #pragma GCC unroll 4
-    for (std::size_t r = 0; r < Rows; ++r) pairs[r][0] = pairs[r][1] = _mm256_setzero_si256();
-#pragma GCC unroll 1
-    for (std::size_t u = 0; u < count; ++u) {
+    for (std::size_t r = 0; r < Rows; ++r) {
+      const __m256i x =
+          _mm256_maskload_epi32(reinterpret_cast<const int*>(a + r * stride), present);
+      _mm256_store_si256(reinterpret_cast<__m256i*>(codes[r]),
+                         Bits == 4 ? _mm256_xor_si256(x, _mm256_set1_epi8(-128)) : x);
+      pairs[r][0] = pairs[r][1] = _mm256_setzero_si256();
+    }
+    const auto step = [&](std::size_t u) __attribute__((always_inline)) {
       __m256i weights[2];
       decode.load(w + u * detail::unit_decoder_avx2<Bits>::unit_bytes, weights);
 #pragma GCC unroll 4
       for (std::size_t r = 0; r < Rows; ++r) {
-        std::int32_t codes;
-        std::memcpy(&codes, a + r * stride + u, sizeof codes);
-        const __m256i x = _mm256_set1_epi32(codes);
-        const __m256i magnitude = Bits == 4 ? _mm256_xor_si256(x, _mm256_set1_epi8(-128))  // + 128
-                                            : _mm256_abs_epi8(x);
+        const __m256i x = _mm256_set1_epi32(codes[r][u]);
+        const __m256i magnitude = Bits == 4 ? x : _mm256_abs_epi8(x);
 #pragma GCC unroll 2
         for (std::size_t v = 0; v < 2; ++v) {
           const __m256i values = Bits == 4 ? weights[v] : _mm256_sign_epi8(weights[v], x);
           pairs[r][v] = _mm256_add_epi16(pairs[r][v], _mm256_maddubs_epi16(magnitude, values));
         }
       }
+    };
+    if (count == units_per_sum) {
+#pragma GCC unroll 8
+      for (std::size_t u = 0; u < units_per_sum; ++u) step(u);
+    } else {
+#pragma GCC unroll 1
+      for (std::size_t u = 0; u < count; ++u) step(u);
     }
 #pragma GCC unroll 4
     for (std::size_t r = 0; r < Rows; ++r) {
