@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // AVX2 register tiles of weights with a scale per group of columns. Values of four bits meet
-// activations + 128: a pair of products is within -4080 .. 3825, so that eight units add up in 16
+// activations + 128: a pair of products is within -4080 .. 3570, so that eight units add up in 16
 // bits before they are widened. Values of eight bits take the way of avx2_codes.hpp.
 #pragma once
 
