@@ -119,55 +119,6 @@ TEMPLATE_LIST_TEST_CASE("encoded weights give the same bits everywhere", "[model
   check_same_bits<policy::gobo<4>, TestType>(2700);
 }
 
-TEST_CASE("a gobo model stays packed in memory and gives the bits of the expanded one", "[model]") {
-  // Whole tiles: what a model takes is what its file holds, and no expanded matrix.
-  lowbit::model_shape shape = ragged_shape();
-  shape.hidden = 192;
-  shape.intermediate = 384;
-  const tensor_store packed = random_model<policy::gobo<3>>(shape, 3300);
-  tensor_store expanded = random_model<policy::fp32>(shape, 3301);  // its matrices are replaced
-  std::size_t codes = 0, outliers = 0, biases = 0;
-  const auto expand = [&](const std::string& name, std::size_t n, std::size_t k) {
-    lowbit::gobo<3>::reader reader;
-    REQUIRE(reader.open(packed.weights(), lowbit::tensor_name(name.c_str()), n, k).ok());
-    std::vector<float> floats(n * k);
-    for (std::size_t r = 0; r < n; ++r) reader.floats(r, floats.data() + r * k);
-    auto& bytes = expanded.bytes(name);
-    REQUIRE(bytes.size() == n * k * sizeof(float));
-    std::memcpy(bytes.data(), floats.data(), bytes.size());
-    return reader.outliers();
-  };
-  for (const lowbit::linear_layout& l : lowbit::linear_layers(shape)) {
-    if (l.at == lowbit::site::classifier) continue;
-    outliers += expand(l.name + ".weight", l.n, l.k);
-    codes += l.n * l.k * 3 / 8;
-    biases += l.n * sizeof(float);
-  }
-  REQUIRE(outliers > 0);
-  expand("bert.embeddings.word_embeddings.weight", shape.vocabulary, shape.hidden);
-  for (const lowbit::stored_tensor& t : packed.weights()) {  // everything else is shared
-    if (expanded.weights().find(t.name) == nullptr) continue;
-    auto& bytes = expanded.bytes(t.name);
-    std::memcpy(bytes.data(), t.data, bytes.size());
-  }
-  random_source random(3302);
-  const std::vector<sentence> sentences{random_sentence(shape, 7, random),
-                                        random_sentence(shape, 66, random)};
-  const std::size_t all[] = {0, 1};
-  lowbit::serial serial;
-  using arch = lowbit::native;
-  CHECK(logits_of<policy::gobo<3>, arch>(packed, shape, sentences, all, serial) ==
-        logits_of<policy::fp32, arch>(expanded, shape, sentences, all, serial));
-
-  using small = lowbit::classifier<policy::gobo<3>, arch>;
-  using large = lowbit::classifier<policy::fp32, arch>;
-  const auto bytes = static_cast<double>(small::model_bytes(packed.weights(), shape));
-  const double stored = static_cast<double>(codes + outliers * 8 + biases);
-  INFO(bytes << " bytes in memory, " << stored << " stored");
-  CHECK(bytes < 1.1 * stored);
-  CHECK(static_cast<double>(large::model_bytes(expanded.weights(), shape)) > 8 * bytes);
-}
-
 TEMPLATE_LIST_TEST_CASE("a policy per layer gives the same bits everywhere", "[model]",
                         compiled_archs) {
   need_arch<TestType>();
