@@ -14,7 +14,7 @@ using lowbit::errc;
 using lowbit::gobo;
 
 static_assert(gobo<3>::size == 8 && gobo<3>::bits_per_weight == 3 && gobo<3>::row_bytes(9) == 4);
-static_assert(gobo<3>::kernel_bits == lowbit::float_kernel_bits);
+static_assert(gobo<3>::kernel_bits == 3 && gobo<4>::kernel_bits == 4 && gobo<5>::kernel_bits == 8);
 
 /// Roughly normal with sigma 0.04, and a few weights anywhere from 0.05 to 0.35.
 std::vector<float> weights(std::size_t count, std::size_t far, random_source& random) {

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// A product has one scale per output; scales of groups of columns are for embedding tables.
-// expect: integer codecs with a scale per row or tensor
+// Scales of groups of columns multiply codes that are symmetric around 0: an input with a range has
+// an offset, which would take a sum of codes per group.
+// expect: scales per group of 4 to 1024 columns
 #include "lowbit/codec/integer.hpp"
 #include "lowbit/policy/policy.hpp"
 
-#if defined(BAD)
 using weights = lowbit::int4<lowbit::scale::group<32>>;
+#if defined(BAD)
+using input = lowbit::activation::int8_dynamic;
 #else
-using weights = lowbit::int4<lowbit::scale::row>;
+using input = lowbit::activation::int8_per_token;
 #endif
 
 struct mine : lowbit::policy::fp32 {
   using embedding = lowbit::int4<lowbit::scale::group<32>>;
-  using linear = lowbit::linear_format<weights, lowbit::activation::int8_per_token>;
+  using linear = lowbit::linear_format<weights, input>;
 };
 static_assert(mine::linear::weight_bits == 4);

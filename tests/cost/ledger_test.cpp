@@ -118,6 +118,21 @@ TEST_CASE("bit stores a shift per input and a scale per encoding") {
   STATIC_REQUIRE(c.stored.scales == 4 * (30522 + 12 * 6 + 1));  // one per matrix, one per word
 }
 
+TEST_CASE("a scale per group of 64 columns adds half a bit to four, and two operations per group") {
+  constexpr cost rows = total_of<policy::w4a8>(bert_base, 128);
+  constexpr cost groups = total_of<policy::w4g64a8>(bert_base, 128);
+  STATIC_REQUIRE(groups.stored.weights == rows.stored.weights);
+  constexpr std::uint64_t classifier = 4 * 2 * 768;
+  STATIC_REQUIRE(groups.stored.scales * 8 == groups.stored.weights - classifier);  // 4 of 32 bytes
+  STATIC_REQUIRE(groups.defined.int8_macs == rows.defined.int8_macs);
+  STATIC_REQUIRE(groups.defined.f32_macs == rows.defined.f32_macs);
+  constexpr std::uint64_t outputs_and_groups =
+      128ULL * 12 * ((4 * 768 + 3072) * 12 + 768 * 48) + 768 * 12;
+  constexpr std::uint64_t outputs = 128ULL * 12 * (5 * 768 + 3072) + 768;
+  STATIC_REQUIRE(groups.defined.f32_operations - rows.defined.f32_operations ==
+                 2 * outputs_and_groups - outputs);
+}
+
 TEST_CASE("a user's policy is counted from its types") {
   constexpr cost c = total_of<sign_feed_forward>(bert_base, 128);
   STATIC_REQUIRE(c.defined.bit_macs == 12ULL * 128 * 768 * 3072);
@@ -150,8 +165,8 @@ TEST_CASE("ledger_for names what it was given and what it expects") {
   const auto unknown = lowbit::ledger_for("int3", bert_base, 128);
   REQUIRE_FALSE(unknown.ok());
   CHECK(std::string(unknown.status().message()) ==
-        "policy is \"int3\", expected one of fp32, int8, w4a8, w1a8, codebook8, codebook16, "
-        "codebook256, gobo3, gobo4, bibert, bit");
+        "policy is \"int3\", expected one of fp32, int8, w4a8, w4g32a8, w4g64a8, w4g128a8, w1a8, "
+        "codebook8, codebook16, codebook256, gobo3, gobo4, bibert, bit");
   for (const std::size_t tokens : {std::size_t{0}, std::size_t{513}}) {
     const auto wrong = lowbit::ledger_for("fp32", bert_base, tokens);
     REQUIRE_FALSE(wrong.ok());

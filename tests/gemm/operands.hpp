@@ -127,7 +127,8 @@ struct gemm_problem {
 template <class Op, class Arch>
 lowbit::packed_weights<Op, Arch> pack_problem(const gemm_problem<Op>& problem,
                                               typename Op::weight* memory) {
-  const auto [m, n, k] = problem.size;
+  const std::size_t n = problem.size.n;  // lambdas take no structured bindings in clang 14
+  const std::size_t k = problem.size.k;
   if constexpr (lowbit::has_coded_weights<Op>) {
     using value = typename operand<Op>::value;
     std::vector<std::uint8_t> row(k);

@@ -45,6 +45,10 @@ constexpr bool selects_codes() {
 }
 static_assert(selects_codes<code_dot<8>>() && selects_codes<code_dot<4>>() &&
               selects_codes<code_dot<1>>() && selects_codes<lookup_mul_add>());
+static_assert(selects_codes<group_dot<8>>() && selects_codes<group_dot<4>>());
+static_assert(selects<decoded_mul_add, scalar, scalar, 1, 16>() &&
+              selects<decoded_mul_add, avx2, avx2, 6, 16>() &&
+              selects<decoded_mul_add, avx512, avx512, 8, 48>());
 
 static_assert(std::is_same_v<avx512::fallback, avx2> && std::is_same_v<avx2::fallback, scalar> &&
               std::is_void_v<scalar::fallback>);

@@ -103,6 +103,7 @@ TEMPLATE_LIST_TEST_CASE("encoded weights give what bare loops over decoded value
   need_arch<TestType>();
   check_against_loops<policy::int8, TestType>(2000);
   check_against_loops<policy::w4a8, TestType>(2100);
+  check_against_loops<policy::w4g32a8, TestType>(3000);
   check_against_loops<policy::codebook<16>, TestType>(2200);
   check_against_loops<policy::codebook<256>, TestType>(2300);
   check_against_loops<policy::gobo<3>, TestType>(2400);
@@ -112,6 +113,8 @@ TEMPLATE_LIST_TEST_CASE("encoded weights give the same bits everywhere", "[model
                         compiled_archs) {
   need_arch<TestType>();
   check_same_bits<policy::int8, TestType>(2500);
+  check_same_bits<policy::w4g32a8, TestType>(3100);
+  check_same_bits<policy::w4g128a8, TestType>(3200);
   check_same_bits<policy::codebook<8>, TestType>(2600);
   check_same_bits<policy::gobo<4>, TestType>(2700);
 }

@@ -27,6 +27,9 @@ using int8_format = linear_format<int8, activation::int8_per_token>;
 static_assert(lowbit::sparse_codec<lowbit::pruned<80>> && !lowbit::sparse_codec<int8>);
 static_assert(lowbit::float_codec<sparse<>> && lowbit::integer_codec<sparse<int8>>);
 static_assert(std::is_same_v<lowbit::policy::pruned<80>::linear::op, lowbit::mul_add>);
+static_assert(std::is_same_v<lowbit::policy::gobo<4>::linear::op, lowbit::decoded_mul_add>);
+static_assert(std::is_same_v<linear_format<lowbit::codebook<16>, activation::f32>::op,
+                             lowbit::lookup_mul_add>);
 static_assert(std::is_same_v<lowbit::policy::pruned<80, int8, block<16, 4>>::linear::op,
                              lowbit::code_dot<8>>);
 
@@ -153,14 +156,47 @@ TEMPLATE_LIST_TEST_CASE("a layer of many codecs runs the one that its file names
   CHECK(difference(output_of<any, TestType>(plain.weights(), c.x),
                    output_of<f32_format, TestType>(plain.weights(), c.x)) == "");
 
+  using coded = linear_format<any_of<f32, lowbit::bf16, lowbit::f16, lowbit::codebook<8>,
+                                     lowbit::codebook<256>, lowbit::gobo<3>, lowbit::gobo<4>>,
+                              activation::f32>;
+  const auto check_decoded =
+      [&]<class Codec>(Codec) {  // decoded block by block, or once and for all
+        layer_tensors<Codec> file(c.w, c.bias);
+        std::vector<float> floats(n * k);
+        typename Codec::reader reader;
+        REQUIRE(reader.open(file.weights(), lowbit::tensor_name("dense.weight"), n, k).ok());
+        for (std::size_t r = 0; r < n; ++r) reader.floats(r, floats.data() + r * k);
+        const auto expected =
+            output_of<f32_format, TestType>(layer_tensors<f32>(floats, c.bias).weights(), c.x);
+        CAPTURE(lowbit::format_name<Codec>);
+        CHECK(difference(
+                  output_of<linear_format<Codec, activation::f32>, TestType>(file.weights(), c.x),
+                  expected) == "");
+        file.name_format(std::string(lowbit::format_name<Codec>));
+        CHECK(difference(output_of<coded, TestType>(file.weights(), c.x), expected) == "");
+      };
+  check_decoded(lowbit::gobo<3>{});
+  check_decoded(lowbit::gobo<4>{});
+  check_decoded(lowbit::codebook<8>{});
+  check_decoded(lowbit::codebook<256>{});
+  check_decoded(lowbit::bf16{});
+  check_decoded(lowbit::f16{});
+
+  using groups = lowbit::int4<lowbit::scale::group<32>>;
   using any_integer =
-      linear_format<any_of<int8, lowbit::int4<>, sparse<int8>>, activation::int8_per_token>;
+      linear_format<any_of<int8, lowbit::int4<>, groups, sparse<int8>>, activation::int8_per_token>;
   layer_tensors<lowbit::int4<>> four(c.w, c.bias);
   const auto expected =
       output_of<linear_format<lowbit::int4<>, activation::int8_per_token>, TestType>(four.weights(),
                                                                                      c.x);
   four.name_format("int4");
   CHECK(difference(output_of<any_integer, TestType>(four.weights(), c.x), expected) == "");
+  layer_tensors<groups> grouped(c.w, c.bias);
+  const auto in_groups = output_of<linear_format<groups, activation::int8_per_token>, TestType>(
+      grouped.weights(), c.x);
+  CHECK(difference(in_groups, expected) != "");
+  grouped.name_format("int4g32");
+  CHECK(difference(output_of<any_integer, TestType>(grouped.weights(), c.x), in_groups) == "");
 }
 
 TEST_CASE("a sparse layer names the tensor or the format that does not fit", "[linear][sparse]") {

@@ -163,7 +163,7 @@ void add_quantize(CLI::App& program, action& chosen) {
   auto o = std::make_shared<quantize_options>();
   CLI::App* verb = program.add_subcommand("quantize", "Write a packed model folder");
   verb->add_option("-p,--policy", o->policy,
-                   "int8, w4a8, w1a8, codebook16, .. (default: what config.json says)");
+                   "int8, w4a8, w4g64a8, w1a8, codebook16, .. (default: what config.json says)");
   verb->add_option("--format", o->formats,
                    "REGEX=FORMAT: another format for the matrices whose name matches")
       ->expected(1)

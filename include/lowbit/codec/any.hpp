@@ -33,6 +33,12 @@ inline constexpr std::string_view format_name<codebook<16, Scale, centroid::f32>
 template <class Scale>
 inline constexpr std::string_view format_name<codebook<256, Scale, centroid::f32>> = "codebook256f";
 template <>
+inline constexpr std::string_view format_name<int4<scale::group<32>>> = "int4g32";
+template <>
+inline constexpr std::string_view format_name<int4<scale::group<64>>> = "int4g64";
+template <>
+inline constexpr std::string_view format_name<int4<scale::group<128>>> = "int4g128";
+template <>
 inline constexpr std::string_view format_name<gobo<3>> = "gobo3";
 template <>
 inline constexpr std::string_view format_name<gobo<4>> = "gobo4";
@@ -70,6 +76,10 @@ struct any_of {
   static constexpr double bits_per_weight = 8;  // of the widest integer codec; see the file
   static constexpr std::size_t kernel_bits = integer ? 8 : float_kernel_bits;
   static constexpr std::size_t row_bytes(std::size_t k) { return k; }
+  /// Whether one of the codecs has scales of groups of columns and codes of Bits bits.
+  template <std::size_t Bits>
+  static constexpr bool has_groups = ((group_of<Codecs> != 0 && kernel_bits_of<Codecs> == Bits) ||
+                                      ...);
 
   /// function(std::type_identity<Codec>) -> status for the codec of that name.
   /// Errors: unsupported listing the names
@@ -93,12 +103,17 @@ struct any_of {
       const auto format = detail::stored_format(weights, name);
       if (!format) return format.status();
       const status opened = with(*format, [&]<class Codec>(std::type_identity<Codec>) {
-        bits_ = kernel_bits_of<Codec>;
+        bits_ = integer || decodable_codec<Codec> ? kernel_bits_of<Codec> : float_kernel_bits;
+        group_ = group_of<Codec>;
         return std::get<typename Codec::reader>(readers_).open(weights, name, n, k);
       });
       format_ = *format;
       return opened.code() == errc::unsupported ? opened.in(name.view()) : opened;
     }
+    /// Bits per code of the narrowest kernel layout of this matrix.
+    [[nodiscard]] std::size_t kernel_bits() const { return bits_; }
+    /// Columns of a row that share a scale; 0: all.
+    [[nodiscard]] std::size_t columns_per_scale() const { return group_; }
     void floats(std::size_t row, float* out) const {
       visit([&](const auto& r) { r.floats(row, out); });
     }
@@ -113,18 +128,47 @@ struct any_of {
     }
     std::tuple<typename Codecs::reader...> readers_;
     std::string_view format_;
-    std::size_t bits_ = kernel_bits;
+    std::size_t bits_ = any_of::kernel_bits;
+    std::size_t group_ = 0;
   };
-  struct float_reader : reader_base {};
+  struct float_reader : reader_base {
+    void codes(std::size_t row, std::uint16_t* out) const {
+      this->visit([&](const auto& r) {
+        if constexpr (requires { r.codes(row, out); }) r.codes(row, out);
+      });
+    }
+    void values(code_values& out) const {
+      this->visit([&](const auto& r) {
+        if constexpr (requires { r.values(out); }) r.values(out);
+      });
+    }
+    [[nodiscard]] std::size_t outliers() const {
+      std::size_t count = 0;
+      this->visit([&](const auto& r) {
+        if constexpr (requires { r.outliers(); }) count = r.outliers();
+      });
+      return count;
+    }
+    template <class Visit>
+    void each_outlier(std::size_t row, Visit function) const {
+      this->visit([&](const auto& r) {
+        if constexpr (requires { r.each_outlier(row, function); }) r.each_outlier(row, function);
+      });
+    }
+  };
   struct integer_reader : reader_base {
-    /// Bits per code of the narrowest kernel layout of this matrix.
-    [[nodiscard]] std::size_t kernel_bits() const { return this->bits_; }
     void integers(std::size_t row, std::int8_t* out) const {
       this->visit([&](const auto& r) { r.integers(row, out); });
     }
-    [[nodiscard]] float scale(std::size_t row) const {
+    [[nodiscard]] float scale(std::size_t row, std::size_t group_index = 0) const {
       float value = 0.0F;
-      this->visit([&](const auto& r) { value = r.scale(row); });
+      this->visit([&](const auto& r) {
+        if constexpr (requires { r.scale(row, group_index); }) {
+          value = r.scale(row, group_index);
+        } else {
+          value = r.scale(row);
+        }
+      });
       return value;
     }
     void codes(std::size_t row, std::uint8_t* out) const {
@@ -143,7 +187,8 @@ struct any_of {
 
 /// Formats of int8 activations.
 using any_integer =
-    any_of<int8<scale::row>, int4<scale::row>, ternary<scale::row>, sign<scale::row, center::row>,
+    any_of<int8<scale::row>, int4<scale::row>, int4<scale::group<32>>, int4<scale::group<64>>,
+           int4<scale::group<128>>, ternary<scale::row>, sign<scale::row, center::row>,
            codebook<8, scale::tensor, centroid::int8>, codebook<16, scale::tensor, centroid::int8>,
            codebook<256, scale::tensor, centroid::int8>, sparse<int8<scale::row>>,
            sparse<int8<scale::row>, block<16, 4>>>;
@@ -152,7 +197,8 @@ using any_float = any_of<f32, bf16, f16, codebook<8>, codebook<16>, codebook<256
                          sparse<>, sparse<f32, block<16, 1>>, pruned<50>, pruned<80>, pruned<90>>;
 
 /// Formats of embedding tables.
-using any_table = any_of<f32, bf16, f16, int8<scale::row>, int4<scale::row>, ternary<scale::row>,
+using any_table = any_of<f32, bf16, f16, int8<scale::row>, int4<scale::row>, int4<scale::group<32>>,
+                         int4<scale::group<64>>, int4<scale::group<128>>, ternary<scale::row>,
                          sign<scale::row, center::row>, codebook<8, scale::tensor, centroid::int8>,
                          codebook<16, scale::tensor, centroid::int8>,
                          codebook<256, scale::tensor, centroid::int8>, codebook<8>, codebook<16>,

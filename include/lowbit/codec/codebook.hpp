@@ -79,7 +79,6 @@ template <std::size_t N, class Scale = scale::tensor, class Centroids = centroid
 struct codebook : detail::codebook_format<N, Scale> {
   using format = detail::codebook_format<N, Scale>;
   static constexpr const char* name = "codebook";
-  /// Floats of more than 16 values are looked up by 8-bit codes.
   static constexpr std::size_t kernel_bits = !format::one_table ? float_kernel_bits
                                              : N <= 16          ? 4
                                                                 : 8;
@@ -101,12 +100,17 @@ struct codebook : detail::codebook_format<N, Scale> {
       centroids_.of_row(row, values);
       codes_.read(row, out, [&](unsigned code) { return values[code]; });
     }
-    void codes(std::size_t row, std::uint8_t* out) const {  // (K) 0..N - 1
-      codes_.read(row, out, [](unsigned code) { return static_cast<std::uint8_t>(code); });
+    template <class Code>
+    void codes(std::size_t row, Code* out) const {  // (K) 0..N - 1
+      codes_.read(row, out, [](unsigned code) { return static_cast<Code>(code); });
     }
     void centroids(std::size_t row, float* out) const { centroids_.of_row(row, out); }  // (N)
     /// The centroids of all rows (N), or the same as a table of 16, unused entries 0.
     [[nodiscard]] const float* centroids() const requires(format::one_table) { return first_; }
+    void values(code_values& out) const requires(format::one_table) {
+      out.bits = kernel_bits;
+      std::memcpy(out.table, first_, sizeof first_);
+    }
     void table(float (&values)[16]) const requires(format::one_table&& N <= 16) {
       for (std::size_t c = 0; c < 16; ++c) values[c] = c < N ? first_[c] : 0.0F;
     }

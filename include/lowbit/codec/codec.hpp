@@ -25,6 +25,14 @@ struct tensor {
 /// kernel_bits of a codec whose kernels need the values themselves.
 inline constexpr std::size_t float_kernel_bits = 32;
 
+/// How the codes of a float codec become values: table[code] for codes of 1 to 8 bits, the float of
+/// a bf16 or (half) an f16 for those of 16.
+struct code_values {
+  std::uint32_t bits = 0;
+  bool half = false;
+  float table[256] = {};
+};
+
 /// IEEE single precision, stored as it is: tensor NAME, F32 (N, K).
 struct f32 {
   static constexpr const char* name = "f32";

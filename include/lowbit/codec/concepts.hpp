@@ -6,12 +6,15 @@
 //     static constexpr double bits_per_weight = 8;
 //     static constexpr std::size_t row_bytes(std::size_t k);            // code bytes of one row
 //     static constexpr std::size_t scales(std::size_t n, std::size_t k);  // optional: F32 scales
-//     static constexpr std::size_t kernel_bits = 8;                     // optional: 8, 4 or 1
+//     static constexpr std::size_t kernel_bits = 8;                     // optional: see below
 //     struct reader { open(weights, name, n, k) -> status; .. };
 //   };
 // An integer codec's reader has integers(row, int8*) and scale(row): weight = scale * integer,
 // integer in -127..127; a float codec's has floats(row, float*) only. With kernel_bits 4 or 1 it
-// also has codes(row, uint8*) and table(values[16]): one of 16 (or 2) values per code.
+// also has codes(row, uint8*) and table(values[16]): one of 16 (or 2) values per code. A float
+// codec with kernel_bits 1..8 or 16 whose codes are decoded while they are multiplied has codes()
+// and values(code_values&), and where some weights are kept beside their codes outliers() and
+// each_outlier(row, visit).
 #pragma once
 
 #include <concepts>
@@ -49,6 +52,17 @@ inline constexpr std::size_t kernel_bits_of = [] {
     return integer_codec<C> ? std::size_t{8} : std::size_t{32};
   }
 }();
+
+/// Float codecs whose matrices can stay codes that a kernel decodes block by block.
+template <class C>
+concept decodable_codec = float_codec<C> &&(kernel_bits_of<C> <= 8 || kernel_bits_of<C> == 16) &&
+                          requires(const typename C::reader& r, code_values& out) {
+  r.values(out);
+};
+/// Those of them that no kernel looks up in registers, as it does tables of 16 without outliers.
+template <class C>
+concept decoded_codec = decodable_codec<C> &&
+    (kernel_bits_of<C> != 4 || requires(const typename C::reader& r) { r.outliers(); });
 
 /// Columns of a row that share a scale; 0: all.
 template <class C>

@@ -18,7 +18,7 @@ template <std::size_t Bits>
 struct gobo : detail::codebook_format<std::size_t{1} << Bits, scale::tensor> {
   using book = codebook<std::size_t{1} << Bits>;
   static constexpr const char* name = "gobo";
-  static constexpr std::size_t kernel_bits = float_kernel_bits;
+  static constexpr std::size_t kernel_bits = Bits <= 4 ? Bits : 8;
   static constexpr std::size_t scales(std::size_t, std::size_t) { return 0; }
   /// Bytes of the centroids; 8 bytes per outlier come on top.
   static constexpr std::size_t centroid_bytes(std::size_t n) { return book::centroid_bytes(n); }
@@ -47,9 +47,17 @@ struct gobo : detail::codebook_format<std::size_t{1} << Bits, scale::tensor> {
       book_.floats(row, out);
       each_outlier(row, [&](std::size_t column, float value) { out[column] = value; });
     }
-    void codes(std::size_t row, std::uint8_t* out) const { book_.codes(row, out); }  // (K)
+    template <class Code>
+    void codes(std::size_t row, Code* out) const {  // (K)
+      book_.codes(row, out);
+    }
     /// The values of the codes (2^Bits), without outliers.
     [[nodiscard]] const float* centroids() const { return book_.centroids(); }
+    void values(code_values& out) const {
+      book_.values(out);
+      out.bits = kernel_bits;
+    }
+    [[nodiscard]] std::size_t outliers() const { return count_; }
     /// visit(column, value) for the outliers of a row, in order.
     template <class Visit>
     void each_outlier(std::size_t row, Visit visit) const {

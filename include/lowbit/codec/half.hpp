@@ -70,6 +70,13 @@ class half_reader {
     }
     return {};
   }
+  void codes(std::size_t row, std::uint16_t* out) const {  // (K) the bits
+    for (std::size_t j = 0; j < k_; ++j) out[j] = values_.read<std::uint16_t>(row * k_ + j);
+  }
+  static void values(code_values& out) {
+    out.bits = 16;
+    out.half = Format::type == stored_type::f16;
+  }
   void floats(std::size_t row, float* out) const {  // (K)
     for (std::size_t j = 0; j < k_; ++j) {
       out[j] = Format::decode(values_.read<std::uint16_t>(row * k_ + j));
@@ -83,7 +90,7 @@ class half_reader {
 
 struct half_format {
   static constexpr double bits_per_weight = 16;
-  static constexpr std::size_t kernel_bits = float_kernel_bits;
+  static constexpr std::size_t kernel_bits = 16;
   static constexpr std::size_t row_bytes(std::size_t k) { return k * sizeof(std::uint16_t); }
 };
 

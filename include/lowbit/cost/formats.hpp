@@ -21,7 +21,7 @@ namespace lowbit::inline LOWBIT_ISA {
 template <class Op>
 [[nodiscard]] constexpr operation_counts macs_of(std::uint64_t macs) {
   operation_counts counts;
-  if constexpr (std::is_same_v<typename Op::accumulator, float>) {
+  if constexpr (std::is_same_v<typename Op::activation, float>) {
     counts.f32_macs = macs;
   } else if constexpr (std::is_base_of_v<counting_op, Op>) {
     counts.bit_macs = macs;

@@ -115,9 +115,13 @@ class policy_ledger {
   [[nodiscard]] constexpr cost linear(std::size_t n, std::size_t k, std::size_t rows,
                                       bool fused) const {
     using op = typename Format::op;
-    constexpr bool floats = std::is_same_v<typename op::accumulator, float>;
-    constexpr std::size_t per_output =
-        1 + (floats ? 0 : 1) + (has_row_scale<typename Format::input> ? 1 : 0);  // bias, scales
+    constexpr bool floats = std::is_same_v<typename op::activation, float>;
+    constexpr std::size_t group = group_of<typename Format::weights>;
+    // bias, scale of the row, and of the output: or a scale and a sum per group
+    const std::size_t per_output = 1 + (has_row_scale<typename Format::input> ? 1 : 0) +
+                                   (group != 0 ? 2 * ceil_div(k, group)
+                                    : floats   ? 0
+                                               : 1);
     cost c;
     c.defined = macs_of<op>(std::uint64_t{tokens_} * n * k);
     c.executed = macs_of<op>(std::uint64_t{rows} * n * k);

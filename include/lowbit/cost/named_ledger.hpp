@@ -71,10 +71,11 @@ inline result<named_ledger> ledger_for(std::string_view policy_name, const model
   if (tokens == 0 || tokens > most) {
     return status::error(errc::invalid_argument, "tokens is ", tokens, ", expected 1 to ", most);
   }
-  return detail::ledger_of<policy::fp32, policy::int8, policy::w4a8, policy::w1a8,
-                           policy::codebook<8>, policy::codebook<16>, policy::codebook<256>,
-                           policy::gobo<3>, policy::gobo<4>, policy::bibert, policy::bit>(
-      policy_name, shape, tokens);
+  return detail::ledger_of<policy::fp32, policy::int8, policy::w4a8, policy::w4g32a8,
+                           policy::w4g64a8, policy::w4g128a8, policy::w1a8, policy::codebook<8>,
+                           policy::codebook<16>, policy::codebook<256>, policy::gobo<3>,
+                           policy::gobo<4>, policy::bibert, policy::bit>(policy_name, shape,
+                                                                         tokens);
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -67,11 +67,15 @@ template <class Arch, class Column>
 }
 
 /// Integer accumulator to float: exact for one-bit products (|n| <= K < 2^24), rounded to nearest
-/// above 2^24.
+/// above 2^24. The accumulator of a product that sums its groups in f32 is one already.
 struct to_float : epilogue_stage {
   template <class Arch>
   LOWBIT_INLINE f32x16<Arch> operator()(i32x16<Arch> v, std::size_t, std::size_t) const {
     return f32x16<Arch>::from(v);
+  }
+  template <class Arch>
+  LOWBIT_INLINE f32x16<Arch> operator()(f32x16<Arch> v, std::size_t, std::size_t) const {
+    return v;
   }
 };
 

@@ -7,14 +7,20 @@
 #include "lowbit/epilogue/stage.hpp"
 #include "lowbit/gemm/kernel/avx2.hpp"
 #include "lowbit/gemm/kernel/avx2_codes.hpp"
+#include "lowbit/gemm/kernel/avx2_decode.hpp"
+#include "lowbit/gemm/kernel/avx2_groups.hpp"
 #include "lowbit/gemm/kernel/avx2_planes.hpp"
 #include "lowbit/gemm/kernel/avx512.hpp"
 #include "lowbit/gemm/kernel/avx512_codes.hpp"
+#include "lowbit/gemm/kernel/avx512_decode.hpp"
+#include "lowbit/gemm/kernel/avx512_groups.hpp"
 #include "lowbit/gemm/kernel/avx512_planes.hpp"
 #include "lowbit/gemm/kernel/scalar.hpp"
 #include "lowbit/gemm/kernel/scalar_codes.hpp"
+#include "lowbit/gemm/kernel/scalar_decode.hpp"
+#include "lowbit/gemm/kernel/scalar_groups.hpp"
 #include "lowbit/gemm/kernel/scalar_planes.hpp"
-#include "lowbit/pack/interleaved.hpp"
+#include "lowbit/pack/decoded_panels.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -82,19 +88,75 @@ LOWBIT_NOINLINE void run_kernel(std::size_t rows, const activation_rows<Op>& a,
   }
 }
 
+/// Adds the products of `units` units of at most Rows rows to acc.
+template <class Arch, std::size_t Rows>
+void continue_rows(std::size_t rows, matrix_view<const float> a, const float* w, std::size_t units,
+                   float* acc) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows) {
+      selected_kernel<mul_add, Arch>::template run<Rows, true>(a.data, a.stride, w, units, acc);
+    } else {
+      continue_rows<Arch, Rows - 1>(rows, a, w, units, acc);
+    }
+  }
+}
+
+/// acc = a . w^T for `rows` <= block_rows rows of one panel: each block of it is decoded once and
+/// stays in the first-level cache. Sums go through acc between blocks, so that they are taken over
+/// k in order. The buffer is on the stack: 12 KiB with AVX-512, 4 KiB without.
+template <class Arch>
+LOWBIT_NOINLINE void run_decoded(matrix_view<const float> a,
+                                 const packed_weights<decoded_mul_add, Arch>& w, std::size_t panel,
+                                 float* acc) {
+  using kernel = selected_kernel<mul_add, Arch>;
+  constexpr std::size_t nr = kernel::nr;
+  constexpr std::size_t block = decoded_mul_add::block_units;
+  static_assert(nr == packed_weights<decoded_mul_add, Arch>::nr,
+                "lowbit: an arch decodes panels for its own mul_add");
+  alignas(buffer_alignment) float weights[block * nr];
+  std::memset(acc, 0, a.rows * nr * sizeof(float));
+  for (std::size_t first = 0; first < w.units; first += block) {
+    const std::size_t count = w.units - first < block ? w.units - first : block;
+    w.decode(panel, first, weights);
+    for (std::size_t m = 0; m < a.rows; m += kernel::mr) {
+      const std::size_t rows = a.rows - m < kernel::mr ? a.rows - m : kernel::mr;
+      continue_rows<Arch, kernel::mr>(rows, {a.row(m) + first, rows, count, a.stride}, weights,
+                                      count, acc + m * nr);
+    }
+  }
+}
+
+template <class Arch, bool Whole, class Epilogue>
+LOWBIT_INLINE void run_decoded_panel(const activation_rows<decoded_mul_add>& a,
+                                     const packed_weights<decoded_mul_add, Arch>& w,
+                                     const Epilogue& epilogue, std::size_t first_row,
+                                     std::size_t last_row, std::size_t panel) {
+  constexpr std::size_t most = decoded_mul_add::block_rows;
+  alignas(buffer_alignment) float acc[most * packed_weights<decoded_mul_add, Arch>::nr];
+  for (std::size_t m = first_row; m < last_row; m += most) {
+    const std::size_t rows = last_row - m < most ? last_row - m : most;
+    run_decoded<Arch>(a.units.rows_from(m, rows), w, panel, acc);
+    finish_tile<decoded_mul_add, Arch, Whole>(acc, rows, a, w, epilogue, m, panel);
+  }
+}
+
 template <class Op, class Arch, bool Whole, class Epilogue>
 LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
                              const Epilogue& epilogue, std::size_t first_row, std::size_t last_row,
                              std::size_t panel) {
-  using kernel = selected_kernel<Op, Arch>;
-  constexpr std::size_t mr = kernel::mr;
-  std::size_t m = first_row;
-  for (; m + mr <= last_row; m += mr) run_tile<Op, Arch, Whole>(a, w, epilogue, m, panel);
-  if constexpr (mr > 1) {
-    if (m == last_row) return;
-    alignas(buffer_alignment) typename Op::accumulator acc[mr * kernel::nr];
-    run_kernel<Op, Arch, mr - 1>(last_row - m, a, w, m, panel, acc);
-    finish_tile<Op, Arch, Whole>(acc, last_row - m, a, w, epilogue, m, panel);
+  if constexpr (std::is_same_v<Op, decoded_mul_add>) {
+    run_decoded_panel<Arch, Whole>(a, w, epilogue, first_row, last_row, panel);
+  } else {
+    using kernel = selected_kernel<Op, Arch>;
+    constexpr std::size_t mr = kernel::mr;
+    std::size_t m = first_row;
+    for (; m + mr <= last_row; m += mr) run_tile<Op, Arch, Whole>(a, w, epilogue, m, panel);
+    if constexpr (mr > 1) {
+      if (m == last_row) return;
+      alignas(buffer_alignment) typename Op::accumulator acc[mr * kernel::nr];
+      run_kernel<Op, Arch, mr - 1>(last_row - m, a, w, m, panel, acc);
+      finish_tile<Op, Arch, Whole>(acc, last_row - m, a, w, epilogue, m, panel);
+    }
   }
 }
 

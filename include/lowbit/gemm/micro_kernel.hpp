@@ -4,7 +4,9 @@
 //   acc[r * nr + j] = sum over u < units of op(a[r * stride + u], w[u * nr + j])      r < Rows <=
 //   mr, j < nr
 // where w is one panel of the interleaved layout of pack/interleaved.hpp. Loops over panels, tails,
-// packing and epilogues are the driver's. nr is a multiple of the 16 virtual lanes.
+// packing and epilogues are the driver's. nr is a multiple of the 16 virtual lanes. The tile of
+// mul_add can also continue a sum, run<Rows, true>: that of decoded_mul_add is the same, and its
+// kernel only turns codes into floats.
 #pragma once
 
 #include "lowbit/arch/tags.hpp"

@@ -36,6 +36,18 @@ struct lookup_mul_add {
   }
 };
 
+/// f32 x floats that are kept as codes: a block of a panel is decoded, outliers included, and
+/// multiplied as mul_add does. How a matrix is kept is data (pack/decoded_panels.hpp).
+struct decoded_mul_add {
+  using activation = float;
+  using weight = std::byte;
+  using accumulator = float;
+  static constexpr const char* name = "f32 x decoded";
+  static constexpr std::size_t block_units = 64;  // decoded at a time ..
+  static constexpr std::size_t block_rows = 64;   // .. for so many rows of activations
+  static constexpr std::size_t units(std::size_t k) { return k; }
+};
+
 /// Four int8 codes, k ascending: what one lane of a byte product reads of an activation row.
 struct alignas(4) quad {
   std::int8_t code[4];
@@ -66,6 +78,46 @@ struct code_dot {
     return sum + term;
   }
 };
+
+/// int8 x codes of `Bits` bits with one scale per output and group of columns. Each group's dot
+/// product d_g is an exact integer, the sum over groups an f32 in their order:
+///   acc = fma(float(d_g), scale_g, acc), from 0
+/// Bits 8: the value itself; 4: the value + 8. A panel is one stream (pack/group_panels.hpp):
+///   [units of a whole group] then per group [scale of each output] [correction of each] [codes]
+/// A kernel may multiply code + offset instead of an activation's code, so that it is unsigned; the
+/// correction, -offset x the sum of the group's values, takes that back.
+template <std::size_t Bits>
+struct group_dot {
+  static_assert(Bits == 8 || Bits == 4);
+  using activation = quad;
+  using weight = std::byte;
+  using accumulator = float;
+  static constexpr const char* name = Bits == 8 ? "int8, groups" : "int8 x 4-bit codes, groups";
+  static constexpr std::size_t bits = Bits;
+  static constexpr std::size_t depth = 4;
+  static constexpr std::size_t header_bytes = buffer_alignment;
+  static constexpr std::size_t longest_group = 1024;  // |d_g| < 2^24: float(d_g) is exact
+  static constexpr std::int8_t least = Bits == 8 ? -127 : -8;
+  static constexpr std::int8_t largest = Bits == 8 ? 127 : 7;
+  static constexpr std::size_t units(std::size_t k) { return ceil_div(k, depth); }
+  static constexpr std::size_t unit_bytes(std::size_t nr) { return nr * depth * Bits / 8; }
+  static constexpr std::size_t scale_bytes(std::size_t nr) {  // and corrections, of one group
+    return nr * (sizeof(float) + sizeof(std::int32_t));
+  }
+  /// group: columns of one, a multiple of 4; 0: all.
+  static constexpr std::size_t panel_elements(std::size_t k, std::size_t nr,
+                                              std::size_t group = 0) {
+    const std::size_t groups = group == 0 ? 1 : ceil_div(k, group);
+    return header_bytes +
+           round_up(groups * scale_bytes(nr) + units(k) * unit_bytes(nr), buffer_alignment);
+  }
+};
+
+/// Whether a product's scales stand in its panels, not in the epilogue.
+template <class Op>
+inline constexpr bool is_group_dot = false;
+template <std::size_t Bits>
+inline constexpr bool is_group_dot<group_dot<Bits>> = true;
 
 /// Whether the weights of an op are codes that a kernel places in its own bit order.
 template <class Op>

@@ -217,7 +217,7 @@ class encoder_layer {
   [[nodiscard]] static auto input_rows(const Workspace& w, std::size_t index, std::size_t tokens) {
     using input = typename Workspace::projection_input;
     if constexpr (input::is_float) {
-      return activation_rows<mul_add>{w.hidden.rows_from(0, tokens), w.input[0].k};
+      return activation_rows<typename input::op>{w.hidden.rows_from(0, tokens), w.input[0].k};
     } else {
       return w.input[Workspace::shares_input ? 0 : index].first(tokens);
     }
@@ -260,7 +260,7 @@ class encoder_layer {
     using input = encoded_rows<typename formats::feed_forward_input>;
     const auto x = [&] {
       if constexpr (input::is_float) {
-        return activation_rows<mul_add>{w.attended.rows_from(0, rows), w.attended.cols};
+        return activation_rows<typename input::op>{w.attended.rows_from(0, rows), w.attended.cols};
       } else {
         return w.feed_forward.first(rows);
       }

@@ -6,6 +6,7 @@
 
 #include "lowbit/gemm/gemm.hpp"
 #include "lowbit/nn/layer_norm.hpp"
+#include "lowbit/pack/group_panels.hpp"
 #include "lowbit/policy/format.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -48,10 +49,12 @@ class linear {
   using reader = typename codec::reader;
   /// A popcount product: its outputs can be compared as integers.
   static constexpr bool counts = std::is_base_of_v<counting_op, op>;
-  static constexpr bool integer = !std::is_same_v<typename op::accumulator, float>;
+  static constexpr bool integer = !std::is_same_v<typename op::activation, float>;
 
   /// The codec, and with it the width of the kernel's codes, stands in the file.
   static constexpr bool runtime_bits = requires(const reader& r) { r.kernel_bits(); };
+  /// The bytes of the kernel layout depend on what the file holds.
+  static constexpr bool measures_file = runtime_bits || requires(const reader& r) { r.outliers(); };
 
   /// name: the Hugging Face prefix, as in bert.pooler.dense
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t n,
@@ -60,25 +63,29 @@ class linear {
     LOWBIT_TRY(load_vector(memory, weights, name(".bias").view(), n, bias_));
     if constexpr (integer) scale_ = memory.template take_vector<float>(n);
     reader stored;
-    if (runtime_bits || !memory.measuring()) {
+    if (measures_file || !memory.measuring()) {
       LOWBIT_TRY(stored.open(weights, name(".weight"), n, k));
     }
-    if constexpr (runtime_bits) bits_ = stored.kernel_bits();
+    if constexpr (runtime_bits) {
+      bits_ = stored.kernel_bits();
+      group_ = stored.columns_per_scale();
+    }
+    status packing;
     with_op([&]<class Op>(std::type_identity<Op>) {
-      auto* packed =
-          memory.template take<typename Op::weight>(packed_weights<Op, Arch>::elements(n, k));
+      auto* packed = memory.template take<typename Op::weight>(elements<Op>(stored, n, k));
       const std::size_t mark = memory.position();
       auto* scratch = memory.template take<row_value<Op>>(k);
       memory.rewind(mark);
       if (memory.measuring()) return;
       weights_ = {reinterpret_cast<const typename op::weight*>(packed), n, k, Op::units(k)};
-      pack_rows<Op>(stored, packed, scratch);
+      packing = pack_rows<Op>(stored, packed, scratch);
     });
     if (memory.measuring()) return {};
     if constexpr (integer) {
-      for (std::size_t o = 0; o < n; ++o) scale_[o] = stored.scale(o) * input_.scale;
+      for (std::size_t o = 0; o < n; ++o)
+        scale_[o] = (group_ == 0 ? stored.scale(o) : 1.0F) * input_.scale;
     }
-    return {};
+    return packing.ok() ? packing : packing.in(name(".weight").view());
   }
 
   [[nodiscard]] std::size_t outputs() const { return weights_.n; }
@@ -105,8 +112,9 @@ class linear {
   template <class Epilogue, executor Executor>
   void run(const activation_rows<op>& x, const Epilogue& epilogue, Executor& executor) const {
     with_op([&]<class Op>(std::type_identity<Op>) {
-      const packed_weights<Op, Arch> w{reinterpret_cast<const typename Op::weight*>(weights_.data),
-                                       weights_.n, weights_.k, weights_.units};
+      packed_weights<Op, Arch> w{reinterpret_cast<const typename Op::weight*>(weights_.data),
+                                 weights_.n, weights_.k, weights_.units};
+      if constexpr (is_group_dot<Op>) w.panel_size = Op::panel_elements(w.k, w.nr, group_);
       gemm<Op, Arch>({x.units, x.k, x.row_counts}, w, epilogue, executor);
     });
   }
@@ -114,20 +122,50 @@ class linear {
  private:
   /// What a decoded row consists of while it is packed.
   template <class Op>
-  using row_value = std::conditional_t<std::is_same_v<Op, mul_add>, float, std::uint8_t>;
+  using row_value = std::conditional_t<
+      std::is_same_v<Op, mul_add>, float,
+      std::conditional_t<std::is_same_v<Op, decoded_mul_add> && (kernel_bits_of<codec> > 8),
+                         std::uint16_t, std::uint8_t>>;
 
   /// function(std::type_identity<Op>) for the op of these weights.
   template <class Function>
   void with_op(Function function) const {
     if constexpr (runtime_bits) {
-      if (bits_ == 4) return function(std::type_identity<code_dot<4>>{});
-      if (bits_ == 1) return function(std::type_identity<code_dot<1>>{});
+      if constexpr (codec::template has_groups<4>) {
+        if (group_ != 0 && bits_ == 4) return function(std::type_identity<group_dot<4>>{});
+      }
+      if constexpr (codec::template has_groups<8>) {
+        if (group_ != 0) return function(std::type_identity<group_dot<8>>{});
+      }
+      if constexpr (integer) {
+        if (bits_ == 4) return function(std::type_identity<code_dot<4>>{});
+        if (bits_ == 1) return function(std::type_identity<code_dot<1>>{});
+      } else {
+        if (bits_ <= 16) return function(std::type_identity<decoded_mul_add>{});
+      }
     }
     function(std::type_identity<op>{});
   }
 
+  /// Of the kernel layout.
   template <class Op>
-  void pack_rows(const reader& stored, typename Op::weight* packed, row_value<Op>* scratch) const {
+  [[nodiscard]] std::size_t elements([[maybe_unused]] const reader& stored, std::size_t n,
+                                     std::size_t k) const {
+    using packed = packed_weights<Op, Arch>;
+    if constexpr (is_group_dot<Op>) {
+      return ceil_div(n, packed::nr) * Op::panel_elements(k, packed::nr, group_);
+    } else if constexpr (std::is_same_v<Op, decoded_mul_add>) {
+      std::size_t outliers = 0;
+      if constexpr (requires { stored.outliers(); }) outliers = stored.outliers();
+      return packed::elements(n, k, bits_, outliers);
+    } else {
+      return packed::elements(n, k);
+    }
+  }
+
+  template <class Op>
+  status pack_rows(const reader& stored, typename Op::weight* packed,
+                   row_value<Op>* scratch) const {
     const std::size_t n = weights_.n;
     const std::size_t k = weights_.k;
     if constexpr (counts) {
@@ -140,6 +178,13 @@ class linear {
         if (u == 0) stored.floats(row, scratch);
         return scratch[u];
       });
+    } else if constexpr (std::is_same_v<Op, decoded_mul_add>) {
+      pack_decoded<Arch>(packed, n, k, scratch, stored);
+    } else if constexpr (is_group_dot<Op>) {
+      return pack_groups<Op, Arch>(
+          packed, n, k, group_, reinterpret_cast<std::int8_t*>(scratch),
+          [&](std::size_t row, std::int8_t* out) { stored.integers(row, out); },
+          [&](std::size_t row, std::size_t g) { return stored.scale(row, g); });
     } else {
       using value = std::conditional_t<integer, std::int8_t, float>;
       const auto codes_of = [&](std::size_t row, std::uint8_t* out) {
@@ -154,11 +199,13 @@ class linear {
       };
       pack_codes<Op, Arch, value>(packed, n, k, scratch, codes_of, table_of);
     }
+    return {};
   }
 
-  std::size_t bits_ = 8;  // where the file says it
+  std::size_t bits_ = kernel_bits_of<codec>;  // of a code in memory
+  std::size_t group_ = group_of<codec>;       // columns of a group with its own scale; 0: all
   input_encoding input_;
-  vector_view<float> scale_;  // (N): weight scale x stored input scale
+  vector_view<float> scale_;  // (N): weight scale (1 where groups have them) x stored input scale
   vector_view<float> bias_;   // (N)
   packed_weights<op, Arch> weights_;
 };

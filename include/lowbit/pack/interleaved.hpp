@@ -25,13 +25,14 @@ struct packed_weights {
   std::size_t n = 0;      // outputs
   std::size_t k = 0;      // true inner size
   std::size_t units = 0;  // Op::units(k)
+  std::size_t panel_size = Op::panel_elements(k, nr);
 
   [[nodiscard]] static constexpr std::size_t elements(std::size_t n, std::size_t k) {
     return ceil_div(n, nr) * Op::panel_elements(k, nr);
   }
   [[nodiscard]] constexpr std::size_t panels() const { return ceil_div(n, nr); }
   [[nodiscard]] constexpr const typename Op::weight* panel(std::size_t p) const {
-    return data + p * Op::panel_elements(k, nr);
+    return data + p * panel_size;
   }
 };
 

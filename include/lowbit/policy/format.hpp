@@ -139,6 +139,11 @@ struct zero_is_plus_one {
 
 namespace detail {
 
+/// Groups of columns that a kernel can walk.
+template <std::size_t Columns>
+inline constexpr bool valid_group =
+    Columns % group_dot<8>::depth == 0 && Columns <= group_dot<8>::longest_group;
+
 template <class Weights, class Activation>
 constexpr auto product_of() {
   if constexpr (is_sign<Weights> && (std::is_same_v<Activation, activation::sign> ||
@@ -151,13 +156,16 @@ constexpr auto product_of() {
   } else if constexpr (is_sign<Weights> && has_batch_range<Activation> && Activation::bits <= 4) {
     return std::type_identity<
         plane_popcount<static_cast<std::size_t>(Activation::bits), has_signed_codes<Activation>>>{};
-  } else if constexpr (integer_codec<Weights> && has_batch_range<Activation>) {
+  } else if constexpr (integer_codec<Weights> && group_of<Weights> == 0 &&
+                       (has_batch_range<Activation> || is_int8_input<Activation>)) {
     return std::type_identity<code_dot<kernel_bits_of<Weights>>>{};
   } else if constexpr (integer_codec<Weights> && is_int8_input<Activation> &&
-                       group_of<Weights> == 0) {
-    return std::type_identity<code_dot<kernel_bits_of<Weights>>>{};
+                       valid_group<group_of<Weights>>) {
+    return std::type_identity<group_dot<kernel_bits_of<Weights>>>{};
   } else if constexpr (float_codec<Weights> && std::is_same_v<Activation, activation::f32>) {
-    if constexpr (kernel_bits_of<Weights> == 4) {
+    if constexpr (decoded_codec<Weights>) {
+      return std::type_identity<decoded_mul_add>{};
+    } else if constexpr (kernel_bits_of<Weights> == 4) {
       return std::type_identity<lookup_mul_add>{};
     } else {
       return std::type_identity<mul_add>{};
@@ -182,11 +190,14 @@ struct linear_format {
       "activation::sign, elastic_sign, elastic_bool, ternary_sign; integer codecs with a scale per "
       "row or tensor (int8, int4, ternary, sign, codebook<N> of int8 centroids) x "
       "activation::int8_per_token, int8_static, "
-      "dynamic_signed<b>, dynamic_unsigned<b>, learned_signed<b>, learned_unsigned<b>");
+      "dynamic_signed<b>, dynamic_unsigned<b>, learned_signed<b>, learned_unsigned<b>; integer "
+      "codecs with scales per group of 4 to 1024 columns, a multiple of 4 (int8, int4, ternary) x "
+      "activation::int8_per_token, int8_static");
 
   static constexpr double weight_bits = Weights::bits_per_weight;
   static constexpr double input_bits = Activation::bits;
-  /// Integer products are exact on every machine; float ones by canonical arithmetic.
+  /// Integer products are exact on every machine; float ones, and sums of groups, by canonical
+  /// arithmetic.
   static constexpr bool exact = !std::is_same_v<typename op::accumulator, float>;
 };
 

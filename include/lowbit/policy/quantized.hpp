@@ -25,6 +25,16 @@ struct int8 : integer_weights<lowbit::int8<scale::row>> {
 struct w4a8 : integer_weights<lowbit::int4<scale::row>> {
   static constexpr const char* name = "w4a8";
 };
+/// int4 with a scale for every Group columns: 4.5 bits per weight in groups of 64.
+template <std::size_t Group>
+struct int4_groups : integer_weights<lowbit::int4<scale::group<Group>>> {
+  static constexpr const char* name = Group == 32   ? "w4g32a8"
+                                      : Group == 64 ? "w4g64a8"
+                                                    : "w4g128a8";
+};
+using w4g32a8 = int4_groups<32>;
+using w4g64a8 = int4_groups<64>;
+using w4g128a8 = int4_groups<128>;
 /// One-bit weights, int8 activations.
 struct w1a8 : integer_weights<lowbit::sign<scale::row, center::row>> {
   static constexpr const char* name = "w1a8";
@@ -71,8 +81,8 @@ struct any_integer : integer_weights<lowbit::any_integer> {
 struct any_integer_relu : any_integer {
   using activation = relu;
 };
-/// Whatever float format the file names for each matrix, expanded to f32 when it is loaded; a
-/// sparse matrix is multiplied as a sparse one.
+/// Whatever float format the file names for each matrix: f32 as it is, codes and halves decoded
+/// while they are multiplied, a sparse matrix as a sparse one.
 struct any_float : fp32 {
   using embedding = any_table;
   using linear = linear_format<lowbit::any_float, lowbit::activation::f32>;

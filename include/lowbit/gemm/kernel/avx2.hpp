@@ -101,12 +101,16 @@ struct micro_kernel<mul_add, avx2> {
   static constexpr std::size_t mr = 6;
   static constexpr std::size_t nr = 16;
 
-  template <std::size_t Rows>
+  template <std::size_t Rows, bool Continue = false>
   static void run(const float* a, std::size_t stride, const float* w, std::size_t units,
                   float* acc) {
     __m256 sum[Rows][2];
 #pragma GCC unroll 6
-    for (std::size_t r = 0; r < Rows; ++r) sum[r][0] = sum[r][1] = _mm256_setzero_ps();
+    for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+      for (std::size_t v = 0; v < 2; ++v)
+        sum[r][v] = Continue ? _mm256_loadu_ps(acc + r * nr + v * 8) : _mm256_setzero_ps();
+    }
     for (std::size_t u = 0; u < units; ++u) {
       const __m256 w0 = _mm256_loadu_ps(w + u * nr);
       const __m256 w1 = _mm256_loadu_ps(w + u * nr + 8);

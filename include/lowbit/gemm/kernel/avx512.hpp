@@ -91,12 +91,16 @@ struct micro_kernel<mul_add, avx512> {
   static constexpr std::size_t mr = 8;
   static constexpr std::size_t nr = 48;
 
-  template <std::size_t Rows>
+  template <std::size_t Rows, bool Continue = false>
   static void run(const float* a, std::size_t stride, const float* w, std::size_t units,
                   float* acc) {
     __m512 sum[Rows][3];
 #pragma GCC unroll 8
-    for (std::size_t r = 0; r < Rows; ++r) sum[r][0] = sum[r][1] = sum[r][2] = _mm512_setzero_ps();
+    for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 3
+      for (std::size_t v = 0; v < 3; ++v)
+        sum[r][v] = Continue ? _mm512_loadu_ps(acc + r * nr + v * 16) : _mm512_setzero_ps();
+    }
     for (std::size_t u = 0; u < units; ++u) {
       const __m512 w0 = _mm512_loadu_ps(w + u * nr);
       const __m512 w1 = _mm512_loadu_ps(w + u * nr + 16);

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "lowbit/gemm/micro_kernel.hpp"
 
@@ -37,11 +38,12 @@ struct micro_kernel<mul_add, scalar> {
   static constexpr std::size_t mr = 1;
   static constexpr std::size_t nr = 16;
 
-  template <std::size_t Rows>
+  template <std::size_t Rows, bool Continue = false>
   static void run(const float* a, std::size_t, const float* w, std::size_t units, float* acc) {
     static_assert(Rows == 1);
     for (std::size_t first = 0; first < nr; first += 4) {
       float sum[4] = {};
+      if constexpr (Continue) std::memcpy(sum, acc + first, sizeof sum);
       for (std::size_t u = 0; u < units; ++u) {
         for (std::size_t j = 0; j < 4; ++j) sum[j] = std::fma(a[u], w[u * nr + first + j], sum[j]);
       }
