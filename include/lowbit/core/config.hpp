@@ -35,7 +35,15 @@
 #define LOWBIT_AVX512 0
 #endif
 
-#if LOWBIT_AVX512
+#if LOWBIT_AVX512 && defined(__AMX_TILE__) && defined(__AMX_INT8__) && defined(__x86_64__)
+#define LOWBIT_AMX 1
+#else
+#define LOWBIT_AMX 0
+#endif
+
+#if LOWBIT_AMX
+#define LOWBIT_ISA isa_amx
+#elif LOWBIT_AVX512
 #define LOWBIT_ISA isa_avx512
 #elif LOWBIT_AVX2
 #define LOWBIT_ISA isa_avx2

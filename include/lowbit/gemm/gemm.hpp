@@ -5,6 +5,7 @@
 
 #include "lowbit/core/executor.hpp"
 #include "lowbit/epilogue/stage.hpp"
+#include "lowbit/gemm/kernel/amx_codes.hpp"
 #include "lowbit/gemm/kernel/avx2.hpp"
 #include "lowbit/gemm/kernel/avx2_codes.hpp"
 #include "lowbit/gemm/kernel/avx2_planes.hpp"
@@ -98,6 +99,29 @@ LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<
   }
 }
 
+/// A kernel that has tiles, too: registers that are configured for a block of rows.
+template <class Kernel>
+concept has_tiles = requires {
+  typename Kernel::tiles;
+};
+
+/// A panel through tiles, which have all the same height: what is left of the rows is computed with
+/// rows before it, whose sums are dropped.
+template <class Op, class Arch, bool Whole, class Tiles, class Epilogue>
+LOWBIT_INLINE void run_panel(const Tiles& tiles, const activation_rows<Op>& a,
+                             const packed_weights<Op, Arch>& w, const Epilogue& epilogue,
+                             std::size_t first_row, std::size_t last_row, std::size_t panel) {
+  alignas(buffer_alignment) typename Op::accumulator acc[Tiles::rows * w.nr];
+  for (std::size_t m = first_row; m < last_row; m += Tiles::rows) {
+    const std::size_t rows = last_row - m < Tiles::rows ? last_row - m : Tiles::rows;
+    const std::size_t again = rows < tiles.height() ? tiles.height() - rows : 0;
+    tiles.run(again + rows, a.units.row(m - again), a.units.stride, w.panel(panel), w.units, acc);
+    for (std::size_t r = 0; r < rows; ++r) {
+      finish_tile<Op, Arch, Whole>(acc + (again + r) * w.nr, 1, a, w, epilogue, m + r, panel);
+    }
+  }
+}
+
 }  // namespace detail
 
 /// Rows [first_row, last_row) and panels [first_panel, last_panel) of epilogue(a . w^T): what one
@@ -108,8 +132,19 @@ template <class Op, class Arch, class Epilogue>
 LOWBIT_NOINLINE void gemm_block(activation_rows<Op> a, packed_weights<Op, Arch> w,
                                 Epilogue epilogue, std::size_t first_row, std::size_t last_row,
                                 std::size_t first_panel, std::size_t last_panel) {
+  using kernel = selected_kernel<Op, Arch>;
   const std::size_t whole = w.n / w.nr;
   std::size_t p = first_panel;
+  if constexpr (detail::has_tiles<kernel>) {
+    if (kernel::tiles::pay(last_row - first_row, w.units)) {
+      const typename kernel::tiles tiles(last_row - first_row);
+      for (; p < last_panel && p < whole; ++p)
+        detail::run_panel<Op, Arch, true>(tiles, a, w, epilogue, first_row, last_row, p);
+      for (; p < last_panel; ++p)
+        detail::run_panel<Op, Arch, false>(tiles, a, w, epilogue, first_row, last_row, p);
+      return;
+    }
+  }
   for (; p < last_panel && p < whole; ++p) {
     detail::run_panel<Op, Arch, true>(a, w, epilogue, first_row, last_row, p);
   }
