@@ -127,7 +127,7 @@ status check_finite(const contestant& c, const std::vector<float>& logits) {
 status check_archs(const bench_options& o, const std::string& policy) {
   std::vector<float> first;
   std::string first_arch;
-  for (const char* arch : {"scalar", "avx2", "avx512"}) {
+  for (const char* arch : {"scalar", "avx2", "avx512", "amx"}) {
     if (!find_engine(arch)) continue;  // not built, or not for this CPU
     auto c = make_contestant(o, policy, arch, 1);
     if (!c) return c.status();

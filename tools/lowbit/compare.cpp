@@ -291,7 +291,8 @@ void add_compare(CLI::App& program, action& chosen) {
                    "text file: hidden rows of two models layer by layer, alone and accumulated");
   verb->add_option("--data", o->data, "labelled sentences: TSV (sentence, tab, label) or CLINC150");
   verb->add_option("--split", o->split, "split of a JSON file")->capture_default_str();
-  verb->add_option("--arch", o->arch, "scalar, avx2 or avx512 (default: the best of this CPU)");
+  verb->add_option("--arch", o->arch,
+                   "scalar, avx2, avx512 or amx (default: the best of this CPU)");
   verb->add_option("-t,--threads", o->threads, "threads")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
