@@ -316,10 +316,11 @@ bool run_layer(policy p, const shape& s, const std::byte* memory, std::size_t in
 
 #ifdef LOWBIT_ENGINE_BELOW
 constexpr const engine* below = &LOWBIT_ENGINE_BELOW;
+static_assert(bytes_only);
 #else
 constexpr const engine* below = nullptr;
+static_assert(!bytes_only);
 #endif
-static_assert(bytes_only == (below != nullptr));
 
 extern const engine LOWBIT_ENGINE;
 const engine LOWBIT_ENGINE = {arch::name, computes,        below, model_bytes, load,
