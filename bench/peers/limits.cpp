@@ -58,7 +58,7 @@ constexpr limit_loop loop_of() {
 
 #endif
 
-#if defined(__AMX_INT8__)
+#if defined(__AMX_INT8__) || defined(__AMXINT8__)
 
 /// Four tiles of 16 x 16 sums from two tiles of activations and two of weights, 64 k a step.
 struct alignas(64) tile_sizes {
