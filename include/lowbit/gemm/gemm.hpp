@@ -83,12 +83,61 @@ LOWBIT_NOINLINE void run_kernel(std::size_t rows, const activation_rows<Op>& a,
   }
 }
 
+/// A kernel that can leave out the last vectors of a panel.
+template <class Kernel>
+concept has_narrow_tiles = requires {
+  &Kernel::template run<1, 1>;
+};
+
+/// The kernel for `rows` <= Rows rows and the first `vectors` <= Vectors vectors of a panel.
+template <class Op, class Arch, std::size_t Rows, std::size_t Vectors>
+LOWBIT_NOINLINE void run_narrow_kernel(std::size_t rows, std::size_t vectors,
+                                       const activation_rows<Op>& a,
+                                       const packed_weights<Op, Arch>& w, std::size_t row,
+                                       std::size_t panel, typename Op::accumulator* acc) {
+  if constexpr (Rows > 0 && Vectors > 0) {
+    if (vectors < Vectors) {
+      run_narrow_kernel<Op, Arch, Rows, Vectors - 1>(rows, vectors, a, w, row, panel, acc);
+    } else if (rows < Rows) {
+      run_narrow_kernel<Op, Arch, Rows - 1, Vectors>(rows, vectors, a, w, row, panel, acc);
+    } else {
+      selected_kernel<Op, Arch>::template run<Rows, Vectors>(a.units.row(row), a.units.stride,
+                                                             w.panel(panel), w.units, acc);
+    }
+  }
+}
+
+/// A panel with outputs in its first `vectors` vectors only: attention has many (a head of 64
+/// channels, a sentence of 16 tokens).
+template <class Op, class Arch, class Epilogue>
+LOWBIT_INLINE void run_narrow_panel(std::size_t vectors, const activation_rows<Op>& a,
+                                    const packed_weights<Op, Arch>& w, const Epilogue& epilogue,
+                                    std::size_t first_row, std::size_t last_row,
+                                    std::size_t panel) {
+  using kernel = selected_kernel<Op, Arch>;
+  alignas(buffer_alignment) typename Op::accumulator acc[kernel::mr * kernel::nr];
+  for (std::size_t m = first_row; m < last_row; m += kernel::mr) {
+    const std::size_t rows = last_row - m < kernel::mr ? last_row - m : kernel::mr;
+    run_narrow_kernel<Op, Arch, kernel::mr, kernel::nr / virtual_lanes - 1>(rows, vectors, a, w, m,
+                                                                            panel, acc);
+    for (std::size_t r = 0; r < rows; ++r)
+      finish_tile<Op, Arch, false>(acc + r * kernel::nr, 1, a, w, epilogue, m + r, panel);
+  }
+}
+
 template <class Op, class Arch, bool Whole, class Epilogue>
 LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
                              const Epilogue& epilogue, std::size_t first_row, std::size_t last_row,
                              std::size_t panel) {
   using kernel = selected_kernel<Op, Arch>;
   constexpr std::size_t mr = kernel::mr;
+  if constexpr (!Whole && has_narrow_tiles<kernel>) {
+    const std::size_t vectors = ceil_div(w.n - panel * w.nr, virtual_lanes);
+    if (vectors < w.nr / virtual_lanes) {
+      run_narrow_panel<Op, Arch>(vectors, a, w, epilogue, first_row, last_row, panel);
+      return;
+    }
+  }
   std::size_t m = first_row;
   for (; m + mr <= last_row; m += mr) run_tile<Op, Arch, Whole>(a, w, epilogue, m, panel);
   if constexpr (mr > 1) {
