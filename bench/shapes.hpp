@@ -38,4 +38,14 @@ inline constexpr gemm_shape gemm_shapes[] = {
   return usable;
 }
 
+/// The instruction set of byte products beside this table: amx where this program has it and the
+/// system permits it. Its tables have nothing else of their own.
+[[nodiscard]] inline const char* byte_arch(const kernels& table) {
+#ifdef LOWBIT_BENCH_HAS_AMX
+  if (&table == usable_kernels().back() && lowbit::enable_amx() && lowbit::cpu_runs("amx"))
+    return "amx";
+#endif
+  return table.arch;
+}
+
 }  // namespace lowbit_bench

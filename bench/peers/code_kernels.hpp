@@ -34,5 +34,6 @@ struct code_kernels {
 extern const code_kernels code_kernels_scalar;
 extern const code_kernels code_kernels_avx2;
 extern const code_kernels code_kernels_avx512;
+extern const code_kernels code_kernels_amx;
 
 }  // namespace lowbit_bench

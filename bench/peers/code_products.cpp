@@ -23,6 +23,9 @@ constexpr format formats[] = {
 };
 
 const code_kernels& kernels_of(const std::string& arch) {
+#ifdef LOWBIT_BENCH_HAS_AMX
+  if (arch == "amx") return code_kernels_amx;
+#endif
 #ifdef LOWBIT_BENCH_HAS_AVX512
   if (arch == "avx512") return code_kernels_avx512;
 #endif
@@ -115,7 +118,7 @@ class code_problem {
 void add_lowbit_codes(const product_context& context, std::vector<contestant>& entries) {
   for (const format& f : formats) {
     const auto work =
-        std::make_shared<code_problem>(f, context.shape, kernels_of(context.table.arch));
+        std::make_shared<code_problem>(f, context.shape, kernels_of(byte_arch(context.table)));
     entries.push_back({f.name, [work] { work->run(); }, [work] { return work->check(); }});
   }
 }

@@ -107,7 +107,7 @@ class shape_contests {
     std::vector<entry> all;
     for (const encoder_policy& p : encoder_policies) {
       const std::string name = std::string("lowbit ") + p.name;
-      auto opened = open_policy(folder_, p.name, options_.table->arch, threads);
+      auto opened = open_policy(folder_, p.name, byte_arch(*options_.table), threads);
       if (fail(name, opened)) continue;
       all.push_back({name + suffix, &p, std::make_shared<session>(*std::move(opened))});
     }

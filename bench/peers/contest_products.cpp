@@ -10,6 +10,9 @@ namespace lowbit_bench {
 namespace {
 
 const limit_loops& loops_of(const std::string& arch) {
+#ifdef LOWBIT_BENCH_HAS_AMX
+  if (arch == "amx") return limits_amx;
+#endif
 #ifdef LOWBIT_BENCH_HAS_AVX512
   if (arch == "avx512") return limits_avx512;
 #endif
@@ -52,7 +55,8 @@ core_limits measure_limits(const peer_options& options) {
     const auto result = take_turns({[&loop] { loop.run(steps); }}, turns);
     return 1e-9 * loop.macs_per_step * static_cast<double>(steps) / result[0].time.lowest;
   };
-  return {measured(loops.f32), measured(loops.int8), measured(loops.binary)};
+  const limit_loops& byte_loops = loops_of(byte_arch(*options.table));
+  return {measured(loops.f32), measured(byte_loops.int8), measured(loops.binary)};
 }
 
 void contest_products(const peer_options& options, peer_report& report) {

@@ -58,7 +58,37 @@ constexpr limit_loop loop_of() {
 
 #endif
 
-#if defined(__AVX512F__)
+#if defined(__AMX_INT8__) || defined(__AMXINT8__)
+
+/// Four tiles of 16 x 16 sums from two tiles of activations and two of weights, 64 k a step.
+struct alignas(64) tile_sizes {
+  unsigned char palette = 1, start_row = 0, reserved[14] = {};
+  unsigned short row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  unsigned char rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+void amx_tiles(std::size_t steps) {
+  constexpr std::size_t tile = 1024, operands = 4;
+  alignas(64) static unsigned char memory[operands * tile];
+  const tile_sizes sizes;
+  asm volatile("" : : "r"(&sizes), "r"(memory) : "memory");
+  _tile_loadconfig(&sizes);
+  for (std::size_t s = 0; s < steps; ++s) {
+    _tile_loadd(4, memory, 64);
+    _tile_loadd(5, memory + tile, 64);
+    _tile_loadd(6, memory + 2 * tile, 64);
+    _tile_loadd(7, memory + 3 * tile, 64);
+    _tile_dpbsud(0, 4, 6);
+    _tile_dpbsud(1, 4, 7);
+    _tile_dpbsud(2, 5, 6);
+    _tile_dpbsud(3, 5, 7);
+  }
+  _tile_release();
+}
+constexpr const char* arch_name = "amx";
+constexpr limit_loop f32_loop{}, binary_loop{};
+constexpr limit_loop int8_loop{amx_tiles, 4.0 * 16 * 16 * 64};
+
+#elif defined(__AVX512F__)
 
 struct f32_ops {
   using vector = __m512;

@@ -17,12 +17,13 @@ struct limit_loop {
 struct limit_loops {
   const char* arch;
   limit_loop f32;     // fma
-  limit_loop int8;    // u8 x s8 dot products that do not saturate
+  limit_loop int8;    // dot products of bytes that do not saturate
   limit_loop binary;  // xor, popcount, add
 };
 
 extern const limit_loops limits_scalar;
 extern const limit_loops limits_avx2;
 extern const limit_loops limits_avx512;
+extern const limit_loops limits_amx;  // int8 alone
 
 }  // namespace lowbit_bench

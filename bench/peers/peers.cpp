@@ -91,6 +91,7 @@ int main(int argc, char** argv) {
   out.facts = {{"cpu", cpu_model()},
                {"compiler", compiler()},
                {"arch", options.table->arch},
+               {"byte arch", byte_arch(*options.table)},
                {"OpenBLAS", openblas_description()},
                {"oneDNN", onednn_description()},
                {"ONNX Runtime", runtime ? (*runtime)->version()

@@ -4,12 +4,12 @@
 
 /// Stands in where every real tag is compiled.
 struct later : lowbit::scalar {
-  using fallback = lowbit::avx512;
+  using fallback = lowbit::amx;
   static constexpr bool compiled = false;
 };
 
 #if defined(BAD)
-using arch = std::conditional_t<lowbit::avx512::compiled, later, lowbit::avx512>;
+using arch = std::conditional_t<lowbit::amx::compiled, later, lowbit::amx>;
 #else
 using arch = lowbit::native;
 #endif

@@ -16,9 +16,13 @@ template <class Op, class Arch, class Executor>
 void check_all_sizes(std::uint64_t seed, Executor& executor) {
   using kernel = lowbit::selected_kernel<Op, Arch>;
   random_source random(seed);
-  const std::set<std::size_t> rows{
-      0, 1, 2, 3, 4, 5, kernel::mr, kernel::mr + 1, 2 * kernel::mr + 3};
-  for (const std::size_t k : {1U, 2U, 3U, 4U, 5U, 15U, 16U, 17U, 26U, 75U, 769U}) {
+  std::set<std::size_t> rows{0, 1, 2, 3, 4, 5, kernel::mr, kernel::mr + 1, 2 * kernel::mr + 3};
+  std::set<std::size_t> depths{1, 2, 3, 4, 5, 15, 16, 17, 26, 75, 769};
+  if constexpr (lowbit::detail::has_tiles<kernel>) {  // of 16 rows and 64 k
+    rows.insert({15, 16, 17, 31, 32, 33, 47, 65});
+    depths.insert({60, 61, 63, 64, 65, 67, 68, 124, 127, 128, 129, 253, 320});
+  }
+  for (const std::size_t k : depths) {
     for (const std::size_t n : {std::size_t{1}, std::size_t{15}, kernel::nr - 1, kernel::nr,
                                 kernel::nr + 1, 2 * kernel::nr + 17}) {
       for (const std::size_t m : rows) {
@@ -36,7 +40,7 @@ template <class Op, class Arch>
 void check_extremes(std::int8_t a, std::int8_t w, std::size_t k) {
   random_source random(1);
   lowbit::serial executor;
-  gemm_problem<Op> problem({2, 3, k}, random);
+  gemm_problem<Op> problem({5, 3, k}, random);
   for (std::int8_t& v : problem.a) v = a;
   for (std::int8_t& v : problem.w) v = w;
   for (std::int32_t& v : problem.expected) v = static_cast<std::int32_t>(k) * a * w;
@@ -67,7 +71,7 @@ TEMPLATE_LIST_TEST_CASE("no byte product saturates", "[gemm][codes]", compiled_a
   need_arch<TestType>();
   for (const int a : {-128, -127, 127}) {
     for (const int w : {-127, 127}) {
-      for (const std::size_t k : {2U, 4U, 333U}) {
+      for (const std::size_t k : {2U, 4U, 64U, 333U}) {
         const auto x = static_cast<std::int8_t>(a);
         const auto y = static_cast<std::int8_t>(w);
         check_extremes<lowbit::code_dot<8>, TestType>(x, y, k);
@@ -115,10 +119,11 @@ TEMPLATE_LIST_TEST_CASE("packed codes read back, missing outputs and columns are
 TEST_CASE("a flipped code, a wrong table entry and a forgotten row sum are caught",
           "[gemm][mutant]") {
   using op = lowbit::code_dot<4>;
-  using arch = lowbit::native;
+  using arch = std::tuple_element_t<std::tuple_size_v<compiled_archs> - 1, compiled_archs>;
+  need_arch<arch>();
   random_source random(307);
   lowbit::serial executor;
-  const gemm_problem<op> problem({2, 17, 65}, random);
+  const gemm_problem<op> problem({5, 17, 65}, random);
   CHECK(gemm_difference<op, arch>(problem, executor).empty());
   for (const std::size_t byte : {std::size_t{0}, std::size_t{3}, op::table_bytes}) {
     const auto flip = [&](const guarded<std::byte>& memory) { memory[byte] ^= std::byte{1}; };

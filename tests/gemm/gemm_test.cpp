@@ -17,7 +17,8 @@ constexpr std::size_t inner_sizes[] = {1, 31, 63, 64, 65, 127, 257, 769};
 template <class Op, class Arch>
 std::set<std::size_t> output_sizes() {
   constexpr std::size_t nr = lowbit::selected_kernel<Op, Arch>::nr;
-  return {1, nr - 1, nr, nr + 1, 2 * nr + 1};
+  constexpr std::size_t vector = lowbit::virtual_lanes;
+  return {1, nr - 1, nr, nr + 1, nr + vector, nr + vector + 1, nr + 2 * vector, 2 * nr + 1};
 }
 template <class Op, class Arch>
 std::set<std::size_t> row_sizes() {  // 0 rows among them where mr is 1

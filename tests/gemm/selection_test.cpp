@@ -43,6 +43,23 @@ constexpr bool selects_codes() {
   return selects<Op, scalar, scalar, 1, 16>() && selects<Op, avx2, avx2, 4, 16>() &&
          selects<Op, avx512, avx512, 12, 32>();
 }
+/// amx has the panels and, for few rows, the register tile of avx512.
+template <class Op>
+constexpr bool selects_tiles() {
+  if constexpr (amx::compiled) {
+    using kernel = selected_kernel<Op, amx>;
+    return selects<Op, amx, amx, 12, 32>() && kernel::tiles::rows == 32 &&
+           std::is_base_of_v<micro_kernel<Op, avx512>, kernel>;
+  } else {
+    return true;
+  }
+}
+static_assert(selects_tiles<code_dot<8>>() && selects_tiles<code_dot<4>>() &&
+              selects_tiles<code_dot<1>>());
+static_assert(selects<mul_add, amx, avx512, 8, 48>());
+static_assert(selects<xor_popcount, amx, avx512, 4, 32>());
+static_assert(selects<lookup_mul_add, amx, avx512, 12, 32>());
+
 static_assert(selects_codes<code_dot<8>>() && selects_codes<code_dot<4>>() &&
               selects_codes<code_dot<1>>() && selects_codes<lookup_mul_add>());
 static_assert(selects_codes<group_dot<8>>() && selects_codes<group_dot<4>>());
@@ -50,10 +67,10 @@ static_assert(selects<decoded_mul_add, scalar, scalar, 1, 16>() &&
               selects<decoded_mul_add, avx2, avx2, 6, 16>() &&
               selects<decoded_mul_add, avx512, avx512, 8, 48>());
 
-static_assert(std::is_same_v<avx512::fallback, avx2> && std::is_same_v<avx2::fallback, scalar> &&
-              std::is_void_v<scalar::fallback>);
-static_assert(arch_tag<scalar> && arch_tag<avx2> && arch_tag<avx512>);
-static_assert(std::is_same_v<native, avx512> == avx512::compiled);
+static_assert(std::is_same_v<amx::fallback, avx512> && std::is_same_v<avx512::fallback, avx2> &&
+              std::is_same_v<avx2::fallback, scalar> && std::is_void_v<scalar::fallback>);
+static_assert(arch_tag<scalar> && arch_tag<avx2> && arch_tag<avx512> && arch_tag<amx>);
+static_assert(std::is_same_v<native, avx512> == avx512::compiled);  // never amx
 static_assert(native::compiled);
 
 /// An arch without kernels of its own gets those of its fallback.

@@ -25,23 +25,34 @@ same() { # NAME FILE
   diff expected "$2" | head -n 4 >&2 || true
   failures=$((failures + 1))
 }
-for model in bert_h128 tinybert_h96 bibert_h75 bit_h128; do
-  model_folder "$tests/golden/$model" "$model"
-  "$program" quantize -q "$model" "$model-packed" >/dev/null
-  "$program" classify --json --top 3 -m "$model" --arch scalar <sentences.txt >expected
+# MODEL or MODEL:POLICY. Integer policies are what an amx engine computes.
+for entry in bert_h128 tinybert_h96 bibert_h75 bit_h128 tinybert_h96:int8 bert_h128:w4a8 bert_h128:w1a8; do
+  model=${entry%%:*}
+  policy=()
+  [[ $entry == "$model" ]] || policy=(-p "${entry#*:}")
+  [[ -e $model ]] || model_folder "$tests/golden/$model" "$model"
+  "$program" quantize -q "${policy[@]}" "$model" "$entry-packed" >/dev/null
+  answers() { # FOLDER ARGUMENT...
+    if [[ $1 == *-packed ]]; then
+      "$program" classify --json --top 3 -m "$@"
+    else
+      "$program" classify --json --top 3 "${policy[@]}" -m "$@"
+    fi
+  }
+  answers "$model" --arch scalar <sentences.txt >expected
   [[ $(wc -l <expected) == 40 ]] || { echo "$model: not 40 answers" >&2; exit 1; }
   while IFS= read -r line; do
-    "$program" classify --json --top 3 -m "$model" --arch scalar "$line"
+    answers "$model" --arch scalar "$line"
   done <sentences.txt >alone
-  same "$model, one sentence at a time" alone
+  same "$entry, one sentence at a time" alone
   for arch in "$@"; do
     for threads in 1 3; do
-      for folder in "$model" "$model-packed"; do
-        "$program" classify --json --top 3 -m "$folder" --arch "$arch" -t "$threads" <sentences.txt >found
+      for folder in "$model" "$entry-packed"; do
+        answers "$folder" --arch "$arch" -t "$threads" <sentences.txt >found
         same "$folder --arch $arch -t $threads" found
       done
     done
   done
-  echo "$model: $(sort -u expected | wc -l) different answers, the same on $*"
+  echo "$entry: $(sort -u expected | wc -l) different answers, the same on $*"
 done
 [[ $failures == 0 ]]

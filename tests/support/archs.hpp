@@ -3,7 +3,8 @@
 //   TEMPLATE_LIST_TEST_CASE("property", "[tag]", lowbit_test::compiled_archs) {
 //     lowbit_test::need_arch<TestType>();
 // A CPU that lacks the arch skips the case; LOWBIT_REQUIRE_ARCHS=avx2,avx512 in the environment
-// makes that skip a failure.
+// makes that skip a failure. A program built for amx tests that tag alone: those below have
+// programs of their own.
 #pragma once
 
 #include <catch2/catch_template_test_macros.hpp>
@@ -21,8 +22,13 @@ namespace lowbit_test {
 template <class Tag>
 using if_compiled = std::conditional_t<Tag::compiled, std::tuple<Tag>, std::tuple<>>;
 
-using compiled_archs = decltype(std::tuple_cat(
-    if_compiled<lowbit::scalar>{}, if_compiled<lowbit::avx2>{}, if_compiled<lowbit::avx512>{}));
+using compiled_archs = std::conditional_t<lowbit::amx::compiled, std::tuple<lowbit::amx>,
+                                          decltype(std::tuple_cat(if_compiled<lowbit::scalar>{},
+                                                                  if_compiled<lowbit::avx2>{},
+                                                                  if_compiled<lowbit::avx512>{}))>;
+
+/// Before any test: cpu_runs("amx") is true only after it.
+inline const bool amx_enabled = lowbit::enable_amx();
 
 /// The names of a list like "avx2,avx512".
 inline std::vector<std::string_view> split_names(std::string_view list) {

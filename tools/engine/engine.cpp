@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled once per instruction set; LOWBIT_ENGINE names the table.
+// Compiled once per instruction set: LOWBIT_ENGINE names the table, LOWBIT_ENGINE_ARCH the tag.
 #include "engine.hpp"
 
 #include <cstdlib>
@@ -12,7 +12,24 @@
 namespace lowbit_engine {
 namespace {
 
-using lowbit::native;
+using arch = lowbit::LOWBIT_ENGINE_ARCH;
+
+/// Tiles multiply bytes: what does not compute with them (or, as TernaryBERT and BinaryBERT, is
+/// rarely asked for) is left to the AVX-512 engine, which takes minutes to compile as it is.
+constexpr bool bytes_only = std::is_same_v<arch, lowbit::amx>;
+
+bool computes(policy p) {
+  switch (p) {
+    case policy::integers:
+    case policy::integers_relu:
+    case policy::static_integers:
+    case policy::ibert:
+    case policy::ibert_relu:
+      return true;
+    default:
+      return !bytes_only;
+  }
+}
 
 static_assert(static_cast<int>(head::cls_embedding) ==
               static_cast<int>(lowbit::head_kind::cls_embedding));
@@ -87,29 +104,43 @@ bool report(const lowbit::status& s, error& why) {
   return s.ok();
 }
 
-/// function(type_identity<P>) for the policy.
+/// function(type_identity<P>) for a policy whose weights are integers of any format.
 template <class Function>
-auto with_policy(policy p, Function function) {
+auto with_integer_policy(policy p, Function function) {
   namespace policies = lowbit::policy;
   switch (p) {
-    case policy::floats_relu:
-      return function(std::type_identity<policies::any_float_relu>{});
-    case policy::integers:
-      return function(std::type_identity<policies::any_integer>{});
     case policy::integers_relu:
       return function(std::type_identity<policies::any_integer_relu>{});
-    case policy::bibert:
-      return function(std::type_identity<policies::bibert>{});
-    case policy::bibert_plus_one:
-      return function(std::type_identity<policies::bibert_plus_one>{});
-    case policy::bit:
-      return function(std::type_identity<policies::bit>{});
     case policy::static_integers:
       return function(std::type_identity<policies::q8bert>{});
     case policy::ibert:
       return function(std::type_identity<policies::ibert>{});
     case policy::ibert_relu:
       return function(std::type_identity<policies::ibert_relu>{});
+    default:
+      return function(std::type_identity<policies::any_integer>{});
+  }
+}
+
+/// function(type_identity<P>) for the policy.
+template <class Function>
+auto with_every_policy(policy p, Function function) {
+  namespace policies = lowbit::policy;
+  switch (p) {
+    case policy::integers:
+    case policy::integers_relu:
+    case policy::static_integers:
+    case policy::ibert:
+    case policy::ibert_relu:
+      return with_integer_policy(p, function);
+    case policy::floats_relu:
+      return function(std::type_identity<policies::any_float_relu>{});
+    case policy::bibert:
+      return function(std::type_identity<policies::bibert>{});
+    case policy::bibert_plus_one:
+      return function(std::type_identity<policies::bibert_plus_one>{});
+    case policy::bit:
+      return function(std::type_identity<policies::bit>{});
     case policy::ternarybert_w2a8:
       return function(std::type_identity<policies::ternarybert<8>>{});
     case policy::ternarybert_w2a4:
@@ -150,6 +181,17 @@ auto with_policy(policy p, Function function) {
   return function(std::type_identity<policies::any_float>{});
 }
 
+/// function(type_identity<P>) for a policy that this engine computes.
+template <class Function>
+auto with_policy(policy p, Function function) {
+  LOWBIT_EXPECTS(computes(p));
+  if constexpr (bytes_only) {
+    return with_integer_policy(p, function);
+  } else {
+    return with_every_policy(p, function);
+  }
+}
+
 /// function(type_identity<model>) for the policy and the head. The encoder's code exists once per
 /// policy, whatever stands on it.
 template <class Function>
@@ -157,19 +199,19 @@ auto with_model(policy p, head task, Function function) {
   return with_policy(p, [&]<class Policy>(std::type_identity<Policy>) {
     switch (task) {
       case head::token:
-        return function(std::type_identity<lowbit::token_classifier<Policy>>{});
+        return function(std::type_identity<lowbit::token_classifier<Policy, arch>>{});
       case head::span:
-        return function(std::type_identity<lowbit::span_extractor<Policy>>{});
+        return function(std::type_identity<lowbit::span_extractor<Policy, arch>>{});
       case head::masked_lm:
-        return function(std::type_identity<lowbit::masked_lm<Policy>>{});
+        return function(std::type_identity<lowbit::masked_lm<Policy, arch>>{});
       case head::mean_embedding:
-        return function(std::type_identity<lowbit::mean_embedder<Policy>>{});
+        return function(std::type_identity<lowbit::mean_embedder<Policy, arch>>{});
       case head::cls_embedding:
-        return function(std::type_identity<lowbit::cls_embedder<Policy>>{});
+        return function(std::type_identity<lowbit::cls_embedder<Policy, arch>>{});
       case head::sequence:
         break;
     }
-    return function(std::type_identity<lowbit::classifier<Policy>>{});
+    return function(std::type_identity<lowbit::classifier<Policy, arch>>{});
   });
 }
 
@@ -272,8 +314,16 @@ bool run_layer(policy p, const shape& s, const std::byte* memory, std::size_t in
 
 }  // namespace
 
+#ifdef LOWBIT_ENGINE_BELOW
+constexpr const engine* below = &LOWBIT_ENGINE_BELOW;
+static_assert(bytes_only);
+#else
+constexpr const engine* below = nullptr;
+static_assert(!bytes_only);
+#endif
+
 extern const engine LOWBIT_ENGINE;
-const engine LOWBIT_ENGINE = {native::name,    model_bytes, load,     output,
-                              workspace_bytes, run,         run_layer};
+const engine LOWBIT_ENGINE = {arch::name, computes,        below, model_bytes, load,
+                              output,     workspace_bytes, run,   run_layer};
 
 }  // namespace lowbit_engine

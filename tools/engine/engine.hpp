@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One program, every CPU: the encoder is compiled once per instruction set (engine_scalar,
-// engine_avx2, engine_avx512) and reached through a table of plain function pointers. Everything
-// that crosses this boundary is plain data declared outside lowbit's inline namespace, and the
-// engines instantiate no standard container, so no code compiled for AVX can end up in the baseline
-// part.
+// engine_avx2, engine_avx512, engine_amx) and reached through a table of plain function pointers.
+// Everything that crosses this boundary is plain data declared outside lowbit's inline namespace,
+// and the engines instantiate no standard container, so no code compiled for AVX can end up in the
+// baseline part.
 #pragma once
 
 #include <cstddef>
@@ -114,6 +114,9 @@ struct error {
 /// to 64; policy and shape of every call are those it was loaded with.
 struct engine {
   const char* arch;
+  /// Policies that this engine computes; the others belong to `below`, which computes all.
+  bool (*computes)(policy);
+  const engine* below;
   std::size_t (*model_bytes)(policy, const shape&, const tensor* tensors, std::size_t count);
   bool (*load)(policy, const shape&, const tensor* tensors, std::size_t count, std::byte* memory,
                std::size_t bytes, error& why);
@@ -132,5 +135,6 @@ struct engine {
 extern const engine engine_scalar;
 extern const engine engine_avx2;
 extern const engine engine_avx512;
+extern const engine engine_amx;
 
 }  // namespace lowbit_engine

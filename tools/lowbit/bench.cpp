@@ -127,7 +127,7 @@ status check_finite(const contestant& c, const std::vector<float>& logits) {
 status check_archs(const bench_options& o, const std::string& policy) {
   std::vector<float> first;
   std::string first_arch;
-  for (const char* arch : {"scalar", "avx2", "avx512"}) {
+  for (const char* arch : {"scalar", "avx2", "avx512", "amx"}) {
     if (!find_engine(arch)) continue;  // not built, or not for this CPU
     auto c = make_contestant(o, policy, arch, 1);
     if (!c) return c.status();
@@ -191,16 +191,17 @@ double fp32_seconds(const std::vector<row>& table, std::size_t tokens) {
   return 0;
 }
 
-void print_table(const bench_options& o, const std::vector<row>& table, const char* arch) {
-  fmt::print("{}, arch {}, {} thread{}, batch {}, medians of {} interleaved runs\n",
-             o.model.empty() ? o.shape : o.model, arch, o.threads, o.threads == 1 ? "" : "s",
-             o.batch, o.repetitions);
-  fmt::print("{:<8}{:<9}{:>7}{:>12}{:>12}{:>14}{:>12}{:>12}{:>16}\n", "policy", "weights", "tokens",
-             "model MiB", "packed MiB", "workspace MiB", "ms", "tokens/s", "x faster, fp32");
+void print_table(const bench_options& o, const std::vector<row>& table) {
+  fmt::print("{}, {} thread{}, batch {}, medians of {} interleaved runs\n",
+             o.model.empty() ? o.shape : o.model, o.threads, o.threads == 1 ? "" : "s", o.batch,
+             o.repetitions);
+  fmt::print("{:<8}{:<7}{:<9}{:>7}{:>12}{:>12}{:>14}{:>12}{:>12}{:>16}\n", "policy", "arch",
+             "weights", "tokens", "model MiB", "packed MiB", "workspace MiB", "ms", "tokens/s",
+             "x faster, fp32");
   for (const row& r : table) {
     const double fp32 = fp32_seconds(table, r.tokens);
-    fmt::print("{:<8}{:<9}{:>7}{:>12.1f}{:>12.1f}{:>14.2f}{:>12.3f}{:>12.0f}{:>16}\n", r.of->policy,
-               r.of->random ? "random" : "folder", r.tokens,
+    fmt::print("{:<8}{:<7}{:<9}{:>7}{:>12.1f}{:>12.1f}{:>14.2f}{:>12.3f}{:>12.0f}{:>16}\n",
+               r.of->policy, r.of->runs.arch(), r.of->random ? "random" : "folder", r.tokens,
                static_cast<double>(r.of->model_bytes) / mib,
                static_cast<double>(r.of->runs.packed_bytes()) / mib,
                static_cast<double>(r.workspace) / mib, 1e3 * r.seconds,
@@ -211,9 +212,8 @@ void print_table(const bench_options& o, const std::vector<row>& table, const ch
              static_cast<double>(peak_bytes()) / mib);
 }
 
-void print_json(const bench_options& o, const std::vector<row>& table, const char* arch) {
+void print_json(const bench_options& o, const std::vector<row>& table) {
   nlohmann::json out = {{"model", o.model.empty() ? o.shape : o.model},
-                        {"arch", arch},
                         {"threads", o.threads},
                         {"batch", o.batch},
                         {"repetitions", o.repetitions},
@@ -223,6 +223,7 @@ void print_json(const bench_options& o, const std::vector<row>& table, const cha
     const double fp32 = fp32_seconds(table, r.tokens);
     nlohmann::json entry = {
         {"policy", r.of->policy},
+        {"arch", r.of->runs.arch()},
         {"weights", r.of->random ? "random" : "folder"},
         {"tokens", r.tokens},
         {"model_bytes", r.of->model_bytes},
@@ -255,7 +256,7 @@ status run(const bench_options& o) {
   }
   std::vector<row> table;
   for (const std::size_t tokens : o.tokens) LOWBIT_TRY(time_tokens(o, all, tokens, table));
-  (o.json ? print_json : print_table)(o, table, all.front().runs.arch());
+  (o.json ? print_json : print_table)(o, table);
   return {};
 }
 

@@ -160,32 +160,32 @@ status time_all(std::vector<contestant>& all, const std::vector<std::string>& te
 
 void print_table(const std::vector<contestant>& all, std::size_t examples,
                  const compare_options& o) {
-  fmt::print("{:<20} {:<8} {:>12} {:>10} {:>13} {:>9} {:>8}\n", "model", "policy", "file bytes",
-             "accuracy", "ms/sentence", "smaller", "faster");
+  fmt::print("{:<20} {:<8} {:<6} {:>12} {:>10} {:>13} {:>9} {:>8}\n", "model", "policy", "arch",
+             "file bytes", "accuracy", "ms/sentence", "smaller", "faster");
   const contestant& first = all.front();
   for (const contestant& c : all) {
     const std::string accuracy =
         examples == 0 ? "-"
                       : fmt::format("{:.1f} %", 100.0 * static_cast<double>(c.right) /
                                                     static_cast<double>(examples));
-    fmt::print("{:<20} {:<8} {:>12} {:>10} {:>13.3f} {:>8.1f}x {:>7.1f}x\n", c.name,
-               c.runs.model().policy, c.file_bytes, accuracy, 1e3 * c.seconds,
+    fmt::print("{:<20} {:<8} {:<6} {:>12} {:>10} {:>13.3f} {:>8.1f}x {:>7.1f}x\n", c.name,
+               c.runs.model().policy, c.runs.arch(), c.file_bytes, accuracy, 1e3 * c.seconds,
                static_cast<double>(first.file_bytes) / static_cast<double>(c.file_bytes),
                first.seconds / c.seconds);
   }
-  fmt::print("arch {}, {} thread{}; ms from text to label, medians of {} runs taken in turns{}\n",
-             first.runs.arch(), o.threads, o.threads == 1 ? "" : "s", o.repetitions,
+  fmt::print("{} thread{}; ms from text to label, medians of {} runs taken in turns{}\n", o.threads,
+             o.threads == 1 ? "" : "s", o.repetitions,
              examples == 0 ? "" : fmt::format("; accuracy on {} sentences", examples));
 }
 
 void print_json(const std::vector<contestant>& all, std::size_t examples, const compare_options& o,
                 nlohmann::json out) {
-  out["arch"] = all.front().runs.arch();
   out["threads"] = o.threads;
   out["examples"] = examples;
   for (const contestant& c : all) {
     nlohmann::json entry = {{"model", c.name},
                             {"policy", c.runs.model().policy},
+                            {"arch", c.runs.arch()},
                             {"file_bytes", c.file_bytes},
                             {"ms_per_sentence", 1e3 * c.seconds},
                             {"times_smaller", static_cast<double>(all.front().file_bytes) /
@@ -291,7 +291,8 @@ void add_compare(CLI::App& program, action& chosen) {
                    "text file: hidden rows of two models layer by layer, alone and accumulated");
   verb->add_option("--data", o->data, "labelled sentences: TSV (sentence, tab, label) or CLINC150");
   verb->add_option("--split", o->split, "split of a JSON file")->capture_default_str();
-  verb->add_option("--arch", o->arch, "scalar, avx2 or avx512 (default: the best of this CPU)");
+  verb->add_option("--arch", o->arch,
+                   "scalar, avx2, avx512 or amx (default: the best of this CPU)");
   verb->add_option("-t,--threads", o->threads, "threads")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();

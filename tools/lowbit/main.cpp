@@ -13,7 +13,8 @@ void add_run_options(CLI::App& verb, model_options& options) {
   verb.add_option("-p,--policy", options.policy,
                   "fp32, bibert or bit (default: what the model's config.json says)");
   verb.add_option("--zero", options.zero, "bibert: sign(0) is 0 (torch) or +1 (plus-one)");
-  verb.add_option("--arch", options.arch, "scalar, avx2 or avx512 (default: the best of this CPU)");
+  verb.add_option("--arch", options.arch,
+                  "scalar, avx2, avx512 or amx (default: the best of this CPU)");
   verb.add_option("-t,--threads", options.threads, "threads")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();

@@ -12,7 +12,11 @@ using lowbit::result;
 using lowbit::status;
 
 result<const lowbit_engine::engine*> find_engine(const std::string& arch) {
+  lowbit::enable_amx();  // where it is refused, cpu_runs says so
   const lowbit_engine::engine* const engines[] = {
+#ifdef LOWBIT_HAS_ENGINE_AMX
+      &lowbit_engine::engine_amx,
+#endif
 #ifdef LOWBIT_HAS_ENGINE_AVX512
       &lowbit_engine::engine_avx512,
 #endif
@@ -28,7 +32,7 @@ result<const lowbit_engine::engine*> find_engine(const std::string& arch) {
     }
   }
   return status::error(errc::invalid_argument, "--arch is \"", arch,
-                       "\", expected scalar, avx2 or avx512");
+                       "\", expected scalar, avx2, avx512 or amx");
 }
 
 void token_rows::add(const std::vector<std::int32_t>& sentence,
@@ -144,8 +148,8 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
   const auto engine = find_engine(arch);
   if (!engine) return engine.status();
   session s(std::move(model));
-  s.engine_ = *engine;
   s.policy_ = engine_policy(s.model_);
+  s.engine_ = (*engine)->computes(s.policy_) ? *engine : (*engine)->below;
   s.engine_shape_ = engine_shape(s.model_.config.shape);
   const auto named = lowbit::find_policy(s.model_.policy);
   s.pads_ = named && lowbit::needs_padding(named->family);

@@ -15,8 +15,8 @@
 
 namespace lowbit_tool {
 
-/// The engine called `arch` (scalar, avx2, avx512), or the best that this CPU runs for an empty
-/// name.
+/// The engine called `arch` (scalar, avx2, avx512, amx), or the best that this CPU runs for an
+/// empty name.
 lowbit::result<const lowbit_engine::engine*> find_engine(const std::string& arch);
 
 /// A batch under construction: sentences back to back.

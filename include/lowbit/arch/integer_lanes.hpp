@@ -133,6 +133,8 @@ struct integer_ops<avx512> {
     return _mm512_maskz_srav_epi64(all_wide, _mm512_add_epi64(product, half), shift);
   }
 };
+template <>
+struct integer_ops<amx> : integer_ops<avx512> {};
 #endif
 
 /// op(a, b) on every register of the lanes.

@@ -166,6 +166,8 @@ struct lane_ops<avx512> : xsimd_ops<xsimd::batch<float, xsimd::avx512f>> {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_maskz_cvtepi32_epi8(all, a));
   }
 };
+template <>
+struct lane_ops<amx> : lane_ops<avx512> {};
 #endif
 
 }  // namespace detail

@@ -30,13 +30,22 @@ struct avx512 {
   static constexpr const char* name = "avx512";
 };
 
+/// AVX-512 as above and the int8 tiles of AMX: Sapphire Rapids and later. The operating system lets
+/// a process use tiles only when it has asked (arch/detect.hpp, enable_amx), which is why no
+/// program gets this tag unless it names it.
+struct amx {
+  using fallback = avx512;
+  static constexpr bool compiled = LOWBIT_AMX != 0;
+  static constexpr const char* name = "amx";
+};
+
 template <class Tag>
 concept arch_tag = requires {
   typename Tag::fallback;
   { Tag::compiled } -> std::convertible_to<bool>;
 };
 
-/// The best tag this translation unit was compiled for.
+/// The best tag this translation unit was compiled for that needs nobody's permission to run.
 using native =
     std::conditional_t<avx512::compiled, avx512, std::conditional_t<avx2::compiled, avx2, scalar>>;
 

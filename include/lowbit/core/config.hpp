@@ -35,7 +35,17 @@
 #define LOWBIT_AVX512 0
 #endif
 
-#if LOWBIT_AVX512
+// clang 14 and 15 spell the macros without the underscore in the middle.
+#if LOWBIT_AVX512 && defined(__x86_64__) && (defined(__AMX_TILE__) || defined(__AMXTILE__)) && \
+    (defined(__AMX_INT8__) || defined(__AMXINT8__))
+#define LOWBIT_AMX 1
+#else
+#define LOWBIT_AMX 0
+#endif
+
+#if LOWBIT_AMX
+#define LOWBIT_ISA isa_amx
+#elif LOWBIT_AVX512
 #define LOWBIT_ISA isa_avx512
 #elif LOWBIT_AVX2
 #define LOWBIT_ISA isa_avx2

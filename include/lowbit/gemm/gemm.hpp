@@ -5,6 +5,7 @@
 
 #include "lowbit/core/executor.hpp"
 #include "lowbit/epilogue/stage.hpp"
+#include "lowbit/gemm/kernel/amx_codes.hpp"
 #include "lowbit/gemm/kernel/avx2.hpp"
 #include "lowbit/gemm/kernel/avx2_codes.hpp"
 #include "lowbit/gemm/kernel/avx2_decode.hpp"
@@ -88,13 +89,55 @@ LOWBIT_NOINLINE void run_kernel(std::size_t rows, const activation_rows<Op>& a,
   }
 }
 
+/// A kernel that can leave out the last vectors of a panel.
+template <class Kernel>
+concept has_narrow_tiles = requires {
+  &Kernel::template run<1, 1>;
+};
+
+/// The kernel for `rows` <= Rows rows and the first `vectors` <= Vectors vectors of a panel.
+template <class Op, class Arch, std::size_t Rows, std::size_t Vectors>
+LOWBIT_NOINLINE void run_narrow_kernel(std::size_t rows, std::size_t vectors,
+                                       const activation_rows<Op>& a,
+                                       const packed_weights<Op, Arch>& w, std::size_t row,
+                                       std::size_t panel, typename Op::accumulator* acc) {
+  if constexpr (Rows > 0 && Vectors > 0) {
+    if (vectors < Vectors) {
+      run_narrow_kernel<Op, Arch, Rows, Vectors - 1>(rows, vectors, a, w, row, panel, acc);
+    } else if (rows < Rows) {
+      run_narrow_kernel<Op, Arch, Rows - 1, Vectors>(rows, vectors, a, w, row, panel, acc);
+    } else {
+      selected_kernel<Op, Arch>::template run<Rows, Vectors>(a.units.row(row), a.units.stride,
+                                                             w.panel(panel), w.units, acc);
+    }
+  }
+}
+
+/// A panel with outputs in its first `vectors` vectors only: attention has many (a head of 64
+/// channels, a sentence of 16 tokens).
+template <class Op, class Arch, class Epilogue>
+LOWBIT_INLINE void run_narrow_panel(std::size_t vectors, const activation_rows<Op>& a,
+                                    const packed_weights<Op, Arch>& w, const Epilogue& epilogue,
+                                    std::size_t first_row, std::size_t last_row,
+                                    std::size_t panel) {
+  using kernel = selected_kernel<Op, Arch>;
+  alignas(buffer_alignment) typename Op::accumulator acc[kernel::mr * kernel::nr];
+  for (std::size_t m = first_row; m < last_row; m += kernel::mr) {
+    const std::size_t rows = last_row - m < kernel::mr ? last_row - m : kernel::mr;
+    run_narrow_kernel<Op, Arch, kernel::mr, kernel::nr / virtual_lanes - 1>(rows, vectors, a, w, m,
+                                                                            panel, acc);
+    for (std::size_t r = 0; r < rows; ++r)
+      finish_tile<Op, Arch, false>(acc + r * kernel::nr, 1, a, w, epilogue, m + r, panel);
+  }
+}
+
 /// Adds the products of `units` units of at most Rows rows to acc.
 template <class Arch, std::size_t Rows>
 void continue_rows(std::size_t rows, matrix_view<const float> a, const float* w, std::size_t units,
                    float* acc) {
   if constexpr (Rows > 0) {
     if (rows == Rows) {
-      selected_kernel<mul_add, Arch>::template run<Rows, true>(a.data, a.stride, w, units, acc);
+      selected_kernel<mul_add, Arch>::template add<Rows>(a.data, a.stride, w, units, acc);
     } else {
       continue_rows<Arch, Rows - 1>(rows, a, w, units, acc);
     }
@@ -149,6 +192,13 @@ LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<
   } else {
     using kernel = selected_kernel<Op, Arch>;
     constexpr std::size_t mr = kernel::mr;
+    if constexpr (!Whole && has_narrow_tiles<kernel>) {
+      const std::size_t vectors = ceil_div(w.n - panel * w.nr, virtual_lanes);
+      if (vectors < w.nr / virtual_lanes) {
+        run_narrow_panel<Op, Arch>(vectors, a, w, epilogue, first_row, last_row, panel);
+        return;
+      }
+    }
     std::size_t m = first_row;
     for (; m + mr <= last_row; m += mr) run_tile<Op, Arch, Whole>(a, w, epilogue, m, panel);
     if constexpr (mr > 1) {
@@ -156,6 +206,29 @@ LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<
       alignas(buffer_alignment) typename Op::accumulator acc[mr * kernel::nr];
       run_kernel<Op, Arch, mr - 1>(last_row - m, a, w, m, panel, acc);
       finish_tile<Op, Arch, Whole>(acc, last_row - m, a, w, epilogue, m, panel);
+    }
+  }
+}
+
+/// A kernel that has tiles, too: registers that are configured for a block of rows.
+template <class Kernel>
+concept has_tiles = requires {
+  typename Kernel::tiles;
+};
+
+/// A panel through tiles, which have all the same height: what is left of the rows is computed with
+/// rows before it, whose sums are dropped.
+template <class Op, class Arch, bool Whole, class Tiles, class Epilogue>
+LOWBIT_INLINE void run_panel(const Tiles& tiles, const activation_rows<Op>& a,
+                             const packed_weights<Op, Arch>& w, const Epilogue& epilogue,
+                             std::size_t first_row, std::size_t last_row, std::size_t panel) {
+  alignas(buffer_alignment) typename Op::accumulator acc[Tiles::rows * w.nr];
+  for (std::size_t m = first_row; m < last_row; m += Tiles::rows) {
+    const std::size_t rows = last_row - m < Tiles::rows ? last_row - m : Tiles::rows;
+    const std::size_t again = rows < tiles.height() ? tiles.height() - rows : 0;
+    tiles.run(again + rows, a.units.row(m - again), a.units.stride, w.panel(panel), w.units, acc);
+    for (std::size_t r = 0; r < rows; ++r) {
+      finish_tile<Op, Arch, Whole>(acc + (again + r) * w.nr, 1, a, w, epilogue, m + r, panel);
     }
   }
 }
@@ -170,8 +243,19 @@ template <class Op, class Arch, class Epilogue>
 LOWBIT_NOINLINE void gemm_block(activation_rows<Op> a, packed_weights<Op, Arch> w,
                                 Epilogue epilogue, std::size_t first_row, std::size_t last_row,
                                 std::size_t first_panel, std::size_t last_panel) {
+  using kernel = selected_kernel<Op, Arch>;
   const std::size_t whole = w.n / w.nr;
   std::size_t p = first_panel;
+  if constexpr (detail::has_tiles<kernel>) {
+    if (kernel::tiles::pay(last_row - first_row, w.units)) {
+      const typename kernel::tiles tiles(last_row - first_row);
+      for (; p < last_panel && p < whole; ++p)
+        detail::run_panel<Op, Arch, true>(tiles, a, w, epilogue, first_row, last_row, p);
+      for (; p < last_panel; ++p)
+        detail::run_panel<Op, Arch, false>(tiles, a, w, epilogue, first_row, last_row, p);
+      return;
+    }
+  }
   for (; p < last_panel && p < whole; ++p) {
     detail::run_panel<Op, Arch, true>(a, w, epilogue, first_row, last_row, p);
   }

@@ -5,8 +5,8 @@
 #include "lowbit/model/bert.hpp"
 #include "lowbit/model/head/integer_sequence.hpp"
 
-using head = lowbit::sequence_head<lowbit::policy::ibert, lowbit::native>;
-using model = lowbit::bert<lowbit::policy::ibert, head, lowbit::native>;
+using head = lowbit::sequence_head<lowbit::policy::ibert, lowbit::RUN_ARCH>;
+using model = lowbit::bert<lowbit::policy::ibert, head, lowbit::RUN_ARCH>;
 
 lowbit::status run_integer_model(const model& encoder, const lowbit::token_input& in,
                                  std::byte* workspace, std::size_t bytes,

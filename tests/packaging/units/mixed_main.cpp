@@ -14,6 +14,9 @@ float unit_avx2(std::size_t k, const char** isa);
 #ifdef HAS_UNIT_AVX512
 float unit_avx512(std::size_t k, const char** isa);
 #endif
+#ifdef HAS_UNIT_AMX
+float unit_amx(std::size_t k, const char** isa);
+#endif
 
 namespace {
 
@@ -42,6 +45,10 @@ int main() {
 #endif
 #ifdef HAS_UNIT_AVX512
   ok = right(unit_avx512, "avx512") && ok;
+#endif
+#ifdef HAS_UNIT_AMX
+  lowbit::enable_amx();
+  ok = right(unit_amx, "amx") && ok;
 #endif
   return ok ? 0 : 1;
 }

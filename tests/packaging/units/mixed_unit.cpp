@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled once per instruction set; UNIT is the name of the function. The dot product of two rows
-// of signs, through the kernel of that instruction set.
+// Compiled once per instruction set: UNIT is the name of the function, UNIT_ARCH the tag. The dot
+// product of two rows of signs, through the kernel of that instruction set.
 #include <cstddef>
 
 #include "lowbit/arch/tags.hpp"
@@ -11,8 +11,9 @@
 /// -1 at every third element of k, against -1 at every fifth.
 float UNIT(std::size_t k, const char** isa) {
   using op = lowbit::xor_popcount;
-  using packed = lowbit::packed_weights<op, lowbit::native>;
-  *isa = lowbit::native::name;
+  using arch = lowbit::UNIT_ARCH;
+  using packed = lowbit::packed_weights<op, arch>;
+  *isa = arch::name;
   const auto row = [&](std::size_t step, std::size_t u) {
     lowbit::word bits = 0;
     for (std::size_t j = u * 64; j < k && j < (u + 1) * 64; ++j) {
@@ -23,12 +24,11 @@ float UNIT(std::size_t k, const char** isa) {
   lowbit::word a[16];
   for (std::size_t u = 0; u < op::units(k); ++u) a[u] = row(3, u);
   const lowbit::aligned_buffer memory(packed::elements(1, k) * sizeof(lowbit::word));
-  const packed w =
-      lowbit::pack<op, lowbit::native>(reinterpret_cast<lowbit::word*>(memory.data()), 1, k,
-                                       [&](std::size_t, std::size_t u) { return row(5, u); });
+  const packed w = lowbit::pack<op, arch>(reinterpret_cast<lowbit::word*>(memory.data()), 1, k,
+                                          [&](std::size_t, std::size_t u) { return row(5, u); });
   float dot = 0;
   lowbit::serial executor;
-  lowbit::gemm<op, lowbit::native>(
+  lowbit::gemm<op, arch>(
       {{a, 1, op::units(k), op::units(k)}, k, nullptr}, w,
       lowbit::to_float{} | lowbit::store{lowbit::matrix_view<float>{&dot, 1, 1, 1}}, executor);
   return dot;

@@ -101,9 +101,22 @@ struct micro_kernel<mul_add, avx2> {
   static constexpr std::size_t mr = 6;
   static constexpr std::size_t nr = 16;
 
-  template <std::size_t Rows, bool Continue = false>
+  template <std::size_t Rows>
   static void run(const float* a, std::size_t stride, const float* w, std::size_t units,
                   float* acc) {
+    sum_up<Rows, false>(a, stride, w, units, acc);
+  }
+  /// Adds to what acc holds.
+  template <std::size_t Rows>
+  static void add(const float* a, std::size_t stride, const float* w, std::size_t units,
+                  float* acc) {
+    sum_up<Rows, true>(a, stride, w, units, acc);
+  }
+
+ private:
+  template <std::size_t Rows, bool Continue>
+  static LOWBIT_INLINE void sum_up(const float* a, std::size_t stride, const float* w,
+                                   std::size_t units, float* acc) {
     __m256 sum[Rows][2];
 #pragma GCC unroll 6
     for (std::size_t r = 0; r < Rows; ++r) {

@@ -91,32 +91,46 @@ struct micro_kernel<mul_add, avx512> {
   static constexpr std::size_t mr = 8;
   static constexpr std::size_t nr = 48;
 
-  template <std::size_t Rows, bool Continue = false>
+  /// Vectors < 3: the first 16 or 32 outputs of the panel only.
+  template <std::size_t Rows, std::size_t Vectors = 3>
   static void run(const float* a, std::size_t stride, const float* w, std::size_t units,
                   float* acc) {
-    __m512 sum[Rows][3];
+    sum_up<Rows, Vectors, false>(a, stride, w, units, acc);
+  }
+  /// Adds to what acc holds.
+  template <std::size_t Rows>
+  static void add(const float* a, std::size_t stride, const float* w, std::size_t units,
+                  float* acc) {
+    sum_up<Rows, 3, true>(a, stride, w, units, acc);
+  }
+
+ private:
+  template <std::size_t Rows, std::size_t Vectors, bool Continue>
+  static LOWBIT_INLINE void sum_up(const float* a, std::size_t stride, const float* w,
+                                   std::size_t units, float* acc) {
+    __m512 sum[Rows][Vectors];
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < Rows; ++r) {
 #pragma GCC unroll 3
-      for (std::size_t v = 0; v < 3; ++v)
+      for (std::size_t v = 0; v < Vectors; ++v)
         sum[r][v] = Continue ? _mm512_loadu_ps(acc + r * nr + v * 16) : _mm512_setzero_ps();
     }
     for (std::size_t u = 0; u < units; ++u) {
-      const __m512 w0 = _mm512_loadu_ps(w + u * nr);
-      const __m512 w1 = _mm512_loadu_ps(w + u * nr + 16);
-      const __m512 w2 = _mm512_loadu_ps(w + u * nr + 32);
+      __m512 weights[Vectors];
+#pragma GCC unroll 3
+      for (std::size_t v = 0; v < Vectors; ++v) weights[v] = _mm512_loadu_ps(w + u * nr + v * 16);
 #pragma GCC unroll 8
       for (std::size_t r = 0; r < Rows; ++r) {
         const __m512 x = _mm512_set1_ps(a[r * stride + u]);
-        sum[r][0] = _mm512_fmadd_ps(x, w0, sum[r][0]);
-        sum[r][1] = _mm512_fmadd_ps(x, w1, sum[r][1]);
-        sum[r][2] = _mm512_fmadd_ps(x, w2, sum[r][2]);
+#pragma GCC unroll 3
+        for (std::size_t v = 0; v < Vectors; ++v)
+          sum[r][v] = _mm512_fmadd_ps(x, weights[v], sum[r][v]);
       }
     }
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < Rows; ++r) {
 #pragma GCC unroll 3
-      for (std::size_t v = 0; v < 3; ++v) _mm512_storeu_ps(acc + r * nr + v * 16, sum[r][v]);
+      for (std::size_t v = 0; v < Vectors; ++v) _mm512_storeu_ps(acc + r * nr + v * 16, sum[r][v]);
     }
   }
 };

@@ -38,9 +38,21 @@ struct micro_kernel<mul_add, scalar> {
   static constexpr std::size_t mr = 1;
   static constexpr std::size_t nr = 16;
 
-  template <std::size_t Rows, bool Continue = false>
+  template <std::size_t Rows>
   static void run(const float* a, std::size_t, const float* w, std::size_t units, float* acc) {
     static_assert(Rows == 1);
+    sum_up<false>(a, w, units, acc);
+  }
+  /// Adds to what acc holds.
+  template <std::size_t Rows>
+  static void add(const float* a, std::size_t, const float* w, std::size_t units, float* acc) {
+    static_assert(Rows == 1);
+    sum_up<true>(a, w, units, acc);
+  }
+
+ private:
+  template <bool Continue>
+  static void sum_up(const float* a, const float* w, std::size_t units, float* acc) {
     for (std::size_t first = 0; first < nr; first += 4) {
       float sum[4] = {};
       if constexpr (Continue) std::memcpy(sum, acc + first, sizeof sum);

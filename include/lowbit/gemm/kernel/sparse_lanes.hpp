@@ -66,6 +66,8 @@ struct quad_ops<avx512> {
     return _mm512_maskz_inserti32x8(0xffff, low, quad_ops<avx2>::gather(base, index + 8), 1);
   }
 };
+template <>
+struct quad_ops<amx> : quad_ops<avx512> {};
 #endif
 
 /// One load per lane: on Zen 5 1.7 times as fast as the gather instructions (CSR x one row,
@@ -84,6 +86,9 @@ struct quad_ops<avx512> {
                                                  const std::uint32_t* i) {
   const __m512 low = _mm512_castps256_ps512(gather_floats(avx2{}, base, i));
   return _mm512_maskz_insertf32x8(0xffff, low, gather_floats(avx2{}, base, i + 8), 1);
+}
+[[nodiscard]] LOWBIT_INLINE __m512 gather_floats(amx, const float* base, const std::uint32_t* i) {
+  return gather_floats(avx512{}, base, i);
 }
 #endif
 
