@@ -95,10 +95,17 @@ status add_matrix(canonical_model& model, const std::string& weight, matrix_view
   return {};
 }
 
-/// The same for a format that is known by name, one of List's codecs.
+/// The same for a format that is known by name, one of List's codecs; prunedPP, where List has the
+/// sparse matrices that it leaves.
 template <class List>
 status add_matrix_as(canonical_model& model, const std::string& weight, matrix_view<const float> w,
                      std::string_view format) {
+  if (const unsigned percent = pruned_percent(format);
+      percent != 0 && std::is_same_v<List, any_float>) {
+    const auto kept = prune_magnitude(w, percent / 100.0);
+    if (!kept) return kept.status().in(weight);
+    return add_matrix<sparse<>>(model, weight, {kept->data(), w.rows, w.cols, w.cols}, true);
+  }
   return List::with(format, [&]<class Codec>(std::type_identity<Codec>) {
     return add_matrix<Codec>(model, weight, w, true);
   });

@@ -146,6 +146,20 @@ class encoder_layer {
   template <class Workspace, class Sink, executor Executor, class Observer>
   void run(Workspace& w, const query_blocks& blocks, const Sink& sink, Executor& executor,
            Observer& observer) const {
+    run_to_sum(w, blocks, executor, observer);
+    const std::size_t rows =
+        blocks.first_token_only ? blocks.batch.sentences : blocks.batch.tokens();
+    output_norm_.run(w.sum.rows_from(0, rows), sink, executor);
+  }
+
+ private:
+  using projection = linear<typename formats::projection, Arch>;
+  using feed_forward_layer = linear<typename formats::feed_forward_input, Arch>;
+
+  /// All but the last layer norm; whatever the sink behind it, this is compiled once.
+  template <class Workspace, executor Executor, class Observer>
+  LOWBIT_NOINLINE void run_to_sum(Workspace& w, const query_blocks& blocks, Executor& executor,
+                                  Observer& observer) const {
     const std::size_t tokens = blocks.batch.tokens();
     const std::size_t rows = blocks.first_token_only ? blocks.batch.sentences : tokens;
     const matrix_view<const float> residual =
@@ -193,12 +207,7 @@ class encoder_layer {
         w.middle.first(rows),
         feed_forward_output_.to_output(w.middle.scales) | add_residual{w.attended} | sum, executor);
     show_site(observer, activation_site::output_sum, w.sum, rows);
-    output_norm_.run(w.sum.rows_from(0, rows), sink, executor);
   }
-
- private:
-  using projection = linear<typename formats::projection, Arch>;
-  using feed_forward_layer = linear<typename formats::feed_forward_input, Arch>;
 
   void load_middle_thresholds(arena& memory, std::size_t i, std::size_t d) {
     using input = typename formats::feed_forward_output::input;
