@@ -98,7 +98,8 @@ TEST_CASE("zeros that a matrix had before are left out, too") {
 }
 
 TEST_CASE("a mixture has the bytes of its files and the products of each format") {
-  const auto model = encoded("mixed", {"layer.0.*query=int4", "layer.1.output=codebook16"});
+  const auto model =
+      encoded("mixed", {"layer.0.*query=int4", "layer.1.output=codebook16", "layer.1.*value=bf16"});
   const auto ledger = lowbit::ledger_of_model(model, tokens).value();
   const auto& narrow = entry(ledger, 0, cost_item::query);
   CHECK(narrow.stored.weights ==
@@ -110,4 +111,8 @@ TEST_CASE("a mixture has the bytes of its files and the products of each format"
   const auto& key = entry(ledger, 0, cost_item::key);
   CHECK(key.papers_flops == 2.0 * tokens * 45 * 45 + other);
   CHECK(key.stored.weights == 45 * 45);
+  const auto& value = entry(ledger, 1, cost_item::value);
+  CHECK(value.defined.f32_macs == tokens * 45 * 45);
+  CHECK(value.defined.int8_macs == 0);
+  CHECK(value.stored.total() == 2 * 45 * 45 + 4 * 45);
 }

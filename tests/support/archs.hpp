@@ -24,6 +24,10 @@ using if_compiled = std::conditional_t<Tag::compiled, std::tuple<Tag>, std::tupl
 using compiled_archs = decltype(std::tuple_cat(
     if_compiled<lowbit::scalar>{}, if_compiled<lowbit::avx2>{}, if_compiled<lowbit::avx512>{}));
 
+/// The arch of this translation unit alone: for whole models, whose other archs have a test program
+/// each. Kernels of lower archs under these flags are tested one by one.
+using own_arch = std::tuple<lowbit::native>;
+
 /// The names of a list like "avx2,avx512".
 inline std::vector<std::string_view> split_names(std::string_view list) {
   std::vector<std::string_view> names;

@@ -25,17 +25,16 @@ inline byte_counts bytes_of_matrix(const canonical_model& model, const std::stri
   return bytes;
 }
 
-/// Matrix `weight` as the model holds it. List: the formats that its layer multiplies.
+/// Matrix `weight` as the model holds it. integers: formats of int8 activations, not only of f32.
 /// Errors: unsupported listing the formats
-template <class List>
-result<stored_matrix> stored_in(const canonical_model& model, const std::string& weight,
-                                std::uint64_t dense) {
+inline result<stored_matrix> stored_in(const canonical_model& model, const std::string& weight,
+                                       std::uint64_t dense, bool integers) {
   stored_matrix m;
   m.weights = dense;
   m.bytes = bytes_of_matrix(model, weight);
   const auto format = stored_format(model.weights(), tensor_name(weight));
   if (!format) return format.status();
-  LOWBIT_TRY(List::with(*format, [&]<class Codec>(std::type_identity<Codec>) -> status {
+  const auto read = [&]<class Codec>(std::type_identity<Codec>) -> status {
     m.floats = !integer_codec<Codec>;
     m.share = papers_share(Codec::bits_per_weight, m.floats ? 32 : 8);
     if constexpr (sparse_codec<Codec>) {
@@ -45,7 +44,9 @@ result<stored_matrix> stored_in(const canonical_model& model, const std::string&
       m.weights = values->elements();
     }
     return {};
-  }));
+  };
+  LOWBIT_TRY(integers && !is_plain_float(*format) ? any_integer::with(*format, read)
+                                                  : any_float::with(*format, read));
   return m;
 }
 
@@ -71,8 +72,7 @@ inline result<named_ledger> ledger_of_model(const canonical_model& model, std::s
         if (layer.at == site::classifier) return {};
         if (pooler && model.config.shape.head != head_kind::sequence) return {};
         const std::uint64_t dense = std::uint64_t{layer.n} * layer.k;
-        const auto m = integers ? detail::stored_in<any_integer>(model, weight, dense)
-                                : detail::stored_in<any_float>(model, weight, dense);
+        const auto m = detail::stored_in(model, weight, dense, integers);
         if (!m) return m.status();
         detail::set_stored(c, layer, *m, ledger->low_bit);
         return {};

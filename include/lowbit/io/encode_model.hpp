@@ -156,7 +156,8 @@ inline result<canonical_model> encode_model(const canonical_model& source,
     if (it->second) {
       added = detail::add_matrix_as<any_table>(out, t.name, w, format);
     } else if (policy.family == policy_family::integers) {
-      added = detail::add_matrix_as<any_integer>(out, t.name, w, format);
+      added = is_plain_float(format) ? detail::add_matrix_as<any_float>(out, t.name, w, format)
+                                     : detail::add_matrix_as<any_integer>(out, t.name, w, format);
     } else {
       added = detail::add_matrix_as<any_float>(out, t.name, w, format);
     }

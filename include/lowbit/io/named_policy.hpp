@@ -95,6 +95,11 @@ inline constexpr pruned_names pruned_name_table;
   return 0;
 }
 
+/// Formats that single matrices of an integer model may have beside integers.
+[[nodiscard]] constexpr bool is_plain_float(std::string_view format) {
+  return format == f32::name || format == bf16::name || format == f16::name;
+}
+
 /// Errors: invalid_argument listing the names
 inline result<named_policy> find_policy(std::string_view text) {
   const std::string name = canonical_policy_name(text);

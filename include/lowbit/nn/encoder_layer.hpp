@@ -7,7 +7,7 @@
 #include "lowbit/nn/activation_site.hpp"
 #include "lowbit/nn/bi_attention.hpp"
 #include "lowbit/nn/elastic_attention.hpp"
-#include "lowbit/nn/encoded.hpp"
+#include "lowbit/nn/mixed_linear.hpp"
 #include "lowbit/nn/softmax_attention.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -167,9 +167,11 @@ class encoder_layer {
     const auto query_input =
         blocks.first_token_only ? w.first_input.first(rows) : input_rows(w, 0, tokens);
     const float* query_scales = blocks.first_token_only ? w.first_input.scales : w.input[0].scales;
-    project(query_, query_signs_, query_input, query_scales, w.q, rows, executor);
-    project(key_, key_signs_, input_rows(w, 1, tokens), w.input[0].scales, w.k, tokens, executor);
-    project(value_, value_signs_, input_rows(w, 2, tokens), w.input[0].scales, w.v, tokens,
+    const matrix_view<const float> hidden = w.hidden.rows_from(0, tokens);
+    project(query_, query_signs_, query_input, query_scales, residual.rows_from(0, rows), w.q,
+            executor);
+    project(key_, key_signs_, input_rows(w, 1, tokens), w.input[0].scales, hidden, w.k, executor);
+    project(value_, value_signs_, input_rows(w, 2, tokens), w.input[0].scales, hidden, w.v,
             executor);
     show_site(observer, activation_site::query, w.q, rows);
     show_site(observer, activation_site::key, w.k, tokens);
@@ -186,9 +188,9 @@ class encoder_layer {
     }
 
     const store sum{w.sum};
-    attention_output_.run(
-        w.context.first(rows),
-        attention_output_.to_output(w.context.scales) | add_residual{residual} | sum, executor);
+    run_linear(attention_output_, w.context.first(rows), w.context.scales,
+               w.context_values.rows_from(0, Workspace::encodes_context ? rows : 0),
+               add_residual{residual} | sum, executor);
     show_site(observer, activation_site::attention_sum, w.sum, rows);
     w.feed_forward.clear_pad(rows);
     attention_norm_.run(w.sum.rows_from(0, rows),
@@ -203,9 +205,9 @@ class encoder_layer {
     } else {
       show_site(observer, activation_site::middle, w.middle.rows, rows);
     }
-    feed_forward_output_.run(
-        w.middle.first(rows),
-        feed_forward_output_.to_output(w.middle.scales) | add_residual{w.attended} | sum, executor);
+    run_linear(feed_forward_output_, w.middle.first(rows), w.middle.scales,
+               w.middle_values.rows_from(0, Workspace::encodes_middle ? rows : 0),
+               add_residual{w.attended} | sum, executor);
     show_site(observer, activation_site::output_sum, w.sum, rows);
   }
 
@@ -251,11 +253,11 @@ class encoder_layer {
   template <class Out, executor Executor>
   static void project(const projection& layer, const output_thresholds& signs,
                       const activation_rows<typename projection::op>& x, const float* scales,
-                      matrix_view<Out> out, std::size_t rows, Executor& executor) {
+                      matrix_view<const float> floats, matrix_view<Out> out, Executor& executor) {
     if constexpr (!bit_projections) {
-      layer.run(x, layer.to_output(scales) | store{out}, executor);
+      run_linear(layer, x, scales, floats, store{out}, executor);
     } else {
-      clear_pad_words(out.rows_from(0, rows));
+      clear_pad_words(out.rows_from(0, floats.rows));
       if constexpr (projection::counts) {
         layer.run(x, make_to_bits<bit_marks::below>(out, layer.outputs(), signs.get()), executor);
       } else {
@@ -274,8 +276,8 @@ class encoder_layer {
         return w.feed_forward.first(rows);
       }
     }();
-    const auto activated = feed_forward_input_.to_output(w.feed_forward.scales) |
-                           activate<typename Policy::activation>{};
+    const activate<typename Policy::activation> activated;
+    const float* scales = w.feed_forward.scales;
     if constexpr (!bit_middle) {
       const matrix_view<float> values = [&] {
         if constexpr (Workspace::encodes_middle) {
@@ -284,7 +286,8 @@ class encoder_layer {
           return w.middle.rows;
         }
       }();
-      feed_forward_input_.run(x, activated | store{values}, executor);
+      run_linear(feed_forward_input_, x, scales, w.attended.rows_from(0, rows),
+                 activated | store{values}, executor);
       if constexpr (Workspace::encodes_middle) {
         encode_rows<Arch>(w.middle, values, rows, feed_forward_output_.input(), executor);
       }
@@ -305,7 +308,8 @@ class encoder_layer {
                     "lowbit: an elastic input of the second feed-forward layer needs a one-bit "
                     "first one");
       w.middle.clear_pad(rows);
-      feed_forward_input_.run(x, activated | sign_encoder{w.middle.rows, w.middle.k}, executor);
+      run_linear(feed_forward_input_, x, scales, w.attended.rows_from(0, rows),
+                 activated | sign_encoder{w.middle.rows, w.middle.k}, executor);
     }
   }
 
