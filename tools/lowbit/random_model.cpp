@@ -4,7 +4,7 @@
 // takes the same time as with real weights.
 #include <cstring>
 
-#include "lowbit/io/import.hpp"
+#include "lowbit/io/import_named.hpp"
 #include "lowbit/io/import_integer.hpp"
 #include "lowbit/io/import_static.hpp"
 #include "session.hpp"

@@ -71,12 +71,11 @@ class format_choice {
 
 namespace detail {
 
-/// Adds w under `weight` (its tensors are weight + suffix). `named`: with NAME.format, for encoders
-/// that learn the codec from the file.
+/// Adds w, encoded, under `weight` (its tensors are weight + suffix). `named`: with NAME.format,
+/// for encoders that learn the codec from the file.
 template <class Codec>
-status add_matrix(canonical_model& model, const std::string& weight, matrix_view<const float> w,
-                  bool named) {
-  auto encoded = encode(Codec{}, w);
+status add_encoded(canonical_model& model, const std::string& weight, matrix_view<const float> w,
+                   result<encoded_matrix> encoded, bool named) {
   if (!encoded) return encoded.status().in(weight);
   const std::string format(format_name<Codec>);
   model.report.push_back({weight,
@@ -93,6 +92,12 @@ status add_matrix(canonical_model& model, const std::string& weight, matrix_view
     model.own(weight + ".format", stored_type::u8, {text.size()}, {text.begin(), text.end()});
   }
   return {};
+}
+
+template <class Codec>
+status add_matrix(canonical_model& model, const std::string& weight, matrix_view<const float> w,
+                  bool named) {
+  return add_encoded<Codec>(model, weight, w, encode(Codec{}, w), named);
 }
 
 /// The same for a format that is known by name, one of List's codecs; prunedPP, where List has the
