@@ -165,8 +165,9 @@ TEST_CASE("ledger_for names what it was given and what it expects") {
   const auto unknown = lowbit::ledger_for("int3", bert_base, 128);
   REQUIRE_FALSE(unknown.ok());
   CHECK(std::string(unknown.status().message()) ==
-        "policy is \"int3\", expected one of fp32, int8, w4a8, w4g32a8, w4g64a8, w4g128a8, w1a8, "
-        "codebook8, codebook16, codebook256, gobo3, gobo4, bibert, bit");
+        "policy is \"int3\", expected one of fp32, bf16, f16, int8, w4a8, w4g32a8, w4g64a8, "
+        "w4g128a8, w2a8, w1a8, codebook8, codebook16, codebook256, gobo3, gobo4, q8bert, bibert, "
+        "bit");
   for (const std::size_t tokens : {std::size_t{0}, std::size_t{513}}) {
     const auto wrong = lowbit::ledger_for("fp32", bert_base, tokens);
     REQUIRE_FALSE(wrong.ok());
@@ -176,4 +177,39 @@ TEST_CASE("ledger_for names what it was given and what it expects") {
   model_shape ragged = bert_base;
   ragged.heads = 7;
   CHECK_FALSE(lowbit::ledger_for("fp32", ragged, 128).ok());
+}
+
+TEST_CASE("a pruned policy counts the products and bytes of the weights that are kept") {
+  constexpr cost c = total_of<policy::pruned<80>>(bert_base, 128);
+  constexpr cost f = total_of<policy::fp32>(bert_base, 128);
+  STATIC_REQUIRE(c.defined.dense_macs == f.defined.f32_macs);
+  STATIC_REQUIRE(c.executed.dense_macs == f.executed.f32_macs);
+  // 117965 of 768 x 768 weights are a fifth, 471859 of 768 x 3072
+  constexpr std::uint64_t kept = 4 * 117965 + 2 * 471859;
+  constexpr std::uint64_t attention = 12ULL * 128 * (2 * 128 * 768);
+  STATIC_REQUIRE(c.defined.f32_macs == 12ULL * 128 * kept + attention + 117965 + 2 * 768);
+  // four bytes per value, a bit per weight, an offset per row and one more
+  constexpr std::uint64_t square = 4 * 117965 + 768 * 96 + 4 * 769;
+  constexpr std::uint64_t wide = 4 * 471859 + 3072 * 96 + 4 * 3073;
+  constexpr std::uint64_t narrow = 4 * 471859 + 768 * 384 + 4 * 769;
+  STATIC_REQUIRE(c.stored.weights ==
+                 12 * (4 * square + wide + narrow) + square + 4 * (2 * 768 + 30522ULL * 768));
+  STATIC_REQUIRE(c.papers_flops == 2.0 * (12.0 * 128 * kept + attention + 117965));
+}
+
+TEST_CASE("every share of zeros has a ledger by its name") {
+  const auto by_name = lowbit::ledger_for("pruned80", tinybert_4l, 33);
+  REQUIRE(by_name.ok());
+  const cost typed = total_of<policy::pruned<80>>(tinybert_4l, 33);
+  CHECK(by_name->policy == "pruned80");
+  CHECK(by_name->total.defined == typed.defined);
+  CHECK(by_name->total.executed == typed.executed);
+  CHECK(by_name->total.stored == typed.stored);
+  CHECK(by_name->total.papers_flops == typed.papers_flops);
+  CHECK(by_name->total.papers_bytes == typed.papers_bytes);
+  const auto sparser = lowbit::ledger_for("pruned81", tinybert_4l, 33);
+  REQUIRE(sparser.ok());
+  CHECK(sparser->total.defined.macs() < typed.defined.macs());
+  CHECK_FALSE(lowbit::ledger_for("pruned00", tinybert_4l, 33).ok());
+  CHECK_FALSE(lowbit::ledger_for("pruned8", tinybert_4l, 33).ok());
 }

@@ -134,7 +134,7 @@ std::vector<float> check_model(const std::string& name) {
   const auto file = lowbit::safetensors_file::open(folder / "expected.safetensors").value();
   for (const lowbit::tensor_view& t : file.tensors())
     observer.expected[t.name] = lowbit::read_f32(t).value();
-  lowbit::serial one;
+  two_threads one{1};
   const auto logits = run_model(model, in.input(), one, observer);
   for (std::size_t i = 0; i < logits.size(); ++i) observer.compare("logits", i, logits[i]);
   CHECK(observer.largest.size() == observer.expected.size());

@@ -44,7 +44,7 @@ struct input_case {
     static const loaded_model<bibert, lowbit::scalar> loaded(tensors, shape);
     const lowbit::token_input in{
         ids.data(), types.data(), positions.data(), {offsets.data(), offsets.size() - 1}};
-    lowbit::serial serial;
+    two_threads serial{1};
     const guarded<std::byte> memory(1 << 20);
     const canary_matrix<float> logits(in.batch.sentences, shape.labels, shape.labels + 1);
     const status s = loaded.model.run(in, memory.data(), memory.size(), logits.view(), serial);
@@ -142,7 +142,7 @@ TEST_CASE("a workspace of the exact size passes, one byte less names the bytes n
                              " bytes, this batch needs " + std::to_string(needed));
     CHECK(run(executor, nullptr, 0).code() == errc::workspace_too_small);
   };
-  lowbit::serial serial;
+  two_threads serial{1};
   two_threads pair;
   check(serial);
   check(pair);
@@ -218,7 +218,7 @@ TEST_CASE("pad bits of the word table do not reach the sum", "[model][errors]") 
   const std::vector<sentence> sentences{random_sentence(shape, 16, random)};
   const std::size_t order[] = {0};
   const packed_batch batch(sentences, order);
-  lowbit::serial serial;
+  two_threads serial{1};
   CHECK(difference(run_model(a.model, batch.input(), serial),
                    run_model(b.model, batch.input(), serial)) == "");
 }

@@ -95,7 +95,7 @@ void check_reference(head_kind head) {
     ++compared;
     const loaded_bert<Model<Policy, Arch>> loaded(tensors, shape);
     const std::size_t order[] = {0, 1, 2};
-    lowbit::serial serial;
+    two_threads serial{1};
     const std::vector<float> actual = run_case(loaded.model, c, order, serial);
     INFO(Policy::name << ' ' << name_of(head) << " seed " << seed << " margin " << loops.margin);
     CHECK(actual.size() > 20);
@@ -112,7 +112,7 @@ void check_same_bits(head_kind head) {
   const loaded_bert<Model<Policy, lowbit::scalar>> reference(tensors, shape);
   const loaded_bert<Model<Policy, Arch>> tested(tensors, shape);
   const head_case c(shape, {7, 1, 66, 2, 13}, 1301);
-  lowbit::serial serial;
+  two_threads serial{1};
   two_threads pair;
   const std::size_t order[] = {0, 1, 2, 3, 4};
   INFO(Policy::name << ' ' << name_of(head));
@@ -167,7 +167,7 @@ TEST_CASE("embeddings have length 1 and the pooling that was asked for", "[model
   const loaded_bert<lowbit::mean_embedder<fp32, lowbit::scalar>> mean(tensors, mean_shape);
   const loaded_bert<lowbit::cls_embedder<fp32, lowbit::scalar>> cls(tensors, cls_shape);
   const head_case c(mean_shape, {9, 1}, 1401);
-  lowbit::serial serial;
+  two_threads serial{1};
   const std::size_t long_one[] = {0};
   const std::size_t short_one[] = {1};
   const auto by_mean = run_case(mean.model, c, long_one, serial);
@@ -189,7 +189,7 @@ TEST_CASE("a masked language model answers any number of asked rows, and none", 
   const std::vector<sentence> sentences{random_sentence(shape, 40, random)};
   const std::size_t order[] = {0};
   const packed_batch batch(sentences, order);
-  lowbit::serial serial;
+  two_threads serial{1};
   lowbit::token_input in = batch.input();
   CHECK(run_model(loaded.model, in, serial).empty());
   std::vector<std::uint32_t> asked;
@@ -220,7 +220,7 @@ TEST_CASE("a head with another output, another model or a missing tensor is name
   const std::size_t order[] = {0};
   const packed_batch batch = c.batch(order);
   const guarded<std::byte> memory(1 << 20);
-  lowbit::serial serial;
+  two_threads serial{1};
   const auto run = [&](std::size_t rows, std::size_t cols) {
     const canary_matrix<float> out(rows, cols, cols);
     return loaded.model.run(batch.input(), memory.data(), memory.size(), out.view(), serial);

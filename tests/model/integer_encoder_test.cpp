@@ -79,7 +79,7 @@ TEMPLATE_LIST_TEST_CASE("an integer-only classifier tracks the float one it come
   const loaded_model<lowbit::policy::fp32, TestType> real(m.floats, m.shape);
   const loaded_weights<integer_classifier<TestType>> integer(m.converted.weights(), m.shape);
   const packed_batch batch(m.sentences, all_of(m.sentences));
-  lowbit::serial executor;
+  two_threads executor{1};
   const auto expected = run_model(real.model, batch.input(), executor);
   const auto logits = run_model(integer.model, batch.input(), executor);
   std::size_t same = 0;
@@ -111,7 +111,7 @@ TEMPLATE_LIST_TEST_CASE("an integer-only classifier gives the same bits everywhe
   const integer_model m(ragged_shape(), 701);
   const loaded_weights<integer_classifier<lowbit::scalar>> scalar(m.converted.weights(), m.shape);
   const loaded_weights<integer_classifier<TestType>> model(m.converted.weights(), m.shape);
-  lowbit::serial one;
+  two_threads one{1};
   two_threads two;
   const std::vector<std::size_t> orders[] = {all_of(m.sentences), {5, 0, 3, 1, 4, 2}, {2, 2}};
   const auto expected = run_model(scalar.model, packed_batch(m.sentences, orders[0]).input(), one);
@@ -148,7 +148,7 @@ TEMPLATE_LIST_TEST_CASE("heads of float rows read the decoded codes of an intege
   const loaded_weights<tagger> model(tagged.weights(), shape);
   const loaded_weights<integer_classifier<TestType>> classifier(m.converted.weights(), m.shape);
   const packed_batch batch(m.sentences, all_of(m.sentences));
-  lowbit::serial executor;
+  two_threads executor{1};
   const auto logits = run_model(model.model, batch.input(), executor);
   hidden_recorder seen;
   static_cast<void>(run_model(classifier.model, batch.input(), executor, seen));

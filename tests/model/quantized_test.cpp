@@ -56,7 +56,7 @@ void check_against_loops(std::uint64_t first) {
     const std::size_t order[] = {0};
     const packed_batch batch(sentences, order);
     const loaded_model<Policy, Arch> loaded(tensors, shape);
-    lowbit::serial serial;
+    two_threads serial{1};
     const std::vector<float> logits = run_model(loaded.model, batch.input(), serial);
     INFO(Policy::name << " seed " << seed << " margin " << loops.margin);
     CHECK(farther_than(2e-5, {logits.begin(), logits.end()}, expected) == "");
@@ -82,7 +82,7 @@ void check_same_bits(std::uint64_t seed) {
   std::vector<sentence> sentences;
   for (const std::size_t length : {1U, 7U, 33U, 70U})
     sentences.push_back(random_sentence(shape, length, random));
-  lowbit::serial serial;
+  two_threads serial{1};
   two_threads both;
   const std::size_t all[] = {0, 1, 2, 3};
   const std::size_t alone[] = {2};
@@ -94,6 +94,24 @@ void check_same_bits(std::uint64_t seed) {
   CHECK(batch == scalar);
   CHECK(batch == threads);
   CHECK(std::equal(single.begin(), single.end(), batch.begin() + 2 * 3));
+}
+
+bool in_layer_1(const lowbit::linear_layout& l) {
+  return l.name.find(".layer.1.") != std::string::npos || l.at == lowbit::site::pooler;
+}
+
+/// An int8 model whose second layer and pooler are floats: the builder makes the tensors of one
+/// policy.
+tensor_store floats_in_layer_1(const lowbit::model_shape& shape) {
+  tensor_store tensors = random_model<policy::int8>(shape, 2800);
+  const tensor_store floats = random_model<policy::fp32>(shape, 2801);
+  for (const lowbit::linear_layout& l : lowbit::linear_layers(shape)) {
+    if (!in_layer_1(l)) continue;
+    const lowbit::stored_tensor* t = floats.weights().find(l.name + ".weight");
+    tensors.add(l.name + ".weight", {l.n, l.k}, lowbit::stored_type::f32,
+                {t->data, t->data + l.n * l.k * sizeof(float)});
+  }
+  return tensors;
 }
 
 }  // namespace
@@ -124,21 +142,13 @@ TEMPLATE_LIST_TEST_CASE("a policy per layer gives the same bits everywhere", "[m
   need_arch<TestType>();
   using mixed = lowbit::per_layer<lowbit::first<1, policy::int8>, lowbit::rest<policy::fp32>>;
   static_assert(mixed::begin(1, 2) == 1 && mixed::begin(2, 2) == 2 && mixed::begin(1, 1) == 1);
-  // The builder makes the tensors of one policy: those of int8, and float matrices for layer 1.
   const lowbit::model_shape shape = ragged_shape();
-  tensor_store tensors = random_model<policy::int8>(shape, 2800);
-  const tensor_store floats = random_model<policy::fp32>(shape, 2801);
-  for (const lowbit::linear_layout& l : lowbit::linear_layers(shape)) {
-    if (l.name.find(".layer.1.") == std::string::npos && l.at != lowbit::site::pooler) continue;
-    const lowbit::stored_tensor* t = floats.weights().find(l.name + ".weight");
-    tensors.add(l.name + ".weight", {l.n, l.k}, lowbit::stored_type::f32,
-                {t->data, t->data + l.n * l.k * sizeof(float)});
-  }
+  const tensor_store tensors = floats_in_layer_1(shape);
   random_source random(2802);
   const std::vector<sentence> sentences{random_sentence(shape, 5, random),
                                         random_sentence(shape, 40, random)};
   const std::size_t all[] = {0, 1};
-  lowbit::serial serial;
+  two_threads serial{1};
   two_threads both;
   const auto batch = logits_of<mixed, TestType>(tensors, shape, sentences, all, serial);
   CHECK(batch == logits_of<mixed, lowbit::scalar>(tensors, shape, sentences, all, serial));
@@ -154,4 +164,29 @@ TEMPLATE_LIST_TEST_CASE("a policy per layer gives the same bits everywhere", "[m
   }
   const reals expected = loops.fp32(sentences[0].ids, sentences[0].types);
   CHECK(farther_than(5e-2, {batch.begin(), batch.begin() + 3}, expected) == "");
+}
+
+TEST_CASE("float matrices of an integer model, named by the file, give the bits of a policy",
+          "[model]") {
+  need_arch<lowbit::native>();
+  using typed = lowbit::per_layer<lowbit::first<1, policy::int8>, lowbit::rest<policy::fp32>>;
+  const lowbit::model_shape shape = ragged_shape();
+  tensor_store tensors = floats_in_layer_1(shape);
+  random_source random(2803);
+  const std::vector<sentence> sentences{random_sentence(shape, 5, random),
+                                        random_sentence(shape, 40, random)};
+  const std::size_t all[] = {0, 1};
+  two_threads serial{1};
+  const auto expected = logits_of<typed, lowbit::native>(tensors, shape, sentences, all, serial);
+  const std::string_view int8 = "int8";
+  const auto text = std::as_bytes(std::span(int8));
+  const auto name_format = [&](const std::string& name) {
+    tensors.add(name + ".weight.format", {4}, lowbit::stored_type::u8, {text.begin(), text.end()});
+  };
+  name_format("bert.embeddings.word_embeddings");
+  for (const lowbit::linear_layout& l : lowbit::linear_layers(shape)) {
+    if (!in_layer_1(l) && l.at != lowbit::site::classifier) name_format(l.name);
+  }
+  using named = policy::any_integer;
+  CHECK(logits_of<named, lowbit::native>(tensors, shape, sentences, all, serial) == expected);
 }

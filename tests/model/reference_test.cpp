@@ -73,7 +73,7 @@ const forward elastic = [](reference_forward& r, const sentence& s) {
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("bibert logits equal bare loops over unpacked values", "[model]",
-                        compiled_archs) {
+                        own_arch) {
   need_arch<TestType>();
   using namespace lowbit::policy;
   check<bibert, TestType>(small_shape(30, 2), 500, torch_rule);
@@ -83,14 +83,14 @@ TEMPLATE_LIST_TEST_CASE("bibert logits equal bare loops over unpacked values", "
 }
 
 TEMPLATE_LIST_TEST_CASE("bit logits equal bare loops over unpacked values", "[model]",
-                        compiled_archs) {
+                        own_arch) {
   need_arch<TestType>();
   check<lowbit::policy::bit, TestType>(small_shape(30, 2), 900, elastic);
   check<lowbit::policy::bit, TestType>(small_shape(52, 2), 1000, elastic);
 }
 
 TEMPLATE_LIST_TEST_CASE("a feed-forward value of exactly half its scale is coded 0", "[model]",
-                        compiled_archs) {
+                        own_arch) {
   need_arch<TestType>();
   using lowbit::policy::bit;
   const lowbit::model_shape shape = small_shape(30, 2);

@@ -304,7 +304,7 @@ void check(const case_of& c, std::uint64_t seed) {
   std::vector<float> first;
   const auto on_arch = [&]<class Arch>(Arch) {
     if (!lowbit::cpu_runs(Arch::name)) return;
-    lowbit::serial one;
+    two_threads one{1};
     const auto found = run_layer<Policy, Arch>(c, plain, h, one);
     if (first.empty()) {
       first = found;

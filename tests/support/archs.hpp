@@ -30,6 +30,10 @@ using compiled_archs = std::conditional_t<lowbit::amx::compiled, std::tuple<lowb
 /// Before any test: cpu_runs("amx") is true only after it.
 inline const bool amx_enabled = lowbit::enable_amx();
 
+/// The arch of this translation unit alone: for whole models, whose other archs have a test program
+/// each. Kernels of lower archs under these flags are tested one by one.
+using own_arch = std::tuple<lowbit::native>;
+
 /// The names of a list like "avx2,avx512".
 inline std::vector<std::string_view> split_names(std::string_view list) {
   std::vector<std::string_view> names;

@@ -160,13 +160,17 @@ TEST_CASE("random numbers are the same for the same seed everywhere", "[support]
   CHECK(high > 0.99F);
 }
 
-TEST_CASE("two_threads calls every task once with a worker below 2", "[support]") {
-  std::vector<std::atomic<int>> calls(1000);
-  std::atomic<bool> bad_worker{false};
-  lowbit_test::two_threads::run(calls.size(), [&](std::size_t index, std::size_t worker) {
-    ++calls[index];
-    if (worker >= 2) bad_worker = true;
-  });
-  for (const auto& n : calls) REQUIRE(n == 1);
-  CHECK_FALSE(bad_worker);
+TEST_CASE("two_threads calls every task once with a worker below its count", "[support]") {
+  for (const std::size_t workers : {std::size_t{1}, std::size_t{2}}) {
+    const lowbit_test::two_threads executor(workers);
+    CHECK(executor.workers() == workers);
+    std::vector<std::atomic<int>> calls(1000);
+    std::atomic<bool> bad_worker{false};
+    executor.run(calls.size(), [&](std::size_t index, std::size_t worker) {
+      ++calls[index];
+      if (worker >= workers) bad_worker = true;
+    });
+    for (const auto& n : calls) REQUIRE(n == 1);
+    CHECK_FALSE(bad_worker);
+  }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An executor with two workers: tasks go to whichever thread asks first.
+// An executor with two workers, or (two_threads{1}) with the caller alone: tasks go to whichever
+// thread asks first. One type for both, and one copy of the loop for all tasks: a test that uses it
+// where it could use lowbit::serial compiles its model once.
 #pragma once
 
 #include <atomic>
@@ -8,18 +10,35 @@
 
 namespace lowbit_test {
 
-struct two_threads {
-  [[nodiscard]] static constexpr std::size_t workers() { return 2; }
+class two_threads {
+ public:
+  explicit two_threads(std::size_t workers = 2) : workers_(workers) {}
+  [[nodiscard]] std::size_t workers() const { return workers_; }
   template <class Task>
-  static void run(std::size_t tasks, Task task) {
+  void run(std::size_t tasks, Task task) const {
+    run_all(tasks, &task, [](void* self, std::size_t index, std::size_t worker) {
+      (*static_cast<Task*>(self))(index, worker);
+    });
+  }
+
+ private:
+  using call = void (*)(void* task, std::size_t index, std::size_t worker);
+
+  __attribute__((noinline)) void run_all(std::size_t tasks, void* task, call one) const {
     std::atomic<std::size_t> next{0};
     const auto work = [&](std::size_t worker) {
-      for (std::size_t index = next++; index < tasks; index = next++) task(index, worker);
+      for (std::size_t index = next++; index < tasks; index = next++) one(task, index, worker);
     };
+    if (workers_ == 1) {
+      work(0);
+      return;
+    }
     std::thread other(work, std::size_t{1});
     work(0);
     other.join();
   }
+
+  std::size_t workers_;
 };
 
 }  // namespace lowbit_test

@@ -11,6 +11,7 @@
 
 #include "../io/crafted.hpp"
 #include "../model/random_model.hpp"
+#include "lowbit/io/named_policy.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
 #include "lowbit/text/spans.hpp"
 
@@ -266,4 +267,17 @@ TEST_CASE("eval scores entities, pairs and several models", "[verbs]") {
                 wrong + " line 2: label \"I-y\" is not one of the model's 3");
   check_refusal("eval -m " + model.path() + " --data " + bio + " --metric pearson",
                 "expected one of f1, precision, recall, accuracy");
+}
+
+TEST_CASE("bench runs every policy by name, of random weights", "[verbs]") {
+  std::vector<std::string> names{"pruned01", "pruned73", "pruned99"};
+  for (const lowbit::named_policy& p : lowbit::named_policies) names.emplace_back(p.name);
+  for (const std::string& name : names) {
+    CAPTURE(name);
+    const json found = run_json("bench --shape 2,45,3,83 --tokens 5 --repetitions 1 -p " + name);
+    REQUIRE(found["rows"].size() == 1);
+    CHECK(found["rows"][0]["policy"] == name);
+    CHECK(found["rows"][0]["milliseconds"] > 0);
+  }
+  check_refusal("bench --shape 2,45,3,83 -p pruned00", "policy \"pruned00\" is not known");
 }

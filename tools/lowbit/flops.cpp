@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lowbit/cost/measure.hpp"
-#include "lowbit/cost/named_ledger.hpp"
+#include "lowbit/cost/model_ledger.hpp"
 #include "program.hpp"
 #include "session.hpp"
 
@@ -130,6 +130,12 @@ void print_table(const named_ledger& l, const named_ledger& f, std::size_t layer
   const auto& full = f.total.executed;
   print_summary("complete: f32 operations of a run", "GFLOP", e.flops() / giga, full.flops() / giga,
                 4);
+  if (e.macs() != e.dense_macs) {
+    print_summary("complete: products, zeros left out", "GMAC", in(giga, e.macs()),
+                  in(giga, full.macs()), 3);
+    print_summary("          the same, dense", "GMAC", in(giga, e.dense_macs),
+                  in(giga, full.dense_macs), 3);
+  }
   print_summary("complete: int8 products of a run", "GMAC", in(giga, e.int8_macs),
                 in(giga, full.int8_macs), 3);
   print_summary("complete: 1-bit products of a run", "GMAC", in(giga, e.bit_macs),
@@ -140,6 +146,7 @@ nlohmann::json json_of(const lowbit::operation_counts& c) {
   return {{"f32_macs", c.f32_macs},
           {"int8_macs", c.int8_macs},
           {"bit_macs", c.bit_macs},
+          {"dense_macs", c.dense_macs},
           {"f32_operations", c.f32_operations}};
 }
 nlohmann::json json_of(const cost& c) {
@@ -171,17 +178,23 @@ nlohmann::json json_of(const named_ledger& ledger) {
 status run(const flops_options& o) {
   std::string policy = o.policy.empty() ? "bibert" : o.policy;
   lowbit::model_shape shape;
+  result<named_ledger> ledger = named_ledger{};
   if (o.model.empty()) {
     const auto named = named_shape(o.shape);
     if (!named) return named.status();
     shape = *named;
+    ledger = lowbit::ledger_for(lowbit::canonical_policy_name(policy), shape, o.tokens);
   } else {
     const auto model = lowbit::open_model(o.model);
     if (!model) return model.status();
     shape = model->config.shape;
-    if (o.policy.empty()) policy = model->policy;
+    if (o.policy.empty() || o.policy == model->policy) {
+      policy = model->policy;
+      ledger = lowbit::ledger_of_model(*model, o.tokens);
+    } else {
+      ledger = lowbit::ledger_for(lowbit::canonical_policy_name(policy), shape, o.tokens);
+    }
   }
-  const auto ledger = lowbit::ledger_for(policy, shape, o.tokens);
   if (!ledger) return ledger.status().in("flops");
   const auto fp32 = lowbit::ledger_for("fp32", shape, o.tokens);
   if (!fp32) return fp32.status().in("flops");

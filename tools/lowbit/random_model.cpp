@@ -4,7 +4,9 @@
 // takes the same time as with real weights.
 #include <cstring>
 
-#include "lowbit/policy/quantized.hpp"
+#include "lowbit/io/import_named.hpp"
+#include "lowbit/io/import_integer.hpp"
+#include "lowbit/io/import_static.hpp"
 #include "session.hpp"
 
 namespace lowbit_tool {
@@ -52,8 +54,22 @@ class random_tensors {
       floats(norm + ".weight", {s.hidden}, 0.85F, 0.15F);
       floats(norm + ".bias", {s.hidden}, 0.0F, 0.1F);
     }
-    for (const linear_layout& layer : lowbit::linear_layers(s))
-      LOWBIT_TRY(any_linear<Policy>(layer));
+    for (const linear_layout& layer : lowbit::linear_layers(s)) {
+      if (!lowbit::is_split<Policy> || layer.at == site::classifier) {
+        LOWBIT_TRY(any_linear<Policy>(layer));
+        continue;
+      }
+      for (const char* half : {"_1", "_2"})
+        LOWBIT_TRY(any_linear<Policy>({layer.name + half, layer.at, layer.n, layer.k}));
+    }
+    if constexpr (lowbit::whole_batch_ranges<Policy>) {
+      for (std::size_t l = 0; l < s.layers; ++l) {
+        const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";
+        for (const char* part : {"query", "key", "value"})
+          range<typename Policy::attention::projected>(self + part + ".output", 0.5F);
+        range<typename Policy::attention::probability>(self + "probability", 0.02F);
+      }
+    }
     if constexpr (std::is_same_v<typename Policy::attention, lowbit::elastic_attention>) {
       for (std::size_t l = 0; l < s.layers; ++l) {
         const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";
@@ -90,6 +106,8 @@ class random_tensors {
   status linear(const linear_layout& layer) {
     LOWBIT_TRY(matrix<typename Format::weights>(layer.name, layer.n, layer.k));
     floats(layer.name + ".bias", {layer.n}, 0.0F, 0.05F);
+    if constexpr (lowbit::has_batch_range<typename Format::input>)
+      range<typename Format::input>(layer.name + ".input", 0.5F);
     if constexpr (std::is_same_v<typename Format::input, activation::elastic_sign> ||
                   std::is_same_v<typename Format::input, activation::elastic_bool>) {
       floats(layer.name + ".input.shift", {layer.k}, 0.0F, 0.1F);
@@ -100,44 +118,94 @@ class random_tensors {
 
   template <class Codec>
   status matrix(const std::string& name, std::size_t n, std::size_t k) {
-    constexpr float spread = 0.07F;  // uniform: standard deviation 0.04, as in trained layers
     if constexpr (lowbit::is_sign<Codec>) {
       codes(name + ".weight.codes", n, k);
       floats(name + ".weight.scale", {Codec::scales(n, k)}, spread / 2, spread / 8);
+      return {};
+    } else if constexpr (std::is_same_v<Codec, lowbit::sign_pair<lowbit::scale::row>>) {
+      LOWBIT_TRY(matrix<typename Codec::half>(name + "_1", n, k));
+      return matrix<typename Codec::half>(name + "_2", n, k);
     } else if constexpr (std::is_same_v<Codec, lowbit::f32>) {
       floats(name + ".weight", {n, k}, 0.0F, spread);
+      return {};
+    } else if constexpr (requires { typename Codec::codecs; }) {
+      return named_matrix(name, n, k);
     } else {
-      if (format_ == "f32") return matrix<lowbit::f32>(name, n, k);
-      return encoded(name + ".weight", n, k, spread);
+      return codec_matrix<Codec>(name, n, k);
     }
+  }
+
+  /// A matrix whose format the file names.
+  status named_matrix(const std::string& name, std::size_t n, std::size_t k) {
+    const bool table = name == "bert.embeddings.word_embeddings";
+    const unsigned percent = lowbit::pruned_percent(format_);
+    if (format_ == "f32" || (table && percent != 0)) return matrix<lowbit::f32>(name, n, k);
+    if (percent != 0) {
+      auto rows = drawn(n, k);
+      auto kept = lowbit::prune_magnitude({rows.data(), rows.size() / k, k, k}, percent / 100.0);
+      if (!kept) return kept.status();
+      std::vector<float> all(n * k);
+      for (std::size_t i = 0; i < all.size(); ++i) all[i] = (*kept)[i % kept->size()];
+      auto sparse = lowbit::encode(lowbit::sparse<>{}, {all.data(), n, k, k});
+      if (!sparse) return sparse.status();
+      own(name, *std::move(sparse));
+      return own_format(name, lowbit::format_name<lowbit::sparse<>>);
+    }
+    return lowbit::any_table::with(format_, [&]<class Codec>(std::type_identity<Codec>) -> status {
+      LOWBIT_TRY(codec_matrix<Codec>(name, n, k));
+      return own_format(name, format_);
+    });
+  }
+
+  /// A matrix in Codec: some rows are drawn and encoded, the others repeat their codes. Encoding
+  /// all would take longer than what is measured.
+  template <class Codec>
+  status codec_matrix(const std::string& name, std::size_t n, std::size_t k) {
+    const std::vector<float> values = drawn(n, k);
+    const std::size_t rows = values.size() / k;
+    auto matrix =
+        lowbit::encode(Codec{}, lowbit::matrix_view<const float>{values.data(), rows, k, k});
+    if (!matrix) return matrix.status().in(name);
+    for (lowbit::encoded_tensor& t : matrix->tensors) {
+      if (t.shape[0] == rows && rows < n) {
+        const std::size_t row_bytes = t.bytes.size() / rows;
+        t.bytes.resize(n * row_bytes);
+        for (std::size_t at = rows * row_bytes; at < t.bytes.size(); ++at)
+          t.bytes[at] = t.bytes[at - rows * row_bytes];
+        t.shape[0] = n;
+      }
+    }
+    own(name, *std::move(matrix));
     return {};
   }
 
-  /// A matrix in the format of the policy: some rows are drawn and encoded, the others repeat their
-  /// codes. Encoding all would take longer than what is measured.
-  status encoded(const std::string& name, std::size_t n, std::size_t k, float spread) {
-    constexpr std::size_t drawn = 64;
-    const std::size_t rows = n < drawn ? n : drawn;
-    std::vector<float> values(rows * k);
+  /// The first rows of an (n, k) matrix, at most 64.
+  std::vector<float> drawn(std::size_t n, std::size_t k) {
+    constexpr std::size_t most = 64;
+    std::vector<float> values((n < most ? n : most) * k);
     for (float& v : values) v = spread * (static_cast<float>(random_() >> 40) / 8388608.0F - 1.0F);
-    return lowbit::any_table::with(format_, [&]<class Codec>(std::type_identity<Codec>) -> status {
-      auto matrix =
-          lowbit::encode(Codec{}, lowbit::matrix_view<const float>{values.data(), rows, k, k});
-      if (!matrix) return matrix.status().in(name);
-      for (lowbit::encoded_tensor& t : matrix->tensors) {
-        if (t.shape[0] == rows && rows < n) {
-          const std::size_t row_bytes = t.bytes.size() / rows;
-          t.bytes.resize(n * row_bytes);
-          for (std::size_t at = rows * row_bytes; at < t.bytes.size(); ++at)
-            t.bytes[at] = t.bytes[at - rows * row_bytes];
-          t.shape[0] = n;
-        }
-        model_.own(name + t.suffix, t.type, t.shape, std::move(t.bytes));
-      }
-      const auto text = std::as_bytes(std::span(format_));
-      model_.own(name + ".format", stored_type::u8, {text.size()}, {text.begin(), text.end()});
-      return {};
-    });
+    return values;
+  }
+
+  void own(const std::string& name, lowbit::encoded_matrix matrix) {
+    for (lowbit::encoded_tensor& t : matrix.tensors)
+      model_.own(name + ".weight" + t.suffix, t.type, t.shape, std::move(t.bytes));
+  }
+  status own_format(const std::string& name, std::string_view format) {
+    const auto text = std::as_bytes(std::span(format));
+    model_.own(name + ".weight.format", stored_type::u8, {text.size()}, {text.begin(), text.end()});
+    return {};
+  }
+
+  /// What the encoding of a site learned: a clip, or a step.
+  template <class Activation>
+  void range(const std::string& name, float step) {
+    if constexpr (lowbit::has_dynamic_step<Activation>) {
+      const float clip[] = {-2.5F, 2.5F};
+      model_.own(name + ".clip", {2}, clip);
+    } else {
+      floats(name + ".scale", {1}, step, step / 10);
+    }
   }
 
   /// Uniform in [center - spread, center + spread).
@@ -172,10 +240,25 @@ class random_tensors {
     model_.own(name, stored_type::u8, {n, row_bytes}, std::move(bytes));
   }
 
+  static constexpr float spread = 0.07F;  // uniform: standard deviation 0.04, as in trained layers
+
   lowbit::canonical_model& model_;
   std::string_view format_;
   random_words random_;
 };
+
+/// What calibration makes of a random float model; the ranges are about those of its activations.
+result<lowbit::canonical_model> calibrated(const model_shape& shape, std::string_view policy,
+                                           std::uint64_t seed) {
+  auto floats = random_model(shape, "fp32", "", seed);
+  if (!floats) return floats;
+  constexpr float widest = 6.0F;
+  lowbit::activation_ranges ranges(shape.layers);
+  for (float& range : ranges.hidden) range = widest;
+  for (auto& layer : ranges.layers) layer.fill(widest);
+  return policy == lowbit::policy::ibert::name ? lowbit::import_integer(*floats, ranges)
+                                               : lowbit::import_static(*floats, ranges);
+}
 
 }  // namespace
 
@@ -207,9 +290,18 @@ result<lowbit::canonical_model> random_model(const model_shape& shape, const std
       break;
     case lowbit::policy_family::static_integers:
     case lowbit::policy_family::integer_only:
-    case lowbit::policy_family::quantized_bert:
-      return lowbit::status::error(lowbit::errc::unsupported, "policy ", policy,
-                                   " has no random models, expected a checkpoint");
+      return calibrated(shape, named->name, seed);
+    case lowbit::policy_family::quantized_bert: {
+      const bool binary = named->name.starts_with("binary");
+      model.config.recognised = binary ? lowbit::scheme::binarybert : lowbit::scheme::ternarybert;
+      filled = lowbit::detail::with_quantized_bert(
+          named->name, [&]<class Policy>(std::type_identity<Policy>) {
+            if (std::is_same_v<typename Policy::activation, lowbit::relu>)
+              model.config.activation = lowbit::hidden_activation::relu;
+            return tensors.fill<Policy>();
+          });
+      break;
+    }
     case lowbit::policy_family::bit:
       model.config.recognised = lowbit::scheme::bit;
       model.config.activation = lowbit::hidden_activation::relu;

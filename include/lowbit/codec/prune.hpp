@@ -26,6 +26,11 @@ struct pruned_name {
 
 }  // namespace detail
 
+/// Blocks that are left of `blocks` when `percent` of them are pruned, rounded to the nearest.
+[[nodiscard]] constexpr std::size_t kept_blocks(std::size_t blocks, unsigned percent) {
+  return blocks - (blocks * percent + 50) / 100;
+}
+
 /// sparse<Value, Block> whose encoder first prunes Percent of the blocks.
 template <unsigned Percent, class Value = f32, class Block = block<1, 1>>
 struct pruned : sparse<Value, Block> {
@@ -37,6 +42,18 @@ struct pruned : sparse<Value, Block> {
   static constexpr std::size_t row_bytes(std::size_t k) {
     return ceil_div(Value::row_bytes(k) * (100 - Percent), 100) +
            bytes_for(ceil_div(k, Block::size));
+  }
+  /// Weights of the blocks that an (n, k) matrix keeps; those of an edge count whole, as they are
+  /// stored and multiplied.
+  static constexpr std::size_t stored_weights(std::size_t n, std::size_t k) {
+    return kept_blocks(ceil_div(n, Block::rows) * ceil_div(k, Block::columns), Percent) *
+           Block::size;
+  }
+  /// Bytes of values, mask and offsets.
+  static constexpr std::size_t stored_bytes(std::size_t n, std::size_t k) {
+    const std::size_t rows = ceil_div(n, Block::rows);
+    return stored_weights(n, k) * Value::row_bytes(1) +
+           rows * bytes_for(ceil_div(k, Block::columns)) + (rows + 1) * sizeof(std::int32_t);
   }
   struct reader : base::reader {};
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scales and thresholds as the training programs of TernaryBERT and BinaryBERT compute them on a
-// CPU. PyTorch's 1-norm of floats is one float sum in order of the elements: up to 1e-5 off the
+// Scales and thresholds as the training programs of TernaryBERT, BinaryBERT and BiT compute them on
+// a CPU. PyTorch's 1-norm of floats is one float sum in order of the elements: up to 1e-5 off the
 // true mean, which moves weights over a ternary threshold and activations over a rounding step.
 // Matrices past running_mean_limit get true means: there a float sum loses whole digits, and the
 // GPUs that evaluate such models do not add that way.
@@ -32,10 +32,10 @@ inline constexpr std::size_t running_mean_limit = std::size_t{1} << 18;
   return sum / static_cast<float>(count);
 }
 
-/// One-bit codes without a center, the running mean as scale.
+/// One-bit codes, the running mean as scale; 0 where encode() says so. Centers are true means.
 /// Errors: invalid_argument naming a weight that is not finite
-template <class Scale>
-result<encoded_matrix> encode_with_running_mean(sign<Scale, center::none> codec,
+template <class Scale, class Center>
+result<encoded_matrix> encode_with_running_mean(sign<Scale, Center> codec,
                                                 matrix_view<const float> w) {
   auto out = encode(codec, w);
   if (!out) return out;
@@ -45,8 +45,13 @@ result<encoded_matrix> encode_with_running_mean(sign<Scale, center::none> codec,
     return {};
   }));
   for (encoded_tensor& t : out->tensors) {
-    if (t.suffix == ".scale")
-      std::memcpy(t.bytes.data(), scales.data(), scales.size() * sizeof(float));
+    if (t.suffix != ".scale") continue;
+    for (std::size_t i = 0; i < scales.size(); ++i) {
+      float exact = 0.0F;
+      std::byte* at = t.bytes.data() + i * sizeof(float);
+      std::memcpy(&exact, at, sizeof(float));
+      if (exact != 0.0F) std::memcpy(at, &scales[i], sizeof(float));
+    }
   }
   return out;
 }

@@ -38,7 +38,7 @@ class status {
 
   /// status::error(errc::malformed, path, ": header of ", n, " bytes, expected at most ", limit)
   template <class... Parts>
-  [[nodiscard]] static constexpr status error(errc code, const Parts&... parts) {
+  [[nodiscard]] LOWBIT_NOINLINE static constexpr status error(errc code, const Parts&... parts) {
     status s;
     s.code_ = code;
     (s.append(parts), ...);
@@ -57,7 +57,7 @@ class status {
  private:
   static constexpr std::size_t capacity = 500;
 
-  constexpr void append(std::string_view part) {
+  LOWBIT_NOINLINE constexpr void append(std::string_view part) {
     for (const char c : part) {
       if (size_ == capacity) {  // keep the start, say that something is missing
         text_[capacity - 3] = text_[capacity - 2] = text_[capacity - 1] = '.';
@@ -68,7 +68,7 @@ class status {
   }
 
   template <class T>
-  requires(std::is_integral_v<T>) constexpr void append(T value) {
+  requires(std::is_integral_v<T>) LOWBIT_NOINLINE constexpr void append(T value) {
     char digits[24] = {};
     std::size_t n = sizeof digits;
     const bool negative = value < T{};

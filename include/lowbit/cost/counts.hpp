@@ -48,7 +48,8 @@ inline constexpr std::size_t cost_items = 12;
 struct operation_counts {
   std::uint64_t f32_macs = 0;
   std::uint64_t int8_macs = 0;
-  std::uint64_t bit_macs = 0;  ///< xor or and, then popcount; one per pair of codes
+  std::uint64_t bit_macs = 0;    ///< xor or and, then popcount; one per pair of codes
+  std::uint64_t dense_macs = 0;  ///< of the same products if no zero of a matrix were left out
   std::uint64_t f32_operations =
       0;  ///< outside products: add, multiply, compare or a function value, one each
 
@@ -61,6 +62,7 @@ struct operation_counts {
     f32_macs += o.f32_macs;
     int8_macs += o.int8_macs;
     bit_macs += o.bit_macs;
+    dense_macs += o.dense_macs;
     f32_operations += o.f32_operations;
     return *this;
   }

@@ -17,10 +17,12 @@ namespace lowbit::inline LOWBIT_ISA {
   return share < 1.0 ? share : 1.0;
 }
 
-/// `macs` multiply-adds of Op in the column they belong to.
+/// `macs` multiply-adds of Op in the column they belong to; `dense` is their number if no zero were
+/// left out.
 template <class Op>
-[[nodiscard]] constexpr operation_counts macs_of(std::uint64_t macs) {
+[[nodiscard]] constexpr operation_counts macs_of(std::uint64_t macs, std::uint64_t dense) {
   operation_counts counts;
+  counts.dense_macs = dense;
   if constexpr (std::is_same_v<typename Op::activation, float>) {
     counts.f32_macs = macs;
   } else if constexpr (std::is_base_of_v<counting_op, Op>) {
@@ -31,11 +33,30 @@ template <class Op>
   return counts;
 }
 
+template <class Op>
+[[nodiscard]] constexpr operation_counts macs_of(std::uint64_t macs) {
+  return macs_of<Op>(macs, macs);
+}
+
+/// Weights of an (n, k) matrix that Codec stores, and a product multiplies.
+template <class Codec>
+[[nodiscard]] constexpr std::uint64_t stored_weights(std::size_t n, std::size_t k) {
+  if constexpr (requires { Codec::stored_weights(n, k); }) {
+    return Codec::stored_weights(n, k);
+  } else {
+    return std::uint64_t{n} * k;
+  }
+}
+
 /// Bytes of an (n, k) matrix under Codec.
 template <class Codec>
 [[nodiscard]] constexpr byte_counts matrix_bytes(std::size_t n, std::size_t k) {
   byte_counts bytes;
-  bytes.weights = n * Codec::row_bytes(k);
+  if constexpr (requires { Codec::stored_bytes(n, k); }) {
+    bytes.weights = Codec::stored_bytes(n, k);
+  } else {
+    bytes.weights = n * Codec::row_bytes(k);
+  }
   bytes.scales = scales_of<Codec>(n, k) * sizeof(float);
   if constexpr (requires { Codec::centroid_bytes(n); }) bytes.scales += Codec::centroid_bytes(n);
   return bytes;

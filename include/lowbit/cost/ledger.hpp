@@ -123,8 +123,10 @@ class policy_ledger {
                                     : floats   ? 0
                                                : 1);
     cost c;
-    c.defined = macs_of<op>(std::uint64_t{tokens_} * n * k);
-    c.executed = macs_of<op>(std::uint64_t{rows} * n * k);
+    const std::uint64_t weights = stored_weights<typename Format::weights>(n, k);
+    const std::uint64_t dense = std::uint64_t{n} * k;
+    c.defined = macs_of<op>(tokens_ * weights, tokens_ * dense);
+    c.executed = macs_of<op>(rows * weights, rows * dense);
     c.defined.f32_operations = tokens_ * n * per_output;
     c.executed.f32_operations = fused ? 0 : rows * n * per_output;
     c.stored = matrix_bytes<typename Format::weights>(n, k);

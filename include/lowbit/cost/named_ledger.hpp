@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ledger of a policy that is known by name, as rows: for programs that print it.
+// model_ledger.hpp counts what a model really stores.
 #pragma once
 
 #include "lowbit/cost/ledger.hpp"
+#include "lowbit/io/model_layout.hpp"
+#include "lowbit/io/named_policy.hpp"
 #include "lowbit/policy/quantized.hpp"
 
 #if LOWBIT_HOSTED
-#include <string>
-#include <string_view>
 #include <vector>
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -19,8 +20,9 @@ struct ledger_row {
 };
 
 struct named_ledger {
-  const char* policy = nullptr;
+  std::string policy;
   std::size_t tokens = 0;
+  bool low_bit = false;  ///< the papers then add what stays f32
   std::vector<ledger_row> rows;
   cost total;
 
@@ -35,9 +37,76 @@ struct named_ledger {
 };
 
 namespace detail {
+
+/// Two bytes per weight, expanded when they are loaded.
+template <class Half>
+struct half_weights : policy::fp32 {
+  static constexpr const char* name = Half::name;
+  using embedding = Half;
+  using linear = linear_format<Half, lowbit::activation::f32>;
+};
+struct ternary_weights : policy::integer_weights<ternary<scale::row>> {
+  static constexpr const char* name = "w2a8";
+};
+
+/// Whether an item is the product with a stored matrix.
+[[nodiscard]] constexpr bool is_matrix(cost_item item) {
+  return item == cost_item::query || item == cost_item::key || item == cost_item::value ||
+         item == cost_item::attention_output || item == cost_item::feed_forward_input ||
+         item == cost_item::feed_forward_output || item == cost_item::pooler ||
+         item == cost_item::classifier;
+}
+
+/// The ledger's rows of matrices in the order of linear_layers(): visit(cost&, layout). Returns
+/// with `total` renewed.
+template <class Visit>
+status for_each_matrix(named_ledger& ledger, model_shape shape, Visit visit) {
+  shape.head = head_kind::sequence;
+  const std::vector<linear_layout> layers = linear_layers(shape);
+  ledger.total = {};
+  std::size_t next = 0;
+  for (ledger_row& row : ledger.rows) {
+    if (is_matrix(row.item)) LOWBIT_TRY(visit(row.cost, layers[next++]));
+    ledger.total += row.cost;
+  }
+  return {};
+}
+
+/// What is stored of a matrix, and what one of its products costs by the papers' rule.
+struct stored_matrix {
+  std::uint64_t weights = 0;  // that are multiplied
+  byte_counts bytes;          // weights and scales
+  double share = 1;
+  bool floats = true;  // f32 products, else int8
+};
+
+/// Of a matrix of which `percent` of the weights are pruned, as pruned<Percent> stores it.
+[[nodiscard]] inline stored_matrix pruned_matrix(const linear_layout& layer, unsigned percent) {
+  stored_matrix m;
+  m.weights = kept_blocks(layer.n * layer.k, percent);
+  m.bytes.weights = m.weights * sizeof(float) + layer.n * bytes_for(layer.k) +
+                    (layer.n + 1) * sizeof(std::int32_t);
+  return m;
+}
+
+/// Makes `c`, the cost of an (n, k) layer of f32 or int8 products, that of the stored matrix.
+inline void set_stored(cost& c, const linear_layout& layer, const stored_matrix& m, bool low_bit) {
+  for (operation_counts* counts : {&c.defined, &c.executed}) {
+    const std::uint64_t rows = counts->dense_macs / (std::uint64_t{layer.n} * layer.k);
+    counts->f32_macs = m.floats ? rows * m.weights : 0;
+    counts->int8_macs = m.floats ? 0 : rows * m.weights;
+  }
+  c.stored.weights = m.bytes.weights;
+  c.stored.scales = m.bytes.scales;
+  if (layer.at == site::pooler && low_bit) return;  // the papers leave its size out
+  c.papers_flops = 2.0 * static_cast<double>(c.defined.macs()) * m.share +
+                   (low_bit ? static_cast<double>(c.defined.f32_operations) : 0.0);
+  c.papers_bytes = static_cast<double>(c.stored.weights + c.stored.biases);
+}
+
 template <class Policy>
 named_ledger collect_ledger(const model_shape& shape, std::size_t tokens) {
-  named_ledger ledger{Policy::name, tokens, {}, {}};
+  named_ledger ledger{Policy::name, tokens, !all_f32<Policy>, {}, {}};
   policy_ledger<Policy>(shape, tokens)
       .for_each([&](std::size_t layer, cost_item item, const cost& c) {
         ledger.rows.push_back({layer, item, c});
@@ -71,11 +140,22 @@ inline result<named_ledger> ledger_for(std::string_view policy_name, const model
   if (tokens == 0 || tokens > most) {
     return status::error(errc::invalid_argument, "tokens is ", tokens, ", expected 1 to ", most);
   }
-  return detail::ledger_of<policy::fp32, policy::int8, policy::w4a8, policy::w4g32a8,
-                           policy::w4g64a8, policy::w4g128a8, policy::w1a8, policy::codebook<8>,
-                           policy::codebook<16>, policy::codebook<256>, policy::gobo<3>,
-                           policy::gobo<4>, policy::bibert, policy::bit>(policy_name, shape,
-                                                                         tokens);
+  if (const unsigned percent = pruned_percent(policy_name)) {
+    named_ledger ledger = detail::collect_ledger<policy::fp32>(shape, tokens);
+    ledger.policy = policy_name;
+    LOWBIT_TRY(detail::for_each_matrix(ledger, shape, [&](cost& c, const linear_layout& layer) {
+      if (layer.at != site::classifier)
+        detail::set_stored(c, layer, detail::pruned_matrix(layer, percent), false);
+      return status{};
+    }));
+    return ledger;
+  }
+  return detail::ledger_of<
+      policy::fp32, detail::half_weights<bf16>, detail::half_weights<f16>, policy::int8,
+      policy::w4a8, policy::w4g32a8, policy::w4g64a8, policy::w4g128a8, detail::ternary_weights,
+      policy::w1a8, policy::codebook<8>, policy::codebook<16>, policy::codebook<256>,
+      policy::gobo<3>, policy::gobo<4>, policy::q8bert, policy::bibert, policy::bit>(policy_name,
+                                                                                     shape, tokens);
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -46,7 +46,7 @@ LOWBIT_INLINE void finish_tile(const typename Op::accumulator* acc, std::size_t 
   using kernel = selected_kernel<Op, Arch>;
   constexpr std::size_t nr = kernel::nr;
   const std::size_t first = panel * nr;
-#pragma GCC unroll 12
+#pragma GCC unroll 1
   for (std::size_t r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
     for (std::size_t j = 0; j < nr; j += virtual_lanes) {
@@ -65,13 +65,13 @@ LOWBIT_INLINE void finish_tile(const typename Op::accumulator* acc, std::size_t 
 }
 
 /// A whole register tile: the row count is a constant, so that its loops unroll.
-template <class Op, class Arch, bool Whole, class Epilogue>
+template <class Op, class Arch, class Epilogue>
 LOWBIT_INLINE void run_tile(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
                             const Epilogue& epilogue, std::size_t row, std::size_t panel) {
   using kernel = selected_kernel<Op, Arch>;
   alignas(buffer_alignment) typename Op::accumulator acc[kernel::mr * kernel::nr];
   kernel::template run<kernel::mr>(a.units.row(row), a.units.stride, w.panel(panel), w.units, acc);
-  finish_tile<Op, Arch, Whole>(acc, kernel::mr, a, w, epilogue, row, panel);
+  finish_tile<Op, Arch, true>(acc, kernel::mr, a, w, epilogue, row, panel);
 }
 
 /// The kernel for `rows` <= Rows rows. One copy per op, whatever the epilogue.
@@ -200,12 +200,14 @@ LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<
       }
     }
     std::size_t m = first_row;
-    for (; m + mr <= last_row; m += mr) run_tile<Op, Arch, Whole>(a, w, epilogue, m, panel);
-    if constexpr (mr > 1) {
-      if (m == last_row) return;
+    if constexpr (Whole) {
+      for (; m + mr <= last_row; m += mr) run_tile<Op, Arch>(a, w, epilogue, m, panel);
+    }
+    for (; m < last_row; m += mr) {
+      const std::size_t rows = last_row - m < mr ? last_row - m : mr;
       alignas(buffer_alignment) typename Op::accumulator acc[mr * kernel::nr];
-      run_kernel<Op, Arch, mr - 1>(last_row - m, a, w, m, panel, acc);
-      finish_tile<Op, Arch, Whole>(acc, last_row - m, a, w, epilogue, m, panel);
+      run_kernel<Op, Arch, mr>(rows, a, w, m, panel, acc);
+      finish_tile<Op, Arch, Whole>(acc, rows, a, w, epilogue, m, panel);
     }
   }
 }

@@ -71,12 +71,11 @@ class format_choice {
 
 namespace detail {
 
-/// Adds w under `weight` (its tensors are weight + suffix). `named`: with NAME.format, for encoders
-/// that learn the codec from the file.
+/// Adds w, encoded, under `weight` (its tensors are weight + suffix). `named`: with NAME.format,
+/// for encoders that learn the codec from the file.
 template <class Codec>
-status add_matrix(canonical_model& model, const std::string& weight, matrix_view<const float> w,
-                  bool named) {
-  auto encoded = encode(Codec{}, w);
+status add_encoded(canonical_model& model, const std::string& weight, matrix_view<const float> w,
+                   result<encoded_matrix> encoded, bool named) {
   if (!encoded) return encoded.status().in(weight);
   const std::string format(format_name<Codec>);
   model.report.push_back({weight,
@@ -95,10 +94,23 @@ status add_matrix(canonical_model& model, const std::string& weight, matrix_view
   return {};
 }
 
-/// The same for a format that is known by name, one of List's codecs.
+template <class Codec>
+status add_matrix(canonical_model& model, const std::string& weight, matrix_view<const float> w,
+                  bool named) {
+  return add_encoded<Codec>(model, weight, w, encode(Codec{}, w), named);
+}
+
+/// The same for a format that is known by name, one of List's codecs; prunedPP, where List has the
+/// sparse matrices that it leaves.
 template <class List>
 status add_matrix_as(canonical_model& model, const std::string& weight, matrix_view<const float> w,
                      std::string_view format) {
+  if (const unsigned percent = pruned_percent(format);
+      percent != 0 && std::is_same_v<List, any_float>) {
+    const auto kept = prune_magnitude(w, percent / 100.0);
+    if (!kept) return kept.status().in(weight);
+    return add_matrix<sparse<>>(model, weight, {kept->data(), w.rows, w.cols, w.cols}, true);
+  }
   return List::with(format, [&]<class Codec>(std::type_identity<Codec>) {
     return add_matrix<Codec>(model, weight, w, true);
   });
@@ -149,7 +161,8 @@ inline result<canonical_model> encode_model(const canonical_model& source,
     if (it->second) {
       added = detail::add_matrix_as<any_table>(out, t.name, w, format);
     } else if (policy.family == policy_family::integers) {
-      added = detail::add_matrix_as<any_integer>(out, t.name, w, format);
+      added = is_plain_float(format) ? detail::add_matrix_as<any_float>(out, t.name, w, format)
+                                     : detail::add_matrix_as<any_integer>(out, t.name, w, format);
     } else {
       added = detail::add_matrix_as<any_float>(out, t.name, w, format);
     }

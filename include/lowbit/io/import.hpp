@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Hugging Face checkpoint (plain BERT, TinyBERT, BiBERT, BiT by their original tensor names) to
-// canonical tensors under a policy, by type or by name. What is peculiar to a training code stands
-// here and in checkpoint_reader.hpp; nothing is skipped silently.
+// canonical tensors under a policy type. What is peculiar to a training code stands here and in
+// checkpoint_reader.hpp; nothing is skipped silently. import_named.hpp takes the policy's name.
 #pragma once
 
 #include "lowbit/codec/encode.hpp"
@@ -93,8 +93,14 @@ class importer {
     } else {
       const auto values = reader_.read(weight, {n, k});
       if (!values) return values.status();
-      return add_matrix<Codec>(model_, weight, {values->data(), n, k, k}, named)
-          .in(reader_.place());
+      const matrix_view<const float> w{values->data(), n, k, k};
+      if constexpr (is_sign<Codec>) {
+        if (model_.config.recognised == scheme::bit) {
+          return add_encoded<Codec>(model_, weight, w, encode_with_running_mean(Codec{}, w), named)
+              .in(reader_.place());
+        }
+      }
+      return add_matrix<Codec>(model_, weight, w, named).in(reader_.place());
     }
   }
 
@@ -195,56 +201,6 @@ class importer {
   checkpoint_reader& reader_;
 };
 
-/// Which policies a checkpoint of a scheme can run under.
-inline status check_policy(const canonical_model& model, std::string_view place) {
-  const scheme s = model.config.recognised;
-  const auto known = find_policy(model.policy);
-  if (!known) return known.status();
-  const std::string_view p = known->name;
-  const bool fits = is_dynamic_scheme(s) ? p.starts_with(scheme_name(s)) : p == scheme_name(s);
-  if (s != scheme::fp32 && !fits) {
-    return status::error(errc::invalid_argument, place, ": this is a ", scheme_name(s),
-                         " checkpoint, it cannot run under policy ", p);
-  }
-  if (known->family == policy_family::quantized_bert && s == scheme::fp32) {
-    return status::error(errc::invalid_argument, place, ": policy ", p,
-                         " needs a checkpoint that was trained for it");
-  }
-  if (p == "bit" && s != scheme::bit) {
-    return status::error(errc::invalid_argument, place,
-                         ": policy bit needs the learned scales and shifts of a BiT checkpoint");
-  }
-  if (p == "bibert" && model.config.activation != hidden_activation::gelu_erf) {
-    return status::error(errc::unsupported, place,
-                         ": policy bibert needs hidden_act gelu, found relu");
-  }
-  if (p == "bit" && model.config.activation != hidden_activation::relu) {
-    return status::error(errc::unsupported, place,
-                         ": policy bit needs hidden_act relu, found gelu");
-  }
-  return {};
-}
-
-}  // namespace detail
-
-namespace detail {
-
-/// function(std::type_identity<Policy>) for the policy of that name (named_policies has it).
-template <class Function>
-auto with_quantized_bert(std::string_view name, Function function) {
-  using namespace policy;
-  if (name == ternarybert<4>::name) return function(std::type_identity<ternarybert<4>>{});
-  if (name == binarybert<8>::name) return function(std::type_identity<binarybert<8>>{});
-  if (name == binarybert<4>::name) return function(std::type_identity<binarybert<4>>{});
-  if (name == binarybert_ternary<8>::name)
-    return function(std::type_identity<binarybert_ternary<8>>{});
-  if (name == binarybert_ternary<4>::name)
-    return function(std::type_identity<binarybert_ternary<4>>{});
-  if (name == binarybert_split<8>::name) return function(std::type_identity<binarybert_split<8>>{});
-  if (name == binarybert_split<4>::name) return function(std::type_identity<binarybert_split<4>>{});
-  return function(std::type_identity<ternarybert<8>>{});
-}
-
 }  // namespace detail
 
 /// Imports a checkpoint folder under a policy type, the library's or a user's. `model` brings
@@ -270,61 +226,6 @@ result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
     }
     return std::move(model);
   });
-}
-
-/// The same by name. policy_name empty: the one that config.json describes. Overrides: of the
-/// formats of single matrices, where the policy has formats by name.
-inline result<canonical_model> import_checkpoint(
-    const std::filesystem::path& folder, model_config config, std::string policy_name,
-    std::string zero, const std::vector<format_override>& overrides = {}) {
-  canonical_model model;
-  model.config = std::move(config);
-  if (detail::is_dynamic_scheme(model.config.recognised)) {
-    const auto files = checkpoint_tensors::open(folder);
-    if (!files) return files.status();
-    const bool split =
-        std::any_of(files->tensors().begin(), files->tensors().end(), [](const tensor_view& t) {
-          return t.name.ends_with("embeddings.word_embeddings_1.weight");
-        });
-    const auto found = detail::dynamic_policy_name(model.config, split, folder.native());
-    if (!found) return found.status();
-    if (!policy_name.empty() && canonical_policy_name(policy_name) != *found) {
-      return status::error(errc::invalid_argument, folder.native(), ": this is a ", *found,
-                           " checkpoint, it cannot run under policy ", policy_name);
-    }
-    policy_name = *found;
-  }
-  model.policy = policy_name.empty() ? std::string(scheme_name(model.config.recognised))
-                                     : canonical_policy_name(policy_name);
-  model.zero = std::move(zero);
-  LOWBIT_TRY(detail::check_policy(model, folder.native()));
-  const named_policy named = *find_policy(model.policy);
-  if (!overrides.empty() && named.format.empty()) {
-    return status::error(errc::invalid_argument, "policy ", named.name,
-                         " has its own formats, they cannot be overridden");
-  }
-  if (named.family == policy_family::static_integers ||
-      named.family == policy_family::integer_only) {
-    return status::error(errc::invalid_argument, folder.native(), ": policy ", named.name,
-                         " needs ranges of activations: lowbit quantize --calibrate FILE");
-  }
-  if (named.family == policy_family::bibert) {
-    return import_checkpoint<policy::bibert>(folder, std::move(model));
-  }
-  if (named.family == policy_family::bit) {
-    return import_checkpoint<policy::bit>(folder, std::move(model));
-  }
-  if (named.family == policy_family::quantized_bert) {
-    return detail::with_quantized_bert(named.name, [&]<class Policy>(std::type_identity<Policy>) {
-      return import_checkpoint<Policy>(folder, std::move(model));
-    });
-  }
-  auto floats = import_checkpoint<policy::fp32>(folder, std::move(model));
-  if (!floats || (named.name == "fp32" && overrides.empty())) return floats;
-  auto encoded = encode_model(*floats, named, overrides);
-  if (!encoded) return encoded.status().in(folder.native());
-  encoded->ignored = floats->ignored;
-  return encoded;
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

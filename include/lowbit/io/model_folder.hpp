@@ -4,7 +4,7 @@
 // quantization_config, model.safetensors, and the tokenizer's files. docs/format.md
 #pragma once
 
-#include "lowbit/io/import.hpp"
+#include "lowbit/io/import_named.hpp"
 #include "lowbit/io/output_folder.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
 

@@ -76,9 +76,41 @@ inline constexpr named_policy named_policies[] = {
   return name;
 }
 
+namespace detail {
+/// "pruned00" .. "pruned99"
+struct pruned_names {
+  char text[100][9] = {};
+  constexpr pruned_names() {
+    for (std::size_t p = 0; p < 100; ++p) {
+      for (std::size_t i = 0; i < 6; ++i) text[p][i] = "pruned"[i];
+      text[p][6] = static_cast<char>('0' + p / 10);
+      text[p][7] = static_cast<char>('0' + p % 10);
+    }
+  }
+};
+inline constexpr pruned_names pruned_name_table;
+}  // namespace detail
+
+/// 73 for "pruned73"; 0 for what is no pruned01 .. pruned99.
+[[nodiscard]] constexpr unsigned pruned_percent(std::string_view name) {
+  for (unsigned p = 1; p < 100; ++p) {
+    if (name == std::string_view(detail::pruned_name_table.text[p])) return p;
+  }
+  return 0;
+}
+
+/// Formats that single matrices of an integer model may have beside integers.
+[[nodiscard]] constexpr bool is_plain_float(std::string_view format) {
+  return format == f32::name || format == bf16::name || format == f16::name;
+}
+
 /// Errors: invalid_argument listing the names
 inline result<named_policy> find_policy(std::string_view text) {
   const std::string name = canonical_policy_name(text);
+  if (const unsigned percent = pruned_percent(name)) {
+    const std::string_view pruned = detail::pruned_name_table.text[percent];
+    return named_policy{pruned, policy_family::floats, pruned, "f32"};
+  }
   std::string known;
   for (const named_policy& p : named_policies) {
     if (p.name == name) return p;

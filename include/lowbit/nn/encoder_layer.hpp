@@ -5,90 +5,10 @@
 #pragma once
 
 #include "lowbit/nn/activation_site.hpp"
-#include "lowbit/nn/bi_attention.hpp"
-#include "lowbit/nn/elastic_attention.hpp"
-#include "lowbit/nn/encoded.hpp"
-#include "lowbit/nn/softmax_attention.hpp"
+#include "lowbit/nn/layer_workspace.hpp"
+#include "lowbit/nn/mixed_linear.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
-
-namespace detail {
-template <class Kind, class Policy, class Arch>
-struct attention_of;
-template <class Policy, class Arch>
-struct attention_of<softmax_attention, Policy, Arch>
-    : std::type_identity<softmax_attention_layer<Policy, Arch>> {};
-template <class Policy, class Arch>
-struct attention_of<bi_attention, Policy, Arch>
-    : std::type_identity<bi_attention_layer<Policy, Arch>> {};
-template <class Policy, class Arch>
-struct attention_of<elastic_attention, Policy, Arch>
-    : std::type_identity<elastic_attention_layer<Policy, Arch>> {};
-}  // namespace detail
-
-/// The memory that the layers of one encoder share.
-template <class Policy, class Arch, bool Observed>
-struct layer_workspace {
-  using formats = site_formats<Policy>;
-  using attention = typename detail::attention_of<typename Policy::attention, Policy, Arch>::type;
-  using projection_input = encoded_rows<typename formats::projection>;
-  using projected = typename attention::projected;
-  /// BiT encodes the input of q, k and v three times (own shifts and scales); everything else
-  /// shares one encoding.
-  static constexpr bool shares_input =
-      !std::is_same_v<typename formats::projection::input, activation::elastic_sign>;
-  static constexpr std::size_t inputs = shares_input ? 1 : 3;
-  using context_rows = encoded_rows<typename formats::attention_output>;
-  using middle_rows = encoded_rows<typename formats::feed_forward_output>;
-  static constexpr bool encodes_context =
-      std::is_same_v<typename attention::context, float> && !context_rows::is_float;
-  static constexpr bool encodes_middle = middle_rows::is_bytes;
-
-  matrix_view<float> hidden;        // (T, D): the residual stream
-  matrix_view<float> attended;      // (T, D): after the attention half
-  matrix_view<float> sum;           // (T, D): before a layer norm
-  matrix_view<float> first_hidden;  // (sentences, D): the residual of first tokens
-  projection_input input[inputs];
-  projection_input first_input;    // (sentences): queries of first tokens
-  matrix_view<projected> q, k, v;  // (T, inner)
-  context_rows context;
-  matrix_view<float> context_values;  // (T, inner): before encoding, where attention leaves floats
-  encoded_rows<typename formats::feed_forward_input> feed_forward;
-  middle_rows middle;
-  matrix_view<float> middle_values;  // (T, I): before encoding, where it takes the whole row
-  typename attention::template workspace<Observed> heads;
-
-  constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
-    const std::size_t t = limits.tokens;
-    const std::size_t d = shape.hidden;
-    const std::size_t inner = shape.inner();
-    hidden = memory.take_matrix<float>(t, d, float_stride(d));
-    attended = memory.take_matrix<float>(t, d, float_stride(d));
-    sum = memory.take_matrix<float>(t, d, float_stride(d));
-    first_hidden = memory.take_matrix<float>(limits.sentences, d, float_stride(d));
-    if (!projection_input::is_float) {
-      for (auto& rows : input) rows.plan(memory, t, d);
-    } else {
-      input[0] = {};
-      input[0].k = d;
-    }
-    first_input.plan(memory, limits.sentences, d);
-    constexpr bool bits = std::is_same_v<projected, word>;
-    const std::size_t cols = bits ? words_for(inner) : inner;
-    const std::size_t stride = bits ? words_for(inner) : float_stride(inner);
-    for (auto* m : {&q, &k, &v}) *m = memory.take_matrix<projected>(t, cols, stride);
-    context.plan(memory, t, inner);
-    if (encodes_context) context_values = memory.take_matrix<float>(t, inner, float_stride(inner));
-    if (!encoded_rows<typename formats::feed_forward_input>::is_float)
-      feed_forward.plan(memory, t, d);
-    middle.plan(memory, t, shape.intermediate);
-    if (encodes_middle) {
-      middle_values =
-          memory.take_matrix<float>(t, shape.intermediate, float_stride(shape.intermediate));
-    }
-    heads.plan(memory, shape, limits);
-  }
-};
 
 template <class Policy, class Arch>
 class encoder_layer {
@@ -146,6 +66,20 @@ class encoder_layer {
   template <class Workspace, class Sink, executor Executor, class Observer>
   void run(Workspace& w, const query_blocks& blocks, const Sink& sink, Executor& executor,
            Observer& observer) const {
+    run_to_sum(w, blocks, executor, observer);
+    const std::size_t rows =
+        blocks.first_token_only ? blocks.batch.sentences : blocks.batch.tokens();
+    output_norm_.run(w.sum.rows_from(0, rows), sink, executor);
+  }
+
+ private:
+  using projection = linear<typename formats::projection, Arch>;
+  using feed_forward_layer = linear<typename formats::feed_forward_input, Arch>;
+
+  /// All but the last layer norm; whatever the sink behind it, this is compiled once.
+  template <class Workspace, executor Executor, class Observer>
+  LOWBIT_NOINLINE void run_to_sum(Workspace& w, const query_blocks& blocks, Executor& executor,
+                                  Observer& observer) const {
     const std::size_t tokens = blocks.batch.tokens();
     const std::size_t rows = blocks.first_token_only ? blocks.batch.sentences : tokens;
     const matrix_view<const float> residual =
@@ -153,9 +87,11 @@ class encoder_layer {
     const auto query_input =
         blocks.first_token_only ? w.first_input.first(rows) : input_rows(w, 0, tokens);
     const float* query_scales = blocks.first_token_only ? w.first_input.scales : w.input[0].scales;
-    project(query_, query_signs_, query_input, query_scales, w.q, rows, executor);
-    project(key_, key_signs_, input_rows(w, 1, tokens), w.input[0].scales, w.k, tokens, executor);
-    project(value_, value_signs_, input_rows(w, 2, tokens), w.input[0].scales, w.v, tokens,
+    const matrix_view<const float> hidden = w.hidden.rows_from(0, tokens);
+    project(query_, query_signs_, query_input, query_scales, residual.rows_from(0, rows), w.q,
+            executor);
+    project(key_, key_signs_, input_rows(w, 1, tokens), w.input[0].scales, hidden, w.k, executor);
+    project(value_, value_signs_, input_rows(w, 2, tokens), w.input[0].scales, hidden, w.v,
             executor);
     show_site(observer, activation_site::query, w.q, rows);
     show_site(observer, activation_site::key, w.k, tokens);
@@ -172,9 +108,9 @@ class encoder_layer {
     }
 
     const store sum{w.sum};
-    attention_output_.run(
-        w.context.first(rows),
-        attention_output_.to_output(w.context.scales) | add_residual{residual} | sum, executor);
+    run_linear(attention_output_, w.context.first(rows), w.context.scales,
+               w.context_values.rows_from(0, Workspace::encodes_context ? rows : 0),
+               add_residual{residual} | sum, executor);
     show_site(observer, activation_site::attention_sum, w.sum, rows);
     w.feed_forward.clear_pad(rows);
     attention_norm_.run(w.sum.rows_from(0, rows),
@@ -189,16 +125,11 @@ class encoder_layer {
     } else {
       show_site(observer, activation_site::middle, w.middle.rows, rows);
     }
-    feed_forward_output_.run(
-        w.middle.first(rows),
-        feed_forward_output_.to_output(w.middle.scales) | add_residual{w.attended} | sum, executor);
+    run_linear(feed_forward_output_, w.middle.first(rows), w.middle.scales,
+               w.middle_values.rows_from(0, Workspace::encodes_middle ? rows : 0),
+               add_residual{w.attended} | sum, executor);
     show_site(observer, activation_site::output_sum, w.sum, rows);
-    output_norm_.run(w.sum.rows_from(0, rows), sink, executor);
   }
-
- private:
-  using projection = linear<typename formats::projection, Arch>;
-  using feed_forward_layer = linear<typename formats::feed_forward_input, Arch>;
 
   void load_middle_thresholds(arena& memory, std::size_t i, std::size_t d) {
     using input = typename formats::feed_forward_output::input;
@@ -242,11 +173,11 @@ class encoder_layer {
   template <class Out, executor Executor>
   static void project(const projection& layer, const output_thresholds& signs,
                       const activation_rows<typename projection::op>& x, const float* scales,
-                      matrix_view<Out> out, std::size_t rows, Executor& executor) {
+                      matrix_view<const float> floats, matrix_view<Out> out, Executor& executor) {
     if constexpr (!bit_projections) {
-      layer.run(x, layer.to_output(scales) | store{out}, executor);
+      run_linear(layer, x, scales, floats, store{out}, executor);
     } else {
-      clear_pad_words(out.rows_from(0, rows));
+      clear_pad_words(out.rows_from(0, floats.rows));
       if constexpr (projection::counts) {
         layer.run(x, make_to_bits<bit_marks::below>(out, layer.outputs(), signs.get()), executor);
       } else {
@@ -265,8 +196,8 @@ class encoder_layer {
         return w.feed_forward.first(rows);
       }
     }();
-    const auto activated = feed_forward_input_.to_output(w.feed_forward.scales) |
-                           activate<typename Policy::activation>{};
+    const activate<typename Policy::activation> activated;
+    const float* scales = w.feed_forward.scales;
     if constexpr (!bit_middle) {
       const matrix_view<float> values = [&] {
         if constexpr (Workspace::encodes_middle) {
@@ -275,7 +206,8 @@ class encoder_layer {
           return w.middle.rows;
         }
       }();
-      feed_forward_input_.run(x, activated | store{values}, executor);
+      run_linear(feed_forward_input_, x, scales, w.attended.rows_from(0, rows),
+                 activated | store{values}, executor);
       if constexpr (Workspace::encodes_middle) {
         encode_rows<Arch>(w.middle, values, rows, feed_forward_output_.input(), executor);
       }
@@ -296,7 +228,8 @@ class encoder_layer {
                     "lowbit: an elastic input of the second feed-forward layer needs a one-bit "
                     "first one");
       w.middle.clear_pad(rows);
-      feed_forward_input_.run(x, activated | sign_encoder{w.middle.rows, w.middle.k}, executor);
+      run_linear(feed_forward_input_, x, scales, w.attended.rows_from(0, rows),
+                 activated | sign_encoder{w.middle.rows, w.middle.k}, executor);
     }
   }
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "lowbit/codec/any.hpp"
-#include "lowbit/nn/sparse_linear.hpp"
+#include "lowbit/nn/mixed_linear.hpp"
 #include "lowbit/policy/policy.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -73,8 +73,8 @@ struct pruned : fp32 {
                                        lowbit::activation::f32>>;
 };
 
-/// Whatever integer format the file names for each matrix.
-struct any_integer : integer_weights<lowbit::any_integer> {
+/// Whatever integer format the file names for each matrix; one that is to stay exact may be floats.
+struct any_integer : integer_weights<or_floats<lowbit::any_integer, any_of<f32, bf16, f16>>> {
   static constexpr const char* name = "mixed";
   using embedding = any_table;
 };

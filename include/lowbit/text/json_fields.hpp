@@ -46,8 +46,10 @@ inline constexpr int max_json_depth = 64;
   }
 }
 
+/// Refers into `object`, never to the key, which is a value for that reason: no temporary can be
+/// bound here that the result could be taken to outlive.
 [[nodiscard]] inline const nlohmann::json& member(const nlohmann::json& object,
-                                                  const std::string& key) {
+                                                  std::string_view key) {
   static const nlohmann::json absent;
   const auto found = object.find(key);
   return found == object.end() ? absent : *found;

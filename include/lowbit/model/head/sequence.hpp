@@ -18,11 +18,15 @@ class sequence_head {
   struct workspace {
     encoded_rows<pooler_format> input;  // (sentences)
     matrix_view<float> pooled;          // (sentences, D)
+    matrix_view<float> floats;  // (sentences, D): what the input encodes, for poolers of both
 
     constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
       input.plan(memory, limits.sentences, shape.hidden);
       pooled =
           memory.take_matrix<float>(limits.sentences, shape.hidden, float_stride(shape.hidden));
+      if (may_be_floats<pooler_format>)
+        floats =
+            memory.take_matrix<float>(limits.sentences, shape.hidden, float_stride(shape.hidden));
     }
   };
 
@@ -43,10 +47,13 @@ class sequence_head {
            matrix_view<float> logits, Executor& executor, Observer& observer) const {
     const std::size_t sentences = in.batch.sentences;
     w.input.clear_pad(sentences);
-    for (std::size_t s = 0; s < sentences; ++s)
+    for (std::size_t s = 0; s < sentences; ++s) {
       w.input.template encode<Arch>(encoded.first_row(s), s, pooler_.input());
-    const auto tanh_output = pooler_.to_output(w.input.scales) | activate<tanh_activation>{};
-    pooler_.run(w.input.first(sentences), tanh_output | store{w.pooled}, executor);
+      if (may_be_floats<pooler_format>)
+        std::memcpy(w.floats.row(s), encoded.first_row(s), shape_.hidden * sizeof(float));
+    }
+    run_linear(pooler_, w.input.first(sentences), w.input.scales, w.floats.rows_from(0, sentences),
+               activate<tanh_activation>{} | store{w.pooled}, executor);
     if constexpr (std::remove_reference_t<Observer>::enabled)
       observer.pooled(matrix_view<const float>(w.pooled.rows_from(0, sentences)));
     if (shape_.relu_before_classifier) {

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// A linear layer of an integer model whose own matrix may be floats: then it multiplies the f32
+// values from which the codes were made. They stand beside the codes at every site, and the float
+// product with its epilogue is that of a float model, so one program compiles nothing twice.
+#pragma once
+
+#include "lowbit/nn/encoded.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// The codecs of Integers, or of Floats where NAME.format says so.
+template <class Integers, class Floats>
+struct or_floats : Integers {
+  static_assert(Integers::integer && !Floats::integer);
+  using integers = Integers;
+  using floats = Floats;
+};
+
+/// Whether a layer of this format may need the floats behind its codes.
+template <class Format>
+inline constexpr bool may_be_floats = requires {
+  typename Format::weights::floats;
+};
+
+template <class Integers, class Floats, class Input, class Arch>
+class linear<linear_format<or_floats<Integers, Floats>, Input>, Arch> {
+  using integer_layer = linear<linear_format<Integers, Input>, Arch>;
+  using float_layer = linear<linear_format<Floats, activation::f32>, Arch>;
+
+ public:
+  using format = linear_format<or_floats<Integers, Floats>, Input>;
+  using op = typename format::op;
+  using codec = or_floats<Integers, Floats>;
+  static constexpr bool counts = false;
+  static constexpr bool integer = true;
+
+  /// Errors: unsupported listing the integer formats
+  status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t n,
+              std::size_t k) {
+    const auto stored = detail::stored_format(weights, name(".weight"));
+    if (!stored) return stored.status();
+    is_float_ = detail::any_index(typename Floats::indices{}, [&](auto i) {
+      return same_text(format_name<std::tuple_element_t<i, typename Floats::codecs>>, *stored);
+    });
+    return is_float_ ? floats_.load(memory, weights, name, n, k)
+                     : integers_.load(memory, weights, name, n, k);
+  }
+
+  [[nodiscard]] const input_encoding& input() const { return integers_.input(); }
+
+  /// to_output() and then `rest`, of the codes x or of the floats behind them, (M, K).
+  template <class Rest, executor Executor>
+  void run(const activation_rows<op>& x, const float* row_scales, matrix_view<const float> floats,
+           const Rest& rest, Executor& executor) const {
+    if (is_float_) {
+      floats_.run(activation_rows<mul_add>{floats, x.k}, floats_.to_output() | rest, executor);
+    } else {
+      integers_.run(x, integers_.to_output(row_scales) | rest, executor);
+    }
+  }
+
+ private:
+  integer_layer integers_;
+  float_layer floats_;
+  bool is_float_ = false;
+};
+
+/// A layer's output through `rest`, whatever its weights: x is the encoded input, `floats` what it
+/// was encoded from (any view where the layer has one form only).
+template <class Layer, class Rest, executor Executor>
+void run_linear(const Layer& layer, const activation_rows<typename Layer::op>& x,
+                const float* row_scales, matrix_view<const float> floats, const Rest& rest,
+                Executor& executor) {
+  if constexpr (requires { layer.run(x, row_scales, floats, rest, executor); }) {
+    layer.run(x, row_scales, floats, rest, executor);
+  } else {
+    layer.run(x, layer.to_output(row_scales) | rest, executor);
+  }
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA
