@@ -63,9 +63,10 @@ struct step_info {
   std::int64_t epoch = 0;            ///< finished epochs
   /// Named numbers whose mean the history shows; a recipe adds what it wants to be seen.
   std::map<std::string, double>* measures = nullptr;
+  double share = 1.0;  ///< of the step's batch that this process computes, which the piece at hand is
 
   void measure(const std::string& name, double value) const {
-    if (measures != nullptr) (*measures)[name] += value;
+    if (measures != nullptr) (*measures)[name] += value * share;
   }
 };
 
@@ -118,12 +119,14 @@ inline double accumulate_gradients(const fit_job& job, const std::vector<example
   const std::size_t own = options.accumulate, all = own * group.size();
   const auto pieces = cut_batch(members, all);
   double loss_sum = 0.0, units_sum = 0.0;
+  step_info piece = info;
+  piece.share = 1.0 / static_cast<double>(own);
   for (std::size_t p = group.rank() * own; p < (group.rank() + 1) * own; ++p) {
     if (pieces[p].empty()) continue;
     const batch in = make_batch(training, pieces[p], job.corrupt, options.seed, info.step, device);
     const double units = units_of(in);
     if (units == 0) continue;
-    const Tensor value = job.loss(in, info);
+    const Tensor value = job.loss(in, piece);
     loss_sum += value.item<double>() * units;
     units_sum += units;
     // A loss that is not finite is found below; its gradient would only cost time.

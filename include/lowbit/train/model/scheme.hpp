@@ -94,6 +94,9 @@ class training_scheme {
 
   /// Rows `ids` (n) of the word table as the layers see them: (n, H).
   [[nodiscard]] virtual Tensor embed(const Tensor& table, const Tensor& ids) const = 0;
+  /// Whether what a token becomes does not depend on other tokens but through attention. Else
+  /// forward_options::logits_only has no effect.
+  [[nodiscard]] virtual bool by_token() const { return true; }
   /// Whether input() does not depend on the layer, so that q, k and v can share it.
   [[nodiscard]] virtual bool shares_inputs() const { return true; }
   /// x (M, K) as a linear layer at `at` reads it.
