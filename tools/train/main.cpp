@@ -21,7 +21,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   lowbit_train::action chosen;
   for (const auto add :
-       {lowbit_train::add_vocab, lowbit_train::add_finetune, lowbit_train::add_bibert}) {
+       {lowbit_train::add_vocab, lowbit_train::add_finetune, lowbit_train::add_bibert,
+        lowbit_train::add_bit, lowbit_train::add_ternarybert, lowbit_train::add_binarybert}) {
     add(app, chosen);
   }
   CLI11_PARSE(app, argc, argv);

@@ -14,5 +14,8 @@ using action = std::function<int()>;
 void add_vocab(CLI::App& app, action& chosen);
 void add_finetune(CLI::App& app, action& chosen);
 void add_bibert(CLI::App& app, action& chosen);
+void add_bit(CLI::App& app, action& chosen);
+void add_ternarybert(CLI::App& app, action& chosen);
+void add_binarybert(CLI::App& app, action& chosen);
 
 }  // namespace lowbit_train

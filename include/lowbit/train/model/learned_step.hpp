@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations whose step is learned: the elastic codes of BiT (one bit and, on the way to it, two or
-// four) and the LSQ codes of BinaryBERT. One autograd function serves all. A step that has seen no
-// data holds a mark of its own; the first batch replaces it. The mark is no value that a checkpoint
-// could hold: the authors' code uses 1, and a trained step that happens to be 1 is lost there.
+// Activations whose step is learned: the elastic codes of BiT (one bit and, on the way to it, two
+// or four) and the LSQ codes of BinaryBERT. One autograd function serves all. A step that has seen
+// no data holds a mark of its own; the first batch replaces it. The mark is no value that a
+// checkpoint could hold: the authors' code uses 1, and a trained step that happens to be 1 is lost
+// there.
 #pragma once
 
 #include <torch/torch.h>

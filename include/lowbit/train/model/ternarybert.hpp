@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // TernaryBERT (Zhang et al., EMNLP 2020) and BinaryBERT (Bai et al., ACL 2021) as training schemes:
 // ternary or one-bit weights, activations of a few bits whose range is that of the batch, or whose
-// step is learned (LSQ). BinaryBERT after its split has two matrices where the ternary model had one.
+// step is learned (LSQ). BinaryBERT after its split has two matrices where the ternary model had
+// one.
 #pragma once
 
 #include "lowbit/train/model/dynamic_range.hpp"

@@ -3,5 +3,7 @@
 #pragma once
 
 #include "lowbit/train/recipe/bibert.hpp"
+#include "lowbit/train/recipe/binarybert.hpp"
+#include "lowbit/train/recipe/bit.hpp"
 #include "lowbit/train/recipe/finetune.hpp"
 #include "lowbit/train/recipe/vocabulary.hpp"
