@@ -59,7 +59,7 @@ written_model write_model(const fs::path& at, const scheme_ptr& how, std::size_t
     }
   }
   const batch in = sentences();
-  model.forward(in, {});  // sets the steps
+  static_cast<void>(model.forward(in, {}));  // sets the steps
   REQUIRE(write_model_folder(at, description, *how, model.exported(), {}, lowbit::existing::replace)
               .ok());
   return {at, model.forward(in, {}).logits};

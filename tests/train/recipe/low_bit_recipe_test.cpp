@@ -97,7 +97,7 @@ TEST_CASE("BiT goes from full precision over two bits to one, a folder for each 
   CHECK(t.scheme("bit") == "bit");
   CHECK(t.accuracy("bit.w1a2") >= 0.9);
   CHECK(t.accuracy("bit") >= 0.9);
-  const auto& history = t.results("bit").at("run").at("history");
+  const nlohmann::json history = t.results("bit").at("run").at("history");
   REQUIRE(!history.empty());
   for (const auto& point : history) {
     const double entropy = point.at("measures").at("attention_entropy").get<double>();

@@ -92,7 +92,8 @@ inline void show_first_batch(bert& model, const tokenized_dataset& data, const f
   torch::NoGradGuard no_gradients;
   std::mt19937_64 generator = seeded_generator(o.seed, 0);
   const auto plan = plan_batches(data.train, o.batch_size, &generator);
-  if (!plan.empty()) model.forward(make_batch(data.train, plan.front(), device), {});
+  if (plan.empty()) return;
+  static_cast<void>(model.forward(make_batch(data.train, plan.front(), device), {}));
 }
 
 }  // namespace lowbit::train
