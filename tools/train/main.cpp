@@ -29,6 +29,9 @@ int main(int argc, char** argv) {
            lowbit_train::add_qat,
            lowbit_train::add_prune,
            lowbit_train::add_bibert,
+           lowbit_train::add_bit,
+           lowbit_train::add_ternarybert,
+           lowbit_train::add_binarybert,
            lowbit_train::add_theseus,
            lowbit_train::add_search,
        }) {

@@ -19,6 +19,9 @@ void add_augment(CLI::App& app, action& chosen);
 void add_qat(CLI::App& app, action& chosen);
 void add_prune(CLI::App& app, action& chosen);
 void add_bibert(CLI::App& app, action& chosen);
+void add_bit(CLI::App& app, action& chosen);
+void add_ternarybert(CLI::App& app, action& chosen);
+void add_binarybert(CLI::App& app, action& chosen);
 void add_theseus(CLI::App& app, action& chosen);
 void add_search(CLI::App& app, action& chosen);
 

@@ -131,12 +131,11 @@ TEST_CASE("a row of the word table gets the gradient of the rows that were read 
   REQUIRE(how->bind(model).ok());
   const Tensor table = model.parameters().front().second;
   const Tensor ids = torch::tensor(std::vector<std::int64_t>{7, 2, 7});
-  const Tensor rows = how->embed_step(table, ids, {.training = true});
+  const Tensor rows = how->embed(table, ids, {.training = true});
   CHECK(at::equal(rows, how->quantized(table, true).index_select(0, ids)));
-  CHECK(at::equal(how->embed_step(table, ids, {}),
-                  how->quantized(table, false).index_select(0, ids)));
+  CHECK(at::equal(how->embed(table, ids, {}), how->quantized(table, false).index_select(0, ids)));
   const Tensor g = at::randn({3, 48});
-  how->embed_step(table, ids, {.training = true}).backward(g);
+  how->embed(table, ids, {.training = true}).backward(g);
   CHECK(at::allclose(table.grad()[7], g[0] + g[2]));
   CHECK(at::equal(table.grad()[2], g[1]));
   CHECK(table.grad().ne(0).any(1).sum().item<std::int64_t>() == 2);

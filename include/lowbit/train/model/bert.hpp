@@ -129,8 +129,8 @@ class bert {
     out.hidden.push_back(x.view({in.sentences(), in.tokens(), -1}));
     const Tensor mask = added_mask(in);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      const bool first_only =
-          options.logits_only && shape_.head == head_kind::sequence && i + 1 == layers_.size();
+      const bool first_only = options.logits_only && scheme_->by_token() &&
+                              shape_.head == head_kind::sequence && i + 1 == layers_.size();
       x = run_layer(i, x, in.sentences(), mask, first_only, options,
                     i < gates.size() ? gates[i] : layer_gates{}, out);
       out.hidden.push_back(x.view({in.sentences(), first_only ? 1 : in.tokens(), -1}));
@@ -142,9 +142,9 @@ class bert {
   /// Embedding output, rows (B*T, H).
   [[nodiscard]] Tensor embed(const batch& in, const forward_options& options) {
     const Tensor ids = in.ids.reshape({-1});
-    Tensor rows = scheme_->embed_step(words_[0], ids, options);
+    Tensor rows = scheme_->embed(words_[0], ids, options);
     for (std::size_t p = 1; p < words_.size(); ++p) {
-      rows = rows + scheme_->embed_step(words_[p], ids, options);
+      rows = rows + scheme_->embed(words_[p], ids, options);
     }
     const Tensor type =
         in.types.defined() ? at::embedding(types_, in.types) : types_.narrow(0, 0, 1).unsqueeze(0);

@@ -17,7 +17,8 @@ class binary_scheme : public training_scheme {
     config["embedding_bits"] = 1;
     config["clip_val"] = 2.5;
   }
-  [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids) const override {
+  [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
+                             const forward_options&) const override {
     return binary_embedding(table, ids);
   }
   [[nodiscard]] Tensor input(linear_part&, site at, const Tensor& x,

@@ -172,6 +172,27 @@ inline status load_parameters(const std::filesystem::path& folder,
   return {};
 }
 
+/// config.json of a folder that may hold one of the trainer's own models: the stages of BiT with
+/// input_bits 2 and 4, which the runtime does not compute. They are read as the one-bit model that
+/// they are on the way to; raw keeps what the file says.
+inline result<model_config> load_training_config(const std::filesystem::path& folder) {
+  const auto path = folder / "config.json";
+  auto json = read_json(path);
+  if (!json) return json.status();
+  const auto text = [&json](const char* field) {
+    return json->is_object() && json->contains(field) ? (*json)[field].dump() : std::string();
+  };
+  const std::string bits = text("input_bits");
+  const bool stage = text("weight_quant_method") == "\"bwn\"" && (bits == "2" || bits == "4") &&
+                     text("input_quant_method") == "\"elastic\"";
+  if (!stage) return parse_config(*json, path.native());
+  nlohmann::json raw = *json;
+  (*json)["input_bits"] = 1;
+  auto config = parse_config(*json, path.native());
+  if (config) config->raw = std::move(raw);
+  return config;
+}
+
 /// Shape, labels and vocabulary of a model folder, and its tokenizer.
 struct opened_folder {
   scheme recognised;
@@ -191,7 +212,7 @@ inline std::vector<std::string> tokens_of(const wordpiece_tokenizer& tokenizer) 
 /// Errors: those of load_config, checkpoint_tensors::open and the tokenizer; not_found for a
 ///         classifier without id2label; malformed when vocab.txt and vocab_size differ.
 inline result<opened_folder> open_model_folder(const std::filesystem::path& folder) {
-  auto config = load_config(folder);
+  auto config = load_training_config(folder);
   if (!config) return config.status();
   const auto files = checkpoint_tensors::open(folder);
   if (!files) return files.status();

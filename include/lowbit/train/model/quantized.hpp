@@ -113,12 +113,8 @@ class quantized_scheme : public float_scheme {
   }
 
   [[nodiscard]] std::string name() const override { return std::string(policy_.name); }
-  [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids) const override {
-    return at::embedding(straight_through(table, quantized(table, false)), ids);
-  }
-  /// Of a step only the rows that it reads are projected.
-  [[nodiscard]] Tensor embed_step(const Tensor& table, const Tensor& ids,
-                                  const forward_options& o) const override {
+  [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
+                             const forward_options& o) const override {
     if (!o.training) return embed(table, ids);
     const matrix& m = find(table);
     const Tensor rows = at::embedding(table, ids);

@@ -93,13 +93,11 @@ class training_scheme {
   }
 
   /// Rows `ids` (n) of the word table as the layers see them: (n, H).
-  [[nodiscard]] virtual Tensor embed(const Tensor& table, const Tensor& ids) const = 0;
-  /// The same under these options, for a scheme whose training steps differ from its evaluation.
-  [[nodiscard]] virtual Tensor embed_step(const Tensor& table, const Tensor& ids,
-                                          const forward_options& o) const {
-    static_cast<void>(o);
-    return embed(table, ids);
-  }
+  [[nodiscard]] virtual Tensor embed(const Tensor& table, const Tensor& ids,
+                                     const forward_options& o) const = 0;
+  /// Whether what a token becomes does not depend on other tokens but through attention. Else
+  /// forward_options::logits_only has no effect.
+  [[nodiscard]] virtual bool by_token() const { return true; }
   /// Whether input() does not depend on the layer, so that q, k and v can share it.
   [[nodiscard]] virtual bool shares_inputs() const { return true; }
   /// x (M, K) as a linear layer at `at` reads it.
@@ -126,7 +124,8 @@ class float_scheme : public training_scheme {
   explicit float_scheme(bool relu = false) : relu_(relu) {}
   [[nodiscard]] std::string name() const override { return "fp32"; }
   [[nodiscard]] const char* hidden_act() const override { return relu_ ? "relu" : "gelu"; }
-  [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids) const override {
+  [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
+                             const forward_options&) const override {
     return at::embedding(table, ids);
   }
   [[nodiscard]] Tensor input(linear_part&, site, const Tensor& x,

@@ -6,12 +6,41 @@
 #include <memory>
 
 #include "lowbit/core/status.hpp"
+#include "lowbit/io/checkpoint_tensors.hpp"
 #include "lowbit/io/config.hpp"
+#include "lowbit/io/import_dynamic.hpp"
 #include "lowbit/train/model/bibert.hpp"
+#include "lowbit/train/model/bit.hpp"
 #include "lowbit/train/model/scheme.hpp"
+#include "lowbit/train/model/ternarybert.hpp"
 
 namespace lowbit::train {
 
+namespace detail {
+
+/// A TernaryBERT or BinaryBERT model; whether it is split only its tensors say.
+inline result<scheme_ptr> low_bit_weight_scheme_of(const model_config& config,
+                                                   const std::filesystem::path& folder) {
+  const auto fields = lowbit::detail::read_dynamic_fields(config, folder.native());
+  if (!fields) return fields.status();
+  const auto bits = static_cast<unsigned>(fields->input_bits);
+  if (config.recognised == lowbit::scheme::ternarybert) {
+    return scheme_ptr(std::make_shared<ternarybert_scheme>(bits, fields->clip));
+  }
+  const auto files = checkpoint_tensors::open(folder);
+  if (!files) return files.status();
+  binarybert_format format;
+  format.input_bits = bits;
+  format.ternary = fields->weight_bits == 2;
+  format.split = files->find("bert.embeddings.word_embeddings_1.weight") != nullptr;
+  format.learned_steps = fields->learned_steps;
+  format.relu = config.activation == hidden_activation::relu;
+  return scheme_ptr(std::make_shared<binarybert_scheme>(format));
+}
+
+}  // namespace detail
+
+/// `config` is that of load_training_config.
 /// Errors: unsupported for a scheme that only the runtime knows
 inline result<scheme_ptr> scheme_of(const model_config& config,
                                     const std::filesystem::path& folder) {
@@ -21,6 +50,14 @@ inline result<scheme_ptr> scheme_of(const model_config& config,
       return scheme_ptr(std::make_shared<float_scheme>(relu));
     case lowbit::scheme::bibert:
       return scheme_ptr(std::make_shared<bibert_scheme>());
+    case lowbit::scheme::bit: {
+      const auto bits = json_size(config.raw, "input_bits", folder.native());
+      if (!bits) return bits.status();
+      return scheme_ptr(std::make_shared<bit_scheme>(static_cast<unsigned>(*bits)));
+    }
+    case lowbit::scheme::ternarybert:
+    case lowbit::scheme::binarybert:
+      return detail::low_bit_weight_scheme_of(config, folder);
     default:
       return status::error(errc::unsupported, folder.native(), ": a ",
                            scheme_name(config.recognised),

@@ -3,6 +3,7 @@
 // direction-matching distillation. The same recipe trains the naive baseline.
 #pragma once
 
+#include "lowbit/train/loss/attention_entropy.hpp"
 #include "lowbit/train/loss/distillation.hpp"
 #include "lowbit/train/recipe/recipe.hpp"
 
@@ -40,10 +41,12 @@ inline status bibert(const bibert_options& options) {
   const bool logits_only = !o.direction_matching && o.hidden_weight <= 0;
   const forward_options forward = training_forward(options.fit, logits_only);
   fit_job job;
-  job.loss = [&](const batch& in, const step_info&) {
+  job.loss = [&](const batch& in, const step_info& info) {
     const trace target =
         teach(teacher->model, in, {.type = forward.type, .logits_only = logits_only});
-    return distillation_loss(student.forward(in, forward), target, o);
+    const trace out = student.forward(in, forward);
+    measure_attention(out, in, info);
+    return distillation_loss(out, target, o);
   };
   const nlohmann::json facts = {{"recipe", "bibert"},
                                 {"attention", how->name()},

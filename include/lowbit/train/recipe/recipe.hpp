@@ -75,7 +75,7 @@ inline status load_encoder(const std::filesystem::path& folder, bert& model) {
 /// the head it may have.
 inline result<loaded_model> load_model(const std::filesystem::path& folder,
                                        const torch::Device& device, bool bare = false) {
-  const auto config = load_config(folder);
+  const auto config = load_training_config(folder);
   if (!config) return config.status();
   auto how = scheme_of(*config, folder);
   if (!how) return how.status();

@@ -4,6 +4,8 @@
 
 #include "lowbit/train/recipe/augment.hpp"
 #include "lowbit/train/recipe/bibert.hpp"
+#include "lowbit/train/recipe/binarybert.hpp"
+#include "lowbit/train/recipe/bit.hpp"
 #include "lowbit/train/recipe/distill.hpp"
 #include "lowbit/train/recipe/finetune.hpp"
 #include "lowbit/train/recipe/pretrain.hpp"

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a student of the teacher's depth and hidden size is taught layer by layer: mean squared
+// errors of hidden states and attention scores, as BiT, TernaryBERT and BinaryBERT use them.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "lowbit/train/model/bert.hpp"
+
+namespace lowbit::train {
+
+/// Sum over all L + 1 hidden states of the mean squared error.
+inline Tensor hidden_error(const trace& student, const trace& teacher) {
+  Tensor sum = at::zeros({}, student.hidden[0].options());
+  for (std::size_t l = 0; l < student.hidden.size(); ++l) {
+    sum = sum + at::mse_loss(student.hidden[l], teacher.hidden[l]);
+  }
+  return sum;
+}
+
+/// Sum over the layers of the mean squared error of masked scores before the softmax; scores <=
+/// -100 count as 0 on both sides. heads[l]: the teacher's head that each of the student's looks at
+/// (int64); empty: they have the same.
+inline Tensor score_error(const trace& student, const trace& teacher,
+                          const std::vector<Tensor>& heads = {}) {
+  const auto real = [](const Tensor& s) { return s.masked_fill(s.le(-100.0), 0.0); };
+  Tensor sum = at::zeros({}, student.hidden[0].options());
+  for (std::size_t l = 0; l < student.attention.size(); ++l) {
+    const Tensor& all = teacher.attention[l].scores;
+    const Tensor target = heads.empty() ? all : all.index_select(1, heads[l]);
+    sum = sum + at::mse_loss(real(student.attention[l].scores), real(target));
+  }
+  return sum;
+}
+
+}  // namespace lowbit::train

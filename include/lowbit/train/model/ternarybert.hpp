@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// TernaryBERT (Zhang et al., EMNLP 2020) and BinaryBERT (Bai et al., ACL 2021) as training schemes:
+// ternary or one-bit weights, activations of a few bits whose range is that of the batch, or whose
+// step is learned (LSQ). BinaryBERT after its split has two matrices where the ternary model had
+// one.
+#pragma once
+
+#include "lowbit/train/model/dynamic_range.hpp"
+#include "lowbit/train/model/learned_step.hpp"
+#include "lowbit/train/model/scheme.hpp"
+
+namespace lowbit::train {
+
+/// What both families do alike: each linear layer encodes its own input, ranges span a batch.
+class low_bit_weight_scheme : public training_scheme {
+ public:
+  [[nodiscard]] unsigned input_bits() const { return bits_; }
+  [[nodiscard]] bool shares_inputs() const override { return false; }
+  [[nodiscard]] bool by_token() const override { return false; }
+  [[nodiscard]] Tensor head(extra_tensors& extras, projection which, const Tensor& x,
+                            const forward_options&) const override {
+    constexpr const char* names[] = {"clip_query", "clip_key", "clip_value"};
+    return encode(extra(extras, names[static_cast<std::size_t>(which)]), x, true);
+  }
+  [[nodiscard]] Tensor probabilities(extra_tensors& extras, const Tensor& scores,
+                                     const forward_options& o) const override {
+    return encode(extra(extras, "clip_attn"),
+                  at::dropout(at::softmax(scores, -1), o.dropout, o.training), false);
+  }
+  [[nodiscard]] Tensor multiply(linear_part& part, site, const Tensor& x,
+                                const forward_options& o) const override {
+    return linear_function::apply(x, weights(part), part.bias, o.type);
+  }
+
+ protected:
+  explicit low_bit_weight_scheme(unsigned input_bits) : bits_(input_bits) {}
+  /// x by the clip or step of its site; `is_signed`: not a probability or the middle of the
+  /// feed-forward half.
+  [[nodiscard]] virtual Tensor encode(Tensor& learned, const Tensor& x, bool is_signed) const = 0;
+  [[nodiscard]] virtual Tensor weights(linear_part& part) const = 0;
+
+ private:
+  unsigned bits_;
+};
+
+/// Ternary weights clipped to a fixed interval; every activation symmetric, probabilities, too.
+class ternarybert_scheme : public low_bit_weight_scheme {
+ public:
+  explicit ternarybert_scheme(unsigned input_bits = 8, double clip = 2.5)
+      : low_bit_weight_scheme(input_bits), clip_(clip) {}
+
+  [[nodiscard]] std::string name() const override {
+    return "ternarybert_w2a" + std::to_string(input_bits());
+  }
+  void describe(nlohmann::json& config) const override {
+    config["quantize_act"] = true;
+    config["weight_bits"] = 2;
+    config["input_bits"] = input_bits();
+    config["clip_val"] = clip_;
+  }
+  /// The authors' code holds these intervals fixed.
+  [[nodiscard]] extra_tensors linear_extras(site, std::int64_t, std::int64_t) const override {
+    return {{"weight_clip_val", interval(), false}, {"act_clip_val", interval(), false}};
+  }
+  [[nodiscard]] extra_tensors attention_extras(std::int64_t) const override {
+    return {{"clip_query", interval(), false},
+            {"clip_key", interval(), false},
+            {"clip_value", interval(), false},
+            {"clip_attn", interval(), false}};
+  }
+  [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
+                             const forward_options&) const override {
+    const Tensor rows = at::hardtanh(table.index_select(0, ids), -clip_, clip_);
+    return straight_through(rows, ternary_weights(rows, scale_of::row));
+  }
+  [[nodiscard]] Tensor input(linear_part& part, site, const Tensor& x,
+                             const forward_options&) const override {
+    return encode(extra(part.extras, "act_clip_val"), x, true);
+  }
+  [[nodiscard]] Tensor activate(const Tensor& x) const override { return at::gelu(x); }
+
+ protected:
+  [[nodiscard]] Tensor encode(Tensor& clip, const Tensor& x, bool) const override {
+    return dynamic_range(x, clip, input_bits(), true);
+  }
+  [[nodiscard]] Tensor weights(linear_part& part) const override {
+    const Tensor clipped = clip_function::apply(part.weight, extra(part.extras, "weight_clip_val"));
+    return straight_through(clipped, ternary_weights(clipped, scale_of::tensor));
+  }
+
+ private:
+  [[nodiscard]] Tensor interval() const {
+    return at::tensor({static_cast<float>(-clip_), static_cast<float>(clip_)});
+  }
+  double clip_;
+};
+
+/// What a BinaryBERT model is.
+struct binarybert_format {
+  unsigned input_bits = 8;
+  bool ternary = false;  ///< the model before the split
+  bool split = false;    ///< two one-bit matrices for each ternary one
+  bool learned_steps = false;
+  bool relu = false;
+
+  /// The pairs of the authors' scripts: ranges and GELU with eight bits, LSQ and ReLU below.
+  static binarybert_format of(unsigned input_bits, bool ternary, bool split) {
+    return {input_bits, ternary, split, input_bits != 8, input_bits != 8};
+  }
+};
+
+class binarybert_scheme : public low_bit_weight_scheme {
+ public:
+  explicit binarybert_scheme(const binarybert_format& format)
+      : low_bit_weight_scheme(format.input_bits), format_(format) {}
+
+  [[nodiscard]] std::string name() const override {
+    return std::string("binarybert") + (format_.split ? "_split" : "") +
+           (format_.ternary ? "_w2a" : "_w1a") + std::to_string(input_bits()) +
+           (input_bits() != 8 && !format_.learned_steps ? "_dynamic" : "");
+  }
+  void describe(nlohmann::json& config) const override {
+    config["weight_bits"] = format_.ternary ? 2 : 1;
+    config["input_bits"] = input_bits();
+    config["weight_quant_method"] = format_.ternary ? "twn" : "bwn";
+    config["input_quant_method"] = format_.learned_steps ? "lsq" : "uniform";
+    config["clip_init_val"] = 2.5;
+    config["learnable_scaling"] = true;
+    config["sym_quant_qkvo"] = true;
+    config["sym_quant_ffn_attn"] = false;
+    config["embed_layerwise"] = false;
+    config["weight_layerwise"] = true;
+    config["input_layerwise"] = true;
+  }
+  [[nodiscard]] const char* hidden_act() const override { return format_.relu ? "relu" : "gelu"; }
+  [[nodiscard]] std::size_t parts() const override { return format_.split ? 2 : 1; }
+  [[nodiscard]] extra_tensors linear_extras(site, std::int64_t, std::int64_t) const override {
+    return {{"input_clip_val", learned()}};
+  }
+  [[nodiscard]] extra_tensors attention_extras(std::int64_t) const override {
+    return {{"clip_query", learned()},
+            {"clip_key", learned()},
+            {"clip_value", learned()},
+            {"clip_attn", learned()}};
+  }
+  [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
+                             const forward_options&) const override {
+    const Tensor rows = table.index_select(0, ids);
+    return straight_through(rows, coded(rows, scale_of::row));
+  }
+  [[nodiscard]] Tensor input(linear_part& part, site at, const Tensor& x,
+                             const forward_options&) const override {
+    return encode(extra(part.extras, "input_clip_val"), x, at != site::feed_forward_output);
+  }
+  [[nodiscard]] Tensor activate(const Tensor& x) const override {
+    return format_.relu ? at::relu(x) : at::gelu(x);
+  }
+
+ protected:
+  [[nodiscard]] Tensor encode(Tensor& learned, const Tensor& x, bool is_signed) const override {
+    if (format_.learned_steps) return learned_step(x, learned, {input_bits(), is_signed});
+    return dynamic_range(x, learned, input_bits(), is_signed);
+  }
+  [[nodiscard]] Tensor weights(linear_part& part) const override {
+    return straight_through(part.weight, coded(part.weight, scale_of::tensor));
+  }
+
+ private:
+  [[nodiscard]] Tensor learned() const {
+    return format_.learned_steps ? new_step() : at::tensor({-2.5F, 2.5F});
+  }
+  [[nodiscard]] Tensor coded(const Tensor& weight, scale_of scale) const {
+    return format_.ternary ? ternary_weights(weight, scale) : binary_weights(weight, scale);
+  }
+  binarybert_format format_;
+};
+
+}  // namespace lowbit::train

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Latent weights to the values that a low-bit layer multiplies with: BWN (one bit, with a center as
+// BiT or without one as BinaryBERT) and TWN (ternary). All of them pass the gradient of the coded
+// weight on to the latent one unchanged. Must not know layers. Scales and thresholds are taken as
+// the runtime takes them, not by libtorch's own means: a weight within one rounding of a threshold
+// must get the same code there.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "lowbit/codec/running_mean.hpp"
+#include "lowbit/train/model/straight_through.hpp"
+
+namespace lowbit::train {
+
+/// What a weight's scale is taken over.
+enum class scale_of { tensor, row };
+
+/// Forward: `coded`. Backward: the whole gradient to `latent`.
+struct straight_through_function : torch::autograd::Function<straight_through_function> {
+  static Tensor forward(torch::autograd::AutogradContext*, const Tensor& latent,
+                        const Tensor& coded) {
+    LOWBIT_EXPECTS(latent.sizes() == coded.sizes());
+    return coded;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 torch::autograd::variable_list gradients) {
+    return {gradients[0], Tensor()};
+  }
+};
+inline Tensor straight_through(const Tensor& latent, const Tensor& coded) {
+  return straight_through_function::apply(latent, coded);
+}
+
+namespace detail {
+
+/// A plain (N, K) float matrix on the CPU.
+inline matrix_view<const float> view_of(const Tensor& w) {
+  const auto n = static_cast<std::size_t>(w.size(0)), k = static_cast<std::size_t>(w.size(1));
+  return {w.data_ptr<float>(), n, k, k};
+}
+
+/// Means of |w| as PyTorch's norm on a CPU gives them (see running_mean.hpp): () or (N, 1). On
+/// other devices true means.
+inline Tensor running_means(const Tensor& w, scale_of scale) {
+  if (!w.is_cpu()) {
+    const Tensor magnitude = w.abs().to(at::kDouble);
+    return (scale == scale_of::tensor ? magnitude.mean() : magnitude.mean(1, true)).to(at::kFloat);
+  }
+  const Tensor plain = w.contiguous();
+  const matrix_view<const float> all = view_of(plain);
+  if (scale == scale_of::tensor) return at::scalar_tensor(running_mean_magnitude(all));
+  Tensor out = at::empty({w.size(0), 1});
+  for (std::size_t r = 0; r < all.rows; ++r) {
+    out.data_ptr<float>()[r] = running_mean_magnitude(all.rows_from(r, 1));
+  }
+  return out;
+}
+
+}  // namespace detail
+
+/// BWN without a center (BinaryBERT): W_hat = scale * sign(W), scale = mean |W|, a weight of 0 is
+/// +1 as one bit stores it. W (N, K).
+inline Tensor binary_weights(const Tensor& weight, scale_of scale) {
+  const Tensor w = weight.detach(), m = detail::running_means(w, scale);
+  return at::where(w.ge(0), m, -m);
+}
+
+/// BWN with a center (BiT, section 3.1): W_hat = scale * sign(W - center), scale = mean |W| of the
+/// weights before centering; a weight that equals the center is +1. center: () float.
+inline Tensor centered_binary_weights(const Tensor& weight, const Tensor& center, scale_of scale) {
+  const Tensor w = weight.detach(), magnitude = w.abs();
+  const Tensor m = (scale == scale_of::tensor ? magnitude.mean(at::kDouble)
+                                              : magnitude.mean(1, true, at::kDouble))
+                       .to(at::kFloat);
+  return at::where((w - center).ge(0), m, -m);
+}
+/// The center of a tensor: its mean.
+inline Tensor center_of(const Tensor& weight) {
+  return weight.detach().mean(at::kDouble).to(at::kFloat);
+}
+
+/// TWN (Li et al. 2016, as TernaryBERT uses it): W_hat = scale * sign(W) where |W| > 0.7 mean |W|,
+/// else 0; scale = the mean of |W| over those. W (N, K).
+inline Tensor ternary_weights(const Tensor& weight, scale_of scale) {
+  const Tensor w = weight.detach(), magnitude = w.abs();
+  const Tensor on = magnitude.gt(detail::running_means(w, scale).mul(0.7F));
+  const Tensor kept = at::where(on, magnitude, at::zeros_like(magnitude));
+  const bool rows = scale == scale_of::row;
+  const Tensor sum = rows ? kept.sum(1, true, at::kDouble) : kept.sum(at::kDouble);
+  const Tensor count = rows ? on.sum(1, true) : on.sum();
+  const Tensor m = (sum / count.clamp_min(1)).to(at::kFloat);
+  return at::where(on, at::where(w.gt(0), m, -m), at::zeros_like(w));
+}
+
+}  // namespace lowbit::train

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// BiT (Liu et al., NeurIPS 2022): one-bit weights and elastic activations by multi-distillation. A
+// schedule of activation bits names the way: each stage starts from the model before and is taught
+// by it.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "lowbit/train/loss/attention_entropy.hpp"
+#include "lowbit/train/loss/distillation.hpp"
+#include "lowbit/train/loss/layer_matching.hpp"
+#include "lowbit/train/model/derive.hpp"
+#include "lowbit/train/recipe/stages.hpp"
+
+namespace lowbit::train {
+
+struct bit_options : recipe_options {
+  /// Bits of the teacher's activations (32: full precision), then those of each stage.
+  std::vector<unsigned> schedule{32, 2, 1};
+  double clip_rate = 1e-4;  ///< learning rate of the steps
+  double soft_weight = 1.0;
+  double hidden_weight = 1.0;
+};
+
+/// "32,2,1" as a schedule: falling numbers of 32, 4, 2 and 1, two or more.
+/// Errors: invalid_argument naming the entry
+inline result<std::vector<unsigned>> parse_schedule(std::string_view text) {
+  std::vector<unsigned> schedule;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view entry = text.substr(begin, end - begin);
+    unsigned bits = 0;
+    const char* stop = entry.data() + entry.size();
+    const auto [read, error] = std::from_chars(entry.data(), stop, bits);
+    const bool known = bits == 32 || bits == 4 || bits == 2 || bits == 1;
+    if (error != std::errc() || read != stop || !known) {
+      return status::error(errc::invalid_argument, "schedule \"", text, "\": found \"", entry,
+                           "\", expected 32, 4, 2 or 1");
+    }
+    if (!schedule.empty() && bits >= schedule.back()) {
+      return status::error(errc::invalid_argument, "schedule \"", text, "\": ", bits, " after ",
+                           schedule.back(), ", expected falling numbers");
+    }
+    schedule.push_back(bits);
+    begin = end + 1;
+  }
+  if (schedule.size() < 2) {
+    return status::error(errc::invalid_argument, "schedule \"", text,
+                         "\": one entry, expected the teacher's bits and those of a student");
+  }
+  return schedule;
+}
+
+namespace detail {
+
+/// The activation bits of a model that can teach a BiT student.
+inline result<unsigned> teacher_bits(const training_scheme& how, const std::string& place) {
+  if (how.name() == "fp32") return 32U;
+  if (const auto* bit = dynamic_cast<const bit_scheme*>(&how)) return bit->input_bits();
+  return status::error(errc::unsupported, place, ": a ", how.name(),
+                       " model, expected a full precision or BiT one");
+}
+
+inline std::string bit_suffix(const std::vector<unsigned>& schedule, std::size_t stage) {
+  return stage + 1 == schedule.size() ? "" : ".w1a" + std::to_string(schedule[stage]);
+}
+
+}  // namespace detail
+
+/// Every stage minimises soft cross entropy of the logits (mean over B*C) + sum of the L + 1 hidden
+/// states' mean squared errors (BiT, section 3.3). Weights, biases and shifts of a stage start from
+/// the stage before; steps, whose meaning changes with the bits, from the first batch.
+///
+/// Writes OUT.w1aB for every stage but the last, which is OUT.
+/// Errors: those of load_model; unsupported for a teacher of another scheme; invalid_argument for a
+///         schedule that does not start with the teacher's bits
+inline status bit(const bit_options& options) {
+  const auto& schedule = options.schedule;
+  std::vector<std::string> suffixes;
+  for (std::size_t s = 1; s < schedule.size(); ++s) {
+    suffixes.push_back(detail::bit_suffix(schedule, s));
+  }
+  LOWBIT_TRY(check_outputs(options, suffixes));
+  const torch::Device device = default_device();
+  auto loaded = load_model(options.teacher, device);
+  if (!loaded) return loaded.status();
+  const auto bits = detail::teacher_bits(loaded->model.how(), options.teacher.native());
+  if (!bits) return bits.status();
+  if (schedule.size() < 2 || schedule.front() != *bits) {
+    return status::error(errc::invalid_argument, options.teacher.native(), ": has activations of ",
+                         *bits, " bits, expected those that the schedule starts with");
+  }
+  model_description description = loaded->description;
+  description.shape.layer_norm_eps = 1e-12F;  // fixed in BiT
+  description.shape.relu_before_classifier = false;
+  const auto examples = data_for(options, description, loaded->tokenizer, options.teacher);
+  if (!examples) return examples.status();
+  std::optional<loaded_model> first;
+  if (!options.student.empty()) {
+    auto student = load_model(options.student, device);
+    if (!student) return student.status();
+    first.emplace(*std::move(student));
+  }
+
+  std::optional<bert> previous;
+  for (std::size_t s = 1; s < schedule.size(); ++s) {
+    const recipe_options stage = stage_options(options, suffixes[s - 1]);
+    bert& teacher = previous ? *previous : loaded->model;
+    bert& start = s == 1 && first ? first->model : teacher;
+    torch::manual_seed(options.fit.seed);
+    const auto how = std::make_shared<bit_scheme>(schedule[s]);
+    bert student(description.shape, how);
+    const bool same = start.how().name() == how->name();
+    LOWBIT_TRY(copy_shared(start, student,
+                           [same](const std::string& name) { return !same && is_clip(name); }));
+    student.to(device);
+    const nlohmann::json facts = {{"recipe", "bit"},
+                                  {"schedule", schedule},
+                                  {"stage", s},
+                                  {"clip_rate", options.clip_rate},
+                                  {"soft_weight", options.soft_weight},
+                                  {"hidden_weight", options.hidden_weight},
+                                  {"start", s == 1 && first ? "student" : "teacher"}};
+    const auto done = finished_before(options, stage, how->name(), facts);
+    if (!done) return done.status();
+    if (*done) {
+      LOWBIT_TRY(load_parameters(stage.out, student.exported()));
+    } else {
+      show_first_batch(student, *examples, stage.fit, device);
+      const forward_options forward = training_forward(stage.fit);
+      fit_job job;
+      job.parameters =
+          with_clip_rate(student, options.clip_rate, stage.fit.optimizer.learning_rate);
+      job.loss = [&](const batch& in, const step_info& info) {
+        const trace target = teach(teacher, in, {.type = forward.type});
+        const trace out = student.forward(in, forward);
+        if (schedule[s] == 1) measure_attention(out, in, info);
+        return options.soft_weight * soft_cross_entropy(out.logits, target.logits) +
+               options.hidden_weight * hidden_error(out, target);
+      };
+      LOWBIT_TRY(train_and_write(student, description, *examples, loaded->tokenizer.unk_id(), stage,
+                                 facts, std::move(job)));
+      if (was_stopped(stage)) return {};
+    }
+    previous.emplace(std::move(student));
+  }
+  return {};
+}
+
+}  // namespace lowbit::train

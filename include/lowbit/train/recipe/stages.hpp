@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recipes of several trainings in a row from one command. Every stage is a model folder beside the
+// last one, with its own checkpoint and results, so --resume goes on in the stage that was stopped:
+// finished ones are read back.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "lowbit/train/recipe/recipe.hpp"
+
+namespace lowbit::train {
+
+/// The folder of a stage: OUT with a suffix, which is empty for the last one.
+inline std::filesystem::path stage_folder(const std::filesystem::path& out,
+                                          const std::string& suffix) {
+  std::filesystem::path folder = out.lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  return folder.native() + suffix;
+}
+
+/// The options of one stage of a run.
+inline recipe_options stage_options(const recipe_options& whole, const std::string& suffix) {
+  recipe_options stage = whole;
+  stage.out = stage_folder(whole.out, suffix);
+  std::error_code ignored;
+  stage.fit.resume = whole.fit.resume && std::filesystem::exists(checkpoint_of(stage.out), ignored);
+  stage.replace = whole.replace || whole.fit.resume;
+  stage.test = whole.test && suffix.empty();  // once
+  return stage;
+}
+
+/// Whether an earlier call has finished this stage. Only a run that resumes looks.
+/// Errors: invalid_argument when it had other options; those of read_json
+inline result<bool> finished_before(const recipe_options& whole, const recipe_options& stage,
+                                    const std::string& scheme, const nlohmann::json& facts) {
+  const auto path = stage.out / "results.json";
+  std::error_code ignored;
+  if (!whole.fit.resume || !std::filesystem::exists(path, ignored)) return false;
+  const auto found = read_json(path);
+  if (!found) return found.status();
+  if (!found->is_object() || found->value("finished", false) != true) return false;
+  const bool same_facts = std::all_of(facts.items().begin(), facts.items().end(), [&](auto& fact) {
+    return found->contains(fact.key()) && found->at(fact.key()) == fact.value();
+  });
+  if (!same_facts || found->value("settings", "") != settings_text(stage.fit, scheme)) {
+    return status::error(errc::invalid_argument, stage.out.native(),
+                         ": belongs to a run with other options");
+  }
+  return true;
+}
+
+/// No folder of the run exists, or the run may touch them.
+inline status check_outputs(const recipe_options& options,
+                            const std::vector<std::string>& suffixes) {
+  for (const std::string& suffix : suffixes) {
+    recipe_options stage = options;
+    stage.out = stage_folder(options.out, suffix);
+    LOWBIT_TRY(check_output(stage));
+  }
+  return {};
+}
+
+/// Whether a stage that returned without an error was stopped on purpose.
+inline bool was_stopped(const recipe_options& stage) {
+  std::error_code ignored;
+  return stage.fit.stop_after > 0 && std::filesystem::exists(checkpoint_of(stage.out), ignored);
+}
+
+/// A clip or a step that a scheme learns: the tensors that have a rate of their own.
+inline bool is_clip(std::string_view name) {
+  return name.ends_with("input_clip_val") || name.find(".clip_") != std::string_view::npos;
+}
+
+/// All parameters; clips at their own rate.
+inline std::vector<trained_parameter> with_clip_rate(bert& model, double clip_rate,
+                                                     double learning_rate) {
+  auto all = trained(model.parameters());
+  for (trained_parameter& p : all) {
+    if (is_clip(p.name)) p.rate = clip_rate / learning_rate;
+  }
+  return all;
+}
+
+/// Sets the steps that have seen no data, from the first batch of the run: the same on every
+/// process, and independent of how a batch is cut.
+inline void show_first_batch(bert& model, const tokenized_dataset& data, const fit_options& o,
+                             const torch::Device& device) {
+  torch::NoGradGuard no_gradients;
+  std::mt19937_64 generator = seeded_generator(o.seed, 0);
+  const auto plan = plan_batches(data.train, o.batch_size, &generator);
+  if (plan.empty()) return;
+  static_cast<void>(model.forward(make_batch(data.train, plan.front(), device), {}));
+}
+
+}  // namespace lowbit::train

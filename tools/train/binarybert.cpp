@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs ternarybert and binarybert: one recipe, before and after the split.
+#include "lowbit/train/recipe/binarybert.hpp"
+
+#include <memory>
+
+#include "options.hpp"
+
+namespace lowbit_train {
+
+namespace {
+
+CLI::App* add_verb(CLI::App& app, action& chosen, const char* name, const char* help,
+                   const std::shared_ptr<train::binarybert_options>& o) {
+  auto packed = std::make_shared<std::string>();
+  o->fit.dropout = o->fit.classifier_dropout = 0.0;
+  CLI::App* verb = app.add_subcommand(name, help);
+  add_training_options(*verb, *o);
+  add_teacher_option(*verb, *o);
+  add_packed_option(*verb, *packed);
+  verb->add_option("--input-bits", o->input_bits, "of the activations")
+      ->check(CLI::IsMember({8, 4}))
+      ->capture_default_str();
+  verb->add_option("--width", o->width, "share of the teacher's heads and neurons")
+      ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str();
+  verb->add_option("--layer-rate", o->layer_rate, "factor on --lr where layers are matched")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->callback([o, packed, &chosen] {
+    chosen = [o, packed] { return finish_training(train::binarybert(*o), *o, *packed); };
+  });
+  return verb;
+}
+
+}  // namespace
+
+void add_ternarybert(CLI::App& app, action& chosen) {
+  auto o = std::make_shared<train::binarybert_options>();
+  o->ternarybert = true;
+  o->width = 1.0;
+  add_verb(app, chosen, "ternarybert", "distill a teacher into a student of ternary weights", o);
+}
+
+void add_binarybert(CLI::App& app, action& chosen) {
+  auto o = std::make_shared<train::binarybert_options>();
+  CLI::App* verb = add_verb(app, chosen, "binarybert",
+                            "distill a teacher into ternary weights, split them into pairs of "
+                            "one-bit matrices, train on",
+                            o);
+  verb->add_option("--weights", o->weight_bits, "bits; 2 stops before the split")
+      ->check(CLI::IsMember({1, 2}))
+      ->capture_default_str();
+  verb->add_option("--clip-lr", o->clip_rate, "learning rate of clips and steps")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+}  // namespace lowbit_train

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lowbit/train/recipe/bit.hpp"
+
+#include <memory>
+
+#include "options.hpp"
+
+namespace lowbit_train {
+
+void add_bit(CLI::App& app, action& chosen) {
+  auto o = std::make_shared<train::bit_options>();
+  auto packed = std::make_shared<std::string>();
+  o->fit.dropout = o->fit.classifier_dropout = 0.0;
+  o->fit.optimizer.learning_rate = 2e-4;
+  CLI::App* verb =
+      app.add_subcommand("bit", "distill a teacher into a BiT student, over stages of fewer bits");
+  add_training_options(*verb, *o);
+  add_teacher_option(*verb, *o);
+  add_student_option(*verb, *o, "folder of the first stage's first weights; else the teacher's");
+  add_packed_option(*verb, *packed);
+  verb->add_option_function<std::string>(
+          "--schedule",
+          [o](const std::string& text) {
+            const auto schedule = train::parse_schedule(text);
+            if (!schedule) {
+              throw CLI::ValidationError("--schedule", std::string(schedule.status().message()));
+            }
+            o->schedule = *schedule;
+          },
+          "activation bits of the teacher (32: full precision) and of each stage")
+      ->default_str("32,2,1");
+  verb->add_option("--clip-lr", o->clip_rate, "learning rate of the steps")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--soft-weight", o->soft_weight, "of the mean over batch and classes")
+      ->capture_default_str();
+  verb->add_option("--hidden-weight", o->hidden_weight)->capture_default_str();
+  verb->callback([o, packed, &chosen] {
+    chosen = [o, packed] { return finish_training(train::bit(*o), *o, *packed); };
+  });
+}
+
+}  // namespace lowbit_train
