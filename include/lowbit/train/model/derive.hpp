@@ -16,6 +16,7 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/train/model/bert.hpp"
+#include "lowbit/train/model/structure.hpp"
 #include "lowbit/train/model/weight_codes.hpp"
 
 namespace lowbit::train {
@@ -46,12 +47,6 @@ inline status copy_shared(bert& from, bert& to,
   return {};
 }
 
-/// What a narrower model keeps of each layer, in their old order.
-struct kept_units {
-  std::vector<Tensor> heads;    // int64 (A of the narrow model), for each layer
-  std::vector<Tensor> neurons;  // int64 (I of the narrow model), for each layer
-};
-
 /// The shape with `width` of the heads and neurons; the hidden size stays (DynaBERT's width).
 /// Errors: invalid_argument unless both are whole numbers above 0
 inline result<model_shape> narrow_shape(const model_shape& wide, double width) {
@@ -63,84 +58,41 @@ inline result<model_shape> narrow_shape(const model_shape& wide, double width) {
                            " neurons, expected whole numbers of both");
     }
   }
-  model_shape narrow = wide;
-  narrow.heads = static_cast<std::size_t>(part(wide.heads));
-  narrow.intermediate = static_cast<std::size_t>(part(wide.intermediate));
-  const std::size_t inner = narrow.heads * wide.head_width();
-  narrow.attention = inner == wide.hidden ? 0 : inner;
-  return narrow;
+  return narrowed(wide, static_cast<std::size_t>(part(wide.heads)),
+                  static_cast<std::size_t>(part(wide.intermediate)));
 }
 
-namespace detail {
-
-inline std::string layer_prefix(std::size_t l) {
-  return "bert.encoder.layer." + std::to_string(l) + ".";
-}
-
-/// The `count` greatest of `importance`, in order of their index.
-inline Tensor most_important(const Tensor& importance, std::size_t count) {
-  const auto order = at::argsort(importance, /*stable=*/true, 0, /*descending=*/true);
-  return std::get<0>(order.narrow(0, 0, static_cast<std::int64_t>(count)).sort());
-}
-
-/// Indices of the channels of these heads.
-inline Tensor channels_of(const Tensor& heads, std::size_t head_width) {
-  const auto d = static_cast<std::int64_t>(head_width);
-  return (heads.unsqueeze(1) * d + at::arange(d, heads.options()).unsqueeze(0)).reshape({-1});
-}
-
-}  // namespace detail
-
-/// The most important heads and neurons of a float model: those of the greatest sum of |w| over
-/// their rows (query, key, value; intermediate) and columns (attention output; output).
-inline kept_units choose_units(bert& wide, const model_shape& narrow) {
+/// The most important heads and neurons of each layer of a float model: those of the greatest sum
+/// of |w| over their rows (query, key, value; intermediate) and columns (attention output; output).
+inline std::vector<kept_units> choose_units(bert& wide, const model_shape& narrow) {
   torch::NoGradGuard no_gradients;
   const tensors_by_name all = exported_by_name(wide);
   const auto heads = static_cast<std::int64_t>(wide.shape().heads);
-  kept_units kept;
+  const auto values = [](const Tensor& t) {
+    const Tensor plain = t.to(at::kCPU).contiguous();
+    return std::vector<double>(plain.data_ptr<double>(), plain.data_ptr<double>() + plain.numel());
+  };
+  std::vector<kept_units> kept;
   for (std::size_t l = 0; l < wide.shape().layers; ++l) {
-    const std::string at = detail::layer_prefix(l);
+    const std::string at = "bert.encoder.layer." + std::to_string(l) + ".";
     const auto magnitude = [&](const std::string& name, std::int64_t over) {
       return all.at(at + name + ".weight").abs().sum(over, false, at::kDouble);
     };
     const Tensor channels =
         magnitude("attention.self.query", 1) + magnitude("attention.self.key", 1) +
         magnitude("attention.self.value", 1) + magnitude("attention.output.dense", 0);
-    kept.heads.push_back(detail::most_important(channels.view({heads, -1}).sum(1), narrow.heads));
-    kept.neurons.push_back(detail::most_important(
-        magnitude("intermediate.dense", 1) + magnitude("output.dense", 0), narrow.intermediate));
+    const Tensor neurons = magnitude("intermediate.dense", 1) + magnitude("output.dense", 0);
+    kept.push_back({most_important(values(channels.view({heads, -1}).sum(1)), narrow.heads),
+                    most_important(values(neurons), narrow.intermediate)});
   }
   return kept;
 }
 
-/// Fills `narrow` (one part) with the kept rows and columns of `wide`.
+/// Fills `narrow` (one part) with the kept rows and columns of `wide`, a float model.
 /// Errors: those of copy_shared
-inline status copy_narrowed(bert& wide, const kept_units& kept, bert& narrow) {
-  const auto cut = [](const std::string& name) {
-    return name.starts_with("bert.encoder.") && name.find("LayerNorm") == std::string::npos;
-  };
-  LOWBIT_TRY(copy_shared(wide, narrow, cut));
-  torch::NoGradGuard no_gradients;
-  const tensors_by_name from = exported_by_name(wide), to = exported_by_name(narrow);
-  for (std::size_t l = 0; l < wide.shape().layers; ++l) {
-    const std::string at = detail::layer_prefix(l);
-    const auto rows = [&](const std::string& name, const Tensor& indices) {
-      to.at(at + name + ".weight").copy_(from.at(at + name + ".weight").index_select(0, indices));
-      to.at(at + name + ".bias").copy_(from.at(at + name + ".bias").index_select(0, indices));
-    };
-    const auto columns = [&](const std::string& name, const Tensor& indices) {
-      to.at(at + name + ".weight").copy_(from.at(at + name + ".weight").index_select(1, indices));
-      to.at(at + name + ".bias").copy_(from.at(at + name + ".bias"));
-    };
-    const Tensor channels = detail::channels_of(kept.heads[l], wide.shape().head_width());
-    for (const char* name : {"query", "key", "value"}) {
-      rows(std::string("attention.self.") + name, channels);
-    }
-    columns("attention.output.dense", channels);
-    rows("intermediate.dense", kept.neurons[l]);
-    columns("output.dense", kept.neurons[l]);
-  }
-  return {};
+inline status copy_narrowed(bert& wide, const std::vector<kept_units>& kept, bert& narrow) {
+  bert small = shrink(wide, kept, std::make_shared<float_scheme>());
+  return copy_shared(small, narrow);
 }
 
 /// Two matrices whose one-bit codes add up to the ternary code of a third one.

@@ -17,23 +17,6 @@
 
 namespace lowbit::train {
 
-/// Forward: `value`, which is computed from `latent` without a gradient. Backward: dL/dlatent =
-/// dL/dvalue, the identity (Bengio et al., 2013; Q8BERT, section 3).
-struct straight_through_function : torch::autograd::Function<straight_through_function> {
-  static Tensor forward(torch::autograd::AutogradContext*, const Tensor& /*latent*/,
-                        const Tensor& value) {
-    return value.detach();
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
-                                                 torch::autograd::variable_list gradients) {
-    return {gradients[0], Tensor()};
-  }
-};
-
-inline Tensor straight_through(const Tensor& latent, const Tensor& value) {
-  return straight_through_function::apply(latent, value);
-}
-
 /// Rows of x (M, K) as int8 with a scale for each row, back as floats: what nn/encoded.hpp stores.
 ///   scale = max |x| / 127;  x_hat = scale * round half even(x * (127 / max |x|));  0 for zeros
 /// The runtime rounds the exact product once; a product of two floats is exact in double.
@@ -113,9 +96,12 @@ class quantized_scheme : public float_scheme {
   }
 
   [[nodiscard]] std::string name() const override { return std::string(policy_.name); }
+  /// In a step only the rows that it reads are projected.
   [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
                              const forward_options& o) const override {
-    if (!o.training) return embed(table, ids);
+    if (!o.training) {
+      return at::embedding(straight_through(table, quantized(table, false)), ids);
+    }
     const matrix& m = find(table);
     const Tensor rows = at::embedding(table, ids);
     const Tensor grid = has_row_grid(m.kind) ? m.grid.index_select(0, ids) : m.grid;

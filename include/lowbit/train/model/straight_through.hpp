@@ -9,9 +9,29 @@
 #include <cmath>
 #include <limits>
 
+#include "lowbit/core/config.hpp"
+
 namespace lowbit::train {
 
 using at::Tensor;
+
+/// Forward: `value`, which is computed from `latent` without a gradient. Backward: dL/dlatent =
+/// dL/dvalue, the identity (Bengio et al., 2013; Q8BERT, section 3).
+struct straight_through_function : torch::autograd::Function<straight_through_function> {
+  static Tensor forward(torch::autograd::AutogradContext*, const Tensor& latent,
+                        const Tensor& value) {
+    LOWBIT_EXPECTS(latent.sizes() == value.sizes());
+    return value.detach();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 torch::autograd::variable_list gradients) {
+    return {gradients[0], Tensor()};
+  }
+};
+
+inline Tensor straight_through(const Tensor& latent, const Tensor& value) {
+  return straight_through_function::apply(latent, value);
+}
 
 /// Where the gradient of a sign passes: |x| <= 1 (inputs of linear layers) or |x| < 1 (q, k, v and
 /// the attention bit).

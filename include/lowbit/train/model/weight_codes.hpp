@@ -16,22 +16,6 @@ namespace lowbit::train {
 /// What a weight's scale is taken over.
 enum class scale_of { tensor, row };
 
-/// Forward: `coded`. Backward: the whole gradient to `latent`.
-struct straight_through_function : torch::autograd::Function<straight_through_function> {
-  static Tensor forward(torch::autograd::AutogradContext*, const Tensor& latent,
-                        const Tensor& coded) {
-    LOWBIT_EXPECTS(latent.sizes() == coded.sizes());
-    return coded;
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
-                                                 torch::autograd::variable_list gradients) {
-    return {gradients[0], Tensor()};
-  }
-};
-inline Tensor straight_through(const Tensor& latent, const Tensor& coded) {
-  return straight_through_function::apply(latent, coded);
-}
-
 namespace detail {
 
 /// A plain (N, K) float matrix on the CPU.

@@ -82,7 +82,9 @@ inline status binarybert(const binarybert_options& options) {
   if (!options.ternarybert) description.shape.layer_norm_eps = 1e-12F;  // fixed in BinaryBERT
   const auto examples = data_for(options, description, teacher->tokenizer, options.teacher);
   if (!examples) return examples.status();
-  kept_units kept = choose_units(teacher->model, description.shape);
+  const std::vector<kept_units> kept = choose_units(teacher->model, description.shape);
+  std::vector<Tensor> heads;  // the teacher's, of each layer's heads
+  for (const kept_units& k : kept) heads.push_back(at::tensor(k.heads).to(device));
 
   std::optional<bert> previous;
   for (std::size_t s = 0; s < stages.size(); ++s) {
@@ -118,7 +120,7 @@ inline status binarybert(const binarybert_options& options) {
           with_clip_rate(student, options.clip_rate, stage.fit.optimizer.learning_rate);
       job.loss = [&, layers = stages[s].layers](const batch& in, const step_info&) {
         const trace target = teach(teacher->model, in, {.type = forward.type});
-        return detail::binarybert_loss(student.forward(in, forward), target, layers, kept.heads);
+        return detail::binarybert_loss(student.forward(in, forward), target, layers, heads);
       };
       LOWBIT_TRY(train_and_write(student, description, *examples, teacher->tokenizer.unk_id(),
                                  stage, facts, std::move(job)));
