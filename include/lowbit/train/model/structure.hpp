@@ -40,8 +40,10 @@ inline std::vector<unit_importance> importance(
     std::vector<layer_gates> gates;
     std::vector<Tensor> inputs;
     for (std::size_t l = 0; l < shape.layers; ++l) {
-      const auto options = in.mask.options().requires_grad(true);
-      gates.push_back({at::ones({heads}, options), at::ones({neurons}, options)});
+      const auto gate = [&](std::int64_t n) {
+        return at::ones({n}, in.mask.options()).requires_grad_(true);
+      };
+      gates.push_back({gate(heads), gate(neurons)});
       inputs.push_back(gates.back().heads);
       inputs.push_back(gates.back().neurons);
     }
