@@ -2,6 +2,7 @@
 // The program in several processes, and processes that are killed: two train what one trains, one
 // that dies does not leave the other waiting, a signal stops all of them with a checkpoint.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -239,8 +240,8 @@ TEST_CASE("a process that waits for others in vain says so") {
 TEST_CASE("a killed process leaves whole files and its run goes on as if it had not been killed") {
   const workplace w;
   const strings longer{"--checkpoint-seconds", "0.001"};
-  REQUIRE(ended(w.start(w.finetune("whole", longer, "40"))) == 0);
-  const pid_t child = w.start(w.finetune("killed", longer, "40"));
+  REQUIRE(ended(w.start(w.finetune("whole", longer, "12"))) == 0);
+  const pid_t child = w.start(w.finetune("killed", longer, "12"));
   REQUIRE(appears(w.path / "killed.checkpoint"));
   ::kill(child, SIGKILL);
   const int code = ended(child);
@@ -248,20 +249,36 @@ TEST_CASE("a killed process leaves whole files and its run goes on as if it had 
   CHECK((code == 128 + SIGKILL || code == 0));
   strings resumed = longer;
   resumed.push_back(code == 0 ? "--replace" : "--resume");
-  CHECK(ended(w.start(w.finetune("killed", resumed, "40"))) == 0);
+  CHECK(ended(w.start(w.finetune("killed", resumed, "12"))) == 0);
   CHECK(largest_difference(w.path / "whole", w.path / "killed") == 0);
 }
 
 TEST_CASE("an environment that makes no sense is one message") {
-  const workplace w;
-  const auto refused = [&w](const strings& environment, const std::string& expected) {
-    const int number = w.logs_;
-    CHECK(ended(w.start(w.finetune("out"), environment)) == 1);
-    INFO(w.log(number));
-    CHECK(w.log(number).find(expected) != std::string::npos);
+  const char* names[] = {"WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"};
+  const auto place_with = [&names](const std::vector<std::pair<const char*, const char*>>& set) {
+    for (const char* name : names) ::unsetenv(name);
+    for (const auto& [name, value] : set) ::setenv(name, value, 1);
+    auto found = lowbit::train::place_from_environment();
+    for (const char* name : names) ::unsetenv(name);
+    return found;
   };
-  refused({"WORLD_SIZE=two"}, "WORLD_SIZE=\"two\"");
-  refused({"WORLD_SIZE=2", "RANK=2", "MASTER_ADDR=127.0.0.1"}, "RANK=2");
-  refused({"WORLD_SIZE=2", "RANK=0"}, "MASTER_ADDR is missing");
-  refused({"MASTER_PORT=70000"}, "MASTER_PORT");
+  const auto message = [&place_with](const auto& set) {
+    return std::string(place_with(set).status().message());
+  };
+  using settings = std::vector<std::pair<const char*, const char*>>;
+  CHECK(place_with({})->size == 1);
+  CHECK(message(settings{{"WORLD_SIZE", "two"}}).find("WORLD_SIZE=\"two\"") != std::string::npos);
+  CHECK(message(settings{{"WORLD_SIZE", "2"}, {"RANK", "2"}, {"MASTER_ADDR", "::1"}})
+            .find("RANK=2, expected less than WORLD_SIZE=2") != std::string::npos);
+  CHECK(message(settings{{"WORLD_SIZE", "2"}, {"RANK", "0"}}).find("MASTER_ADDR is missing") !=
+        std::string::npos);
+  CHECK(message(settings{{"MASTER_PORT", "70000"}}).find("from 0 to 65535") != std::string::npos);
+  const auto good = place_with(
+      {{"WORLD_SIZE", "4"}, {"RANK", "3"}, {"MASTER_ADDR", "10.0.0.1"}, {"MASTER_PORT", "777"}});
+  REQUIRE(good.ok());
+  CHECK(good->rank == 3);
+  CHECK(good->size == 4);
+  CHECK(good->address == "10.0.0.1");
+  CHECK(good->port == 777);
+  CHECK(!good->served);
 }
