@@ -4,6 +4,9 @@
 // output is a model folder with the ranking of all shapes beside the model.
 #pragma once
 
+#include <cmath>
+#include <cstdio>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -52,6 +55,23 @@ inline status pretrain_chosen(const search_options& options, const shape_point& 
                          std::move(job), {{}, {}, more_files});
 }
 
+namespace detail {
+
+/// Trials that learned nothing, or all the same, leave the choice to size and latency.
+inline void warn_of_equal_errors(const search_ranking& r) {
+  double least = std::numeric_limits<double>::infinity(), most = 0.0;
+  for (const search_candidate& c : r.candidates) {
+    if (!std::isfinite(c.error())) continue;
+    least = std::min(least, c.error()), most = std::max(most, c.error());
+  }
+  if (r.candidates.size() < 2 || most > 1.01 * least) return;
+  std::fprintf(stderr,
+               "the errors of all shapes are within 1 %%: W follows size and latency alone; try "
+               "longer trials, other learning rates or Adam\n");
+}
+
+}  // namespace detail
+
 /// Searches, writes ranking.json and front.svg, and then the trained model beside them.
 ///
 /// Source: Optimal subarchitecture extraction for BERT (de Wynter and Perry, 2020), section 3
@@ -92,6 +112,7 @@ inline status search(const search_options& options) {
                          detail::two_digits(best.measured.ratio()),
                          " of the teacher's and the error ", detail::two_digits(best.error()));
   }
+  detail::warn_of_equal_errors(ranking);
   const std::map<std::string, std::string> files = {
       {"ranking.json", to_json(ranking).dump(1) + '\n'},
       {"front.svg", front_svg(ranking, "Shapes under " + options.measured_as)}};

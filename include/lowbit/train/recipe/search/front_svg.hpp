@@ -64,7 +64,7 @@ inline std::string svg_text(double x, double y, const char* anchor, int size,
 /// The ranked candidates that have an error. `title`: what was searched.
 inline std::string front_svg(const search_ranking& r, const std::string& title) {
   using namespace detail;
-  constexpr double width = 960, height = 600, left = 80, right = 30, top = 78, bottom = 64;
+  constexpr double width = 960, height = 600, left = 100, right = 30, top = 78, bottom = 64;
   struct dot {
     const search_candidate* of;
     double x, y, radius;
@@ -120,19 +120,21 @@ inline std::string front_svg(const search_ranking& r, const std::string& title) 
   svg += svg_text((left + width - right) / 2, height - 22, "middle", 13,
                   "latency of one forward, ms (area: parameters)");
   svg +=
-      svg_text(20, (top + height - bottom) / 2, "middle", 13, "error: loss after the trial",
-               formatted("transform=\"rotate(-90 20 %.1f)\"", (top + height - bottom) / 2).c_str());
+      svg_text(22, (top + height - bottom) / 2, "middle", 13, "error: loss after the trial",
+               formatted("transform=\"rotate(-90 22 %.1f)\"", (top + height - bottom) / 2).c_str());
 
   std::vector<svg_box> taken;
   for (const dot& d : dots) {
     taken.push_back({d.x - d.radius, d.y - d.radius, 2 * d.radius, 2 * d.radius});
   }
-  // Large ones first, so that small ones stay visible.
-  std::stable_sort(dots.begin(), dots.end(),
-                   [](const dot& a, const dot& b) { return a.radius > b.radius; });
-  const search_candidate* chosen = r.candidates.empty() ? nullptr : &r.candidates.front();
+  // Large ones first, so that small ones stay visible; the choice last.
+  const search_candidate* chosen = nullptr;
+  if (!r.candidates.empty() && r.candidates.front().coefficient > 0) chosen = &r.candidates.front();
+  std::stable_sort(dots.begin(), dots.end(), [chosen](const dot& a, const dot& b) {
+    return (a.of == chosen) != (b.of == chosen) ? b.of == chosen : a.radius > b.radius;
+  });
   for (const dot& d : dots) {
-    const bool choice = d.of == chosen && d.of->coefficient > 0;
+    const bool choice = d.of == chosen;
     const char* colour = choice ? "#d9480f" : d.front ? "#1864ab" : "#868e96";
     svg += formatted(
         "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" fill=\"%s\" fill-opacity=\"%.2f\" "
@@ -141,8 +143,9 @@ inline std::string front_svg(const search_ranking& r, const std::string& title) 
         static_cast<double>(d.of->parameters) / 1e6, r.milliseconds(*d.of), d.of->error(),
         d.of->coefficient);
   }
+  std::reverse(dots.begin(), dots.end());  // the choice has its label first
   for (const dot& d : dots) {
-    const bool choice = d.of == chosen && d.of->coefficient > 0;
+    const bool choice = d.of == chosen;
     if (!d.front && !choice) continue;
     const std::string label = to_string(d.of->at) + (choice ? " chosen" : "");
     const double w = 6.4 * static_cast<double>(label.size()), h = 13;
