@@ -205,7 +205,7 @@ inline result<dataset> read_clinc150(const std::filesystem::path& path) {
 }
 
 /// What is asked of a folder that holds both: one label a sentence, or one a word.
-enum class labelling : std::uint8_t { sentences, words };
+enum class labelling { sentences, words };
 
 /// A data set by the kind of its path: a .json file is CLINC150; a .tsv file is a training split
 /// alone; a folder holds train.tsv and, when present, dev.tsv and test.tsv; or the folders train,

@@ -99,7 +99,7 @@ inline trace mixed_forward(bert& predecessor, bert& successor,
 }
 
 /// Where a successor layer gets its first weights.
-enum class successor_start : std::uint8_t {
+enum class successor_start {
   first,   ///< layer i of the predecessor, as the authors do
   spread,  ///< the last layer of its group
   random
