@@ -135,10 +135,10 @@ TEST_CASE("heads and neurons that are removed leave a smaller model that knows t
     CHECK(left == 0);
   }
   SECTION("equal steps lead from all to what is left") {
-    CHECK(detail::left_after(1, 3, 12, 3) == 9);
-    CHECK(detail::left_after(2, 3, 12, 3) == 6);
-    CHECK(detail::left_after(3, 3, 12, 3) == 3);
-    CHECK(detail::left_after(1, 2, 4, 3) == 4);
+    CHECK(lowbit::train::detail::left_after(1, 3, 12, 3) == 9);
+    CHECK(lowbit::train::detail::left_after(2, 3, 12, 3) == 6);
+    CHECK(lowbit::train::detail::left_after(3, 3, 12, 3) == 3);
+    CHECK(lowbit::train::detail::left_after(1, 2, 4, 3) == 4);
   }
   SECTION("bad input is one message") {
     CHECK(mentions(prune(options(t, "x")), "either"));
