@@ -63,7 +63,7 @@ struct step_info {
   std::int64_t epoch = 0;            ///< finished epochs
   /// Named numbers whose mean the history shows; a recipe adds what it wants to be seen.
   std::map<std::string, double>* measures = nullptr;
-  double share = 1.0;  ///< of the step's batch that this process computes, which the piece at hand is
+  double share = 1.0;  ///< which the piece at hand is of what this process computes of the batch
 
   void measure(const std::string& name, double value) const {
     if (measures != nullptr) (*measures)[name] += value * share;
