@@ -30,7 +30,7 @@ struct clip_function : torch::autograd::Function<clip_function> {
 
 /// Symmetric: x_hat = round(x s) / s, s = (2^(b-1) - 1) / max |x| after clipping.
 /// Asymmetric: the range [min, max] in 2^b - 1 steps.
-/// SPEC of the authors' code: TernaryBERT's SymQuantizer, BinaryBERT's AsymQuantizer.
+/// Source: the published programs of TernaryBERT (symmetric) and BinaryBERT (both).
 inline Tensor dynamic_codes(const Tensor& clipped, unsigned bits, bool symmetric) {
   const Tensor x = clipped.detach();
   const auto levels = static_cast<double>(1U << bits);
