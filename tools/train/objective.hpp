@@ -8,7 +8,7 @@
 namespace lowbit_train {
 
 inline void add_objective_options(CLI::App& verb, train::recipe_options& o,
-                                  train::supervision_options& objective) {
+                                  train::soft_target_options& objective) {
   auto* teacher =
       verb.add_option("--teacher", o.teacher, "folder of a model whose logits are learnt, too");
   verb.add_option("--hard-weight", objective.hard_weight, "of the cross entropy with the labels")

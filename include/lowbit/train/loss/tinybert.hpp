@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The terms of TinyBERT's objective but for the prediction term, which is soft_cross_entropy of
-// loss/distillation.hpp, and plain distillation of logits. The learned map from the student's width
+// loss/distillation.hpp. The learned map from the student's width
 // to the teacher's stands here too: it is part of the loss and never of the model.
 #pragma once
 
@@ -8,7 +8,6 @@
 
 #include <vector>
 
-#include "lowbit/train/loss/distillation.hpp"
 #include "lowbit/train/loss/layer_map.hpp"
 #include "lowbit/train/model/bert.hpp"
 
@@ -81,24 +80,6 @@ inline Tensor layer_matching(const trace& student, const trace& teacher, const l
     sum = sum + state_matching(student, teacher, map, fit, m);
   }
   return sum;
-}
-
-/// Distillation of logits: soft_weight T^2 mean_b(-sum_c softmax(z_T / T)_c log softmax(z_S / T)_c)
-/// + hard_weight cross entropy of the labels. T^2 keeps the gradient's size when T changes; the sum
-/// over classes keeps the balance of both terms when the number of classes does.
-///
-/// Source: Hinton, Vinyals, Dean 2015 (arXiv 1503.02531), section 2
-struct logit_options {
-  double soft_weight = 0.5;
-  double hard_weight = 0.5;
-  double temperature = 2.0;
-};
-inline Tensor logit_distillation(const trace& student, const trace& teacher,
-                                 const logit_options& o) {
-  const double scale =
-      o.soft_weight * o.temperature * o.temperature * static_cast<double>(student.logits.size(-1));
-  return scale * soft_cross_entropy(student.logits, teacher.logits, o.temperature) +
-         o.hard_weight * at::cross_entropy_loss(student.logits, student.targets);
 }
 
 }  // namespace lowbit::train

@@ -5,6 +5,8 @@
 // one and never looks back: a best epoch of the first would be chosen with an untrained classifier.
 #pragma once
 
+#include "lowbit/train/loss/distillation.hpp"
+#include "lowbit/train/loss/soft_targets.hpp"
 #include "lowbit/train/loss/tinybert.hpp"
 #include "lowbit/train/recipe/recipe.hpp"
 #include "lowbit/train/recipe/student.hpp"
@@ -18,7 +20,7 @@ enum class tinybert_stage { general, task };
 struct distill_options : recipe_options {
   student_options built;  ///< the student, unless it is a folder
   distillation_objective objective = distillation_objective::logits;
-  logit_options logits;
+  soft_target_options logits{0.5, 0.5, 2.0};
   tinybert_terms terms;
   std::string map = "uniform";  ///< as make_layer_map reads it
   tinybert_stage stage = tinybert_stage::task;
@@ -259,7 +261,7 @@ inline status distill(const distill_options& o) {
     }
     const trace target = teach(teacher->model, in, {.type = predicting.type, .logits_only = true});
     return tinybert ? soft_cross_entropy(found.logits, target.logits)
-                    : logit_distillation(found, target, o.logits);
+                    : soft_target_loss(found.logits, target.logits, found.targets, o.logits);
   };
   if (!tinybert) {
     return train_and_write(*student, description, *data, unknown, o, facts, std::move(predict));

@@ -18,7 +18,7 @@ struct prune_options : recipe_options {
   std::size_t heads = 0, neurons = 0;  ///< left in each layer; 0: as many as there are
   std::size_t rounds = 1;              ///< of removing and fine-tuning, each for all epochs
   std::size_t batches = 64;            ///< of training examples that measure importance
-  supervision_options objective;
+  soft_target_options objective{1.0, 1.0, 1.0};
 };
 
 namespace detail {

@@ -13,7 +13,7 @@ struct qat_options : recipe_options {
   std::string policy = "int8";
   std::vector<format_override> formats;
   std::int64_t recluster = 100;  ///< steps between two searches of scales and centroids
-  supervision_options objective;
+  soft_target_options objective{1.0, 1.0, 1.0};
 };
 
 /// Each step: quantize the weights; the loss of the quantized network; its gradient with respect to

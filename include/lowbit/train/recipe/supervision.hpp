@@ -6,16 +6,10 @@
 #include <optional>
 #include <utility>
 
-#include "lowbit/train/loss/distillation.hpp"
+#include "lowbit/train/loss/soft_targets.hpp"
 #include "lowbit/train/recipe/recipe.hpp"
 
 namespace lowbit::train {
-
-struct supervision_options {
-  double hard_weight = 1.0;  ///< of the cross entropy with the labels
-  double soft_weight = 1.0;  ///< of the cross entropy with the teacher
-  double temperature = 1.0;
-};
 
 /// The first model of a recipe that compresses: full precision.
 /// Errors: those of load_model; unsupported for another scheme
@@ -34,7 +28,7 @@ class supervision {
   /// Errors: those of load_model; shape_mismatch for a teacher whose labels or tokens are others
   static result<supervision> load(const std::filesystem::path& teacher,
                                   const model_description& student,
-                                  const supervision_options& options, const torch::Device& device) {
+                                  const soft_target_options& options, const torch::Device& device) {
     supervision out(options);
     if (teacher.empty()) return out;
     auto loaded = load_model(teacher, device);
@@ -49,15 +43,13 @@ class supervision {
     return out;
   }
 
-  /// hard * CE(z, label) + soft * mean over rows of sum_c -softmax(z_T / T)_c log softmax(z / T)_c.
-  /// The sum over classes, not their mean: both terms have the unit of a cross entropy.
+  /// soft_target_loss where there is a teacher, else the labels' part of it.
   [[nodiscard]] Tensor loss(const batch& in, const trace& student, precision type) {
-    Tensor sum = options_.hard_weight * at::cross_entropy_loss(student.logits, student.targets);
-    if (!teacher_ || options_.soft_weight <= 0) return sum;
+    if (!teacher_ || options_.soft_weight <= 0) {
+      return options_.hard_weight * at::cross_entropy_loss(student.logits, student.targets);
+    }
     const trace target = teach(*teacher_, in, {.type = type, .logits_only = true});
-    const auto classes = static_cast<double>(student.logits.size(1));
-    return sum + options_.soft_weight * classes *
-                     soft_cross_entropy(student.logits, target.logits, options_.temperature);
+    return soft_target_loss(student.logits, target.logits, student.targets, options_);
   }
 
   [[nodiscard]] nlohmann::json facts() const {
@@ -69,9 +61,9 @@ class supervision {
   }
 
  private:
-  explicit supervision(const supervision_options& options) : options_(options) {}
+  explicit supervision(const soft_target_options& options) : options_(options) {}
 
-  supervision_options options_;
+  soft_target_options options_;
   std::optional<bert> teacher_;
 };
 
