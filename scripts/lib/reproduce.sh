@@ -30,15 +30,16 @@ recipes=(
   bit binarybert
   kd tinybert tinybert-no-attention tinybert-no-hidden tinybert-no-embedding tinybert-no-prediction
   theseus theseus-constant
+  bort bort-deep bort-wide bort-flat
 )
 commands_of() { # DATASET RECIPE -> words, one a line
   local e l
   e=$(epochs "$1") l=$(longer "$1")
   case $2 in
     *-ptq) ;;
-    int8-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER --policy int8 --epochs "$e" --lr 5e-5 ;;
-    codebook16-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER --policy codebook16 --epochs "$e" --lr 1e-4 ;;
-    codebook8-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER --policy codebook8 --epochs "$e" --lr 1e-4 ;;
+    int8-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER -p int8 --epochs "$e" --lr 5e-5 ;;
+    codebook16-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER -p codebook16 --epochs "$e" --lr 1e-4 ;;
+    codebook8-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER -p codebook8 --epochs "$e" --lr 1e-4 ;;
     pruned50) printf '%s\n' prune --student TEACHER --sparsity 0.5 --epochs "$e" --lr 1e-4 ;;
     pruned80) printf '%s\n' prune --student TEACHER --sparsity 0.8 --epochs "$e" --lr 1e-4 ;;
     half-width) printf '%s\n' prune --student TEACHER --heads 3 --neurons 384 --epochs "$e" --lr 1e-4 ;;
@@ -46,23 +47,42 @@ commands_of() { # DATASET RECIPE -> words, one a line
     bibert-naive-dmd) printf '%s\n' bibert --teacher TEACHER --attention softmax-binarized --epochs "$l" --lr 5e-4 ;;
     bibert-attention) printf '%s\n' bibert --teacher TEACHER --no-dmd --epochs "$l" --lr 5e-4 ;;
     bibert) printf '%s\n' bibert --teacher TEACHER --epochs "$l" --lr 5e-4 ;;
-    bit) printf '%s\n' bit --teacher TEACHER --schedule 32,1 --epochs "$l" --lr 5e-4 ;;
+    bit) printf '%s\n' bit --teacher TEACHER --schedule 32,2,1 --epochs "$e" --lr 5e-4 ;;
     binarybert) printf '%s\n' binarybert --teacher TEACHER --input-bits 4 --epochs "$e" --lr 2e-4 ;;
-    kd) printf '%s\n' distill --teacher TEACHER -L 2 --init-from-teacher --epochs "$l" --lr 3e-4 ;;
+    kd) printf '%s\n' distill --teacher TEACHER -L 2 --init-from-teacher mapped --epochs "$l" --lr 3e-4 ;;
     tinybert*)
-      printf '%s\n' distill --objective tinybert --teacher TEACHER -L 2 --init-from-teacher \
+      printf '%s\n' distill --objective tinybert --teacher TEACHER -L 2 --init-from-teacher mapped \
         --stage1-epochs "$e" --stage1-lr 3e-4 --epochs "$e" --lr 3e-4
       if [[ $2 == tinybert-no-* ]]; then printf '%s\n' --without "${2#tinybert-no-}"; fi
       ;;
     theseus) printf '%s\n' theseus --teacher TEACHER -L 3 --schedule linear --p0 0.3 --epochs "$e" --lr 2e-4 ;;
     theseus-constant) printf '%s\n' theseus --teacher TEACHER -L 3 --schedule constant --p0 0.5 --epochs "$e" --lr 2e-4 ;;
+    # The searched shape, and three of about its size picked by hand: fine-tuned alike.
+    bort*) printf '%s\n' finetune --student "SHAPE" --epochs "$l" --lr 3e-4 --token-dropout 0.05 ;;
     *) fail "no recipe $2" ;;
   esac
+}
+# The grid of a shape that is distilled from the pre-trained encoder.
+grid_of() {
+  case $1 in
+    bort) printf '%s\n' -L 1,2,3,4 -A 2,4,8 -H 64,96,128,192 -I 128,256,512,768 --max-mb 2.5 ;;
+    bort-deep) printf '%s\n' -L 4 -A 4 -H 96 -I 384 ;;
+    bort-wide) printf '%s\n' -L 1 -A 4 -H 160 -I 640 ;;
+    bort-flat) printf '%s\n' -L 2 -A 2 -H 144 -I 288 ;;
+  esac
+}
+shape_of() { # RECIPE -> folder of the shape after its pre-training by distillation
+  local grid
+  mapfile -t grid < <(grid_of "$1")
+  trained "$models/$1" search --teacher "$models/pretrained" --data "$texts" -p int8 "${grid[@]}" \
+    --every 4 --steps 200 --trial-adam --trial-lr 1e-3 --trial-batch 64 --epochs 4 --lr 1e-3 \
+    --batch-size 64 --seed 1 >&2
+  echo "$models/$1"
 }
 # The runtime's policy that a row's model is measured under.
 policy_of() {
   case $1 in
-    int8-* | half-width | kd | tinybert* | theseus*) echo int8 ;;
+    int8-* | half-width | kd | tinybert* | theseus* | bort*) echo int8 ;;
     codebook16-*) echo codebook16 ;;
     codebook8-*) echo codebook8 ;;
     pruned50) echo pruned50 ;;
@@ -109,7 +129,8 @@ trained() {
   local out=$1 resume=()
   shift
   if [[ -f $out/results.json ]] && jq -e .finished "$out/results.json" >/dev/null; then return; fi
-  if [[ -f $out.checkpoint ]]; then resume=(--resume); fi
+  # Recipes of several stages keep checkpoints and folders of their own beside the last one.
+  if compgen -G "$out*.checkpoint" >/dev/null || compgen -G "$out.*/" >/dev/null; then resume=(--resume); fi
   mkdir -p "$(dirname "$out")"
   say "training ${out#"$models"/}"
   "$train" "$@" --out "$out" --replace "${resume[@]}" >>"$out.log" 2>&1 ||
@@ -152,6 +173,8 @@ make_row() { # DATASET RECIPE SEED
     else
       mapfile -t words < <(commands_of "$1" "$2")
       words=("${words[@]/TEACHER/$teacher}")
+      if [[ $2 == bort* ]]; then words=("${words[@]/SHAPE/$(shape_of "$2")}"); fi
+      if [[ $1 == snips && ${words[0]} == finetune ]]; then words+=(--task words); fi
       trained "$out" "${words[@]}" --data "$(data_of "$1")" --batch-size 64 --seed "$3"
     fi
     rm -rf "$packed"

@@ -13,10 +13,10 @@ inline void add_objective_options(CLI::App& verb, train::recipe_options& o,
       verb.add_option("--teacher", o.teacher, "folder of a model whose logits are learnt, too");
   verb.add_option("--hard-weight", objective.hard_weight, "of the cross entropy with the labels")
       ->capture_default_str();
-  verb.add_option("--soft-weight", objective.soft_weight, "of the cross entropy with the teacher")
+  verb.add_option("--soft-weight", objective.soft_weight, "of the divergence from the teacher")
       ->needs(teacher)
       ->capture_default_str();
-  verb.add_option("--temperature", objective.temperature, "of the teacher's cross entropy")
+  verb.add_option("--temperature", objective.temperature, "of the teacher's divergence")
       ->needs(teacher)
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

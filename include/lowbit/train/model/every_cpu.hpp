@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The trainer's own loops are compiled once per instruction set and picked when the program starts:
 // unlike the runtime's they promise no equal bits, and a flag of the whole program would exclude
-// older machines.
+// older machines. They are optimized whatever the rest of a file is compiled with, because libtorch's
+// headers make optimized files slow to compile.
 #pragma once
 
-#if defined(__x86_64__) && defined(__ELF__)
+#if defined(__x86_64__) && defined(__ELF__) && !defined(__clang__)
+#define LOWBIT_EVERY_CPU \
+  __attribute__((optimize("O3", "no-math-errno"), target_clones("avx512f", "avx2", "default")))
+#elif defined(__x86_64__) && defined(__ELF__)
 #define LOWBIT_EVERY_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define LOWBIT_EVERY_CPU
