@@ -85,8 +85,7 @@ policy_of() {
     int8-* | half-width | kd | tinybert* | theseus* | bort*) echo int8 ;;
     codebook16-*) echo codebook16 ;;
     codebook8-*) echo codebook8 ;;
-    pruned50) echo pruned50 ;;
-    pruned80) echo pruned80 ;;
+    pruned50 | pruned80) echo sparse ;;
     *) echo '' ;; # the checkpoint's own
   esac
 }
