@@ -26,10 +26,9 @@ class_pairs two_classes() {
   return c;
 }
 
-struct named_entity {
-  std::string type;
-  std::size_t first, last;
-};
+lowbit::entity words_of(const char* type, std::size_t first, std::size_t last) {
+  return {type, {}, 0.0F, first, last};
+}
 
 }  // namespace
 
@@ -91,15 +90,15 @@ TEST_CASE("Pearson sees lines, Spearman sees order, equal values share ranks", "
 
 TEST_CASE("an entity is right when its type and both ends are", "[metrics]") {
   entity_counts counts;
-  using entities = std::vector<named_entity>;
-  counts.add(entities{{"x", 0, 2}, {"y", 3, 4}, {"x", 5, 6}},
-             entities{{"x", 0, 2}, {"x", 3, 4}, {"x", 5, 7}, {"y", 8, 9}});
+  const auto at = words_of;
+  counts.add({at("x", 0, 2), at("y", 3, 4), at("x", 5, 6)},
+             {at("x", 0, 2), at("x", 3, 4), at("x", 5, 7), at("y", 8, 9)});
   CHECK(counts.right == 1);
   check_near(counts.precision(), 1.0 / 3);
   check_near(counts.recall(), 1.0 / 4);
   check_near(counts.f1(), 2.0 / 7);
-  counts.add(entities{}, entities{{"x", 0, 1}});
-  counts.add(entities{{"x", 0, 1}}, entities{});  // the same place in another sentence
+  counts.add({}, {at("x", 0, 1)});
+  counts.add({at("x", 0, 1)}, {});  // the same place in another sentence
   CHECK(counts.right == 1);
   CHECK(counts.predicted == 4);
   CHECK(counts.expected == 5);
