@@ -4,8 +4,8 @@
 // takes the same time as with real weights.
 #include <cstring>
 
-#include "lowbit/io/import_named.hpp"
 #include "lowbit/io/import_integer.hpp"
+#include "lowbit/io/import_named.hpp"
 #include "lowbit/io/import_static.hpp"
 #include "session.hpp"
 
@@ -139,8 +139,10 @@ class random_tensors {
   status named_matrix(const std::string& name, std::size_t n, std::size_t k) {
     const bool table = name == "bert.embeddings.word_embeddings";
     const unsigned percent = lowbit::pruned_percent(format_);
-    if (format_ == "f32" || (table && percent != 0)) return matrix<lowbit::f32>(name, n, k);
-    if (percent != 0) {
+    // "sparse" are the zeros that a checkpoint has: of a random one, none.
+    const bool sparse_format = percent != 0 || format_ == lowbit::format_name<lowbit::sparse<>>;
+    if (format_ == "f32" || (table && sparse_format)) return matrix<lowbit::f32>(name, n, k);
+    if (sparse_format) {
       auto rows = drawn(n, k);
       auto kept = lowbit::prune_magnitude({rows.data(), rows.size() / k, k, k}, percent / 100.0);
       if (!kept) return kept.status();
