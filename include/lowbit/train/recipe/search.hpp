@@ -51,8 +51,10 @@ inline status pretrain_chosen(const search_options& options, const shape_point& 
     facts["soft_weight"] = objective.soft_weight;
     facts["temperature"] = objective.temperature;
   }
+  folder_extras extras;
+  extras.files = more_files;
   return train_and_write(model, description, data.examples, teacher.tokenizer.unk_id(), o, facts,
-                         std::move(job), {{}, {}, more_files});
+                         std::move(job), extras);
 }
 
 namespace detail {
