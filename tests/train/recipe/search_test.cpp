@@ -172,7 +172,7 @@ TEST_CASE("a masked language model's search masks plain text and trains a smalle
   REQUIRE(search(o).ok());
   CHECK(set.json("out/ranking.json").at("candidates").size() == 2);
   CHECK(set.json("out/config.json").at("architectures")[0] == "BertForMaskedLM");
-  CHECK(set.json("out/results.json").contains("validation_accuracy"));
+  CHECK(set.json("out/results.json").contains("validation_masked_accuracy"));
   auto loaded = load_model(o.out, torch::kCPU);
   REQUIRE(loaded.ok());
   CHECK(loaded->model.shape().head == lowbit::head_kind::masked_lm);
