@@ -9,6 +9,7 @@
 #include "lowbit_encoder.hpp"
 #include "onnx_bert.hpp"
 #include "onnxruntime.hpp"
+#include "shapes.hpp"
 
 namespace lowbit_bench {
 namespace {
