@@ -120,7 +120,7 @@ prepare() { # the vocabulary and the pre-trained encoder, once
     "$train" vocab --data "$texts" --size 8000 --out "$models/vocab.txt"
   fi
   trained "$models/pretrained" pretrain --data "$texts" --vocab "$models/vocab.txt" \
-    "${teacher_shape[@]}" --epochs 8 --lr 1e-3 --batch-size 64 --seed 1 --threads "$parallel"
+    "${teacher_shape[@]}" --epochs 8 --lr 2.5e-4 --batch-size 64 --seed 1 --threads "$parallel"
 }
 # trained FOLDER COMMAND...: runs lowbit-train unless the folder is finished; goes on where it was
 # stopped.
@@ -140,7 +140,7 @@ teacher_of() { # DATASET -> folder; the first seed teaches all
   if [[ $1 == snips ]]; then task=words; fi
   if [[ $1 != sst2 ]]; then length=20; fi
   trained "$models/$1/teacher-$2" finetune --student "$models/pretrained" --data "$(data_of "$1")" \
-    --task "$task" --epochs "$length" --lr 3e-4 --batch-size 64 --token-dropout 0.05 --seed "$2" >&2
+    --task "$task" --epochs "$length" --lr 1e-4 --batch-size 64 --token-dropout 0.05 --seed "$2" >&2
   echo "$models/$1/teacher-$2"
 }
 
