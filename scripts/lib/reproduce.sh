@@ -90,7 +90,7 @@ policy_of() {
   esac
 }
 
-rows() { # DATASET/RECIPE-SEED, one a line
+rows() { # DATASET/RECIPE-SEED, one a line; none is for the caller to refuse
   local d r s
   for d in "${datasets[@]}"; do
     for s in $(seeds_of "$d"); do
