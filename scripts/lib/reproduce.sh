@@ -5,7 +5,7 @@
 
 # --- Shapes and budgets -------------------------------------------------------------------------
 # One teacher shape for all: 6 layers, so that a third (TinyBERT) and a half (Theseus) are whole.
-teacher_shape=(-L 6 -H 192 -A 6 -I 768 -P 64)
+teacher_shape=(-L 6 -H 128 -A 4 -I 512 -P 64)
 datasets=(sst2 clinc150 snips)
 seeds_of() { if [[ $1 == sst2 ]]; then echo 1; else echo 1 2 3; fi; }
 data_of() {
@@ -120,7 +120,7 @@ prepare() { # the vocabulary and the pre-trained encoder, once
     "$train" vocab --data "$texts" --size 8000 --out "$models/vocab.txt"
   fi
   trained "$models/pretrained" pretrain --data "$texts" --vocab "$models/vocab.txt" \
-    "${teacher_shape[@]}" --epochs 8 --lr 2.5e-4 --batch-size 64 --seed 1 --threads "$parallel"
+    "${teacher_shape[@]}" --epochs 10 --lr 5e-4 --dropout 0 --batch-size 64 --seed 1 --threads "$parallel"
 }
 # trained FOLDER COMMAND...: runs lowbit-train unless the folder is finished; goes on where it was
 # stopped.
