@@ -16,8 +16,8 @@ data_of() {
   esac
 }
 # epochs DATASET: of a recipe that begins at a trained model. SST-2 has four times the sentences.
-epochs() { if [[ $1 == sst2 ]]; then echo 2; else echo 8; fi; }
-longer() { if [[ $1 == sst2 ]]; then echo 4; else echo 16; fi; }
+epochs() { if [[ $1 == sst2 ]]; then echo 1; else echo 6; fi; }
+longer() { if [[ $1 == sst2 ]]; then echo 3; else echo 12; fi; }
 
 # --- Rows: recipe, what it starts from ------------------------------------------------------------
 # After a recipe's name: the command of lowbit-train, without --data, --out and --seed. TEACHER is the
@@ -37,45 +37,45 @@ commands_of() { # DATASET RECIPE -> words, one a line
   e=$(epochs "$1") l=$(longer "$1")
   case $2 in
     *-ptq) ;;
-    int8-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER -p int8 --epochs "$e" --lr 5e-5 ;;
-    codebook16-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER -p codebook16 --epochs "$e" --lr 1e-4 ;;
-    codebook8-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER -p codebook8 --epochs "$e" --lr 1e-4 ;;
-    pruned50) printf '%s\n' prune --student TEACHER --sparsity 0.5 --epochs "$e" --lr 1e-4 ;;
-    pruned80) printf '%s\n' prune --student TEACHER --sparsity 0.8 --epochs "$e" --lr 1e-4 ;;
-    half-width) printf '%s\n' prune --student TEACHER --heads 3 --neurons 384 --epochs "$e" --lr 1e-4 ;;
+    int8-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER -p int8 --epochs "$e" --lr 1e-4 ;;
+    codebook16-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER -p codebook16 --epochs "$e" --lr 2e-4 ;;
+    codebook8-qat) printf '%s\n' qat --student TEACHER --teacher TEACHER -p codebook8 --epochs "$e" --lr 2e-4 ;;
+    pruned50) printf '%s\n' prune --student TEACHER --sparsity 0.5 --epochs "$e" --lr 2e-4 ;;
+    pruned80) printf '%s\n' prune --student TEACHER --sparsity 0.8 --epochs "$e" --lr 2e-4 ;;
+    half-width) printf '%s\n' prune --student TEACHER --heads 2 --neurons 256 --epochs "$e" --lr 2e-4 ;;
     bibert-naive) printf '%s\n' bibert --teacher TEACHER --attention softmax-binarized --no-dmd --epochs "$l" --lr 5e-4 ;;
     bibert-naive-dmd) printf '%s\n' bibert --teacher TEACHER --attention softmax-binarized --epochs "$l" --lr 5e-4 ;;
     bibert-attention) printf '%s\n' bibert --teacher TEACHER --no-dmd --epochs "$l" --lr 5e-4 ;;
     bibert) printf '%s\n' bibert --teacher TEACHER --epochs "$l" --lr 5e-4 ;;
     bit) printf '%s\n' bit --teacher TEACHER --schedule 32,2,1 --epochs "$e" --lr 5e-4 ;;
     binarybert) printf '%s\n' binarybert --teacher TEACHER --input-bits 4 --epochs "$e" --lr 2e-4 ;;
-    kd) printf '%s\n' distill --teacher TEACHER -L 2 --init-from-teacher mapped --epochs "$l" --lr 3e-4 ;;
+    kd) printf '%s\n' distill --teacher TEACHER -L 2 --init-from-teacher mapped --epochs "$l" --lr 5e-4 ;;
     tinybert*)
       printf '%s\n' distill --objective tinybert --teacher TEACHER -L 2 --init-from-teacher mapped \
-        --stage1-epochs "$e" --stage1-lr 3e-4 --epochs "$e" --lr 3e-4
+        --stage1-epochs "$e" --stage1-lr 5e-4 --epochs "$e" --lr 5e-4
       if [[ $2 == tinybert-no-* ]]; then printf '%s\n' --without "${2#tinybert-no-}"; fi
       ;;
-    theseus) printf '%s\n' theseus --teacher TEACHER -L 3 --schedule linear --p0 0.3 --epochs "$e" --lr 2e-4 ;;
-    theseus-constant) printf '%s\n' theseus --teacher TEACHER -L 3 --schedule constant --p0 0.5 --epochs "$e" --lr 2e-4 ;;
+    theseus) printf '%s\n' theseus --teacher TEACHER -L 3 --schedule linear --p0 0.3 --epochs "$e" --lr 5e-4 ;;
+    theseus-constant) printf '%s\n' theseus --teacher TEACHER -L 3 --schedule constant --p0 0.5 --epochs "$e" --lr 5e-4 ;;
     # The searched shape, and three of about its size picked by hand: fine-tuned alike.
-    bort*) printf '%s\n' finetune --student "SHAPE" --epochs "$l" --lr 3e-4 --token-dropout 0.05 ;;
+    bort*) printf '%s\n' finetune --student "SHAPE" --epochs "$l" --lr 5e-4 --token-dropout 0.05 ;;
     *) fail "no recipe $2" ;;
   esac
 }
 # The grid of a shape that is distilled from the pre-trained encoder.
 grid_of() {
   case $1 in
-    bort) printf '%s\n' -L 1,2,3,4 -A 2,4,8 -H 64,96,128,192 -I 128,256,512,768 --max-mb 2.5 ;;
-    bort-deep) printf '%s\n' -L 4 -A 4 -H 96 -I 384 ;;
-    bort-wide) printf '%s\n' -L 1 -A 4 -H 160 -I 640 ;;
-    bort-flat) printf '%s\n' -L 2 -A 2 -H 144 -I 288 ;;
+    bort) printf '%s\n' -L 1,2,3,4 -A 2,4 -H 64,80,96,112 -I 128,256,384,512 ;;
+    bort-deep) printf '%s\n' -L 4 -A 4 -H 80 -I 320 ;;
+    bort-wide) printf '%s\n' -L 1 -A 4 -H 112 -I 448 ;;
+    bort-flat) printf '%s\n' -L 2 -A 2 -H 104 -I 208 ;;
   esac
 }
 shape_of() { # RECIPE -> folder of the shape after its pre-training by distillation
   local grid
   mapfile -t grid < <(grid_of "$1")
   trained "$models/$1" search --teacher "$models/pretrained" --data "$texts" -p int8 "${grid[@]}" \
-    --every 4 --steps 200 --trial-adam --trial-lr 1e-3 --trial-batch 64 --epochs 4 --lr 1e-3 \
+    --every 8 --steps 100 --trial-adam --trial-lr 1e-3 --trial-batch 64 --epochs 3 --lr 1e-3 \
     --batch-size 64 --seed 1 >&2
   echo "$models/$1"
 }
@@ -136,11 +136,11 @@ trained() {
     fail "lowbit-train failed, see $out.log"
 }
 teacher_of() { # DATASET -> folder; the first seed teaches all
-  local task=sentences length=4
+  local task=sentences length=12
   if [[ $1 == snips ]]; then task=words; fi
-  if [[ $1 != sst2 ]]; then length=20; fi
+  if [[ $1 == sst2 ]]; then length=3; fi
   trained "$models/$1/teacher-$2" finetune --student "$models/pretrained" --data "$(data_of "$1")" \
-    --task "$task" --epochs "$length" --lr 1e-4 --batch-size 64 --token-dropout 0.05 --seed "$2" >&2
+    --task "$task" --epochs "$length" --lr 5e-4 --batch-size 64 --token-dropout 0.05 --seed "$2" >&2
   echo "$models/$1/teacher-$2"
 }
 

@@ -29,7 +29,7 @@ struct bench_options : model_options {
   bool check = false;
 };
 
-struct contestant {
+struct timed_policy {
   std::string policy;
   bool random;  // weights
   std::size_t model_bytes;
@@ -37,7 +37,7 @@ struct contestant {
 };
 
 struct row {
-  const contestant* of;
+  const timed_policy* of;
   std::size_t tokens;
   std::size_t workspace;
   double seconds;
@@ -82,15 +82,15 @@ result<lowbit::canonical_model> make_model(const bench_options& o, const std::st
   return random_model(shape, policy, zero, 1);
 }
 
-result<contestant> make_contestant(const bench_options& o, const std::string& policy,
-                                   const std::string& arch, std::size_t threads) {
+result<timed_policy> make_timed_policy(const bench_options& o, const std::string& policy,
+                                       const std::string& arch, std::size_t threads) {
   bool random = false;
   auto model = make_model(o, policy, random);
   if (!model) return model.status();
   const std::size_t bytes = stored_bytes(*model);
   auto s = session::start(*std::move(model), arch, threads);
   if (!s) return s.status();
-  return contestant{policy, random, bytes, *std::move(s)};
+  return timed_policy{policy, random, bytes, *std::move(s)};
 }
 
 /// `batch` sentences of `tokens` tokens with ids spread over the vocabulary.
@@ -113,7 +113,7 @@ result<token_rows> make_rows(const lowbit::model_shape& shape, std::size_t token
   return rows;
 }
 
-status check_finite(const contestant& c, const std::vector<float>& logits) {
+status check_finite(const timed_policy& c, const std::vector<float>& logits) {
   for (const float v : logits) {
     if (!std::isfinite(v)) {
       return status::error(errc::unsupported, "policy ", c.policy,
@@ -129,7 +129,7 @@ status check_archs(const bench_options& o, const std::string& policy) {
   std::string first_arch;
   for (const char* arch : {"scalar", "avx2", "avx512", "amx"}) {
     if (!find_engine(arch)) continue;  // not built, or not for this CPU
-    auto c = make_contestant(o, policy, arch, 1);
+    auto c = make_timed_policy(o, policy, arch, 1);
     if (!c) return c.status();
     const std::size_t tokens = std::min<std::size_t>(5, c->runs.shape().positions);
     const auto rows = make_rows(c->runs.shape(), tokens, 2);
@@ -148,13 +148,13 @@ status check_archs(const bench_options& o, const std::string& policy) {
   return {};
 }
 
-status time_tokens(const bench_options& o, std::vector<contestant>& all, std::size_t tokens,
+status time_tokens(const bench_options& o, std::vector<timed_policy>& all, std::size_t tokens,
                    std::vector<row>& table) {
   const auto rows = make_rows(all.front().runs.shape(), tokens, o.batch);
   if (!rows) return rows.status();
   status failed;
   std::vector<std::function<void()>> runs;
-  for (contestant& c : all) {
+  for (timed_policy& c : all) {
     const auto logits = c.runs.run(*rows);
     if (!logits) return logits.status();
     LOWBIT_TRY(check_finite(c, *logits));
@@ -248,9 +248,9 @@ status run(const bench_options& o) {
   if (o.check) {
     for (const std::string& policy : policies) LOWBIT_TRY(check_archs(o, policy));
   }
-  std::vector<contestant> all;
+  std::vector<timed_policy> all;
   for (const std::string& policy : policies) {
-    auto c = make_contestant(o, policy, o.arch, o.threads);
+    auto c = make_timed_policy(o, policy, o.arch, o.threads);
     if (!c) return c.status();
     all.push_back(*std::move(c));
   }
