@@ -19,10 +19,10 @@ void settle(fit_options& o) {
   o.type = precision::f32;
 }
 
-/// A set of three classes with a full precision model of 4 heads that knows them.
+/// With a full precision model of 4 heads that knows the classes.
 struct prune_set : separable_set {
-  explicit prune_set(const std::string& name) : separable_set(name, 3) {
-    auto o = model("fp32", 2, 32, 12);
+  explicit prune_set(const std::string& name) : separable_set(name) {
+    auto o = model("fp32", 2, 32, 15);
     o.shape.heads = 4, o.shape.intermediate = 48;
     settle(o.fit);
     REQUIRE(finetune(o).ok());
@@ -31,7 +31,7 @@ struct prune_set : separable_set {
 
 prune_options prune_on(const separable_set& t, const std::string& out) {
   prune_options o;
-  t.fill(o, out, 4);
+  t.fill(o, out, 5);
   settle(o.fit);
   o.student = t.path / "fp32", o.every = 3;
   return o;

@@ -13,16 +13,16 @@
 
 namespace train_test {
 
-/// Of each class, of three at most, 30 sentences to train on and 10 to validate.
+/// Of each of two classes 30 sentences to train on and 10 to validate.
 struct separable_set : scratch_folder {
-  explicit separable_set(const std::string& name, std::size_t classes = 2) : scratch_folder(name) {
+  explicit separable_set(const std::string& name) : scratch_folder(name) {
     fs::create_directories(path / "data");
     const char* fillers[] = {"please", "now", "the thing", "my own thing", "for me now please"};
-    const char* words[][2] = {{"start", "open"}, {"stop", "close"}, {"wait", "hold"}};
+    const char* words[2][2] = {{"start", "open"}, {"stop", "close"}};
     std::ofstream train(path / "data" / "train.tsv"), dev(path / "data" / "dev.tsv");
-    for (std::size_t c = 0; c < classes; ++c) {
+    for (std::size_t c = 0; c < 2; ++c) {
       for (std::size_t i = 0; i < 40; ++i) {
-        (i % 4 == 3 ? dev : train) << words[c][i % 2] << " " << fillers[i / 2 % 5] << " "
+        (i % 4 == 3 ? dev : train) << words[c][i / 4 % 2] << " " << fillers[i / 2 % 5] << " "
                                    << fillers[i / 10 % 5] << "\tclass " << c << "\n";
       }
     }
