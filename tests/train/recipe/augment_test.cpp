@@ -107,7 +107,7 @@ TEST_CASE("candidates are the model's of the pair masked and original, without p
     if (fourth.empty()) fourth = {"alarm"};
     CHECK((*found)[0] == first);
     CHECK((*found)[3] == fourth);
-    for (const std::size_t stays : {1, 4, 5}) CHECK((*found)[stays].empty());
+    for (const std::size_t stays : {1U, 4U, 5U}) CHECK((*found)[stays].empty());
     CHECK((*found)[2] == (top == 1 ? words{"clocks"} : words{"clocks", "times"}));
   }
 }
