@@ -2,36 +2,21 @@
 // Which words are replaced, by what, and how often; and files of related words.
 #include "lowbit/train/data/augmentation.hpp"
 
-#include <unistd.h>
-
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "lowbit/train/data/word_relations.hpp"
+#include "support/scratch.hpp"
 
 using namespace lowbit::train;
 using words = std::vector<std::string>;
-namespace fs = std::filesystem;
+using train_test::mentions;
+using train_test::scratch_folder;
 
 namespace {
-
-struct scratch_file {
-  fs::path path;
-  explicit scratch_file(const std::string& text)
-      : path(fs::temp_directory_path() / ("lowbit-words-" + std::to_string(::getpid()))) {
-    std::ofstream(path) << text;
-  }
-  ~scratch_file() { fs::remove(path); }
-};
-
-bool mentions(const lowbit::status& s, const std::string& text) {
-  return s.message().find(text) != std::string_view::npos;
-}
 
 words made(const words& from, const std::vector<words>& candidates, std::size_t copies, double p,
            std::uint64_t seed = 7) {
@@ -111,9 +96,10 @@ TEST_CASE("the seed decides what is drawn") {
 }
 
 TEST_CASE("pairs of words hold both ways, once, in the order of the file") {
-  const scratch_file file("big large \n\nbig  huge\nlarge big\nsame same\r\n");
+  const scratch_folder dir("words");
+  const auto file = dir.write("pairs.txt", "big large \n\nbig  huge\nlarge big\nsame same\r\n");
   word_pairs pairs;
-  REQUIRE(pairs.read(file.path).ok());
+  REQUIRE(pairs.read(file).ok());
   CHECK(pairs.of("big") == words{"large", "huge"});
   CHECK(pairs.of("huge") == words{"big"});
   CHECK(pairs.holds("large", "big"));
@@ -121,29 +107,30 @@ TEST_CASE("pairs of words hold both ways, once, in the order of the file") {
   CHECK(pairs.of("same").empty());
   CHECK(pairs.of("unknown").empty());
 
-  const scratch_file wrong("big large\nbig\n");
-  CHECK(mentions(word_pairs().read(wrong.path), "line 2"));
+  const auto wrong = dir.write("wrong.txt", "big large\nbig\n");
+  CHECK(mentions(word_pairs().read(wrong), "line 2"));
   CHECK(!word_pairs().read("/nonexistent/pairs.txt").ok());
 }
 
 TEST_CASE("the nearest vectors are those of the smallest angle, never the word itself") {
   // Angles to "a": b 45 degrees although it is long, c 90, d 180, e 0 although it is short.
-  const scratch_file file("a 1 0\nb 50 50\nc 0 2\nd -3 0\ne 0.1 0\n");
-  const auto vectors = word_vectors::read(file.path);
+  const scratch_folder dir("words");
+  const auto file = dir.write("vectors.txt", "a 1 0\nb 50 50\nc 0 2\nd -3 0\ne 0.1 0\n");
+  const auto vectors = word_vectors::read(file);
   REQUIRE(vectors.ok());
   CHECK(vectors->nearest("a", 2) == words{"e", "b"});
   CHECK(vectors->nearest("a", 15) == words{"e", "b", "c", "d"});
   CHECK(vectors->nearest("unknown", 3).empty());
 
-  const auto first = word_vectors::read(file.path, 2);
+  const auto first = word_vectors::read(file, 2);
   REQUIRE(first.ok());
   CHECK(first->nearest("a", 15) == words{"b"});
 }
 
 TEST_CASE("vectors that are none are refused with their line") {
-  const auto reason = [](const std::string& text) {
-    const scratch_file file(text);
-    return std::string(word_vectors::read(file.path).status().message());
+  const scratch_folder dir("words");
+  const auto reason = [&dir](const std::string& text) {
+    return std::string(word_vectors::read(dir.write("vectors.txt", text)).status().message());
   };
   CHECK(reason("a 1 2\nb 1\n").find("line 2: 1 numbers, expected 2") != std::string::npos);
   CHECK(reason("a 1 2\nb 1 x\n").find("line 2: \"x\"") != std::string::npos);

@@ -2,42 +2,22 @@
 // Data files, good and bad, and how sentences become batches.
 #include "lowbit/train/data/dataset.hpp"
 
-#include <unistd.h>
-
 #include <catch2/catch_test_macros.hpp>
-#include <filesystem>
-#include <fstream>
 #include <set>
 #include <string>
 
 #include "lowbit/train/data/batching.hpp"
 #include "lowbit/train/data/tokenize.hpp"
 #include "lowbit/train/recipe/vocabulary.hpp"
+#include "support/scratch.hpp"
 
 using namespace lowbit::train;
+using train_test::mentions;
+using train_test::scratch_folder;
 namespace fs = std::filesystem;
 
-namespace {
-
-/// A folder that is empty at first and gone at the end.
-struct scratch {
-  fs::path path = fs::temp_directory_path() / ("lowbit-dataset-" + std::to_string(::getpid()));
-  scratch() { fs::remove_all(path), fs::create_directories(path); }
-  ~scratch() { fs::remove_all(path); }
-  fs::path write(const std::string& name, const std::string& text) const {
-    std::ofstream(path / name, std::ios::binary) << text;
-    return path / name;
-  }
-};
-
-bool mentions(const lowbit::status& s, const std::string& text) {
-  return s.message().find(text) != std::string_view::npos;
-}
-
-}  // namespace
-
 TEST_CASE("a TSV has an optional header, empty lines and a last line without a break") {
-  const scratch dir;
+  const scratch_folder dir("dataset");
   const auto with = read_tsv(dir.write("a.tsv", "sentence\tlabel\nfine day \t1\r\n\nbad\t0"));
   REQUIRE(with.ok());
   REQUIRE(with->size() == 2);
@@ -48,7 +28,7 @@ TEST_CASE("a TSV has an optional header, empty lines and a last line without a b
 }
 
 TEST_CASE("a bad TSV line is named by its number") {
-  const scratch dir;
+  const scratch_folder dir("dataset");
   CHECK(mentions(read_tsv(dir.write("a.tsv", "x\t1\nno tab\n")).status(), "line 2"));
   CHECK(mentions(read_tsv(dir.write("b.tsv", "x\ty\tz\t1\n")).status(), "line 1"));
   CHECK(mentions(read_tsv(dir.write("c.tsv", "x\t1\n \t1\n")).status(), "empty sentence"));
@@ -57,7 +37,7 @@ TEST_CASE("a bad TSV line is named by its number") {
 }
 
 TEST_CASE("CLINC150 gives its three in-scope splits") {
-  const scratch dir;
+  const scratch_folder dir("dataset");
   const auto data = read_dataset(
       dir.write("a.json", R"({"train": [["hi", "greet"], ["pay", "bill"]], "val": [["yo", "greet"]],
                     "test": [], "oos_train": [["?", "oos"]]})"));
@@ -75,7 +55,7 @@ TEST_CASE("CLINC150 gives its three in-scope splits") {
 }
 
 TEST_CASE("a TSV of three columns holds pairs") {
-  const scratch dir;
+  const scratch_folder dir("dataset");
   const auto pairs = read_tsv(dir.write("a.tsv", "one\ttwo\tscore\na b\tc\tyes\n"));
   REQUIRE(pairs.ok());
   REQUIRE(pairs->size() == 1);
@@ -88,7 +68,7 @@ TEST_CASE("a TSV of three columns holds pairs") {
 namespace {
 
 /// A folder of seq.in, seq.out and label.
-fs::path write_slots(const scratch& dir, const std::string& split, const std::string& texts,
+fs::path write_slots(const scratch_folder& dir, const std::string& split, const std::string& texts,
                      const std::string& tags, const std::string& labels) {
   fs::create_directories(dir.path / "set" / split);
   dir.write("set/" + split + "/seq.in", texts);
@@ -100,7 +80,7 @@ fs::path write_slots(const scratch& dir, const std::string& split, const std::st
 }  // namespace
 
 TEST_CASE("a folder of seq.in gives sentences or words with their labels") {
-  const scratch dir;
+  const scratch_folder dir("dataset");
   write_slots(dir, "train", "fly  to rome\nhello \n\n", "O O B-city\nO\n\n", "go\nhi\n\n");
   const fs::path set = write_slots(dir, "valid", "to bonn\n", "O B-city\n", "go\n");
   const auto sentences = read_dataset(set);
@@ -127,7 +107,7 @@ TEST_CASE("a folder of seq.in gives sentences or words with their labels") {
 }
 
 TEST_CASE("the first piece of a word carries its label") {
-  const scratch dir;
+  const scratch_folder dir("dataset");
   const auto vocab = dir.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nab\n##c\nd\n.\n");
   const auto tokenizer = lowbit::wordpiece_tokenizer::load(vocab);
   REQUIRE(tokenizer.ok());
@@ -207,7 +187,7 @@ TEST_CASE("a batch pads with zeros and a mask; token dropout spares the ends") {
 }
 
 TEST_CASE("the vocab recipe reads the training split and writes one token per line") {
-  const scratch dir;
+  const scratch_folder dir("dataset");
   const fs::path data = dir.write("a.tsv", "banana banana\tx\nbanana split\ty\n");
   REQUIRE(make_vocabulary({data, dir.path / "vocab.txt", 100, false}).ok());
   std::ifstream file(dir.path / "vocab.txt");

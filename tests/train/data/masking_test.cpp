@@ -18,7 +18,7 @@ lowbit::wordpiece_tokenizer letters() {
   return *lowbit::wordpiece_tokenizer::from_vocabulary(std::move(tokens), {});
 }
 
-masking_vocabulary vocabulary() { return *masking_vocabulary_of(letters(), "test"); }
+masking_vocabulary letter_vocabulary() { return *masking_vocabulary_of(letters(), "test"); }
 
 /// [CLS] a b c ... [SEP] with n tokens between.
 example sentence(std::size_t n) {
@@ -38,7 +38,7 @@ std::size_t asked_in(const example& e) {
 }  // namespace
 
 TEST_CASE("of n tokens the nearest whole number to 15 % is asked, at least one, never the ends") {
-  const corruption mask = mask_tokens(vocabulary(), {});
+  const corruption mask = mask_tokens(letter_vocabulary(), {});
   const std::pair<std::size_t, std::size_t> expected[] = {{1, 1},  {2, 1},  {9, 1},  {10, 2},
                                                           {16, 2}, {17, 3}, {62, 9}, {100, 15}};
   for (const auto& [n, wanted] : expected) {
@@ -64,7 +64,7 @@ TEST_CASE("of n tokens the nearest whole number to 15 % is asked, at least one, 
 }
 
 TEST_CASE("of the asked tokens 80 % are hidden, 10 % exchanged, 10 % kept, at any place") {
-  const corruption mask = mask_tokens(vocabulary(), {});
+  const corruption mask = mask_tokens(letter_vocabulary(), {});
   constexpr std::size_t n = 100, rounds = 2000;
   double hidden = 0, kept = 0, exchanged = 0;
   std::vector<double> at(n + 2, 0.0);
@@ -102,7 +102,7 @@ TEST_CASE("of the asked tokens 80 % are hidden, 10 % exchanged, 10 % kept, at an
 
 TEST_CASE("masks depend on seed, step and example alone, and differ between any two") {
   const std::vector<example> data{sentence(40), sentence(40)};
-  const corruption mask = mask_tokens(vocabulary(), {});
+  const corruption mask = mask_tokens(letter_vocabulary(), {});
   const auto labels = [&](const std::vector<std::size_t>& members, std::uint64_t seed, int step) {
     return make_batch(data, members, mask, seed, step, torch::kCPU).labels;
   };
@@ -116,7 +116,7 @@ TEST_CASE("masks depend on seed, step and example alone, and differ between any 
 TEST_CASE("whole words are asked with all their pieces; when none fits, the shortest is") {
   masking_options o;
   o.whole_words = true;
-  const corruption mask = mask_tokens(vocabulary(), o);
+  const corruption mask = mask_tokens(letter_vocabulary(), o);
   const auto encoded = letters().encode("abc de f ghij k lm n opq r stu", 64);
   REQUIRE(encoded.ok());
   const std::vector<std::int64_t> ids(encoded->ids.begin(), encoded->ids.end());
@@ -166,7 +166,7 @@ TEST_CASE("a long line is cut in pieces that hold all of its tokens") {
 
 TEST_CASE("a held out line is nowhere in training, masked once, and the same for a seed") {
   const auto tokenizer = letters();
-  const corruption mask = mask_tokens(vocabulary(), {});
+  const corruption mask = mask_tokens(letter_vocabulary(), {});
   std::vector<std::string> lines;
   for (char a = 'a'; a < 'k'; ++a) {
     for (char b = 'a'; b < 'k'; ++b) {

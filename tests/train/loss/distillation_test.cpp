@@ -7,17 +7,15 @@
 #include <cmath>
 #include <vector>
 
+#include "support/values.hpp"
+
 using namespace lowbit::train;
 using Catch::Approx;
+using train_test::double_values;
 
 namespace {
 
 Tensor random(at::IntArrayRef sizes) { return at::randn(sizes); }
-
-std::vector<double> values(const Tensor& t) {
-  const Tensor d = t.detach().contiguous().to(at::kDouble);
-  return {d.data_ptr<double>(), d.data_ptr<double>() + d.numel()};
-}
 
 double length(const std::vector<double>& x) {
   double sum = 0;
@@ -37,7 +35,7 @@ double distance(const std::vector<double>& x, const std::vector<double>& y) {
 
 /// F F^T / sqrt(d) per sentence and head; entries <= -100 become 0.
 std::vector<double> similarities(const Tensor& f) {
-  const auto v = values(f);
+  const auto v = double_values(f);
   const auto outer = static_cast<std::size_t>(f.size(0) * f.size(1));
   const auto tokens = static_cast<std::size_t>(f.size(2)), d = static_cast<std::size_t>(f.size(3));
   std::vector<double> out;
@@ -56,7 +54,7 @@ std::vector<double> similarities(const Tensor& f) {
   return out;
 }
 
-trace random_trace(std::size_t layers) {
+trace trace_of_heads(std::size_t layers) {
   trace t;
   t.hidden.push_back(random({2, 3, 8}));
   for (std::size_t l = 0; l < layers; ++l) {
@@ -70,7 +68,7 @@ trace random_trace(std::size_t layers) {
 
 /// -softmax(t)_c log_softmax(s)_c, averaged over rows and classes.
 double soft_entropy(const Tensor& student, const Tensor& teacher, double temperature) {
-  const auto s = values(student), t = values(teacher);
+  const auto s = double_values(student), t = double_values(teacher);
   const auto rows = static_cast<std::size_t>(student.size(0));
   const auto classes = static_cast<std::size_t>(student.size(1));
   double sum = 0;
@@ -103,7 +101,7 @@ TEST_CASE("the direction distance uses Frobenius norms of the whole tensor") {
   torch::manual_seed(2);
   const Tensor x = random({2, 3, 4}), y = random({2, 3, 4});
   CHECK(direction_distance(x, y).item<double>() ==
-        Approx(distance(values(x), values(y))).epsilon(1e-5));
+        Approx(distance(double_values(x), double_values(y))).epsilon(1e-5));
   CHECK(direction_distance(x, 3.0 * x).item<double>() < 1e-6);
   CHECK(direction_distance(x, -x).item<double>() == Approx(2.0));
 }
@@ -114,12 +112,12 @@ TEST_CASE("similarity sets entries of at most -100 to zero") {
   f[0][0][1][0] = -10.0;  // 20 * -10 = -200
   const auto expected = similarities(f);
   CHECK(expected == std::vector<double>{400, 0, 0, 100});
-  CHECK(values(similarity(f)) == expected);
+  CHECK(double_values(similarity(f)) == expected);
 }
 
 TEST_CASE("direction matching sums query, key and value over the student's layers") {
   torch::manual_seed(3);
-  const trace student = random_trace(2), teacher = random_trace(4);
+  const trace student = trace_of_heads(2), teacher = trace_of_heads(4);
   double expected = 0;
   for (std::size_t l = 0; l < 2; ++l) {
     const attention_trace& s = student.attention[l];
@@ -133,20 +131,20 @@ TEST_CASE("direction matching sums query, key and value over the student's layer
 
 TEST_CASE("hidden matching compares layer l with teacher layer l times the depth ratio") {
   torch::manual_seed(4);
-  const trace student = random_trace(2), teacher = random_trace(4);
+  const trace student = trace_of_heads(2), teacher = trace_of_heads(4);
   double expected = 0;
   for (std::size_t l = 0; l <= 2; ++l) {
-    expected += distance(values(student.hidden[l]), values(teacher.hidden[2 * l]));
+    expected += distance(double_values(student.hidden[l]), double_values(teacher.hidden[2 * l]));
   }
   CHECK(hidden_matching(student, teacher).item<double>() == Approx(expected).epsilon(1e-5));
 }
 
 TEST_CASE("the objective is the weighted sum of its terms") {
   torch::manual_seed(5);
-  trace student = random_trace(2);
-  const trace teacher = random_trace(2);
+  trace student = trace_of_heads(2);
+  const trace teacher = trace_of_heads(2);
   student.targets = at::tensor(std::vector<std::int64_t>{4, 1});
-  const auto logits = values(student.logits);
+  const auto logits = double_values(student.logits);
   double hard = 0;
   for (std::size_t r = 0; r < 2; ++r) {
     double z = 0;

@@ -8,18 +8,16 @@
 #include <cmath>
 #include <vector>
 
+#include "support/values.hpp"
+
 using namespace lowbit::train;
 using Catch::Approx;
+using train_test::double_values;
 
 namespace {
 
-std::vector<double> values(const Tensor& t) {
-  const Tensor d = t.detach().contiguous().to(at::kDouble);
-  return {d.data_ptr<double>(), d.data_ptr<double>() + d.numel()};
-}
-
 /// Traces of 2 sentences with 3 tokens; token 2 of the second one is padding.
-trace random_trace(std::size_t layers, std::int64_t width, std::int64_t heads) {
+trace trace_of_scores(std::size_t layers, std::int64_t width, std::int64_t heads) {
   trace t;
   const Tensor mask = at::zeros({2, 1, 1, 3});
   mask[1][0][0][2] = -10000.0;
@@ -35,7 +33,7 @@ trace random_trace(std::size_t layers, std::int64_t width, std::int64_t heads) {
 }
 
 double mean_square_of_scores(const Tensor& student, const Tensor& teacher) {
-  const auto s = values(student), t = values(teacher);
+  const auto s = double_values(student), t = double_values(teacher);
   double sum = 0;
   for (std::size_t i = 0; i < s.size(); ++i) {
     const double d = (s[i] <= -100 ? 0 : s[i]) - (t[i] <= -100 ? 0 : t[i]);
@@ -46,7 +44,8 @@ double mean_square_of_scores(const Tensor& student, const Tensor& teacher) {
 
 /// mean over rows and o of (sum_i h(r, i) W(o, i) + b(o) - t(r, o))^2
 double mean_square_of_states(const Tensor& student, const Tensor& teacher, const width_map& fit) {
-  const auto h = values(student), t = values(teacher), w = values(fit.weight), b = values(fit.bias);
+  const auto h = double_values(student), t = double_values(teacher), w = double_values(fit.weight),
+             b = double_values(fit.bias);
   const std::size_t in = static_cast<std::size_t>(student.size(2)), out = b.size();
   const std::size_t rows = h.size() / in;
   double sum = 0;
@@ -72,7 +71,7 @@ width_map random_fit(std::int64_t teacher, std::int64_t student) {
 
 TEST_CASE("the attention term sums mean squares of scores in which masked ones count as 0") {
   torch::manual_seed(1);
-  const trace student = random_trace(2, 4, 2), teacher = random_trace(5, 6, 2);
+  const trace student = trace_of_scores(2, 4, 2), teacher = trace_of_scores(5, 6, 2);
   for (const layer_map& map : {layer_map{0, 2, 5}, layer_map{0, 4, 1}}) {
     double expected = 0;
     for (std::size_t m = 1; m <= 2; ++m) {
@@ -100,7 +99,7 @@ TEST_CASE("a score of exactly -100 counts as masked, one just above does not") {
 TEST_CASE("states are compared after the width map, with its bias, also between equal widths") {
   torch::manual_seed(2);
   for (const std::int64_t width : {4, 6}) {
-    const trace student = random_trace(2, width, 2), teacher = random_trace(5, 6, 2);
+    const trace student = trace_of_scores(2, width, 2), teacher = trace_of_scores(5, 6, 2);
     const width_map fit = random_fit(6, width);
     const layer_map map{0, 2, 5};
     CHECK(embedding_matching(student, teacher, map, fit).item<double>() ==
@@ -114,13 +113,13 @@ TEST_CASE("states are compared after the width map, with its bias, also between 
 
 TEST_CASE("the width map gets the gradients of the mean square, and so do the student's states") {
   torch::manual_seed(3);
-  trace student = random_trace(1, 2, 1);
-  const trace teacher = random_trace(1, 3, 1);
+  trace student = trace_of_scores(1, 2, 1);
+  const trace teacher = trace_of_scores(1, 3, 1);
   student.hidden[1].requires_grad_(true);
   const width_map fit = random_fit(3, 2);
   layer_matching(student, teacher, {0, 1}, fit).backward();
-  const auto h = values(student.hidden[1]), t = values(teacher.hidden[1]);
-  const auto w = values(fit.weight), b = values(fit.bias);
+  const auto h = double_values(student.hidden[1]), t = double_values(teacher.hidden[1]);
+  const auto w = double_values(fit.weight), b = double_values(fit.bias);
   std::vector<double> dw(6, 0.0), db(3, 0.0), dh(12, 0.0);
   for (std::size_t r = 0; r < 6; ++r) {
     for (std::size_t o = 0; o < 3; ++o) {
@@ -134,7 +133,7 @@ TEST_CASE("the width map gets the gradients of the mean square, and so do the st
     }
   }
   const auto check = [](const Tensor& gradient, const std::vector<double>& expected) {
-    const auto found = values(gradient);
+    const auto found = double_values(gradient);
     REQUIRE(found.size() == expected.size());
     for (std::size_t i = 0; i < found.size(); ++i) {
       CHECK(found[i] == Approx(expected[i]).epsilon(1e-4).margin(1e-6));

@@ -11,17 +11,14 @@
 #include "lowbit/train/model/learned_step.hpp"
 #include "lowbit/train/model/ternarybert.hpp"
 #include "lowbit/train/model/weight_codes.hpp"
+#include "support/values.hpp"
 
 using namespace lowbit::train;
+using train_test::float_values;
+using train_test::near;
+using train_test::value_of;
 
 namespace {
-
-std::vector<float> values(const Tensor& t) {
-  const Tensor plain = t.detach().to(at::kFloat).contiguous();
-  return {plain.data_ptr<float>(), plain.data_ptr<float>() + plain.numel()};
-}
-double value(const Tensor& t) { return t.detach().to(at::kDouble).item<double>(); }
-bool near(double a, double b, double bound = 1e-6) { return std::abs(a - b) <= bound; }
 
 /// What learned_step gives and passes back for x (n) with step a and gradient dy (n), by loops.
 struct reference_step {
@@ -68,13 +65,13 @@ void check_step(const step_codes& how, double first, double last) {
   Tensor step = at::scalar_tensor(a).requires_grad_(true);
   const Tensor out = learned_step(input, step, how);
   out.backward(at::tensor(dy));
-  const auto found = values(out), dx = values(input.grad());
+  const auto found = float_values(out), dx = float_values(input.grad());
   for (std::size_t i = 0; i < x.size(); ++i) {
     INFO("x " << x[i]);
     CHECK(near(found[i], expected.out[i] + static_cast<double>(low)));
     CHECK(near(dx[i], expected.dx[i]));
   }
-  CHECK(near(value(step.grad()), expected.da, 1e-5 * std::max(1.0, std::abs(expected.da))));
+  CHECK(near(value_of(step.grad()), expected.da, 1e-5 * std::max(1.0, std::abs(expected.da))));
 }
 
 const std::vector<float> row_a{0.9F, -0.1F, 0.2F, -0.8F, 0.0F, 0.05F};
@@ -125,7 +122,7 @@ TEST_CASE("a step that has seen no data is set from the first, no other is") {
   const Tensor x = at::tensor({-1.0F, 0.5F, 3.0F});
   const auto set = [&x](Tensor step, const step_codes& how) {
     learned_step(x, step, how);
-    return value(step);
+    return value_of(step);
   };
   CHECK(near(set(new_step(), {1, true}), 2.0 * 1.5));
   CHECK(near(set(new_step(), {1, false}), 4.0 * 1.5));
@@ -139,7 +136,7 @@ TEST_CASE("a step that has seen no data is set from the first, no other is") {
 TEST_CASE("one-bit and ternary weights are those of loops over the definition") {
   const Tensor w = two_rows();
   const auto check = [](const Tensor& found, const std::vector<double>& expected) {
-    const auto all = values(found);
+    const auto all = float_values(found);
     REQUIRE(all.size() == expected.size());
     for (std::size_t i = 0; i < all.size(); ++i) CHECK(near(all[i], expected[i]));
   };
@@ -184,8 +181,8 @@ TEST_CASE("dynamic codes span the range of the tensor") {
   const std::vector<float> x{-2.0F, -0.3F, 0.0F, 0.7F, 1.4F, 1.9F};
   for (const unsigned bits : {4U, 8U}) {
     const double levels = std::ldexp(1.0, static_cast<int>(bits));
-    const auto symmetric = values(dynamic_codes(at::tensor(x), bits, true));
-    const auto asymmetric = values(dynamic_codes(at::tensor(x), bits, false));
+    const auto symmetric = float_values(dynamic_codes(at::tensor(x), bits, true));
+    const auto asymmetric = float_values(dynamic_codes(at::tensor(x), bits, false));
     for (std::size_t i = 0; i < x.size(); ++i) {
       const double v = static_cast<double>(x[i]);
       const double s = (levels / 2 - 1) / 2.0, span = 3.9 / (levels - 1);

@@ -35,8 +35,8 @@ batch inputs_of(const fs::path& folder) {
 }
 
 /// The largest |found - expected| of a recorded tensor; of scores, only where no key is masked.
-double largest_difference(const lowbit::safetensors_file& file, const std::string& name,
-                          const Tensor& found) {
+double farthest_from_recorded(const lowbit::safetensors_file& file, const std::string& name,
+                              const Tensor& found) {
   const lowbit::tensor_view* recorded = file.find(name);
   REQUIRE(recorded != nullptr);
   Tensor expected = at::empty_like(found);
@@ -61,7 +61,7 @@ void check(const std::string& model_name, const std::string& scheme_name, double
   const trace out = model.forward(inputs_of(folder), {});
   const auto file = lowbit::safetensors_file::open(folder / "expected.safetensors").value();
   const auto near = [&](const std::string& name, const Tensor& found) {
-    const double difference = largest_difference(file, name, found);
+    const double difference = farthest_from_recorded(file, name, found);
     INFO(name << ' ' << difference);
     CHECK(difference <= bound);
   };

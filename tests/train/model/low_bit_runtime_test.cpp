@@ -2,18 +2,14 @@
 // What was trained is what runs: logits of libtorch and of the runtime for folders of BiT,
 // TernaryBERT and BinaryBERT models. Ranges span a batch, so the dynamic ones run on one padded
 // batch.
-#include <unistd.h>
-
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "lowbit/io/model_folder.hpp"
-#include "lowbit/model/classifier.hpp"
 #include "lowbit/model/head/padded_sequence.hpp"
-#include "lowbit/train/model/folder.hpp"
 #include "lowbit/train/model/schemes.hpp"
+#include "support/runtime.hpp"
 
 using namespace lowbit::train;
 namespace fs = std::filesystem;
@@ -43,15 +39,11 @@ struct written_model {
 };
 
 /// A folder of random weights whose biases and shifts are not trivial, steps as the data give them.
-written_model write_model(const fs::path& at, const scheme_ptr& how, std::size_t attention) {
-  model_description description;
-  description.shape = {2, 48, 3, 80, 30, 16, 2, 4};
-  description.shape.attention = attention;
-  description.labels = {"a", "b", "c", "d"};
-  description.vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-  for (char c = 'a'; c < 'a' + 25; ++c) description.vocabulary.emplace_back(1, c);
+written_model write_trained(const fs::path& at, const scheme_ptr& how, std::size_t attention) {
+  lowbit::model_shape shape{2, 48, 3, 80, 30, 16, 2, 4};
+  shape.attention = attention;
   torch::manual_seed(2);
-  bert model(description.shape, how);
+  bert model(shape, how);
   torch::NoGradGuard no_gradients;
   for (const auto& [name, tensor] : model.parameters()) {
     if (tensor.dim() > 0 && name.find("clip") == std::string::npos) {
@@ -60,8 +52,7 @@ written_model write_model(const fs::path& at, const scheme_ptr& how, std::size_t
   }
   const batch in = sentences();
   static_cast<void>(model.forward(in, {}));  // sets the steps
-  REQUIRE(write_model_folder(at, description, *how, model.exported(), {}, lowbit::existing::replace)
-              .ok());
+  train_test::write_folder(at, model);
   return {at, model.forward(in, {}).logits};
 }
 
@@ -103,12 +94,6 @@ double apart(const written_model& trained) {
   return (found - trained.logits).abs().max().item<double>();
 }
 
-struct scratch {
-  fs::path path = fs::temp_directory_path() / ("lowbit-low-bit-" + std::to_string(::getpid()));
-  scratch() { fs::create_directories(path); }
-  ~scratch() { fs::remove_all(path); }
-};
-
 scheme_ptr binary(unsigned bits, bool ternary, bool split) {
   return std::make_shared<binarybert_scheme>(binarybert_format::of(bits, ternary, split));
 }
@@ -116,28 +101,29 @@ scheme_ptr binary(unsigned bits, bool ternary, bool split) {
 }  // namespace
 
 TEST_CASE("a BiT model gives the same logits in libtorch and in the runtime") {
-  const scratch s;
-  CHECK(apart<policy::bit>(write_model(s.path / "bit", std::make_shared<bit_scheme>(), 0)) <= 1e-4);
+  const train_test::scratch_folder s("low-bit");
+  CHECK(apart<policy::bit>(write_trained(s.path / "bit", std::make_shared<bit_scheme>(), 0)) <=
+        1e-4);
 }
 
 TEST_CASE("TernaryBERT and BinaryBERT models give the same logits in libtorch and in the runtime") {
-  const scratch s;
+  const train_test::scratch_folder s("low-bit");
   const auto ternary = std::make_shared<ternarybert_scheme>(8);
-  CHECK(apart<policy::ternarybert<8>>(write_model(s.path / "t8", ternary, 0)) <= 1e-4);
-  CHECK(apart<policy::ternarybert<8>>(write_model(s.path / "t8n", ternary, 24)) <= 1e-4);
+  CHECK(apart<policy::ternarybert<8>>(write_trained(s.path / "t8", ternary, 0)) <= 1e-4);
+  CHECK(apart<policy::ternarybert<8>>(write_trained(s.path / "t8n", ternary, 24)) <= 1e-4);
   CHECK(apart<policy::binarybert_split<8>>(
-            write_model(s.path / "s8", binary(8, false, true), 24)) <= 1e-4);
+            write_trained(s.path / "s8", binary(8, false, true), 24)) <= 1e-4);
   CHECK(apart<policy::binarybert_split<4>>(
-            write_model(s.path / "s4", binary(4, false, true), 24)) <= 1e-4);
+            write_trained(s.path / "s4", binary(4, false, true), 24)) <= 1e-4);
   CHECK(apart<policy::binarybert_ternary<4>>(
-            write_model(s.path / "w2", binary(4, true, false), 24)) <= 1e-4);
-  CHECK(apart<policy::binarybert<8>>(write_model(s.path / "w1", binary(8, false, false), 0)) <=
+            write_trained(s.path / "w2", binary(4, true, false), 24)) <= 1e-4);
+  CHECK(apart<policy::binarybert<8>>(write_trained(s.path / "w1", binary(8, false, false), 0)) <=
         1e-4);
 }
 
 TEST_CASE("the comparison of runtimes sees another step") {
-  const scratch s;
-  auto trained = write_model(s.path / "bit", std::make_shared<bit_scheme>(), 0);
+  const train_test::scratch_folder s("low-bit");
+  auto trained = write_trained(s.path / "bit", std::make_shared<bit_scheme>(), 0);
   const auto config = load_training_config(trained.folder);
   bert model(config->shape, std::make_shared<bit_scheme>());
   REQUIRE(load_parameters(trained.folder, model.exported()).ok());

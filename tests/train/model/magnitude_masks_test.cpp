@@ -7,12 +7,12 @@
 #include <cmath>
 
 #include "lowbit/train/loop/optimizer.hpp"
+#include "support/values.hpp"
 
 using namespace lowbit::train;
+using train_test::near;
 
 namespace {
-
-bool close(double a, double b) { return std::abs(a - b) < 1e-12; }
 
 std::int64_t zeros(const Tensor& t) { return t.eq(0).sum().item<std::int64_t>(); }
 
@@ -24,8 +24,8 @@ TEST_CASE("sparsity rises by the cubic schedule between its corners") {
   CHECK(s.at(0) == 0.0);
   CHECK(s.at(99) == 0.0);
   CHECK(s.at(100) == 0.0);
-  CHECK(close(s.at(200), 0.8 * (1 - 0.125)));
-  CHECK(close(s.at(250), 0.8 * (1 - 1.0 / 64)));
+  CHECK(near(s.at(200), 0.8 * (1 - 0.125), 1e-12));
+  CHECK(near(s.at(250), 0.8 * (1 - 1.0 / 64), 1e-12));
   CHECK(s.at(300) == 0.8);
   CHECK(s.at(301) == 0.8);
   CHECK(!s.updates_at(99));
@@ -82,7 +82,7 @@ TEST_CASE("as many weights are zero as were asked for, the smallest, and they st
   masks.prune(0.6);
   CHECK(zeros(w) == 59);
   CHECK(w.masked_select(dead).eq(0).all().item<bool>());
-  CHECK(close(masks.sparsity(), 59.0 / 99.0));
+  CHECK(near(masks.sparsity(), 59.0 / 99.0, 1e-12));
 }
 
 TEST_CASE("momentum that a weight had before it was pruned does not move it") {

@@ -20,15 +20,6 @@ lowbit::model_shape small_shape() {
   return shape;
 }
 
-struct scratch {
-  train_test::fs::path path =
-      train_test::fs::temp_directory_path() / ("lowbit-quantized-" + std::to_string(::getpid()));
-  scratch() { train_test::fs::create_directories(path); }
-  scratch(const scratch&) = delete;
-  scratch& operator=(const scratch&) = delete;
-  ~scratch() { train_test::fs::remove_all(path); }
-};
-
 std::shared_ptr<quantized_scheme> scheme_named(const char* policy) {
   return std::make_shared<quantized_scheme>(*lowbit::find_policy(policy));
 }
@@ -36,7 +27,7 @@ std::shared_ptr<quantized_scheme> scheme_named(const char* policy) {
 }  // namespace
 
 TEST_CASE("the packed folder gives the logits of libtorch's evaluation") {
-  const scratch s;
+  const train_test::scratch_folder s("quantized");
   const char* name = GENERATE("int8", "w4a8", "w2a8", "w1a8", "codebook8", "codebook16", "mixed",
                               "gobo3", "gobo4", "bf16", "f16");
   INFO(name);

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "lowbit/train/model/matmul.hpp"
+#include "support/values.hpp"
 
 using namespace lowbit::train;
 using Catch::Approx;
+using train_test::float_values;
 
 namespace {
 
@@ -19,11 +21,6 @@ const std::vector<float> edges{-2.0F, std::nextafter(-1.0F, -2.0F), -1.0F, -0.5F
 
 Tensor leaf(const std::vector<float>& values) {
   return at::tensor(values).clone().requires_grad_(true);
-}
-
-std::vector<float> list(const Tensor& t) {
-  const Tensor c = t.detach().contiguous();
-  return {c.data_ptr<float>(), c.data_ptr<float>() + c.numel()};
 }
 
 float sign(double x) { return x > 0 ? 1.0F : x < 0 ? -1.0F : 0.0F; }
@@ -41,10 +38,10 @@ TEST_CASE("sign keeps zero and passes the gradient inside its band") {
     const Tensor y = sign_through(x, band);
     (y * weights_like(y)).sum().backward();
     for (std::size_t i = 0; i < edges.size(); ++i) {
-      CHECK(list(y)[i] == sign(edges[i]));
+      CHECK(float_values(y)[i] == sign(edges[i]));
       const bool inside =
           band == pass_band::closed ? std::abs(edges[i]) <= 1 : std::abs(edges[i]) < 1;
-      CHECK(list(x.grad())[i] == (inside ? static_cast<float>(i + 1) : 0.0F));
+      CHECK(float_values(x.grad())[i] == (inside ? static_cast<float>(i + 1) : 0.0F));
     }
   }
 }
@@ -54,8 +51,8 @@ TEST_CASE("an attention bit is on above zero only, gradient inside the open band
   const Tensor y = attention_bit(x);
   (y * weights_like(y)).sum().backward();
   for (std::size_t i = 0; i < edges.size(); ++i) {
-    CHECK(list(y)[i] == (edges[i] > 0 ? 1.0F : 0.0F));
-    CHECK(list(x.grad())[i] == (std::abs(edges[i]) < 1 ? static_cast<float>(i + 1) : 0.0F));
+    CHECK(float_values(y)[i] == (edges[i] > 0 ? 1.0F : 0.0F));
+    CHECK(float_values(x.grad())[i] == (std::abs(edges[i]) < 1 ? static_cast<float>(i + 1) : 0.0F));
   }
 }
 
@@ -71,8 +68,8 @@ TEST_CASE("sign of GELU: the sign of its input, the gradient of sign after GELU"
     const double cdf = 0.5 * (1 + std::erf(v / std::sqrt(2.0)));
     const double expected =
         std::abs(v * cdf) <= 1 ? static_cast<double>(i + 1) * (cdf + v * phi) : 0;
-    CHECK(list(y)[i] == sign(v));
-    CHECK(list(x.grad())[i] == Approx(expected).margin(1e-5));
+    CHECK(float_values(y)[i] == sign(v));
+    CHECK(float_values(x.grad())[i] == Approx(expected).margin(1e-5));
   }
 }
 
@@ -127,7 +124,8 @@ TEST_CASE("a binary linear layer computes its formula and passes its gradients")
     const Tensor dy = weights_like(y) / 8.0;  // exact in bfloat16
     (y * dy).sum().backward();
 
-    const auto xs = list(x), ws = list(w), bs = list(b), gs = list(dy);
+    const auto xs = float_values(x), ws = float_values(w), bs = float_values(b),
+               gs = float_values(dy);
     const plain_rows stats = row_statistics(ws, n, k);
     std::vector<double> dw(n * k), dx(m * k), db(n);
     const double tolerance = type == precision::f32 ? 1e-5 : 2e-2;
@@ -141,17 +139,18 @@ TEST_CASE("a binary linear layer computes its formula and passes its gradients")
           dx[i * k + j] += gs[i * n + o] * stats.scale[o] * s;
         }
         db[o] += gs[i * n + o];
-        CHECK(list(y)[i * n + o] == Approx(stats.scale[o] * sum + bs[o]).epsilon(1e-5));
+        CHECK(float_values(y)[i * n + o] == Approx(stats.scale[o] * sum + bs[o]).epsilon(1e-5));
       }
     }
     const auto wanted = expected_gradient(ws, dw, n, k);
     for (std::size_t i = 0; i < n * k; ++i) {
-      CHECK(list(w.grad())[i] == Approx(wanted[i]).margin(tolerance));
+      CHECK(float_values(w.grad())[i] == Approx(wanted[i]).margin(tolerance));
     }
     for (std::size_t i = 0; i < m * k; ++i) {
-      CHECK(list(x.grad())[i] == Approx(dx[i]).margin(tolerance));
+      CHECK(float_values(x.grad())[i] == Approx(dx[i]).margin(tolerance));
     }
-    for (std::size_t o = 0; o < n; ++o) CHECK(list(b.grad())[o] == Approx(db[o]).margin(1e-5));
+    for (std::size_t o = 0; o < n; ++o)
+      CHECK(float_values(b.grad())[o] == Approx(db[o]).margin(1e-5));
   }
 }
 
@@ -174,23 +173,23 @@ TEST_CASE("a binary embedding binarizes the rows it reads and trains only those"
   const Tensor table = (at::randn({5, 6}) * 0.9).requires_grad_(true);
   const Tensor ids = at::tensor(std::vector<std::int64_t>{3, 1, 3});
   const Tensor y = binary_embedding(table, ids);
-  const auto ws = list(table);
+  const auto ws = float_values(table);
   const plain_rows stats = row_statistics(ws, 5, 6);
   const std::size_t rows[] = {3, 1, 3};
   for (std::size_t t = 0; t < 3; ++t) {
     for (std::size_t c = 0; c < 6; ++c) {
       const double s = sign(ws[rows[t] * 6 + c] - stats.center[rows[t]]);
-      CHECK(list(y)[t * 6 + c] == Approx(stats.scale[rows[t]] * s));
+      CHECK(float_values(y)[t * 6 + c] == Approx(stats.scale[rows[t]] * s));
     }
   }
   const Tensor dy = weights_like(y);
   (y * dy).sum().backward();
   std::vector<double> g(30, 0.0);
   for (std::size_t t = 0; t < 3; ++t) {
-    for (std::size_t c = 0; c < 6; ++c) g[rows[t] * 6 + c] += list(dy)[t * 6 + c];
+    for (std::size_t c = 0; c < 6; ++c) g[rows[t] * 6 + c] += float_values(dy)[t * 6 + c];
   }
   const auto expected = expected_gradient(ws, g, 5, 6);
   for (std::size_t i = 0; i < 30; ++i) {
-    CHECK(list(table.grad())[i] == Approx(expected[i]).margin(1e-4));
+    CHECK(float_values(table.grad())[i] == Approx(expected[i]).margin(1e-4));
   }
 }

@@ -17,7 +17,7 @@ namespace {
 
 lowbit::model_shape wide_shape() { return {2, 48, 6, 40, 30, 16, 2, 4}; }
 
-batch two_sentences() {
+batch padded_pair() {
   batch in;
   in.ids = torch::tensor(std::vector<std::int64_t>{2, 7, 9, 3, 2, 11, 3, 0}).view({2, 4});
   in.mask = torch::tensor(std::vector<float>{1, 1, 1, 1, 1, 1, 1, 0}).view({2, 4});
@@ -37,7 +37,7 @@ std::vector<kept_units> some_units() {
 
 TEST_CASE("importance is the magnitude of the loss's slope in each gate") {
   bert model = train_test::random_model(wide_shape(), std::make_shared<float_scheme>(), 31);
-  const batch in = two_sentences();
+  const batch in = padded_pair();
   const auto once = importance(model, {in}, label_loss);
   const auto twice = importance(model, {in, in}, label_loss);
   torch::NoGradGuard no_gradients;
@@ -84,7 +84,7 @@ TEST_CASE("the smaller model computes what the gated one does") {
   std::vector<layer_gates> gates;
   for (const kept_units& k : some_units()) gates.push_back(gates_of(k, whole.shape()));
   torch::NoGradGuard no_gradients;
-  const batch in = two_sentences();
+  const batch in = padded_pair();
   const Tensor gated = whole.forward(in, {}, gates).logits;
   CHECK(at::allclose(small.forward(in, {}).logits, gated, 1e-4, 1e-5));
   CHECK(!at::allclose(whole.forward(in, {}).logits, gated, 1e-2, 1e-2));
@@ -94,8 +94,8 @@ TEST_CASE("the runtime runs a narrowed model as libtorch does, in f32 and int8")
   const auto floats = std::make_shared<float_scheme>();
   bert whole = train_test::random_model(wide_shape(), floats, 33);
   bert small = shrink(whole, some_units(), floats);
-  const auto folder =
-      train_test::fs::temp_directory_path() / ("lowbit-structure-" + std::to_string(::getpid()));
+  const train_test::scratch_folder scratch("structure");
+  const auto& folder = scratch.path;
   train_test::write_folder(folder, small);
   const auto source = lowbit::open_model(folder);
   REQUIRE(source.ok());
@@ -112,5 +112,4 @@ TEST_CASE("the runtime runs a narrowed model as libtorch does, in f32 and int8")
   INFO("largest difference " << d.largest);
   CHECK(d.sentences <= 2);  // a rounding on the other side: see quantized_test.cpp
   CHECK(d.largest < 0.05);
-  train_test::fs::remove_all(folder);
 }

@@ -3,29 +3,24 @@
 // same by seed, readable again, and written whole or not at all.
 #include "lowbit/train/recipe/augment.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
-#include <filesystem>
-#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "support/scratch.hpp"
+
 using namespace lowbit::train;
 using words = std::vector<std::string>;
+using train_test::mentions;
 namespace fs = std::filesystem;
 
 namespace {
 
-bool mentions(const lowbit::status& s, const std::string& text) {
-  return s.message().find(text) != std::string_view::npos;
-}
-
-const words vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the",   "my",   "set",
-                          "alarm", "clock", "bell",  "ring",  "play",   "music", "song", "stop",
-                          "watch", "##es",  "##s",   "##er",  "6",      ".",     "time"};
+const words known_words = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the",   "my",   "set",
+                           "alarm", "clock", "bell",  "ring",  "play",   "music", "song", "stop",
+                           "watch", "##es",  "##s",   "##er",  "6",      ".",     "time"};
 
 /// Writes a masked language model of random weights (or one of another head).
 void write_random(const fs::path& at, lowbit::head_kind head, const words& tokens,
@@ -45,15 +40,12 @@ void write_random(const fs::path& at, lowbit::head_kind head, const words& token
               .ok());
 }
 
-struct toy {
-  fs::path path = fs::temp_directory_path() / ("lowbit-augment-" + std::to_string(::getpid()));
-  toy() {
-    fs::remove_all(path), fs::create_directories(path);
-    write_random(path / "mlm", lowbit::head_kind::masked_lm, vocabulary);
-    std::ofstream(path / "data.tsv") << "Set the alarm 6.\ton\nstop my watches\toff\n";
-    std::ofstream(path / "synonyms.txt") << "watches clocks\ntimes watches\nset put\n";
+struct augment_files : train_test::scratch_folder {
+  augment_files() : scratch_folder("augment") {
+    write_random(path / "mlm", lowbit::head_kind::masked_lm, known_words);
+    write("data.tsv", "Set the alarm 6.\ton\nstop my watches\toff\n");
+    write("synonyms.txt", "watches clocks\ntimes watches\nset put\n");
   }
-  ~toy() { fs::remove_all(path); }
 
   [[nodiscard]] augment_options options(const std::string& out = "out.tsv") const {
     augment_options o;
@@ -61,13 +53,6 @@ struct toy {
     o.synonyms = path / "synonyms.txt";
     o.copies = 40;
     return o;
-  }
-  [[nodiscard]] std::string bytes(const std::string& file) const {
-    std::ifstream in(path / file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  void write(const std::string& file, const std::string& text) const {
-    std::ofstream(path / file) << text;
   }
 };
 
@@ -91,13 +76,13 @@ words expected_candidates(const fs::path& folder, std::vector<std::int64_t> ids,
   torch::NoGradGuard no_gradients;
   const Tensor logits = model->model.forward(in, {}).logits[0];
   std::vector<std::pair<float, std::size_t>> order;
-  for (std::size_t i = 0; i < vocabulary.size(); ++i) {
+  for (std::size_t i = 0; i < known_words.size(); ++i) {
     order.emplace_back(-logits[static_cast<std::int64_t>(i)].item<float>(), i);
   }
   std::sort(order.begin(), order.end());
   words out;
   for (std::size_t i = 0; i < top; ++i) {
-    const std::string& token = vocabulary[order[i].second];
+    const std::string& token = known_words[order[i].second];
     if (token[0] != '[' && !token.starts_with("##")) out.push_back(token);
   }
   return out;
@@ -106,7 +91,7 @@ words expected_candidates(const fs::path& folder, std::vector<std::int64_t> ids,
 }  // namespace
 
 TEST_CASE("candidates are the model's of the pair masked and original, without pieces of words") {
-  const toy t;
+  const augment_files t;
   auto o = t.options();
   for (const std::size_t top : {1U, 8U, 23U}) {
     o.top = top;
@@ -122,13 +107,13 @@ TEST_CASE("candidates are the model's of the pair masked and original, without p
     if (fourth.empty()) fourth = {"alarm"};
     CHECK((*found)[0] == first);
     CHECK((*found)[3] == fourth);
-    for (const std::size_t stays : {1, 4, 5}) CHECK((*found)[stays].empty());
+    for (const std::size_t stays : {1U, 4U, 5U}) CHECK((*found)[stays].empty());
     CHECK((*found)[2] == (top == 1 ? words{"clocks"} : words{"clocks", "times"}));
   }
 }
 
 TEST_CASE("words of several pieces take vectors before synonyms, and else stay themselves") {
-  const toy t;
+  const augment_files t;
   t.write("vectors.txt", "watches 1 0\nhours 1 0.1\nclocks 0 1\n");
   auto o = t.options();
   const auto of = [&](const char* word) { return candidate_finder::open(o)->find({word})->at(0); };
@@ -144,7 +129,7 @@ TEST_CASE("words of several pieces take vectors before synonyms, and else stay t
 }
 
 TEST_CASE("antonyms never replace each other, whichever stands first") {
-  const toy t;
+  const augment_files t;
   t.write("antonyms.txt", "clocks watches\nstop play\n");
   auto o = t.options();
   o.top = 23;
@@ -160,8 +145,8 @@ TEST_CASE("antonyms never replace each other, whichever stands first") {
 }
 
 TEST_CASE("words beyond the model's positions stay, the others are still asked for") {
-  const toy t;
-  write_random(t.path / "short", lowbit::head_kind::masked_lm, vocabulary, 4);
+  const augment_files t;
+  write_random(t.path / "short", lowbit::head_kind::masked_lm, known_words, 4);
   auto o = t.options();
   o.mlm = t.path / "short";
   const auto found = candidate_finder::open(o)->find({"set", "alarm", "play", "music", "song"});
@@ -172,7 +157,7 @@ TEST_CASE("words beyond the model's positions stay, the others are still asked f
 }
 
 TEST_CASE("an augmented file keeps the originals and the labels, and reads back as data") {
-  const toy t;
+  const augment_files t;
   auto o = t.options();
   REQUIRE(augment_dataset(o).ok());
   const auto data = read_dataset(o.out);
@@ -202,7 +187,7 @@ TEST_CASE("an augmented file keeps the originals and the labels, and reads back 
 }
 
 TEST_CASE("with probability 0 the augmented file is the data set") {
-  const toy t;
+  const augment_files t;
   auto o = t.options();
   o.probability = 0.0;
   REQUIRE(augment_dataset(o).ok());
@@ -210,7 +195,7 @@ TEST_CASE("with probability 0 the augmented file is the data set") {
 }
 
 TEST_CASE("each text of a pair is augmented while the other one stays") {
-  const toy t;
+  const augment_files t;
   t.write("pairs.tsv", "set alarm\tstop music\tyes\n");
   auto o = t.options();
   o.data = t.path / "pairs.tsv", o.probability = 1.0;
@@ -230,7 +215,7 @@ TEST_CASE("each text of a pair is augmented while the other one stays") {
 }
 
 TEST_CASE("a CLINC150 file keeps its other splits, and blanks of a text end no field") {
-  const toy t;
+  const augment_files t;
   t.write("data.json", R"({"train": [["set\tan alarm", "on"], ["song", "off"]],)"
                        R"( "val": [["stop", "off"]], "test": [["play", "on"]]})");
   auto o = t.options("out.json");
@@ -249,7 +234,7 @@ TEST_CASE("a CLINC150 file keeps its other splits, and blanks of a text end no f
 }
 
 TEST_CASE("what cannot be augmented is one message and no file") {
-  const toy t;
+  const augment_files t;
   const auto refused = [&](auto change, const char* because) {
     auto o = t.options();
     change(o);
@@ -259,8 +244,8 @@ TEST_CASE("what cannot be augmented is one message and no file") {
   };
   t.write("empty.tsv", "");
   t.write("invalid.tsv", "a \xff\tx\n");
-  write_random(t.path / "classifier", lowbit::head_kind::sequence, vocabulary);
-  words unmasked = vocabulary;
+  write_random(t.path / "classifier", lowbit::head_kind::sequence, known_words);
+  words unmasked = known_words;
   unmasked[4] = "mask";
   write_random(t.path / "unmasked", lowbit::head_kind::masked_lm, unmasked);
   refused([&](auto& o) { o.data = t.path / "empty.tsv"; }, "no training examples");

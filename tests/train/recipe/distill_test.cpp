@@ -4,69 +4,38 @@
 // each other are one message.
 #include "lowbit/train/recipe/distill.hpp"
 
-#include <unistd.h>
-
 #include <catch2/catch_test_macros.hpp>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "lowbit/io/model_folder.hpp"
-#include "lowbit/train/recipe/finetune.hpp"
+#include "support/separable_set.hpp"
 
 using namespace lowbit::train;
+using train_test::mentions;
 namespace fs = std::filesystem;
 
 namespace {
 
-bool mentions(const lowbit::status& s, const std::string& text) {
-  return s.message().find(text) != std::string_view::npos;
-}
-
-/// Sentences whose class is decided by one word, and a teacher of 3 layers that knows it.
-struct toy {
-  fs::path path = fs::temp_directory_path() / ("lowbit-distill-" + std::to_string(::getpid()));
-  toy() {
-    fs::remove_all(path), fs::create_directories(path / "data");
-    const char* fillers[] = {"please", "now", "the thing", "my own thing", "for me now please"};
-    const char* classes[][2] = {{"start", "open"}, {"stop", "close"}};
-    std::ofstream train(path / "data" / "train.tsv"), dev(path / "data" / "dev.tsv");
-    for (std::size_t i = 0; i < 80; ++i) {
-      const std::size_t c = i / 40;
-      (i % 4 == 3 ? dev : train) << classes[c][i % 2] << " " << fillers[i / 2 % 5] << " "
-                                 << fillers[i / 10 % 4] << "\tclass " << c << "\n";
-    }
-    train.close(), dev.close();
-    REQUIRE(make_vocabulary({path / "data", path / "vocab.txt", 120, false}).ok());
-    REQUIRE(finetune(teacher("teacher", 3)).ok());
-  }
-  ~toy() { fs::remove_all(path); }
+/// With a teacher of 3 layers that knows the classes.
+struct distill_set : train_test::separable_set {
+  distill_set() : separable_set("distill") { REQUIRE(finetune(teacher("teacher", 3)).ok()); }
 
   [[nodiscard]] finetune_options teacher(const std::string& out, std::size_t layers) const {
-    finetune_options o;
-    o.data = path / "data", o.out = path / out, o.vocab = path / "vocab.txt";
-    o.shape.layers = layers, o.shape.hidden = 32, o.shape.heads = 2, o.shape.intermediate = 64;
-    o.shape.positions = 16;
-    o.fit.epochs = 12, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 1e-3;
+    finetune_options o = model(out, layers, 32, 12);
     o.fit.token_dropout = 0.05;
     return o;
   }
   /// A student of 2 layers, half as wide.
   [[nodiscard]] distill_options student(const std::string& out) const {
     distill_options o;
-    o.data = path / "data", o.out = path / out, o.teacher = path / "teacher";
+    fill(o, out, 10);
+    o.teacher = path / "teacher";
     o.built.extents.layers = 2, o.built.extents.hidden = 16, o.built.extents.intermediate = 32;
-    o.fit.epochs = 10, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 2e-3;
+    o.fit.optimizer.learning_rate = 2e-3;
     o.objective = distillation_objective::tinybert;
     o.layer_epochs = 8, o.layer_rate = 2e-3;
     return o;
-  }
-  [[nodiscard]] nlohmann::json results(const std::string& folder) const {
-    return nlohmann::json::parse(std::ifstream(path / folder / "results.json"));
-  }
-  [[nodiscard]] std::string bytes(const std::string& file) const {
-    std::ifstream in(path / file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
   }
 };
 
@@ -76,7 +45,7 @@ double last_loss(const nlohmann::json& run) { return run.at("history").back().at
 }  // namespace
 
 TEST_CASE("students of another width and depth learn a toy set from their teacher") {
-  const toy t;
+  const distill_set t;
   auto o = t.student("tinybert");
   o.built.relu_before_classifier = true;
   REQUIRE(distill(o).ok());
@@ -154,7 +123,7 @@ TEST_CASE("students of another width and depth learn a toy set from their teache
 }
 
 TEST_CASE("both stages of a task resume bit for bit") {
-  const toy t;
+  const distill_set t;
   auto whole = t.student("whole");
   whole.layer_epochs = 3, whole.fit.epochs = 3;  // 8 steps each
   REQUIRE(distill(whole).ok());
@@ -187,7 +156,7 @@ TEST_CASE("both stages of a task resume bit for bit") {
 }
 
 TEST_CASE("the general stage needs text alone and leaves an encoder that a task starts from") {
-  const toy t;
+  const distill_set t;
   std::ofstream(t.path / "text.txt") << "start the thing\n\nclose my own thing now\nplease stop\n";
   auto o = t.student("general");
   o.stage = tinybert_stage::general;

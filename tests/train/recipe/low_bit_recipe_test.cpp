@@ -1,81 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 // The recipes of several stages on a toy set: every stage is a folder of its scheme, the student
 // learns, a run resumes in the stage where it stopped, and bad input is one message.
-#include <unistd.h>
-
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "lowbit/io/model_folder.hpp"
 #include "lowbit/train/recipe/binarybert.hpp"
 #include "lowbit/train/recipe/bit.hpp"
-#include "lowbit/train/recipe/finetune.hpp"
-#include "lowbit/train/recipe/vocabulary.hpp"
+#include "support/separable_set.hpp"
 
 using namespace lowbit::train;
+using train_test::mentions;
 namespace fs = std::filesystem;
 
 namespace {
 
-bool mentions(const lowbit::status& s, const std::string& text) {
-  return s.message().find(text) != std::string_view::npos;
-}
-
-/// Sentences whose class is decided by one word, and a full precision teacher of them.
-struct taught_toy {
-  fs::path path = fs::temp_directory_path() / ("lowbit-stages-" + std::to_string(::getpid()));
-  taught_toy() {
-    fs::remove_all(path), fs::create_directories(path / "data");
-    const char* fillers[] = {"please", "now", "the thing", "my own thing", "for me now please"};
-    const char* classes[][2] = {{"start", "open"}, {"stop", "close"}};
-    std::ofstream train(path / "data" / "train.tsv"), dev(path / "data" / "dev.tsv");
-    for (std::size_t c = 0; c < 2; ++c) {
-      for (std::size_t i = 0; i < 40; ++i) {
-        const std::string line = std::string(classes[c][i % 2]) + " " + fillers[i / 2 % 5] + " " +
-                                 fillers[i / 10 % 5] + "\tclass " + std::to_string(c) + "\n";
-        (i % 4 == 3 ? dev : train) << line;
-      }
-    }
-    train.close(), dev.close();
-    REQUIRE(make_vocabulary({path / "data", path / "vocab.txt", 120, false}).ok());
-    finetune_options o;
-    fill(o, "teacher");
-    o.vocab = path / "vocab.txt";
-    o.shape.layers = 2, o.shape.hidden = 32, o.shape.heads = 2, o.shape.intermediate = 64;
-    o.shape.positions = 16;
-    o.fit.epochs = 10;
+/// With a full precision teacher.
+struct stages_set : train_test::separable_set {
+  stages_set() : separable_set("stages") {
+    auto o = model("teacher", 2, 32, 10);
+    o.fit.dropout = o.fit.classifier_dropout = 0.0;
     REQUIRE(finetune(o).ok());
   }
-  ~taught_toy() { fs::remove_all(path); }
 
-  void fill(recipe_options& o, const std::string& out) const {
-    o.data = path / "data", o.out = path / out, o.teacher = path / "teacher";
+  void start(recipe_options& o, const std::string& out) const {
+    fill(o, out, 3);
+    o.teacher = path / "teacher";
     o.fit.dropout = o.fit.classifier_dropout = 0.0;
-    o.fit.epochs = 3, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 1e-3;
   }
   [[nodiscard]] bit_options student(const std::string& out) const {
     bit_options o;
-    fill(o, out);
+    start(o, out);
     o.clip_rate = 1e-3;
     return o;
   }
   [[nodiscard]] binarybert_options split(const std::string& out) const {
     binarybert_options o;
-    fill(o, out);
+    start(o, out);
     o.input_bits = 4;
     return o;
-  }
-  [[nodiscard]] nlohmann::json results(const std::string& folder) const {
-    return nlohmann::json::parse(std::ifstream(path / folder / "results.json"));
   }
   [[nodiscard]] double accuracy(const std::string& folder) const {
     return results(folder).at("validation_accuracy").get<double>();
   }
   [[nodiscard]] std::string weights(const std::string& folder) const {
-    std::ifstream in(path / folder / "model.safetensors", std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
+    return bytes(folder + "/model.safetensors");
   }
   /// Name of the scheme of a folder, as the trainer reads it back.
   [[nodiscard]] std::string scheme(const std::string& folder) const {
@@ -89,7 +59,7 @@ struct taught_toy {
 }  // namespace
 
 TEST_CASE("BiT goes from full precision over two bits to one, a folder for each stage") {
-  const taught_toy t;
+  const stages_set t;
   auto o = t.student("bit");
   o.fit.epochs = 8;
   REQUIRE(bit(o).ok());
@@ -135,7 +105,7 @@ TEST_CASE("BiT goes from full precision over two bits to one, a folder for each 
 }
 
 TEST_CASE("a run of stages resumes in the stage where it stopped, bit for bit") {
-  const taught_toy t;
+  const stages_set t;
   REQUIRE(bit(t.student("whole")).ok());
   auto parts = t.student("parts");
   parts.fit.stop_after = 12;  // in the second epoch of 8 steps
@@ -158,7 +128,7 @@ TEST_CASE("a run of stages resumes in the stage where it stopped, bit for bit") 
 }
 
 TEST_CASE("BinaryBERT trains a ternary model of half the width, splits it and trains on") {
-  const taught_toy t;
+  const stages_set t;
   REQUIRE(binarybert(t.split("split")).ok());
   CHECK(t.scheme("split.ternary-layers") == "binarybert_w2a4");
   CHECK(t.scheme("split.ternary") == "binarybert_w2a4");

@@ -5,33 +5,27 @@
 #include "lowbit/train/recipe/pretrain.hpp"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <csignal>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "lowbit/train/loop/interrupt.hpp"
 #include "lowbit/train/recipe/finetune.hpp"
+#include "support/scratch.hpp"
 
 using namespace lowbit::train;
+using train_test::mentions;
 namespace fs = std::filesystem;
 
 namespace {
 
-bool mentions(const lowbit::status& s, const std::string& text) {
-  return s.message().find(text) != std::string_view::npos;
-}
-
 /// Sentences in which every word says what the others are, but for a filler.
-struct toy {
-  fs::path path = fs::temp_directory_path() / ("lowbit-pretrain-" + std::to_string(::getpid()));
-  toy() {
-    fs::remove_all(path), fs::create_directories(path);
+struct telling_text : train_test::scratch_folder {
+  telling_text() : scratch_folder("pretrain") {
     const char* kinds[] = {"red hot big sun", "blue cold small moon", "green wet old tree"};
     const char* fillers[] = {"one", "two", "three", "four", "five", "six", "seven", "eight"};
     std::ofstream text(path / "text"), labelled(path / "labelled.tsv");
@@ -45,7 +39,6 @@ struct toy {
     text.close(), labelled.close();
     REQUIRE(make_vocabulary({path / "text", path / "vocab.txt", 90, false}).ok());
   }
-  ~toy() { fs::remove_all(path); }
 
   [[nodiscard]] pretrain_options options(const std::string& out, std::int64_t epochs) const {
     pretrain_options o;
@@ -56,13 +49,6 @@ struct toy {
     o.fit.epochs = epochs, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 3e-3;
     o.fit.type = precision::f32;
     return o;
-  }
-  [[nodiscard]] std::string bytes(const std::string& file) const {
-    std::ifstream in(path / file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  [[nodiscard]] nlohmann::json results(const std::string& folder) const {
-    return nlohmann::json::parse(bytes(folder + "/results.json"));
   }
   [[nodiscard]] std::size_t hidden_leftovers() const {
     std::size_t n = 0;
@@ -76,7 +62,7 @@ struct toy {
 }  // namespace
 
 TEST_CASE("a masked language model learns what words imply, and its folder gives its numbers") {
-  const toy t;
+  const telling_text t;
   const auto options = t.options("model", 40);
   REQUIRE(pretrain(options).ok());
   const auto results = t.results("model");
@@ -142,7 +128,7 @@ TEST_CASE("a masked language model learns what words imply, and its folder gives
 }
 
 TEST_CASE("pre-training resumed within an epoch equals the uninterrupted run, bit for bit") {
-  const toy t;
+  const telling_text t;
   REQUIRE(pretrain(t.options("whole", 3)).ok());
   auto parts = t.options("parts", 3);
   parts.fit.stop_after = 14;  // of 10 steps an epoch
@@ -157,7 +143,7 @@ TEST_CASE("pre-training resumed within an epoch equals the uninterrupted run, bi
 }
 
 TEST_CASE("a batch computed in pieces is the same step, its measures included") {
-  const toy t;
+  const telling_text t;
   auto whole = t.options("whole", 2), pieces = t.options("pieces", 2);
   whole.fit.dropout = pieces.fit.dropout = 0.0;
   pieces.fit.accumulate = 3;
@@ -175,7 +161,7 @@ TEST_CASE("a batch computed in pieces is the same step, its measures included") 
 }
 
 TEST_CASE("a run that is asked to stop finishes its step, says how to go on, and can") {
-  const toy t;
+  const telling_text t;
   REQUIRE(pretrain(t.options("whole", 3)).ok());
   for (const int after : {3, 10}) {  // within an epoch, at its end
     const std::string name = "parts" + std::to_string(after);
@@ -209,7 +195,7 @@ TEST_CASE("SIGTERM is remembered once and asks a run to stop") {
 }
 
 TEST_CASE("a full disk ends a run with the file's name; checkpoint and folder from before stay") {
-  const toy t;
+  const telling_text t;
   auto o = t.options("model", 3);
   o.fit.stop_after = 14;
   REQUIRE(pretrain(o).ok());
@@ -251,7 +237,7 @@ TEST_CASE("a full disk ends a run with the file's name; checkpoint and folder fr
 }
 
 TEST_CASE("bad input to pre-training is one message") {
-  const toy t;
+  const telling_text t;
   auto o = t.options("out", 1);
   o.data = t.path / "nothing";
   CHECK(pretrain(o).code() == lowbit::errc::not_found);

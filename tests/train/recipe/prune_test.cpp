@@ -6,23 +6,38 @@
 #include <cmath>
 
 #include "support/runtime.hpp"
-#include "support/toy.hpp"
+#include "support/separable_set.hpp"
 
 using namespace lowbit::train;
 using train_test::mentions;
-using train_test::toy_data;
+using train_test::separable_set;
 
 namespace {
 
-prune_options options(const toy_data& t, const std::string& out) {
+void settle(fit_options& o) {
+  o.dropout = o.classifier_dropout = 0.0;
+  o.type = precision::f32;
+}
+
+/// With a full precision model of 4 heads that knows the classes.
+struct prune_set : separable_set {
+  explicit prune_set(const std::string& name) : separable_set(name) {
+    auto o = model("fp32", 2, 32, 15);
+    o.shape.heads = 4, o.shape.intermediate = 48;
+    settle(o.fit);
+    REQUIRE(finetune(o).ok());
+  }
+};
+
+prune_options prune_on(const separable_set& t, const std::string& out) {
   prune_options o;
-  t.fill(o, out);
-  o.student = t.path / "fp32";
-  o.fit.epochs = 4, o.every = 3;
+  t.fill(o, out, 5);
+  settle(o.fit);
+  o.student = t.path / "fp32", o.every = 3;
   return o;
 }
 
-bert model_of(const toy_data& t, const std::string& folder) {
+bert model_of(const separable_set& t, const std::string& folder) {
   auto loaded = load_model(t.path / folder, torch::kCPU);
   REQUIRE(loaded.ok());
   return std::move(loaded->model);
@@ -39,9 +54,8 @@ std::string packed_bytes(const lowbit::canonical_model& m, const std::string& na
 }  // namespace
 
 TEST_CASE("a pruned folder has exactly the zeros that were asked for, and the runtime keeps them") {
-  const toy_data t("prune");
-  t.teach("fp32");
-  auto o = options(t, "sparse");
+  const prune_set t("prune");
+  auto o = prune_on(t, "sparse");
   o.sparsity = 0.8;
   o.teacher = t.path / "fp32";
   const auto done = prune(o);
@@ -98,9 +112,8 @@ TEST_CASE("a pruned folder has exactly the zeros that were asked for, and the ru
 }
 
 TEST_CASE("heads and neurons that are removed leave a smaller model that knows the task") {
-  const toy_data t("shrink");
-  t.teach("fp32");
-  auto o = options(t, "small");
+  const prune_set t("shrink");
+  auto o = prune_on(t, "small");
   o.heads = 1, o.neurons = 12;
   const auto done = prune(o);
   INFO(done.message());
@@ -141,14 +154,14 @@ TEST_CASE("heads and neurons that are removed leave a smaller model that knows t
     CHECK(lowbit::train::detail::left_after(1, 2, 4, 3) == 4);
   }
   SECTION("bad input is one message") {
-    CHECK(mentions(prune(options(t, "x")), "either"));
-    auto both = options(t, "x");
+    CHECK(mentions(prune(prune_on(t, "x")), "either"));
+    auto both = prune_on(t, "x");
     both.heads = 1, both.sparsity = 0.5;
     CHECK(mentions(prune(both), "either"));
-    auto more = options(t, "x");
+    auto more = prune_on(t, "x");
     more.heads = 9;
     CHECK(mentions(prune(more), "4 heads"));
-    auto all = options(t, "x");
+    auto all = prune_on(t, "x");
     all.sparsity = 1.0;
     CHECK(mentions(prune(all), "sparsity"));
     CHECK(!train_test::fs::exists(t.path / "x"));

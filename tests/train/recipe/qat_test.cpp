@@ -6,11 +6,11 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "lowbit/io/model_folder.hpp"
-#include "support/toy.hpp"
+#include "support/separable_set.hpp"
 
 using namespace lowbit::train;
 using train_test::mentions;
-using train_test::toy_data;
+using train_test::separable_set;
 
 namespace {
 
@@ -18,7 +18,7 @@ namespace {
 struct quality {
   double loss = 0, accuracy = 0;
 };
-quality measure(const toy_data& t, const std::string& folder, const char* policy) {
+quality measure(const separable_set& t, const std::string& folder, const char* policy) {
   const auto opened = open_model_folder(t.path / folder);
   REQUIRE(opened.ok());
   const auto how = std::make_shared<quantized_scheme>(*lowbit::find_policy(policy));
@@ -38,23 +38,24 @@ quality measure(const toy_data& t, const std::string& folder, const char* policy
   return q;
 }
 
-qat_options options(const toy_data& t, const std::string& out, const char* policy) {
+qat_options qat_on(const separable_set& t, const std::string& out, const char* policy) {
   qat_options o;
-  t.fill(o, out);
+  t.fill(o, out, 6);
+  o.fit.dropout = o.fit.classifier_dropout = 0.0;
+  o.fit.type = precision::f32;
   o.student = t.path / "fp32", o.policy = policy, o.recluster = 7;
-  o.fit.epochs = 6;
   return o;
 }
 
 }  // namespace
 
 TEST_CASE("training with quantized weights repairs what quantization broke") {
-  const toy_data t("qat");
-  t.teach("fp32");
+  const separable_set t("qat");
+  t.train_model("fp32", 2, 32, 12);
   for (const char* policy : {"w2a8", "w1a8", "codebook8"}) {
     INFO(policy);
     const quality before = measure(t, "fp32", policy);
-    auto o = options(t, policy, policy);
+    auto o = qat_on(t, policy, policy);
     if (policy == std::string("w1a8")) o.teacher = t.path / "fp32";
     const auto done = qat(o);
     INFO(done.message());
@@ -71,31 +72,31 @@ TEST_CASE("training with quantized weights repairs what quantization broke") {
   SECTION("a resumed run equals the uninterrupted one, bit for bit, between two refreshes") {
     const std::int64_t steps = t.results("w2a8").at("run").at("step").get<std::int64_t>();
     REQUIRE(steps % 6 == 0);
-    auto whole = options(t, "whole", "codebook8");
+    auto whole = qat_on(t, "whole", "codebook8");
     REQUIRE(qat(whole).ok());
-    auto parts = options(t, "parts", "codebook8");
-    parts.fit.stop_after = 24;  // 3 after a refresh
+    auto parts = qat_on(t, "parts", "codebook8");
+    parts.fit.stop_after = 17;  // in the third epoch of 8 steps, 3 after a refresh
     REQUIRE(qat(parts).ok());
     parts.fit.stop_after = 0, parts.fit.resume = true;
     REQUIRE(qat(parts).ok());
     CHECK(t.bytes("whole/model.safetensors") == t.bytes("parts/model.safetensors"));
     CHECK(t.results("whole").at("run").at("history") == t.results("parts").at("run").at("history"));
-    auto other = options(t, "other", "codebook8");
+    auto other = qat_on(t, "other", "codebook8");
     other.recluster = 1000;
     REQUIRE(qat(other).ok());
     CHECK(t.bytes("whole/model.safetensors") != t.bytes("other/model.safetensors"));
   }
   SECTION("bad input is one message") {
-    CHECK(mentions(qat(options(t, "x", "int5")), "int5"));
-    CHECK(mentions(qat(options(t, "x", "bibert")), "own recipe"));
-    auto o = options(t, "x", "int8");
+    CHECK(mentions(qat(qat_on(t, "x", "int5")), "int5"));
+    CHECK(mentions(qat(qat_on(t, "x", "bibert")), "own recipe"));
+    auto o = qat_on(t, "x", "int8");
     o.student = t.path / "nothing";
     CHECK(!qat(o).ok());
-    o = options(t, "x", "int8");
+    o = qat_on(t, "x", "int8");
     o.formats = {{"nothing", "int4"}};
     CHECK(mentions(qat(o), "matches no matrix"));
     std::ofstream(t.path / "other.tsv") << "a\tx\nb\ty\n";
-    o = options(t, "x", "int8");
+    o = qat_on(t, "x", "int8");
     o.data = t.path / "other.tsv";
     CHECK(mentions(qat(o), "labels"));
     CHECK(!train_test::fs::exists(t.path / "x"));

@@ -3,75 +3,42 @@
 // read back what was written, and bad input is one message.
 #include "lowbit/train/recipe/recipe.hpp"
 
-#include <unistd.h>
-
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
-#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <string>
 
 #include "lowbit/train/recipe/recipes.hpp"
+#include "support/separable_set.hpp"
 
 using namespace lowbit::train;
+using train_test::mentions;
 namespace fs = std::filesystem;
 
 namespace {
 
-bool mentions(const lowbit::status& s, const std::string& text) {
-  return s.message().find(text) != std::string_view::npos;
-}
-
-/// Sentences whose class is decided by one word, and a vocabulary for them.
-struct toy {
-  fs::path path = fs::temp_directory_path() / ("lowbit-recipe-" + std::to_string(::getpid()));
-  toy() {
-    fs::remove_all(path), fs::create_directories(path / "data");
-    const char* fillers[] = {"please", "now", "the thing", "my own thing", "for me now please"};
-    const char* classes[][2] = {{"start", "open"}, {"stop", "close"}};
-    std::ofstream train(path / "data" / "train.tsv"), dev(path / "data" / "dev.tsv");
-    for (std::size_t c = 0; c < 2; ++c) {
-      for (std::size_t i = 0; i < 40; ++i) {
-        const std::string line = std::string(classes[c][i % 2]) + " " + fillers[i / 2 % 5] + " " +
-                                 fillers[i / 10 % 5] + "\tclass " + std::to_string(c) + "\n";
-        (i % 4 == 3 ? dev : train) << line;
-      }
-    }
-    train.close(), dev.close();
-    REQUIRE(make_vocabulary({path / "data", path / "vocab.txt", 120, false}).ok());
-  }
-  ~toy() { fs::remove_all(path); }
+struct recipe_set : train_test::separable_set {
+  recipe_set() : separable_set("recipe") {}
 
   [[nodiscard]] finetune_options options(const std::string& out) const {
-    finetune_options o;
-    o.data = path / "data", o.out = path / out, o.vocab = path / "vocab.txt";
-    o.shape.layers = 2, o.shape.hidden = 32, o.shape.heads = 2, o.shape.intermediate = 64;
-    o.shape.positions = 16;
-    o.fit.epochs = 15, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 1e-3;
+    finetune_options o = model(out, 2, 32, 15);
     o.fit.token_dropout = 0.05;
     return o;
   }
   [[nodiscard]] bibert_options student(const std::string& out) const {
     bibert_options o;
-    o.data = path / "data", o.out = path / out, o.teacher = path / "teacher";
+    fill(o, out, 15);
+    o.teacher = path / "teacher";
     o.fit.dropout = o.fit.classifier_dropout = 0.0;
-    o.fit.epochs = 15, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 1e-3;
     return o;
-  }
-  [[nodiscard]] nlohmann::json results(const std::string& folder) const {
-    return nlohmann::json::parse(std::ifstream(path / folder / "results.json"));
-  }
-  [[nodiscard]] std::string bytes(const std::string& file) const {
-    std::ifstream in(path / file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
   }
 };
 
 }  // namespace
 
 TEST_CASE("a teacher learns a separable toy set and a binary student learns it from the teacher") {
-  const toy t;
+  const recipe_set t;
   REQUIRE(finetune(t.options("teacher")).ok());
   CHECK(t.results("teacher").at("validation_accuracy").get<double>() >= 0.95);
   REQUIRE(bibert(t.student("student")).ok());
@@ -126,7 +93,7 @@ TEST_CASE("a teacher learns a separable toy set and a binary student learns it f
 }
 
 TEST_CASE("a resumed run equals the uninterrupted run, bit for bit") {
-  const toy t;
+  const recipe_set t;
   auto whole = t.options("whole");
   whole.fit.epochs = 6;
   REQUIRE(finetune(whole).ok());
@@ -184,7 +151,7 @@ TEST_CASE("every parameter that the scheme uses gets a gradient") {
 }
 
 TEST_CASE("a loss that is not finite stops the run, names the step and keeps the checkpoint") {
-  const toy t;
+  const recipe_set t;
   const auto folder_options = t.options("x");
   auto o = folder_options.fit;
   o.epochs = 3;
@@ -210,7 +177,7 @@ TEST_CASE("a loss that is not finite stops the run, names the step and keeps the
 }
 
 TEST_CASE("a missing file, vocabulary or teacher is one message") {
-  const toy t;
+  const recipe_set t;
   auto o = t.options("out");
   o.data = t.path / "nothing.tsv";
   CHECK(finetune(o).code() == lowbit::errc::not_found);

@@ -8,11 +8,11 @@
 #include <cmath>
 #include <memory>
 
-#include "separable_set.hpp"
+#include "support/separable_set.hpp"
 
 using namespace lowbit::train;
-using lowbit_test::mentions;
-using lowbit_test::separable_set;
+using train_test::mentions;
+using train_test::separable_set;
 namespace fs = std::filesystem;
 
 namespace {
@@ -31,12 +31,12 @@ latency_meter toy_meter(const std::shared_ptr<int>& asked) {
 search_options search_on(const separable_set& set, const std::string& out,
                          const std::shared_ptr<int>& asked) {
   search_options o;
-  o.data = set.path / "data", o.out = set.path / out, o.teacher = set.path / "teacher";
+  set.fill(o, out, 2);
+  o.teacher = set.path / "teacher";
   o.grid = {{1, 2}, {2}, {8, 16}, {16}};
   o.meter = toy_meter(asked), o.measured_as = "growth";
   o.trials.steps = 12, o.trials.type = precision::f32;
   o.rates = {0.5, 0.1}, o.batches = {8};
-  o.fit.epochs = 2, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 1e-3;
   return o;
 }
 

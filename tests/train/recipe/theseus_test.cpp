@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "lowbit/io/model_folder.hpp"
-#include "lowbit/model/classifier.hpp"
-#include "separable_set.hpp"
+#include "support/runtime.hpp"
+#include "support/separable_set.hpp"
 
 using namespace lowbit::train;
-using lowbit_test::mentions;
-using lowbit_test::separable_set;
+using train_test::mentions;
+using train_test::separable_set;
 
 namespace {
 
@@ -53,9 +53,9 @@ std::map<std::string, Tensor> copies(bert& model) {
 
 theseus_options theseus_on(const separable_set& set, const std::string& out) {
   theseus_options o;
-  o.data = set.path / "data", o.out = set.path / out, o.teacher = set.path / "predecessor";
+  set.fill(o, out, 6);
+  o.teacher = set.path / "predecessor";
   o.layers = 2;
-  o.fit.epochs = 6, o.fit.batch_size = 8, o.fit.optimizer.learning_rate = 1e-3;
   return o;
 }
 
@@ -225,25 +225,14 @@ TEST_CASE("a successor learns inside a frozen predecessor, resumes exactly, and 
     CHECK(set.bytes("whole/model.safetensors") == set.bytes("parts/model.safetensors"));
   }
   SECTION("the runtime gives libtorch's logits") {
-    using model_type = lowbit::classifier<lowbit::policy::fp32>;
     const auto source = lowbit::open_model(set.path / "whole");
     REQUIRE(source.ok());
-    const auto& shape = source->config.shape;
-    const lowbit::aligned_buffer memory(model_type::model_bytes(source->weights(), shape));
-    lowbit::arena space(memory.data(), memory.size());
-    model_type model;
-    REQUIRE(model.load(space, source->weights(), shape).ok());
     const std::vector<std::int32_t> ids{2, 7, 9, 11, 8, 3};
-    const std::uint32_t offsets[] = {0, static_cast<std::uint32_t>(ids.size())};
-    const lowbit::token_input in{ids.data(), nullptr, nullptr, {offsets, 1}};
-    const lowbit::aligned_buffer workspace(
-        model_type::workspace_bytes(shape, model_type::limits_of(in.batch, 1)));
-    std::vector<float> logits(2);
-    lowbit::serial here;
-    REQUIRE(model.run(in, workspace.data(), workspace.size(), {logits.data(), 1, 2, 2}, here).ok());
+    const auto logits = train_test::runtime_logits<lowbit::policy::fp32>(*source, ids);
     const example same{{ids.begin(), ids.end()}, {0}, {}};
     torch::NoGradGuard no_gradients;
     const Tensor expected = loaded->model.forward(make_batch({same}, torch::kCPU), {}).logits;
+    REQUIRE(logits.size() == 2);
     for (int i = 0; i < 2; ++i) {
       CHECK(std::abs(logits[static_cast<std::size_t>(i)] - expected[0][i].item<float>()) <= 1e-4F);
     }

@@ -5,16 +5,14 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
-#include <filesystem>
 #include <vector>
 
 #include "lowbit/io/model_folder.hpp"
 #include "lowbit/model/classifier.hpp"
 #include "lowbit/train/model/folder.hpp"
+#include "support/scratch.hpp"
 
 namespace train_test {
-
-namespace fs = std::filesystem;
 
 /// A model of random weights whose biases and norms are not trivial, as after training.
 inline lowbit::train::bert random_model(const lowbit::model_shape& shape,

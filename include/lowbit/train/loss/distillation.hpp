@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "lowbit/train/loss/masked_scores.hpp"
 #include "lowbit/train/model/bert.hpp"
 
 namespace lowbit::train {
@@ -28,8 +29,7 @@ inline Tensor direction_distance(const Tensor& x, const Tensor& y) {
 /// S = F F^T / sqrt(d) for one of query, key, value (B, A, T, d); entries <= -100 count as 0.
 inline Tensor similarity(const Tensor& f) {
   const double scale = 1.0 / std::sqrt(static_cast<double>(f.size(-1)));
-  const Tensor s = head_scores(f, f).mul(scale);
-  return at::where(s.le(-100.0), at::zeros_like(s), s);
+  return without_masked(head_scores(f, f).mul(scale));
 }
 
 /// BiBERT, direction-matching distillation: sum over F in {query, key, value} and student layers of

@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "lowbit/train/loss/masked_scores.hpp"
 #include "lowbit/train/model/bert.hpp"
 
 namespace lowbit::train {
@@ -25,12 +26,11 @@ inline Tensor hidden_error(const trace& student, const trace& teacher) {
 /// (int64); empty: they have the same.
 inline Tensor score_error(const trace& student, const trace& teacher,
                           const std::vector<Tensor>& heads = {}) {
-  const auto real = [](const Tensor& s) { return s.masked_fill(s.le(-100.0), 0.0); };
   Tensor sum = at::zeros({}, student.hidden[0].options());
   for (std::size_t l = 0; l < student.attention.size(); ++l) {
     const Tensor& all = teacher.attention[l].scores;
     const Tensor target = heads.empty() ? all : all.index_select(1, heads[l]);
-    sum = sum + at::mse_loss(real(student.attention[l].scores), real(target));
+    sum = sum + at::mse_loss(without_masked(student.attention[l].scores), without_masked(target));
   }
   return sum;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lowbit/train/loss/layer_map.hpp"
+#include "lowbit/train/loss/masked_scores.hpp"
 #include "lowbit/train/model/bert.hpp"
 
 namespace lowbit::train {
@@ -48,13 +49,10 @@ struct tinybert_terms {
 ///
 /// Source: TinyBERT, equation 7; the paper's 1/h and MSE's mean are one mean here
 inline Tensor attention_matching(const trace& student, const trace& teacher, const layer_map& map) {
-  const auto scores = [](const attention_trace& a) {
-    return at::where(a.scores.le(-100.0), at::zeros_like(a.scores), a.scores);
-  };
   Tensor sum = at::zeros({}, student.hidden[0].options());
   for (std::size_t m = 1; m < map.size(); ++m) {
-    sum =
-        sum + at::mse_loss(scores(student.attention[m - 1]), scores(teacher.attention[map[m] - 1]));
+    sum = sum + at::mse_loss(without_masked(student.attention[m - 1].scores),
+                             without_masked(teacher.attention[map[m] - 1].scores));
   }
   return sum;
 }

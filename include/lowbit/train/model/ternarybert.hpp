@@ -7,41 +7,9 @@
 
 #include "lowbit/train/model/dynamic_range.hpp"
 #include "lowbit/train/model/learned_step.hpp"
-#include "lowbit/train/model/scheme.hpp"
+#include "lowbit/train/model/low_bit_weights.hpp"
 
 namespace lowbit::train {
-
-/// What both families do alike: each linear layer encodes its own input, ranges span a batch.
-class low_bit_weight_scheme : public training_scheme {
- public:
-  [[nodiscard]] unsigned input_bits() const { return bits_; }
-  [[nodiscard]] bool shares_inputs() const override { return false; }
-  [[nodiscard]] bool by_token() const override { return false; }
-  [[nodiscard]] Tensor head(extra_tensors& extras, projection which, const Tensor& x,
-                            const forward_options&) const override {
-    constexpr const char* names[] = {"clip_query", "clip_key", "clip_value"};
-    return encode(extra(extras, names[static_cast<std::size_t>(which)]), x, true);
-  }
-  [[nodiscard]] Tensor probabilities(extra_tensors& extras, const Tensor& scores,
-                                     const forward_options& o) const override {
-    return encode(extra(extras, "clip_attn"),
-                  at::dropout(at::softmax(scores, -1), o.dropout, o.training), false);
-  }
-  [[nodiscard]] Tensor multiply(linear_part& part, site, const Tensor& x,
-                                const forward_options& o) const override {
-    return linear_function::apply(x, weights(part), part.bias, o.type);
-  }
-
- protected:
-  explicit low_bit_weight_scheme(unsigned input_bits) : bits_(input_bits) {}
-  /// x by the clip or step of its site; `is_signed`: not a probability or the middle of the
-  /// feed-forward half.
-  [[nodiscard]] virtual Tensor encode(Tensor& learned, const Tensor& x, bool is_signed) const = 0;
-  [[nodiscard]] virtual Tensor weights(linear_part& part) const = 0;
-
- private:
-  unsigned bits_;
-};
 
 /// Ternary weights clipped to a fixed interval; every activation symmetric, probabilities, too.
 class ternarybert_scheme : public low_bit_weight_scheme {
@@ -63,10 +31,7 @@ class ternarybert_scheme : public low_bit_weight_scheme {
     return {{"weight_clip_val", interval(), false}, {"act_clip_val", interval(), false}};
   }
   [[nodiscard]] extra_tensors attention_extras(std::int64_t) const override {
-    return {{"clip_query", interval(), false},
-            {"clip_key", interval(), false},
-            {"clip_value", interval(), false},
-            {"clip_attn", interval(), false}};
+    return attention_clips([this] { return interval(); }, false);
   }
   [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
                              const forward_options&) const override {
@@ -120,17 +85,8 @@ class binarybert_scheme : public low_bit_weight_scheme {
            (input_bits() != 8 && !format_.learned_steps ? "_dynamic" : "");
   }
   void describe(nlohmann::json& config) const override {
-    config["weight_bits"] = format_.ternary ? 2 : 1;
-    config["input_bits"] = input_bits();
-    config["weight_quant_method"] = format_.ternary ? "twn" : "bwn";
-    config["input_quant_method"] = format_.learned_steps ? "lsq" : "uniform";
-    config["clip_init_val"] = 2.5;
-    config["learnable_scaling"] = true;
-    config["sym_quant_qkvo"] = true;
-    config["sym_quant_ffn_attn"] = false;
-    config["embed_layerwise"] = false;
-    config["weight_layerwise"] = true;
-    config["input_layerwise"] = true;
+    describe_codes(config, format_.ternary ? 2 : 1, format_.ternary ? "twn" : "bwn",
+                   format_.learned_steps ? "lsq" : "uniform");
   }
   [[nodiscard]] const char* hidden_act() const override { return format_.relu ? "relu" : "gelu"; }
   [[nodiscard]] std::size_t parts() const override { return format_.split ? 2 : 1; }
@@ -138,10 +94,7 @@ class binarybert_scheme : public low_bit_weight_scheme {
     return {{"input_clip_val", learned()}};
   }
   [[nodiscard]] extra_tensors attention_extras(std::int64_t) const override {
-    return {{"clip_query", learned()},
-            {"clip_key", learned()},
-            {"clip_value", learned()},
-            {"clip_attn", learned()}};
+    return attention_clips([this] { return learned(); });
   }
   [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
                              const forward_options&) const override {

@@ -86,6 +86,8 @@ inline status binarybert(const binarybert_options& options) {
   std::vector<Tensor> heads;  // the teacher's, of each layer's heads
   for (const kept_units& k : kept) heads.push_back(at::tensor(k.heads).to(device));
 
+  const staged_run run{options, description, *examples, teacher->tokenizer.unk_id(),
+                       options.clip_rate};
   std::optional<bert> previous;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     recipe_options stage = stage_options(options, stages[s].suffix);
@@ -108,24 +110,13 @@ inline status binarybert(const binarybert_options& options) {
                                   {"clip_rate", options.clip_rate},
                                   {"stage", s + 1},
                                   {"taught", stages[s].layers ? "layers" : "logits"}};
-    const auto done = finished_before(options, stage, how->name(), facts);
-    if (!done) return done.status();
-    if (*done) {
-      LOWBIT_TRY(load_parameters(stage.out, student.exported()));
-    } else {
-      show_first_batch(student, *examples, stage.fit, device);
-      const forward_options forward = training_forward(stage.fit);
-      fit_job job;
-      job.parameters =
-          with_clip_rate(student, options.clip_rate, stage.fit.optimizer.learning_rate);
-      job.loss = [&, layers = stages[s].layers](const batch& in, const step_info&) {
-        const trace target = teach(teacher->model, in, {.type = forward.type});
-        return detail::binarybert_loss(student.forward(in, forward), target, layers, heads);
-      };
-      LOWBIT_TRY(train_and_write(student, description, *examples, teacher->tokenizer.unk_id(),
-                                 stage, facts, std::move(job)));
-      if (was_stopped(stage)) return {};
-    }
+    const auto go_on =
+        train_stage(run, stage, student, teacher->model, facts,
+                    [&, layers = stages[s].layers](const batch&, const step_info&, const trace& out,
+                                                   const trace& target) {
+                      return detail::binarybert_loss(out, target, layers, heads);
+                    });
+    if (!go_on || !*go_on) return go_on.status();
     previous.emplace(std::move(student));
   }
   return {};

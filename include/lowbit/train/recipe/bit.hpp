@@ -104,6 +104,8 @@ inline status bit(const bit_options& options) {
     first.emplace(*std::move(student));
   }
 
+  const staged_run run{options, description, *examples, loaded->tokenizer.unk_id(),
+                       options.clip_rate};
   std::optional<bert> previous;
   for (std::size_t s = 1; s < schedule.size(); ++s) {
     const recipe_options stage = stage_options(options, suffixes[s - 1]);
@@ -123,27 +125,14 @@ inline status bit(const bit_options& options) {
                                   {"soft_weight", options.soft_weight},
                                   {"hidden_weight", options.hidden_weight},
                                   {"start", s == 1 && first ? "student" : "teacher"}};
-    const auto done = finished_before(options, stage, how->name(), facts);
-    if (!done) return done.status();
-    if (*done) {
-      LOWBIT_TRY(load_parameters(stage.out, student.exported()));
-    } else {
-      show_first_batch(student, *examples, stage.fit, device);
-      const forward_options forward = training_forward(stage.fit);
-      fit_job job;
-      job.parameters =
-          with_clip_rate(student, options.clip_rate, stage.fit.optimizer.learning_rate);
-      job.loss = [&](const batch& in, const step_info& info) {
-        const trace target = teach(teacher, in, {.type = forward.type});
-        const trace out = student.forward(in, forward);
-        if (schedule[s] == 1) measure_attention(out, in, info);
-        return options.soft_weight * soft_cross_entropy(out.logits, target.logits) +
-               options.hidden_weight * hidden_error(out, target);
-      };
-      LOWBIT_TRY(train_and_write(student, description, *examples, loaded->tokenizer.unk_id(), stage,
-                                 facts, std::move(job)));
-      if (was_stopped(stage)) return {};
-    }
+    const auto go_on = train_stage(
+        run, stage, student, teacher, facts,
+        [&](const batch& in, const step_info& info, const trace& out, const trace& target) {
+          if (schedule[s] == 1) measure_attention(out, in, info);
+          return options.soft_weight * soft_cross_entropy(out.logits, target.logits) +
+                 options.hidden_weight * hidden_error(out, target);
+        });
+    if (!go_on || !*go_on) return go_on.status();
     previous.emplace(std::move(student));
   }
   return {};

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -94,6 +95,45 @@ inline void show_first_batch(bert& model, const tokenized_dataset& data, const f
   const auto plan = plan_batches(data.train, o.batch_size, &generator);
   if (plan.empty()) return;
   static_cast<void>(model.forward(make_batch(data.train, plan.front(), device), {}));
+}
+
+/// What the stages of a run share.
+struct staged_run {
+  const recipe_options& options;  ///< of the whole run
+  const model_description& description;
+  const tokenized_dataset& examples;
+  std::int64_t unknown_token;
+  double clip_rate;
+};
+
+/// The loss of a batch from what student and teacher computed of it.
+using stage_loss = std::function<Tensor(const batch&, const step_info&, const trace& student,
+                                        const trace& teacher)>;
+
+/// Trains the student of a stage on what its teacher computes, or reads it back where an earlier
+/// call has finished the stage.
+///
+/// Returns: whether the next stage follows; false: this one was stopped on purpose
+inline result<bool> train_stage(const staged_run& run, const recipe_options& stage, bert& student,
+                                bert& teacher, const nlohmann::json& facts,
+                                const stage_loss& loss) {
+  const auto done = finished_before(run.options, stage, student.how().name(), facts);
+  if (!done) return done.status();
+  if (*done) {
+    LOWBIT_TRY(load_parameters(stage.out, student.exported()));
+    return true;
+  }
+  show_first_batch(student, run.examples, stage.fit, default_device());
+  const forward_options forward = training_forward(stage.fit);
+  fit_job job;
+  job.parameters = with_clip_rate(student, run.clip_rate, stage.fit.optimizer.learning_rate);
+  job.loss = [&](const batch& in, const step_info& info) {
+    const trace target = teach(teacher, in, {.type = forward.type});
+    return loss(in, info, student.forward(in, forward), target);
+  };
+  LOWBIT_TRY(train_and_write(student, run.description, run.examples, run.unknown_token, stage,
+                             facts, std::move(job)));
+  return !was_stopped(stage);
 }
 
 }  // namespace lowbit::train
