@@ -108,6 +108,10 @@ struct micro_kernel<mul_add, avx512> {
   template <std::size_t Rows, std::size_t Vectors, bool Continue>
   static LOWBIT_INLINE void sum_up(const float* a, std::size_t stride, const float* w,
                                    std::size_t units, float* acc) {
+    // Weights of a product come once, often from memory: the hardware's prefetcher stops at every
+    // page. Measured on Granite Rapids, 16 rows: 50 -> 70 GMAC/s, 128 rows: 83 -> 90. Those of a
+    // sum that is continued were just decoded.
+    constexpr std::size_t ahead = 8 * nr;
     __m512 sum[Rows][Vectors];
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < Rows; ++r) {
@@ -118,7 +122,12 @@ struct micro_kernel<mul_add, avx512> {
     for (std::size_t u = 0; u < units; ++u) {
       __m512 weights[Vectors];
 #pragma GCC unroll 3
-      for (std::size_t v = 0; v < Vectors; ++v) weights[v] = _mm512_loadu_ps(w + u * nr + v * 16);
+      for (std::size_t v = 0; v < Vectors; ++v) {
+        weights[v] = _mm512_loadu_ps(w + u * nr + v * 16);
+        if constexpr (!Continue) {
+          _mm_prefetch(reinterpret_cast<const char*>(w + u * nr + v * 16 + ahead), _MM_HINT_T0);
+        }
+      }
 #pragma GCC unroll 8
       for (std::size_t r = 0; r < Rows; ++r) {
         const __m512 x = _mm512_set1_ps(a[r * stride + u]);
