@@ -91,7 +91,7 @@ template <>
 struct integer_ops<avx512> {
   using i = __m512i;
   using wide = __m512i;
-  // Full masks: gcc 12 bug 105593, see arch/simd.hpp.
+  // Full masks: gcc 12 bug 105593, see arch/lane_ops.hpp.
   static constexpr __mmask16 all = 0xffff;
   static constexpr __mmask8 all_wide = 0xff;
   static i multiply(i a, i b) { return _mm512_maskz_mullo_epi32(all, a, b); }

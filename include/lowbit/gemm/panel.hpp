@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// One panel of weights times a block of rows, into the epilogue: register tiles, what is left of
+// rows and columns, panels that hold few outputs, codes that are decoded on the way, AMX's tiles.
+// gemm.hpp is the only reader; only micro_kernel knows instructions.
+#pragma once
+
+#include "lowbit/epilogue/stage.hpp"
+#include "lowbit/gemm/kernel/amx_codes.hpp"
+#include "lowbit/gemm/kernel/avx2.hpp"
+#include "lowbit/gemm/kernel/avx2_codes.hpp"
+#include "lowbit/gemm/kernel/avx2_decode.hpp"
+#include "lowbit/gemm/kernel/avx2_groups.hpp"
+#include "lowbit/gemm/kernel/avx2_planes.hpp"
+#include "lowbit/gemm/kernel/avx512.hpp"
+#include "lowbit/gemm/kernel/avx512_codes.hpp"
+#include "lowbit/gemm/kernel/avx512_decode.hpp"
+#include "lowbit/gemm/kernel/avx512_groups.hpp"
+#include "lowbit/gemm/kernel/avx512_planes.hpp"
+#include "lowbit/gemm/kernel/scalar.hpp"
+#include "lowbit/gemm/kernel/scalar_codes.hpp"
+#include "lowbit/gemm/kernel/scalar_decode.hpp"
+#include "lowbit/gemm/kernel/scalar_groups.hpp"
+#include "lowbit/gemm/kernel/scalar_planes.hpp"
+#include "lowbit/pack/decoded_panels.hpp"
+
+namespace lowbit::inline LOWBIT_ISA::detail {
+
+/// What finish() needs to know of a row: the op's own term, or what takes a kernel's offset back.
+template <class Op, class Kernel>
+[[nodiscard]] constexpr std::int32_t row_term(std::size_t k, std::int32_t count) {
+  if constexpr (requires { Kernel::offset; }) {
+    return -static_cast<std::int32_t>(Kernel::offset) * count;
+  } else {
+    return Op::term(k, count);
+  }
+}
+
+/// The accumulators of one row of a panel to the epilogue, 16 lanes at a time; a ragged last panel
+/// (Whole = false) stops at column w.n.
+template <class Op, class Arch, bool Whole, class Epilogue>
+LOWBIT_INLINE void finish_row_of_tile(const typename Op::accumulator* acc,
+                                      const activation_rows<Op>& a,
+                                      const packed_weights<Op, Arch>& w, const Epilogue& epilogue,
+                                      std::size_t row, std::size_t panel) {
+  using kernel = selected_kernel<Op, Arch>;
+  constexpr std::size_t nr = kernel::nr;
+  const std::size_t first = panel * nr;
+#pragma GCC unroll 4
+  for (std::size_t j = 0; j < nr; j += virtual_lanes) {
+    using column = std::conditional_t<Whole, whole_column, std::size_t>;
+    const column col{first + j};
+    if (!Whole && col >= w.n) break;
+    if constexpr (std::is_same_v<typename Op::accumulator, float>) {
+      epilogue(f32x16<Arch>::load(acc + j), row, col);
+    } else {
+      const std::int32_t count = a.row_counts == nullptr ? 0 : a.row_counts[row];
+      const auto term = i32x16<Arch>::broadcast(row_term<Op, kernel>(a.k, count));
+      epilogue(Op::finish(i32x16<Arch>::load(acc + j), term), row, col);
+    }
+  }
+}
+
+/// The same for `rows` rows, in a loop: unrolled copies of every epilogue were a third of the time
+/// that the compiler takes for an engine.
+template <class Op, class Arch, bool Whole, class Epilogue>
+LOWBIT_INLINE void finish_tile(const typename Op::accumulator* acc, std::size_t rows,
+                               const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
+                               const Epilogue& epilogue, std::size_t row, std::size_t panel) {
+#pragma GCC unroll 1
+  for (std::size_t r = 0; r < rows; ++r) {
+    finish_row_of_tile<Op, Arch, Whole>(acc + r * selected_kernel<Op, Arch>::nr, a, w, epilogue,
+                                        row + r, panel);
+  }
+}
+
+/// A whole register tile: the row count is a constant, so that its loops unroll.
+template <class Op, class Arch, class Epilogue>
+LOWBIT_INLINE void run_tile(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
+                            const Epilogue& epilogue, std::size_t row, std::size_t panel) {
+  using kernel = selected_kernel<Op, Arch>;
+  alignas(buffer_alignment) typename Op::accumulator acc[kernel::mr * kernel::nr];
+  kernel::template run<kernel::mr>(a.units.row(row), a.units.stride, w.panel(panel), w.units, acc);
+#pragma GCC unroll 12
+  for (std::size_t r = 0; r < kernel::mr; ++r)
+    finish_row_of_tile<Op, Arch, true>(acc + r * kernel::nr, a, w, epilogue, row + r, panel);
+}
+
+/// The kernel for `rows` <= Rows rows. One copy per op, whatever the epilogue.
+template <class Op, class Arch, std::size_t Rows>
+LOWBIT_NOINLINE void run_kernel(std::size_t rows, const activation_rows<Op>& a,
+                                const packed_weights<Op, Arch>& w, std::size_t row,
+                                std::size_t panel, typename Op::accumulator* acc) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows) {
+      selected_kernel<Op, Arch>::template run<Rows>(a.units.row(row), a.units.stride,
+                                                    w.panel(panel), w.units, acc);
+    } else {
+      run_kernel<Op, Arch, Rows - 1>(rows, a, w, row, panel, acc);
+    }
+  }
+}
+
+/// A kernel that can leave out the last vectors of a panel.
+template <class Kernel>
+concept has_narrow_tiles = requires {
+  &Kernel::template run<1, 1>;
+};
+
+/// The kernel for `rows` <= Rows rows and the first `vectors` <= Vectors vectors of a panel.
+template <class Op, class Arch, std::size_t Rows, std::size_t Vectors>
+LOWBIT_NOINLINE void run_narrow_kernel(std::size_t rows, std::size_t vectors,
+                                       const activation_rows<Op>& a,
+                                       const packed_weights<Op, Arch>& w, std::size_t row,
+                                       std::size_t panel, typename Op::accumulator* acc) {
+  if constexpr (Rows > 0 && Vectors > 0) {
+    if (vectors < Vectors) {
+      run_narrow_kernel<Op, Arch, Rows, Vectors - 1>(rows, vectors, a, w, row, panel, acc);
+    } else if (rows < Rows) {
+      run_narrow_kernel<Op, Arch, Rows - 1, Vectors>(rows, vectors, a, w, row, panel, acc);
+    } else {
+      selected_kernel<Op, Arch>::template run<Rows, Vectors>(a.units.row(row), a.units.stride,
+                                                             w.panel(panel), w.units, acc);
+    }
+  }
+}
+
+/// A panel with outputs in its first `vectors` vectors only: attention has many (a head of 64
+/// channels, a sentence of 16 tokens).
+template <class Op, class Arch, class Epilogue>
+LOWBIT_INLINE void run_narrow_panel(std::size_t vectors, const activation_rows<Op>& a,
+                                    const packed_weights<Op, Arch>& w, const Epilogue& epilogue,
+                                    std::size_t first_row, std::size_t last_row,
+                                    std::size_t panel) {
+  using kernel = selected_kernel<Op, Arch>;
+  alignas(buffer_alignment) typename Op::accumulator acc[kernel::mr * kernel::nr];
+  for (std::size_t m = first_row; m < last_row; m += kernel::mr) {
+    const std::size_t rows = last_row - m < kernel::mr ? last_row - m : kernel::mr;
+    run_narrow_kernel<Op, Arch, kernel::mr, kernel::nr / virtual_lanes - 1>(rows, vectors, a, w, m,
+                                                                            panel, acc);
+    for (std::size_t r = 0; r < rows; ++r)
+      finish_tile<Op, Arch, false>(acc + r * kernel::nr, 1, a, w, epilogue, m + r, panel);
+  }
+}
+
+/// Adds the products of `units` units of at most Rows rows to acc.
+template <class Arch, std::size_t Rows>
+void continue_rows(std::size_t rows, matrix_view<const float> a, const float* w, std::size_t units,
+                   float* acc) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows) {
+      selected_kernel<mul_add, Arch>::template add<Rows>(a.data, a.stride, w, units, acc);
+    } else {
+      continue_rows<Arch, Rows - 1>(rows, a, w, units, acc);
+    }
+  }
+}
+
+/// acc = a . w^T for `rows` <= block_rows rows of one panel: each block of it is decoded once and
+/// stays in the first-level cache. Sums go through acc between blocks, so that they are taken over
+/// k in order. The buffer is on the stack: 12 KiB with AVX-512, 4 KiB without.
+template <class Arch>
+LOWBIT_NOINLINE void run_decoded(matrix_view<const float> a,
+                                 const packed_weights<decoded_mul_add, Arch>& w, std::size_t panel,
+                                 float* acc) {
+  using kernel = selected_kernel<mul_add, Arch>;
+  constexpr std::size_t nr = kernel::nr;
+  constexpr std::size_t block = decoded_mul_add::block_units;
+  static_assert(nr == packed_weights<decoded_mul_add, Arch>::nr,
+                "lowbit: an arch decodes panels for its own mul_add");
+  alignas(buffer_alignment) float weights[block * nr];
+  std::memset(acc, 0, a.rows * nr * sizeof(float));
+  for (std::size_t first = 0; first < w.units; first += block) {
+    const std::size_t count = w.units - first < block ? w.units - first : block;
+    w.decode(panel, first, weights);
+    for (std::size_t m = 0; m < a.rows; m += kernel::mr) {
+      const std::size_t rows = a.rows - m < kernel::mr ? a.rows - m : kernel::mr;
+      continue_rows<Arch, kernel::mr>(rows, {a.row(m) + first, rows, count, a.stride}, weights,
+                                      count, acc + m * nr);
+    }
+  }
+}
+
+template <class Arch, bool Whole, class Epilogue>
+LOWBIT_INLINE void run_decoded_panel(const activation_rows<decoded_mul_add>& a,
+                                     const packed_weights<decoded_mul_add, Arch>& w,
+                                     const Epilogue& epilogue, std::size_t first_row,
+                                     std::size_t last_row, std::size_t panel) {
+  constexpr std::size_t most = decoded_mul_add::block_rows;
+  alignas(buffer_alignment) float acc[most * packed_weights<decoded_mul_add, Arch>::nr];
+  for (std::size_t m = first_row; m < last_row; m += most) {
+    const std::size_t rows = last_row - m < most ? last_row - m : most;
+    run_decoded<Arch>(a.units.rows_from(m, rows), w, panel, acc);
+    finish_tile<decoded_mul_add, Arch, Whole>(acc, rows, a, w, epilogue, m, panel);
+  }
+}
+
+template <class Op, class Arch, bool Whole, class Epilogue>
+LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
+                             const Epilogue& epilogue, std::size_t first_row, std::size_t last_row,
+                             std::size_t panel) {
+  if constexpr (std::is_same_v<Op, decoded_mul_add>) {
+    run_decoded_panel<Arch, Whole>(a, w, epilogue, first_row, last_row, panel);
+  } else {
+    using kernel = selected_kernel<Op, Arch>;
+    constexpr std::size_t mr = kernel::mr;
+    if constexpr (!Whole && has_narrow_tiles<kernel>) {
+      const std::size_t vectors = ceil_div(w.n - panel * w.nr, virtual_lanes);
+      if (vectors < w.nr / virtual_lanes) {
+        run_narrow_panel<Op, Arch>(vectors, a, w, epilogue, first_row, last_row, panel);
+        return;
+      }
+    }
+    std::size_t m = first_row;
+    if constexpr (Whole) {
+      for (; m + mr <= last_row; m += mr) run_tile<Op, Arch>(a, w, epilogue, m, panel);
+    }
+    for (; m < last_row; m += mr) {
+      const std::size_t rows = last_row - m < mr ? last_row - m : mr;
+      alignas(buffer_alignment) typename Op::accumulator acc[mr * kernel::nr];
+      run_kernel<Op, Arch, mr>(rows, a, w, m, panel, acc);
+      finish_tile<Op, Arch, Whole>(acc, rows, a, w, epilogue, m, panel);
+    }
+  }
+}
+
+/// A kernel that has tiles, too: registers that are configured for a block of rows.
+template <class Kernel>
+concept has_tiles = requires {
+  typename Kernel::tiles;
+};
+
+/// A panel through tiles, which have all the same height: what is left of the rows is computed with
+/// rows before it, whose sums are dropped.
+template <class Op, class Arch, bool Whole, class Tiles, class Epilogue>
+LOWBIT_INLINE void run_panel(const Tiles& tiles, const activation_rows<Op>& a,
+                             const packed_weights<Op, Arch>& w, const Epilogue& epilogue,
+                             std::size_t first_row, std::size_t last_row, std::size_t panel) {
+  alignas(buffer_alignment) typename Op::accumulator acc[Tiles::rows * w.nr];
+  for (std::size_t m = first_row; m < last_row; m += Tiles::rows) {
+    const std::size_t rows = last_row - m < Tiles::rows ? last_row - m : Tiles::rows;
+    const std::size_t again = rows < tiles.height() ? tiles.height() - rows : 0;
+    tiles.run(again + rows, a.units.row(m - again), a.units.stride, w.panel(panel), w.units, acc);
+    for (std::size_t r = 0; r < rows; ++r) {
+      finish_tile<Op, Arch, Whole>(acc + (again + r) * w.nr, 1, a, w, epilogue, m + r, panel);
+    }
+  }
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA::detail
