@@ -145,15 +145,17 @@ teacher_of() { # DATASET -> folder; the first seed teaches all
 }
 
 # --- One row --------------------------------------------------------------------------------------
-evaluated() { # FOLDER DATASET SPLIT -> JSON of lowbit eval
-  local folder
-  folder=$(data_of "$2")
-  case $2-$3 in
-    clinc150-*) "$lowbit" eval -m "$1" --data "$folder" --split "${3/dev/val}" --truncate --json ;;
-    sst2-*) "$lowbit" eval -m "$1" --data "$folder/$3.tsv" --truncate --json ;;
-    snips-*) "$lowbit" eval -m "$1" --data "$folder/$3" --truncate --json ;;
+evaluated_all() { # DATASET SPLIT -m FOLDER ... [OPTION...]
+  local folder dataset=$1 split=$2
+  folder=$(data_of "$1")
+  shift 2
+  case $dataset in
+    clinc150) "$lowbit" eval "$@" --data "$folder" --split "${split/dev/val}" --truncate ;;
+    sst2) "$lowbit" eval "$@" --data "$folder/$split.tsv" --truncate ;;
+    snips) "$lowbit" eval "$@" --data "$folder/$split" --truncate ;;
   esac
 }
+evaluated() { evaluated_all "$2" "$3" -m "$1" --json; } # FOLDER DATASET SPLIT -> JSON of lowbit eval
 milliseconds() { # FOLDER DATASET -> least of three runs, per sentence
   for _ in 1 2 3; do evaluated "$1" "$2" dev | jq .ms_per_sentence; done | sort -g | head -n 1
 }
@@ -228,13 +230,24 @@ train_rows() {
 }
 
 # --- docs/results.md ------------------------------------------------------------------------------
+# The first seed's models that are still there, as a picture of bytes, milliseconds and validation score.
+draw() { # DATASET
+  local folder folders=()
+  for folder in "$models/$1"/teacher-1 "$models/$1"/*-1.packed; do
+    if [[ -d $folder ]]; then folders+=(-m "$folder"); fi
+  done
+  if ((${#folders[@]} < 4)); then return; fi
+  evaluated_all "$1" dev "${folders[@]}" --svg "$results/$1.svg" >/dev/null
+}
 write_tables() {
   local d
+  if [[ -d $models && -n $data ]]; then for d in "${datasets[@]}"; do draw "$d"; done; fi
   {
     sed '/^<!-- results -->$/q' "$root/docs/results.md"
     for d in "${datasets[@]}"; do
       [[ -n $(find "$results/$d" -name '*.json' 2>/dev/null) ]] || continue
       printf '\n## %s\n\n' "$d"
+      if [[ -f $results/$d.svg ]]; then printf '![size, milliseconds and score](results/%s.svg)\n\n' "$d"; fi
       jq -r -s -f "$root/scripts/lib/results.jq" "$results/$d"/*.json
     done
   } >"$root/docs/results.md.part"

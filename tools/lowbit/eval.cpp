@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // lowbit eval: scores of a model on labelled data, or of several beside their bytes and time.
 #include <fmt/core.h>
+#include <algorithm>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -42,11 +43,13 @@ void print_one(const evaluation& e) {
 }
 
 void print_table(const std::vector<evaluation>& all, const std::vector<bool>& front) {
-  fmt::print("{:<40} {:<12} {:>10} {:>14} {:>10}\n", "model", "policy", "MiB", "ms / sentence",
-             all[0].metric);
+  std::size_t width = 5;
+  for (const evaluation& e : all) width = std::max(width, e.model.size());
+  fmt::print("{:<{}} {:<12} {:>10} {:>14} {:>10}\n", "model", width, "policy", "MiB",
+             "ms / sentence", all[0].metric);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const evaluation& e = all[i];
-    fmt::print("{:<40} {:<12} {:>10.2f} {:>14.3f} {:>10.4f}{}\n", e.model, e.policy,
+    fmt::print("{:<{}} {:<12} {:>10.2f} {:>14.3f} {:>10.4f}{}\n", e.model, width, e.policy,
                static_cast<double>(e.bytes) / 1048576.0, 1e3 * e.seconds, e.score,
                front[i] ? "  *" : "");
   }
