@@ -248,7 +248,7 @@ write_tables() {
       [[ -n $(find "$results/$d" -name '*.json' 2>/dev/null) ]] || continue
       printf '\n## %s\n\n' "$d"
       if [[ -f $results/$d.svg ]]; then printf '![size, milliseconds and score](results/%s.svg)\n\n' "$d"; fi
-      jq -r -s -f "$root/scripts/lib/results.jq" "$results/$d"/*.json
+      jq -r -s --arg order "${recipes[*]}" -f "$root/scripts/lib/results.jq" "$results/$d"/*.json
     done
   } >"$root/docs/results.md.part"
   mv "$root/docs/results.md.part" "$root/docs/results.md"
