@@ -11,6 +11,8 @@
 
 #include "../io/crafted.hpp"
 #include "../model/random_model.hpp"
+#include "lowbit/io/checkpoint_tensors.hpp"
+#include "lowbit/io/model_layout.hpp"
 #include "lowbit/io/named_policy.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
 #include "lowbit/text/spans.hpp"

@@ -184,7 +184,25 @@ TEST_CASE("a model has one range for q, k and v and one for every other input") 
             l + "1.attention.self.query.input.range", l + "1.attention.output.dense.input.range",
             l + "1.intermediate.dense.input.range", l + "1.output.dense.input.range",
             "bert.pooler.dense.input.range"});
-  CHECK(site_tensors(model, seen_suffix).size() == 9);
+  const auto ranges = site_tensors(model, range_suffix), seen = site_tensors(model, seen_suffix);
+  REQUIRE(ranges.size() == 9);
+  REQUIRE(seen.size() == 9);
+  torch::NoGradGuard no_gradients;
+  std::vector<float> expected(9, 0.0F);
+  for (const std::int32_t s : {9, 4, 11}) {
+    static_cast<void>(
+        model.forward(train_test::batch_of(train_test::sentence(s)), {.training = true}));
+    for (std::size_t i = 0; i < 9; ++i) {
+      const auto now = seen[i].item<float>();
+      CHECK(now > 0.0F);
+      expected[i] = expected[i] == 0.0F ? now : expected[i] + (now - expected[i]) * 0.25F;
+    }
+    advance_ranges(model, 0.75);
+    for (std::size_t i = 0; i < 9; ++i) {
+      CHECK(train_test::near(ranges[i].item<float>(), expected[i]));
+      CHECK(seen[i].item<float>() == 0.0F);
+    }
+  }
   for (const auto& [name, tensor] : model.parameters()) CHECK(!name.ends_with(range_suffix));
 }
 
