@@ -11,6 +11,8 @@
 
 #include "../io/crafted.hpp"
 #include "../model/random_model.hpp"
+#include "lowbit/io/checkpoint_tensors.hpp"
+#include "lowbit/io/model_layout.hpp"
 #include "lowbit/io/named_policy.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
 #include "lowbit/text/spans.hpp"
@@ -280,4 +282,39 @@ TEST_CASE("bench runs every policy by name, of random weights", "[verbs]") {
     CHECK(found["rows"][0]["milliseconds"] > 0);
   }
   check_refusal("bench --shape 2,45,3,83 -p pruned00", "policy \"pruned00\" is not known");
+}
+
+TEST_CASE("quantize takes the ranges of a model that was trained as q8bert from its folder",
+          "[verbs]") {
+  const model_folder model(head_kind::sequence, "BertForSequenceClassification", 96);
+  const std::filesystem::path folder(model.path());
+  json config = json::parse(crafted::read(folder / "config.json"));
+  config["lowbit_scheme"] = "q8bert";
+  crafted::write(folder / "config.json", config.dump());
+  const std::string out = (folder / "packed").native();
+  check_refusal("quantize " + model.path() + " " + out, "query.input.range is missing");
+
+  const auto plain = lowbit::checkpoint_tensors::open(folder);
+  REQUIRE(plain.ok());
+  std::vector<lowbit::tensor_to_write> tensors;
+  for (const lowbit::tensor_view& t : plain->tensors())
+    tensors.push_back({t.name, t.type, t.shape, t.data});
+  const float range = 4.0F;
+  for (const lowbit::linear_layout& l : lowbit::linear_layers(model.shape)) {
+    if (l.at == lowbit::site::classifier || l.name.ends_with("key") || l.name.ends_with("value"))
+      continue;
+    tensors.push_back(
+        {l.name + ".input.range", lowbit::dtype::f32, {1}, std::as_bytes(std::span(&range, 1))});
+  }
+  REQUIRE(lowbit::write_safetensors(folder / "model.safetensors", tensors, {},
+                                    lowbit::existing::replace)
+              .ok());
+  crafted::write(folder / "texts", "new york\n");
+  check_refusal("quantize -p q8bert --calibrate " + (folder / "texts").native() + " " +
+                    model.path() + " " + out,
+                "has the ranges of its training, expected no --calibrate");
+  check_refusal("quantize -p int8 " + model.path() + " " + out, "this is a q8bert checkpoint");
+  CHECK(run_json("quantize " + model.path() + " " + out)["policy"] == "q8bert");
+  const std::string text = " 'new york is big'";
+  CHECK(run_json("classify -m " + model.path() + text) == run_json("classify -m " + out + text));
 }

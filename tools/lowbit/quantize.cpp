@@ -125,6 +125,12 @@ result<lowbit::canonical_model> open_input(const quantize_options& o) {
       return status::error(errc::invalid_argument, "--calibrate is for policies q8bert and ibert",
                            " and for budgets, the policy is \"", o.policy, "\"");
     }
+    const auto config = lowbit::load_config(o.input);
+    if (!config) return config.status();
+    if (lowbit::has_trained_ranges(config->raw)) {
+      return status::error(errc::invalid_argument, o.input,
+                           ": has the ranges of its training, expected no --calibrate");
+    }
     const auto from = calibration::open(o);
     if (!from) return from.status();
     return calibrate_and_encode(from->floats, policy, from->text);
@@ -168,7 +174,9 @@ void add_quantize(CLI::App& program, action& chosen) {
                    "REGEX=FORMAT: another format for the matrices whose name matches")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option("--calibrate", o->calibrate, "text file, one sentence a line");
+  verb->add_option(
+      "--calibrate", o->calibrate,
+      "text file, one sentence a line; not for a q8bert model that was trained as one");
   auto* megabytes = verb->add_option("--budget-mb", o->limits.megabytes,
                                      "choose formats per layer: at most so many 10^6 bytes")
                         ->check(CLI::PositiveNumber);

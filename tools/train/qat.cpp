@@ -19,7 +19,7 @@ void add_qat(CLI::App& app, action& chosen) {
   add_packed_option(*verb, *packed);
   verb->add_option("-p,--policy", o->policy,
                    "int8, w4a8, w2a8, w1a8, codebook8, codebook16, codebook256, mixed, gobo3, "
-                   "gobo4, bf16 or f16")
+                   "gobo4, bf16, f16 or q8bert")
       ->capture_default_str();
   verb->add_option_function<std::vector<std::string>>(
           "--format",
@@ -35,6 +35,10 @@ void add_qat(CLI::App& app, action& chosen) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb->add_option("--recluster", o->recluster, "steps between two searches of scales or centroids")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--range-decay", o->range_decay,
+                   "q8bert: share of an activation's range that a step keeps")
+      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   verb->callback([o, packed, &chosen] {
     chosen = [o, packed] {

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
+#include <string>
 
 #include "lowbit/io/canonical_model.hpp"
 
@@ -26,6 +28,13 @@ inline bool unused_by_inference(std::string_view name) {
                               ".move_k.bias", ".move_v.bias",  // BiT, overwritten before use
                               "embeddings.position_ids"}) ||
          name.starts_with("cls.") || name.starts_with("fit_dense");
+}
+
+/// A range that an encoding can be made of.
+inline status check_range(std::string_view place, float range) {
+  if (range > 0.0F && std::isfinite(range)) return {};
+  return status::error(errc::malformed, place, " is ", std::to_string(range),
+                       ", expected a finite number above 0");
 }
 
 /// Reads the tensors of one checkpoint by canonical Hugging Face name and remembers which were

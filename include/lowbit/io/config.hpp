@@ -130,7 +130,8 @@ inline status parse_shape(const nlohmann::json& config, std::string_view name, m
   constexpr float bert_eps = 1e-12F;
   const auto eps = json_float(config, "layer_norm_eps", name, bert_eps);
   if (!eps) return eps.status();
-  shape.relu_before_classifier = out.recognised == scheme::fp32 && is_tinybert(config);
+  const bool plain = out.recognised == scheme::fp32 || has_trained_ranges(config);
+  shape.relu_before_classifier = plain && is_tinybert(config);
   const bool hard_coded = shape.relu_before_classifier || out.recognised == scheme::bit ||
                           out.recognised == scheme::binarybert;
   shape.layer_norm_eps = hard_coded ? bert_eps : *eps;

@@ -134,6 +134,12 @@ inline result<scheme> recognise_bibert_family(const nlohmann::json& config, std:
 
 }  // namespace detail
 
+/// Whether a folder holds latent weights with the ranges that their training found, as
+/// `lowbit-train qat -p q8bert` writes it. scheme::q8bert without them is another program's.
+[[nodiscard]] inline bool has_trained_ranges(const nlohmann::json& config) {
+  return detail::find_member(config, "lowbit_scheme") != nullptr;
+}
+
 /// The scheme of a config, from its fields alone.
 ///
 /// Errors: unsupported for a variant that no scheme here computes; not_found or malformed for a
@@ -147,6 +153,13 @@ inline result<scheme> recognise_scheme(const nlohmann::json& config, std::string
   const auto integer_only = json_bool(config, "quant_mode", name, false);
   if (!integer_only) return integer_only.status();
   if (*model_type == "ibert" || *integer_only) return scheme::ibert;
+  if (has_trained_ranges(config)) {
+    const auto own = json_string(config, "lowbit_scheme", name);
+    if (!own) return own.status();
+    if (*own == scheme_name(scheme::q8bert)) return scheme::q8bert;
+    return status::error(errc::unsupported, name, ": lowbit_scheme is ", detail::quote_name(*own),
+                         ", expected \"q8bert\"");
+  }
   if (has("weight_quant_method") || has("input_quant_method")) {
     return detail::recognise_bit_family(config, name);
   }

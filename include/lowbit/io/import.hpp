@@ -159,6 +159,8 @@ class importer {
                   std::is_same_v<input, activation::elastic_bool>) {
       LOWBIT_TRY(floats(layer.name + ".move.bias", {layer.k}, layer.name + ".input.shift"));
       LOWBIT_TRY(elastic_scale(layer.name + ".input_clip_val", layer.name + ".input.scale"));
+    } else if constexpr (std::is_same_v<input, activation::int8_static>) {
+      LOWBIT_TRY(trained_range(layer));
     }
     return {};
   }
@@ -179,6 +181,22 @@ class importer {
       LOWBIT_TRY(check_same(*copy, *reader_.find(base + "bias")));
     if (const tensor_view* copy = reader_.find(base + "decoder.weight"))
       return check_same(*copy, *reader_.find("bert.embeddings.word_embeddings.weight"));
+    return {};
+  }
+
+  /// The range of a layer's input as its scale; q, k and v read the same rows and share that of the
+  /// query.
+  status trained_range(const linear_layout& layer) {
+    std::string name = layer.name;
+    if (layer.at == site::projection) name = name.substr(0, name.rfind('.')) + ".query";
+    name += ".input.range";
+    const auto range = reader_.read(name, {1});
+    if (!range) return range.status();
+    LOWBIT_TRY(check_range(reader_.find(name)->place(), (*range)[0]));
+    const float scale[] = {(*range)[0] / 127.0F};
+    model_.own(layer.name + ".input.scale", {1}, scale);
+    if (name.starts_with(layer.name))
+      model_.report.push_back({name, f32::name, {1}, sizeof(float), sizeof(float), 0});
     return {};
   }
 

@@ -28,6 +28,10 @@ inline status check_policy(const canonical_model& model, std::string_view place)
     return status::error(errc::invalid_argument, place,
                          ": policy bit needs the learned scales and shifts of a BiT checkpoint");
   }
+  if (p == "q8bert" && model.config.activation != hidden_activation::gelu_erf) {
+    return status::error(errc::unsupported, place,
+                         ": policy q8bert needs hidden_act gelu, found relu");
+  }
   if (p == "bibert" && model.config.activation != hidden_activation::gelu_erf) {
     return status::error(errc::unsupported, place,
                          ": policy bibert needs hidden_act gelu, found relu");
@@ -87,6 +91,9 @@ inline result<canonical_model> import_checkpoint(
   if (!overrides.empty() && named.format.empty()) {
     return status::error(errc::invalid_argument, "policy ", named.name,
                          " has its own formats, they cannot be overridden");
+  }
+  if (named.family == policy_family::static_integers && has_trained_ranges(model.config.raw)) {
+    return import_checkpoint<policy::q8bert>(folder, std::move(model));
   }
   if (named.family == policy_family::static_integers ||
       named.family == policy_family::integer_only) {

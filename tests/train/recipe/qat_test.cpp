@@ -6,6 +6,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "lowbit/io/model_folder.hpp"
+#include "support/runtime.hpp"
 #include "support/separable_set.hpp"
 
 using namespace lowbit::train;
@@ -99,6 +100,70 @@ TEST_CASE("training with quantized weights repairs what quantization broke") {
     o = qat_on(t, "x", "int8");
     o.data = t.path / "other.tsv";
     CHECK(mentions(qat(o), "labels"));
+    CHECK(!train_test::fs::exists(t.path / "x"));
+  }
+}
+
+TEST_CASE("q8bert trains ranges of activations that its folder carries to the runtime") {
+  const separable_set t("qat-q8bert");
+  t.train_model("fp32", 2, 32, 8);
+  auto whole = qat_on(t, "whole", "q8bert");
+  whole.range_decay = 0.9, whole.fit.accumulate = 2;
+  const auto done = qat(whole);
+  INFO(done.message());
+  REQUIRE(done.ok());
+  CHECK(t.results("whole").at("range_decay") == 0.9);
+  CHECK(t.json("whole/config.json").at("lowbit_scheme") == "q8bert");
+
+  // What was validated is what the trainer reads back and what the runtime runs.
+  auto loaded = load_model(t.path / "whole", torch::kCPU);
+  INFO(loaded.status().message());
+  REQUIRE(loaded.ok());
+  const auto data = tokenize(*read_dataset(t.path / "data"), loaded->description.labels,
+                             loaded->tokenizer, 16, "data");
+  REQUIRE(data.ok());
+  CHECK(score(loaded->model, data->validation, loaded->description.labels, torch::kCPU) ==
+        t.results("whole").at("validation_accuracy").get<double>());
+  const auto source = lowbit::open_model(t.path / "whole");
+  REQUIRE(source.ok());
+  CHECK(source->policy == "q8bert");
+  const auto d = train_test::compare_with_runtime<lowbit::policy::q8bert>(loaded->model, *source);
+  INFO("largest difference " << d.largest << " in " << d.sentences);
+  CHECK(d.sentences <= 2U);
+
+  SECTION("a resumed run equals the uninterrupted one, bit for bit, with its ranges") {
+    auto parts = whole;
+    parts.out = t.path / "parts";
+    parts.fit.stop_after = 17;  // in the third epoch of 8 steps
+    REQUIRE(qat(parts).ok());
+    parts.fit.stop_after = 0, parts.fit.resume = true;
+    REQUIRE(qat(parts).ok());
+    CHECK(t.bytes("whole/model.safetensors") == t.bytes("parts/model.safetensors"));
+    CHECK(t.results("whole").at("run").at("history") == t.results("parts").at("run").at("history"));
+    auto slower = whole;
+    slower.out = t.path / "slower", slower.range_decay = 0.99;
+    REQUIRE(qat(slower).ok());
+    CHECK(t.bytes("whole/model.safetensors") != t.bytes("slower/model.safetensors"));
+  }
+  SECTION("it may teach, and is no full precision model to start from") {
+    auto o = qat_on(t, "taught", "int8");
+    o.teacher = t.path / "whole", o.fit.epochs = 1;
+    CHECK(qat(o).ok());
+    o = qat_on(t, "x", "q8bert");
+    o.student = t.path / "whole";
+    CHECK(mentions(qat(o), "a q8bert model, expected a full precision one"));
+  }
+  SECTION("bad input is one message") {
+    auto o = qat_on(t, "x", "q8bert");
+    o.formats = {{"query", "int4"}};
+    CHECK(mentions(qat(o), "cannot be overridden"));
+    o = qat_on(t, "x", "q8bert");
+    o.range_decay = 1.0;
+    CHECK(mentions(qat(o), "range decay 1.0"));
+    nlohmann::json config = t.json("fp32/config.json");
+    config["hidden_act"] = "relu";
+    static_cast<void>(t.write("fp32/config.json", config.dump()));
+    CHECK(mentions(qat(qat_on(t, "x", "q8bert")), "found relu"));
     CHECK(!train_test::fs::exists(t.path / "x"));
   }
 }

@@ -84,6 +84,9 @@ struct step_info {
 struct fit_job {
   std::vector<trained_parameter> parameters;
   std::vector<named_tensor> buffers;  ///< what else a resumed or restored run needs
+  /// What the pieces of a step saw at most, not below 0; the loss widens it. After the step's last
+  /// piece it is the greatest of all processes; after_step() takes it and puts it back to 0.
+  std::vector<Tensor> maxima;
   corruption corrupt;
   /// The scalar to minimise: a mean over the batch's sentences, or over its labels when they belong
   /// to tokens.
@@ -173,7 +176,17 @@ inline result<step_outcome> accumulate_gradients(const fit_job& job,
     if (!p.tensor.grad().defined()) p.tensor.mutable_grad() = at::zeros_like(p.tensor);
     summed.push_back(p.tensor.grad());
   }
+  std::vector<Tensor> seen;  // of each maximum a row for every process: the others add zeros
+  for (const Tensor& maximum : job.maxima) {
+    seen.push_back(
+        at::zeros({static_cast<std::int64_t>(group.size()), maximum.numel()}, maximum.options()));
+    seen.back()[static_cast<std::int64_t>(group.rank())].copy_(maximum.flatten());
+    summed.push_back(seen.back());
+  }
   LOWBIT_TRY(group.sum(summed));
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    job.maxima[i].copy_(seen[i].amax(0).view(job.maxima[i].sizes()));
+  }
   const double units = std::max(totals[1].item<double>(), 1.0);
   torch::NoGradGuard no_gradients;
   for (const trained_parameter& p : job.parameters) p.tensor.mutable_grad().div_(units);

@@ -68,6 +68,11 @@ class bert {
     for (std::size_t i = 0; i < shape.layers; ++i) {
       encoder_layer l;
       for (linear* one : {&l.query, &l.key, &l.value}) *one = dense(site::projection, inner, d);
+      if (scheme_->shares_inputs()) {
+        for (linear* one : {&l.key, &l.value}) {
+          for (linear_part& part : one->parts) part.extras.clear();
+        }
+      }
       l.attention = scheme_->attention_extras(inner);
       l.attention_output = dense(site::attention_output, d, inner);
       l.attention_norm = unit_norm(d);

@@ -82,7 +82,8 @@ class training_scheme {
   /// Matrices of a linear layer and word tables: 1, or 2 (BinaryBERT after its split).
   [[nodiscard]] virtual std::size_t parts() const { return 1; }
 
-  /// Extras of a linear layer at `at` with weights (n, k), and of one layer's attention.
+  /// Extras of a linear layer at `at` with weights (n, k), and of one layer's attention. Where q, k
+  /// and v share their input, the query has those of all three.
   [[nodiscard]] virtual extra_tensors linear_extras(site at, std::int64_t n, std::int64_t k) const {
     static_cast<void>(at), static_cast<void>(n), static_cast<void>(k);
     return {};

@@ -6,11 +6,13 @@
 #include <memory>
 
 #include "lowbit/core/status.hpp"
+#include "lowbit/io/checkpoint_reader.hpp"
 #include "lowbit/io/checkpoint_tensors.hpp"
 #include "lowbit/io/config.hpp"
 #include "lowbit/io/import_dynamic.hpp"
 #include "lowbit/train/model/bibert.hpp"
 #include "lowbit/train/model/bit.hpp"
+#include "lowbit/train/model/q8bert.hpp"
 #include "lowbit/train/model/scheme.hpp"
 #include "lowbit/train/model/ternarybert.hpp"
 
@@ -38,6 +40,19 @@ inline result<scheme_ptr> low_bit_weight_scheme_of(const model_config& config,
   return scheme_ptr(std::make_shared<binarybert_scheme>(format));
 }
 
+/// A model of recipe qat. Ranges that are missing are found when the model is filled.
+inline result<scheme_ptr> q8bert_scheme_of(const std::filesystem::path& folder) {
+  const auto files = checkpoint_tensors::open(folder);
+  if (!files) return files.status();
+  for (const tensor_view& t : files->tensors()) {
+    if (!t.name.ends_with(range_suffix)) continue;
+    const auto values = read_f32(t);
+    if (!values) return values.status();
+    for (const float v : *values) LOWBIT_TRY(lowbit::detail::check_range(t.place(), v));
+  }
+  return scheme_ptr(std::make_shared<q8bert_scheme>());
+}
+
 }  // namespace detail
 
 /// `config` is that of load_training_config.
@@ -58,6 +73,9 @@ inline result<scheme_ptr> scheme_of(const model_config& config,
     case lowbit::scheme::ternarybert:
     case lowbit::scheme::binarybert:
       return detail::low_bit_weight_scheme_of(config, folder);
+    case lowbit::scheme::q8bert:
+      if (has_trained_ranges(config.raw)) return detail::q8bert_scheme_of(folder);
+      [[fallthrough]];
     default:
       return status::error(errc::unsupported, folder.native(), ": a ",
                            scheme_name(config.recognised),

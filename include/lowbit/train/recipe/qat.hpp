@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantization-aware training of a full precision model for a policy with formats by name. The
 // output is a float folder of latent weights: encoding it under the policy gives the model that was
-// validated, reading it as full precision gives another one.
+// validated, reading it as full precision gives another one. A q8bert model carries the ranges of
+// its activations and says so: it is read as nothing else.
 #pragma once
 
+#include "lowbit/train/model/q8bert.hpp"
 #include "lowbit/train/model/quantized.hpp"
 #include "lowbit/train/recipe/supervision.hpp"
 
@@ -12,14 +14,35 @@ namespace lowbit::train {
 struct qat_options : recipe_options {
   std::string policy = "int8";
   std::vector<format_override> formats;
-  std::int64_t recluster = 100;  ///< steps between two searches of scales and centroids
+  std::int64_t recluster = 100;            ///< steps between two searches of scales and centroids
+  double range_decay = usual_range_decay;  ///< q8bert: of the ranges' moving averages, 0 to 1
   soft_target_options objective{1.0, 1.0, 1.0};
 };
+
+namespace detail {
+
+/// What a q8bert run cannot be asked for.
+inline status check_q8bert(const qat_options& options, bool relu) {
+  if (relu) {
+    return status::error(errc::unsupported, options.student.native(),
+                         ": policy q8bert needs hidden_act gelu, found relu");
+  }
+  if (!options.formats.empty()) {
+    return status::error(errc::invalid_argument,
+                         "policy q8bert has its own formats, they cannot be overridden");
+  }
+  if (options.range_decay >= 0 && options.range_decay < 1) return {};
+  return status::error(errc::invalid_argument, "range decay ", std::to_string(options.range_decay),
+                       ", expected 0 or more, below 1");
+}
+
+}  // namespace detail
 
 /// Each step: quantize the weights; the loss of the quantized network; its gradient with respect to
 /// the weights before quantization; update those. The student's folder is the start.
 ///
-/// Errors: those of find_policy, load_model and quantized_scheme::bind
+/// Errors: those of find_policy, load_model and quantized_scheme::bind; unsupported for q8bert with
+/// ReLU
 inline status qat(const qat_options& options) {
   LOWBIT_TRY(check_output(options));
   const auto policy = find_policy(options.policy);
@@ -35,28 +58,36 @@ inline status qat(const qat_options& options) {
 
   torch::manual_seed(options.fit.seed);
   const bool relu = start->model.how().hidden_act() == std::string_view("relu");
-  const auto how = std::make_shared<quantized_scheme>(*policy, relu);
+  const bool ranges = policy->family == policy_family::static_integers;
+  if (ranges) LOWBIT_TRY(detail::check_q8bert(options, relu));
+  const auto by_name = std::make_shared<quantized_scheme>(*policy, relu);
+  const scheme_ptr how =
+      ranges ? scheme_ptr(std::make_shared<q8bert_scheme>(options.range_decay)) : by_name;
   bert student(description.shape, how);
-  LOWBIT_TRY(load_parameters(options.student, student.exported()));
+  LOWBIT_TRY(load_parameters(options.student, student.parameters()));
   student.to(device);
-  LOWBIT_TRY(how->bind(student, options.formats));
+  if (!ranges) LOWBIT_TRY(by_name->bind(student, options.formats));
 
   const forward_options forward = training_forward(options.fit, true);
   fit_job job;
-  job.buffers = how->grids();
-  job.before_step = [&](const step_info& info) {
-    if (info.step != 0 && info.step % options.recluster == 0) how->refresh();
-  };
   job.loss = [&](const batch& in, const step_info&) {
     return objective->loss(in, student.forward(in, forward), forward.type);
   };
-  nlohmann::json formats = nlohmann::json::object();
-  for (const format_override& f : options.formats) formats[f.pattern] = f.format;
-  const nlohmann::json facts = {{"recipe", "qat"},
-                                {"policy", policy->name},
-                                {"formats", formats},
-                                {"recluster", options.recluster},
-                                {"objective", objective->facts()}};
+  nlohmann::json facts = {
+      {"recipe", "qat"}, {"policy", policy->name}, {"objective", objective->facts()}};
+  if (ranges) {
+    job.maxima = site_tensors(student, seen_suffix);
+    job.after_step = [&](const step_info&) { advance_ranges(student, options.range_decay); };
+    facts["range_decay"] = options.range_decay;
+  } else {
+    job.buffers = by_name->grids();
+    job.before_step = [&](const step_info& info) {
+      if (info.step != 0 && info.step % options.recluster == 0) by_name->refresh();
+    };
+    facts["recluster"] = options.recluster;
+    facts["formats"] = nlohmann::json::object();
+    for (const format_override& f : options.formats) facts["formats"][f.pattern] = f.format;
+  }
   return train_and_write(student, description, *examples, start->tokenizer.unk_id(), options, facts,
                          std::move(job));
 }
