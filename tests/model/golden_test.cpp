@@ -185,8 +185,7 @@ const char* const plus_one_file = "expected_sign0_plus1.safetensors";
 
 }  // namespace
 
-TEMPLATE_LIST_TEST_CASE("recorded PyTorch tensors are reproduced", "[model][golden]",
-                        own_arch) {
+TEMPLATE_LIST_TEST_CASE("recorded PyTorch tensors are reproduced", "[model][golden]", own_arch) {
   need_arch<TestType>();
   using namespace lowbit::policy;
   const auto check = [](const verdict_of_recording& found, std::size_t tensors) {

@@ -82,8 +82,7 @@ TEMPLATE_LIST_TEST_CASE("bibert logits equal bare loops over unpacked values", "
   check<bibert_plus_one, TestType>(small_shape(52, 2), 800, plus_one_rule);
 }
 
-TEMPLATE_LIST_TEST_CASE("bit logits equal bare loops over unpacked values", "[model]",
-                        own_arch) {
+TEMPLATE_LIST_TEST_CASE("bit logits equal bare loops over unpacked values", "[model]", own_arch) {
   need_arch<TestType>();
   check<lowbit::policy::bit, TestType>(small_shape(30, 2), 900, elastic);
   check<lowbit::policy::bit, TestType>(small_shape(52, 2), 1000, elastic);

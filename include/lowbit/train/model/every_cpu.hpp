@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The trainer's own loops are compiled once per instruction set and picked when the program starts:
 // unlike the runtime's they promise no equal bits, and a flag of the whole program would exclude
-// older machines. They are optimized whatever the rest of a file is compiled with, because libtorch's
-// headers make optimized files slow to compile.
+// older machines. They are optimized whatever the rest of a file is compiled with, because
+// libtorch's headers make optimized files slow to compile.
 #pragma once
 
 #if defined(__x86_64__) && defined(__ELF__) && !defined(__clang__)
