@@ -238,6 +238,7 @@ draw() { # DATASET
   done
   if ((${#folders[@]} < 4)); then return; fi
   evaluated_all "$1" dev "${folders[@]}" --svg "$results/$1.svg" >/dev/null
+  sed -i 's/-1\(\.packed\)\? (/ (/' "$results/$1.svg"  # names of rows, not of folders
 }
 write_tables() {
   local d

@@ -2,6 +2,8 @@
 #include "pareto.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <set>
+#include <string>
 
 namespace {
 
@@ -39,4 +41,16 @@ TEST_CASE("the picture has a point and a name for each model", "[pareto]") {
   CHECK(count(svg, "fill=\"white\"/>\n<text") == 1);  // one is not on the front
   CHECK(count(svg, "a&lt;b&amp;c (1.00 ms)") == 1);
   CHECK(count(svg, "nan") == 0);
+}
+
+TEST_CASE("labels of models that lie together do not", "[pareto]") {
+  std::vector<trade_off> twins;
+  for (int i = 0; i < 12; ++i) twins.push_back({"twin", 1e6, 0.001, 0.9});
+  const std::string svg = lowbit_tool::pareto_svg(twins, "accuracy");
+  std::set<std::string> heights;
+  for (std::size_t at = svg.find("\">twin ("); at != std::string::npos;
+       at = svg.find("\">twin (", at + 1)) {
+    heights.insert(svg.substr(svg.rfind("y=", at), at - svg.rfind("y=", at)));
+  }
+  CHECK(heights.size() == 12);
 }

@@ -9,7 +9,8 @@
 namespace lowbit_tool {
 namespace {
 
-constexpr double width = 640, height = 400, left = 70, right = 150, top = 30, bottom = 50;
+constexpr double width = 800, height = 440, left = 70, right = 250, top = 30, bottom = 50;
+constexpr double line_height = 15, character = 6.6;  // of the labels
 
 std::string escaped(const std::string& text) {
   std::string out;
@@ -36,6 +37,34 @@ struct axis {
   [[nodiscard]] double at(double value) const {
     return from + (value - low) / (high - low) * (to - from);
   }
+};
+
+/// Places for one label beside each point, none over another: the nearest free line above or below.
+class labels {
+ public:
+  /// The height at which `text` from x on is closest to y.
+  double place(const std::string& text, double x, double y) {
+    const double end = x + character * static_cast<double>(text.size());
+    double at = y;
+    for (int n = 1; taken(x, end, at); ++n) {
+      at = y + line_height / 2 * (n / 2) * (n % 2 == 0 ? -1 : 1);
+      if (at < top || at > height - bottom) at = y;
+      if (n > 200) break;  // more labels than the picture has room for
+    }
+    placed_.push_back({x, end, at});
+    return at;
+  }
+
+ private:
+  struct box {
+    double begin, end, y;
+  };
+  [[nodiscard]] bool taken(double begin, double end, double y) const {
+    return std::any_of(placed_.begin(), placed_.end(), [&](const box& b) {
+      return begin < b.end && b.begin < end && std::abs(y - b.y) < line_height;
+    });
+  }
+  std::vector<box> placed_;
 };
 
 }  // namespace
@@ -67,28 +96,22 @@ std::string pareto_svg(const std::vector<trade_off>& all, const std::string& met
         score);
   }
   out += fmt::format(
-      "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">MiB of weights</text>\n"
+      "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">MiB of weights; "
+      "filled: no other is as small, as fast and as good</text>\n"
       "<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
       (left + width - right) / 2, height - 10, left - 40, top - 12, escaped(metric));
   const std::vector<bool> front = pareto_front(all);
-  std::vector<const trade_off*> line;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (front[i]) line.push_back(&all[i]);
-  }
-  std::sort(line.begin(), line.end(),
-            [](const trade_off* a, const trade_off* b) { return a->bytes < b->bytes; });
-  std::string path;
-  for (const trade_off* t : line)
-    path +=
-        fmt::format("{}{:.1f} {:.1f}", path.empty() ? 'M' : 'L', x.at(size(*t)), y.at(t->score));
-  out += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"steelblue\"/>\n", path);
+  labels names;
   for (std::size_t i = 0; i < all.size(); ++i) {
     const trade_off& t = all[i];
+    const double px = x.at(size(t)), py = y.at(t.score), tx = px + 14;
+    const std::string text = fmt::format("{} ({:.2f} ms)", t.name, 1e3 * t.seconds);
+    const double ty = names.place(text, tx, py);
     out += fmt::format(
-        "<circle cx=\"{0:.1f}\" cy=\"{1:.1f}\" r=\"5\" stroke=\"steelblue\" fill=\"{2}\"/>\n"
-        "<text x=\"{3:.1f}\" y=\"{4:.1f}\">{5} ({6:.2f} ms)</text>\n",
-        x.at(size(t)), y.at(t.score), front[i] ? "steelblue" : "white", x.at(size(t)) + 9,
-        y.at(t.score) + 4, escaped(t.name), 1e3 * t.seconds);
+        "<path d=\"M{0:.1f} {1:.1f}L{2:.1f} {3:.1f}\" stroke=\"lightgray\"/>\n"
+        "<circle cx=\"{0:.1f}\" cy=\"{1:.1f}\" r=\"5\" stroke=\"steelblue\" fill=\"{4}\"/>\n"
+        "<text x=\"{2:.1f}\" y=\"{5:.1f}\">{6}</text>\n",
+        px, py, tx, ty, front[i] ? "steelblue" : "white", ty + 4, escaped(text));
   }
   return out + "</svg>\n";
 }

@@ -32,7 +32,7 @@ struct trade_off {
   return front;
 }
 
-/// Score over bytes (logarithmic), the front filled and joined by a line.
+/// Score over bytes (logarithmic), with names and milliseconds; the front is filled.
 [[nodiscard]] std::string pareto_svg(const std::vector<trade_off>& all, const std::string& metric);
 
 }  // namespace lowbit_tool
