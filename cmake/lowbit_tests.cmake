@@ -52,7 +52,7 @@ endfunction()
 function(lowbit_build_test test target)
   cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
   add_test(NAME ${test} COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target ${target} --parallel ${cores})
-  set_tests_properties(${test} PROPERTIES RESOURCE_LOCK lowbit_build_folder PROCESSORS ${cores} TIMEOUT 900)
+  set_tests_properties(${test} PROPERTIES RESOURCE_LOCK lowbit_build_folder PROCESSORS ${cores} TIMEOUT 1800)
 endfunction()
 
 # `lowbit verify` of one golden folder.
