@@ -62,20 +62,21 @@ commands_of() { # DATASET RECIPE -> words, one a line
     *) fail "no recipe $2" ;;
   esac
 }
-# The grid of a shape that is distilled from the pre-trained encoder.
+# The grid of a shape that is distilled from the pre-trained encoder: a search, or one of about the
+# size that the search chose.
 grid_of() {
   case $1 in
-    bort) printf '%s\n' -L 1,2,3,4 -A 2,4 -H 64,80,96,112 -I 128,256,384,512 ;;
-    bort-deep) printf '%s\n' -L 4 -A 4 -H 80 -I 320 ;;
-    bort-wide) printf '%s\n' -L 1 -A 4 -H 112 -I 448 ;;
-    bort-flat) printf '%s\n' -L 2 -A 2 -H 104 -I 208 ;;
+    bort) printf '%s\n' -L 2,3,4 -A 2,4 -H 80,96,112 -I 128,256,384,512 ;;
+    bort-deep) printf '%s\n' -L 4 -A 4 -H 64 -I 256 ;;
+    bort-wide) printf '%s\n' -L 1 -A 4 -H 80 -I 448 ;;
+    bort-flat) printf '%s\n' -L 2 -A 2 -H 72 -I 384 ;;
   esac
 }
 shape_of() { # RECIPE -> folder of the shape after its pre-training by distillation
   local grid
   mapfile -t grid < <(grid_of "$1")
   trained "$models/$1" search --teacher "$models/pretrained" --data "$texts" -p int8 "${grid[@]}" \
-    --every 8 --steps 100 --trial-adam --trial-lr 1e-3 --trial-batch 64 --epochs 3 --lr 1e-3 \
+    --every 6 --steps 300 --trial-adam --trial-lr 1e-3 --trial-batch 64 --epochs 3 --lr 1e-3 \
     --batch-size 64 --seed 1 >&2
   echo "$models/$1"
 }
