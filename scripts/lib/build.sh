@@ -12,9 +12,11 @@ fail() {
 
 # As many compilers as there are cores, and memory for: the trainer's sources take 2 GB each.
 jobs() {
-  local cores memory
+  local cores memory=''
   cores=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
-  memory=$(awk '/^MemAvailable:/ { print int($2 / 2000000) }' /proc/meminfo 2>/dev/null || true)
+  if [[ -r /proc/meminfo ]]; then
+    memory=$(awk '/^MemAvailable:/ { print int($2 / 2000000) }' /proc/meminfo)
+  fi
   if [[ -n $memory ]] && ((memory < cores)); then cores=$((memory > 1 ? memory : 1)); fi
   echo "$cores"
 }

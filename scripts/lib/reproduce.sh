@@ -75,9 +75,9 @@ grid_of() {
 shape_of() { # RECIPE -> folder of the shape after its pre-training by distillation
   local grid
   mapfile -t grid < <(grid_of "$1")
-  trained "$models/$1" search --teacher "$models/pretrained" --data "$texts" -p int8 "${grid[@]}" \
+  trained "$models/$1" search --teacher "$models/pretrained" -p int8 "${grid[@]}" \
     --every 6 --steps 300 --trial-adam --trial-lr 1e-3 --trial-batch 64 --epochs 3 --lr 1e-3 \
-    --batch-size 64 --seed 1 >&2
+    --data "$texts" --batch-size 64 --seed 1 >&2
   echo "$models/$1"
 }
 # The runtime's policy that a row's model is measured under.
@@ -98,12 +98,12 @@ rows() { # DATASET/RECIPE-SEED, one a line; none is for the caller to refuse
       echo "$d/teacher-$s"
       for r in "${recipes[@]}"; do echo "$d/$r-$s"; done
     done
-  done | grep -E -- "$only" || true
+  done | grep -E -- "$only" || (($? == 1))
 }
 list_rows() {
   local row
   for row in $(rows); do
-    printf '%-40s %s\n' "$row" "$([[ -f $results/$row.json ]] && echo done || echo open)"
+    printf '%-40s %s\n' "$row" "$([[ -f $results/$row.json ]] && echo "done" || echo open)"
   done
 }
 
@@ -124,17 +124,19 @@ prepare() { # the vocabulary and the pre-trained encoder, once
     "${teacher_shape[@]}" --epochs 10 --lr 5e-4 --dropout 0 --batch-size 64 --seed 1 --threads "$parallel"
 }
 # trained FOLDER COMMAND...: runs lowbit-train unless the folder is finished; goes on where it was
-# stopped.
+# stopped. FOLDER.command is what made the folder, FOLDER.seconds has a line for every part of it.
 trained() {
-  local out=$1 resume=()
+  local out=$1 resume=() started=$SECONDS outcome=0
   shift
   if [[ -f $out/results.json ]] && jq -e .finished "$out/results.json" >/dev/null; then return; fi
   # Recipes of several stages keep checkpoints and folders of their own beside the last one.
-  if compgen -G "$out*.checkpoint" >/dev/null || compgen -G "$out.*/" >/dev/null; then resume=(--resume); fi
+  if [[ -e $out.checkpoint || -e $out.search ]] || compgen -G "$out.*/" >/dev/null; then resume=(--resume); fi
   mkdir -p "$(dirname "$out")"
   say "training ${out#"$models"/}"
-  "$train" "$@" --out "$out" --replace "${resume[@]}" >>"$out.log" 2>&1 ||
-    fail "lowbit-train failed, see $out.log"
+  echo "lowbit-train $*" >"$out.command"
+  "$train" "$@" --out "$out" --replace "${resume[@]}" >>"$out.log" 2>&1 || outcome=$?
+  echo $((SECONDS - started)) >>"$out.seconds"
+  if ((outcome != 0)); then fail "lowbit-train failed, see $out.log"; fi
 }
 teacher_of() { # DATASET -> folder; the first seed teaches all
   local task=sentences length=12
@@ -161,37 +163,48 @@ milliseconds() { # FOLDER DATASET -> least of three runs, per sentence
   for _ in 1 2 3; do evaluated "$1" "$2" dev | jq .ms_per_sentence; done | sort -g | head -n 1
 }
 make_row() { # DATASET RECIPE SEED
-  local row=$1/$2-$3 teacher out packed policy words command started=$SECONDS
+  local row=$1/$2-$3 out=$models/$1/$2-$3 teacher packed policy words shape made=() command
   if [[ -f $results/$row.json ]]; then return; fi
-  out=$models/$row
-  if [[ $2 == teacher ]]; then
-    teacher_of "$1" "$3" >/dev/null
-    packed=$out
-  else
-    teacher=$(teacher_of "$1" 1)
-    policy=$(policy_of "$2") packed=$out.packed
-    if [[ $2 == *-ptq ]]; then
-      out=$teacher
-    else
+  teacher=$(teacher_of "$1" 1)
+  policy=$(policy_of "$2") packed=$out.packed
+  case $2 in
+    teacher) packed=$(teacher_of "$1" "$3") ;;
+    *-ptq) out=$teacher ;;
+    *)
       mapfile -t words < <(commands_of "$1" "$2")
       words=("${words[@]/TEACHER/$teacher}")
-      if [[ $2 == bort* ]]; then words=("${words[@]/SHAPE/$(shape_of "$2")}"); fi
+      if [[ $2 == bort* ]]; then
+        shape=$(shape_of "$2")
+        words=("${words[@]/SHAPE/$shape}") made=("$shape")
+      fi
       if [[ $1 == snips && ${words[0]} == finetune ]]; then words+=(--task words); fi
       trained "$out" "${words[@]}" --data "$(data_of "$1")" --batch-size 64 --seed "$3"
-    fi
-    rm -rf "$packed"
-    if [[ $2 == bibert-naive* ]]; then
-      packed=''  # the runtime refuses it by name: its score is the trainer's
-    else
+      ;;
+  esac
+  made+=("$out")
+  case $2 in
+    teacher) ;;
+    bibert-naive*) packed='' ;; # the runtime refuses it by name: its score is the trainer's
+    *)
+      rm -rf "$packed"
       "$lowbit" quantize ${policy:+-p "$policy"} "$out" "$packed" >>"$models/$row.log" 2>&1 ||
         fail "lowbit quantize failed, see $models/$row.log"
-    fi
+      ;;
+  esac
+  if [[ $2 == *-ptq ]]; then
+    made=() command="lowbit quantize -p $policy $teacher"
+  else
+    command=$(cat "${made[@]/%/.command}" | paste -s -d ';' | sed 's/;/; /g')
   fi
-  command="lowbit-train ${words[*]-finetune}"
+  command=${command//"$models/"/}
   mkdir -p "$results/$1"
-  row_json "$1" "$2" "$3" "$out" "$packed" "${command//$models\//}" $((SECONDS - started)) \
+  row_json "$1" "$2" "$3" "$out" "$packed" "${command//"$data/"/}" "$(seconds_of "${made[@]}")" \
     >"$results/$row.json.part"
   mv "$results/$row.json.part" "$results/$row.json"
+}
+seconds_of() { # FOLDER... -> of their training, all parts
+  local folder
+  for folder in "$@"; do cat "$folder.seconds"; done | awk '{ sum += $1 } END { print sum + 0 }'
 }
 row_json() { # DATASET RECIPE SEED TRAINED PACKED COMMAND SECONDS
   local dev='{}' test='{}' ms=null teacher_ms=null

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // lowbit eval: scores of a model on labelled data, or of several beside their bytes and time.
 #include <fmt/core.h>
-#include <algorithm>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 

@@ -45,14 +45,13 @@ class labels {
   /// The height at which `text` from x on is closest to y.
   double place(const std::string& text, double x, double y) {
     const double end = x + character * static_cast<double>(text.size());
-    double at = y;
-    for (int n = 1; taken(x, end, at); ++n) {
-      at = y + line_height / 2 * (n / 2) * (n % 2 == 0 ? -1 : 1);
-      if (at < top || at > height - bottom) at = y;
-      if (n > 200) break;  // more labels than the picture has room for
+    for (int n = 0; n < 200; ++n) {
+      const double at = y + line_height / 2 * ((n + 1) / 2) * (n % 2 == 0 ? 1 : -1);
+      if (at < top || at > height - bottom || taken(x, end, at)) continue;
+      placed_.push_back({x, end, at});
+      return at;
     }
-    placed_.push_back({x, end, at});
-    return at;
+    return y;  // more labels than the picture has room for
   }
 
  private:

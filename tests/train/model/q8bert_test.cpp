@@ -18,10 +18,6 @@ using train_test::float_values;
 
 namespace {
 
-lowbit::model_shape q8_shape() {
-  lowbit::model_shape shape{2, 48, 3, 80, 30, 16, 2, 4};
-  return shape;
-}
 linear_part part_with_range(const Tensor& weight, float range) {
   return {weight,
           at::zeros({weight.size(0)}).requires_grad_(true),
@@ -32,7 +28,8 @@ float seen_of(const linear_part& part) { return extra(part.extras, "input.seen")
 
 /// A random model whose ranges are about right, one of them too narrow.
 bert model_with_ranges(std::uint64_t seed) {
-  bert model = train_test::random_model(q8_shape(), std::make_shared<q8bert_scheme>(), seed);
+  bert model =
+      train_test::random_model(train_test::small_shape(), std::make_shared<q8bert_scheme>(), seed);
   torch::NoGradGuard no_gradients;
   for (std::int32_t s = 0; s < 3; ++s) {
     static_cast<void>(
@@ -170,7 +167,7 @@ TEST_CASE("gradients pass the fake quantizers unchanged, also where a value is c
 }
 
 TEST_CASE("a model has one range for q, k and v and one for every other input") {
-  bert model(q8_shape(), std::make_shared<q8bert_scheme>());
+  bert model(train_test::small_shape(), std::make_shared<q8bert_scheme>());
   std::vector<std::string> exported;
   for (const auto& [name, tensor] : model.exported()) {
     if (name.ends_with(range_suffix)) exported.push_back(name);

@@ -12,13 +12,9 @@
 
 using namespace lowbit::train;
 using train_test::random_model;
+using train_test::small_shape;
 
 namespace {
-
-lowbit::model_shape small_shape() {
-  lowbit::model_shape shape{2, 48, 3, 80, 30, 16, 2, 4};
-  return shape;
-}
 
 std::shared_ptr<quantized_scheme> scheme_named(const char* policy) {
   return std::make_shared<quantized_scheme>(*lowbit::find_policy(policy));

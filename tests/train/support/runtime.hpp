@@ -14,6 +14,9 @@
 
 namespace train_test {
 
+/// Two layers; the vocabulary holds the tokens of sentence().
+inline lowbit::model_shape small_shape() { return {2, 48, 3, 80, 30, 16, 2, 4}; }
+
 /// A model of random weights whose biases and norms are not trivial, as after training.
 inline lowbit::train::bert random_model(const lowbit::model_shape& shape,
                                         const lowbit::train::scheme_ptr& how, std::uint64_t seed) {
