@@ -218,8 +218,8 @@ row_json() { # DATASET RECIPE SEED TRAINED PACKED COMMAND SECONDS
     --arg machine "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)" '
     ($trained[0]) as $t |
     {dataset: $dataset, recipe: $recipe, seed: $seed, command: $command, seconds: $seconds,
-     metric: ($dev.metric // "accuracy"),
-     validation: ($dev.score // $t.validation_accuracy), test: ($test.score // null),
+     metric: ($dev.metric // (if $t.validation_f1 then "f1" else "accuracy" end)),
+     validation: ($dev.score // $t.validation_f1 // $t.validation_accuracy), test: ($test.score // null),
      policy: ($dev.policy // null), bytes: ($dev.bytes // null), ms: $ms, teacher_ms: $teacher_ms,
      measures: ($t.run.history[-1].measures // {}), machine: $machine}'
 }

@@ -6,8 +6,7 @@
 #include <new>
 
 #include "lowbit/model/heads.hpp"
-#include "lowbit/policy/quantized.hpp"
-#include "lowbit/policy/quantized_bert.hpp"
+#include "policies.hpp"
 
 namespace lowbit_engine {
 namespace {
@@ -96,89 +95,12 @@ lowbit::token_input convert(const batch& b) {
       b.ids, b.type_ids, b.positions, {b.offsets, b.sentences, b.valid}, {b.asked, b.asked_count}};
 }
 
-bool report(const lowbit::status& s, error& why) {
+LOWBIT_COLD bool report(const lowbit::status& s, error& why) {
   const std::size_t n =
       s.message().size() < sizeof why.text ? s.message().size() : sizeof why.text - 1;
   std::memcpy(why.text, s.message().data(), n);
   why.text[n] = '\0';
   return s.ok();
-}
-
-/// function(type_identity<P>) for a policy whose weights are integers of any format.
-template <class Function>
-auto with_integer_policy(policy p, Function function) {
-  namespace policies = lowbit::policy;
-  switch (p) {
-    case policy::integers_relu:
-      return function(std::type_identity<policies::any_integer_relu>{});
-    case policy::static_integers:
-      return function(std::type_identity<policies::q8bert>{});
-    case policy::ibert:
-      return function(std::type_identity<policies::ibert>{});
-    case policy::ibert_relu:
-      return function(std::type_identity<policies::ibert_relu>{});
-    default:
-      return function(std::type_identity<policies::any_integer>{});
-  }
-}
-
-/// function(type_identity<P>) for the policy.
-template <class Function>
-auto with_every_policy(policy p, Function function) {
-  namespace policies = lowbit::policy;
-  switch (p) {
-    case policy::integers:
-    case policy::integers_relu:
-    case policy::static_integers:
-    case policy::ibert:
-    case policy::ibert_relu:
-      return with_integer_policy(p, function);
-    case policy::floats_relu:
-      return function(std::type_identity<policies::any_float_relu>{});
-    case policy::bibert:
-      return function(std::type_identity<policies::bibert>{});
-    case policy::bibert_plus_one:
-      return function(std::type_identity<policies::bibert_plus_one>{});
-    case policy::bit:
-      return function(std::type_identity<policies::bit>{});
-    case policy::ternarybert_w2a8:
-      return function(std::type_identity<policies::ternarybert<8>>{});
-    case policy::ternarybert_w2a4:
-      return function(std::type_identity<policies::ternarybert<4>>{});
-    case policy::binarybert_w2a8:
-      return function(std::type_identity<policies::binarybert_ternary<8>>{});
-    case policy::binarybert_w2a8_relu:
-      return function(std::type_identity<
-                      policies::binarybert_ternary<8, policies::dynamic_step, lowbit::relu>>{});
-    case policy::binarybert_w2a4:
-      return function(std::type_identity<policies::binarybert_ternary<4>>{});
-    case policy::binarybert_w2a4_gelu:
-      return function(std::type_identity<
-                      policies::binarybert_ternary<4, policies::learned_step, lowbit::gelu_erf>>{});
-    case policy::binarybert_w1a8:
-      return function(std::type_identity<policies::binarybert<8>>{});
-    case policy::binarybert_w1a8_relu:
-      return function(
-          std::type_identity<policies::binarybert<8, policies::dynamic_step, lowbit::relu>>{});
-    case policy::binarybert_w1a4:
-      return function(std::type_identity<policies::binarybert<4>>{});
-    case policy::binarybert_w1a4_gelu:
-      return function(
-          std::type_identity<policies::binarybert<4, policies::learned_step, lowbit::gelu_erf>>{});
-    case policy::binarybert_split_w1a8:
-      return function(std::type_identity<policies::binarybert_split<8>>{});
-    case policy::binarybert_split_w1a8_relu:
-      return function(std::type_identity<
-                      policies::binarybert_split<8, policies::dynamic_step, lowbit::relu>>{});
-    case policy::binarybert_split_w1a4:
-      return function(std::type_identity<policies::binarybert_split<4>>{});
-    case policy::binarybert_split_w1a4_gelu:
-      return function(std::type_identity<
-                      policies::binarybert_split<4, policies::learned_step, lowbit::gelu_erf>>{});
-    case policy::floats:
-      break;
-  }
-  return function(std::type_identity<policies::any_float>{});
 }
 
 /// function(type_identity<P>) for a policy that this engine computes.
@@ -222,7 +144,7 @@ constexpr std::size_t header_bytes(std::size_t object) {
 /// The tensors as lowbit's, in memory from malloc: a standard container would leave weak symbols.
 class stored_tensors {
  public:
-  stored_tensors(const tensor* tensors, std::size_t count)
+  LOWBIT_COLD stored_tensors(const tensor* tensors, std::size_t count)
       : data_(static_cast<lowbit::stored_tensor*>(
             std::malloc((count + 1) * sizeof(lowbit::stored_tensor)))),
         count_(data_ == nullptr ? 0 : count) {

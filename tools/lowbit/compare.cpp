@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "contestant.hpp"
 #include "labelled.hpp"
 #include "layer_errors.hpp"
 #include "lowbit/cost/measure.hpp"
@@ -32,55 +32,6 @@ struct compare_options {
   bool json = false;
   std::vector<std::string> texts;
 };
-
-struct answer {
-  std::string label;
-  float probability;
-};
-
-struct contestant {
-  std::string name;  // of the folder
-  std::uintmax_t file_bytes;
-  session runs;
-  lowbit::wordpiece_tokenizer tokenizer;
-  std::size_t right = 0;
-  double seconds = 0;  // per sentence
-
-  /// From text to label, one sentence at a time. Longer sentences are cut.
-  result<answer> classify(const std::string& text) {
-    token_rows rows;
-    const lowbit::model_shape& shape = runs.shape();
-    const status added = add_text(tokenizer, text, shape.positions, false, true, rows);
-    if (!added.ok()) return added;
-    const auto logits = runs.run(rows);
-    if (!logits) return logits.status();
-    const std::size_t best = largest(logits->data(), shape.labels);
-    return answer{runs.label(best), probabilities(logits->data(), shape.labels)[best]};
-  }
-};
-
-result<std::uintmax_t> file_bytes(const std::string& folder) {
-  std::error_code failed;
-  std::uintmax_t total = 0;
-  for (std::filesystem::directory_iterator at(folder, failed), end; !failed && at != end;
-       at.increment(failed)) {
-    if (at->path().extension() == ".safetensors") total += at->file_size(failed);
-  }
-  if (failed) return status::error(errc::io_error, folder, ": ", failed.message());
-  return total;
-}
-
-result<contestant> open(const std::string& folder, const compare_options& o) {
-  auto s = session::open(folder, {}, o.arch, o.threads);
-  if (!s) return s.status();
-  auto tokenizer = open_tokenizer(folder, s->shape());
-  if (!tokenizer) return tokenizer.status();
-  const auto bytes = file_bytes(folder);
-  if (!bytes) return bytes.status();
-  const std::filesystem::path path = std::filesystem::path(folder + "/").lexically_normal();
-  return contestant{path.parent_path().filename().string(), *bytes, *std::move(s),
-                    *std::move(tokenizer)};
-}
 
 /// At most `columns` characters of a text, on one line.
 std::string shortened(const std::string& text, std::size_t columns) {
@@ -203,9 +154,9 @@ status print_layers(const compare_options& o) {
     return status::error(errc::invalid_argument, "--text compares two models, ", o.models.size(),
                          " are given");
   }
-  auto first = open(o.models[0], o);
+  auto first = open_contestant(o.models[0], o.arch, o.threads);
   if (!first) return first.status();
-  auto second = open(o.models[1], o);
+  auto second = open_contestant(o.models[1], o.arch, o.threads);
   if (!second) return second.status();
   const auto text = read_batches(first->tokenizer, o.text_file, first->runs.shape().positions);
   if (!text) return text.status();
@@ -258,7 +209,7 @@ status run(compare_options o) {
   }
   std::vector<contestant> all;
   for (const std::string& folder : o.models) {
-    auto c = open(folder, o);
+    auto c = open_contestant(folder, o.arch, o.threads);
     if (!c) return c.status();
     all.push_back(*std::move(c));
   }

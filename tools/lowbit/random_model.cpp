@@ -2,11 +2,12 @@
 // A model of random canonical tensors, the names and shapes that an engine loads under a policy.
 // Values have the spread of a trained BERT's, so activations stay in its range; what is computed
 // takes the same time as with real weights.
-#include <cstring>
+#include <algorithm>
 
 #include "lowbit/io/import_integer.hpp"
 #include "lowbit/io/import_named.hpp"
 #include "lowbit/io/import_static.hpp"
+#include "random_values.hpp"
 #include "session.hpp"
 
 namespace lowbit_tool {
@@ -21,21 +22,6 @@ using lowbit::stored_type;
 namespace activation = lowbit::activation;
 
 namespace {
-
-/// xorshift64* (Vigna, 2016): fast and the same on every machine.
-class random_words {
- public:
-  explicit random_words(std::uint64_t seed) : state_(seed * 2 + 1) {}  // the state must not be 0
-  std::uint64_t operator()() {
-    state_ ^= state_ >> 12;
-    state_ ^= state_ << 25;
-    state_ ^= state_ >> 27;
-    return state_ * 0x2545f4914f6cdd1dULL;
-  }
-
- private:
-  std::uint64_t state_;
-};
 
 class random_tensors {
  public:
@@ -119,7 +105,8 @@ class random_tensors {
   template <class Codec>
   status matrix(const std::string& name, std::size_t n, std::size_t k) {
     if constexpr (lowbit::is_sign<Codec>) {
-      codes(name + ".weight.codes", n, k);
+      model_.own(name + ".weight.codes", stored_type::u8, {n, lowbit::bytes_for(k)},
+                 random_.codes(n, k));
       floats(name + ".weight.scale", {Codec::scales(n, k)}, spread / 2, spread / 8);
       return {};
     } else if constexpr (std::is_same_v<Codec, lowbit::sign_pair<lowbit::scale::row>>) {
@@ -143,7 +130,7 @@ class random_tensors {
     const bool sparse_format = percent != 0 || format_ == lowbit::format_name<lowbit::sparse<>>;
     if (format_ == "f32" || (table && sparse_format)) return matrix<lowbit::f32>(name, n, k);
     if (sparse_format) {
-      auto rows = drawn(n, k);
+      auto rows = random_.weights(std::min(n, most_drawn) * k);
       auto kept = lowbit::prune_magnitude({rows.data(), rows.size() / k, k, k}, percent / 100.0);
       if (!kept) return kept.status();
       std::vector<float> all(n * k);
@@ -163,7 +150,7 @@ class random_tensors {
   /// all would take longer than what is measured.
   template <class Codec>
   status codec_matrix(const std::string& name, std::size_t n, std::size_t k) {
-    const std::vector<float> values = drawn(n, k);
+    const std::vector<float> values = random_.weights(std::min(n, most_drawn) * k);
     const std::size_t rows = values.size() / k;
     auto matrix =
         lowbit::encode(Codec{}, lowbit::matrix_view<const float>{values.data(), rows, k, k});
@@ -179,14 +166,6 @@ class random_tensors {
     }
     own(name, *std::move(matrix));
     return {};
-  }
-
-  /// The first rows of an (n, k) matrix, at most 64.
-  std::vector<float> drawn(std::size_t n, std::size_t k) {
-    constexpr std::size_t most = 64;
-    std::vector<float> values((n < most ? n : most) * k);
-    for (float& v : values) v = spread * (static_cast<float>(random_() >> 40) / 8388608.0F - 1.0F);
-    return values;
   }
 
   void own(const std::string& name, lowbit::encoded_matrix matrix) {
@@ -214,39 +193,15 @@ class random_tensors {
   void floats(const std::string& name, std::vector<std::size_t> shape, float center, float spread) {
     std::size_t count = 1;
     for (const std::size_t extent : shape) count *= extent;
-    std::vector<std::byte> bytes(count * sizeof(float));
-    const float unit = spread / 8388608.0F;  // 2^-23 of the spread: 24 random bits, signed
-    for (std::size_t i = 0; i < count; i += 2) {
-      const std::uint64_t r = random_();
-      const float pair[2] = {
-          center + unit * static_cast<float>(static_cast<std::int32_t>(r >> 40) - 8388608),
-          center +
-              unit * static_cast<float>(static_cast<std::int32_t>(r >> 8 & 0xffffff) - 8388608)};
-      std::memcpy(bytes.data() + i * sizeof(float), pair, (count - i < 2 ? 1 : 2) * sizeof(float));
-    }
-    model_.own(name, stored_type::f32, std::move(shape), std::move(bytes));
+    model_.own(name, stored_type::f32, std::move(shape), random_.floats(count, center, spread));
   }
 
-  void codes(const std::string& name, std::size_t n, std::size_t k) {
-    const std::size_t row_bytes = lowbit::bytes_for(k);
-    std::vector<std::byte> bytes(n * row_bytes);
-    for (std::size_t i = 0; i < bytes.size(); i += sizeof(std::uint64_t)) {
-      const std::uint64_t r = random_();
-      const std::size_t left = bytes.size() - i;
-      std::memcpy(bytes.data() + i, &r, left < sizeof r ? left : sizeof r);
-    }
-    if (k % 8 != 0) {
-      const auto kept = static_cast<std::byte>((1U << (k % 8)) - 1U);
-      for (std::size_t row = 0; row < n; ++row) bytes[(row + 1) * row_bytes - 1] &= kept;
-    }
-    model_.own(name, stored_type::u8, {n, row_bytes}, std::move(bytes));
-  }
-
-  static constexpr float spread = 0.07F;  // uniform: standard deviation 0.04, as in trained layers
+  static constexpr float spread = random_values::spread;
+  static constexpr std::size_t most_drawn = 64;  // rows of a matrix, the others repeat them
 
   lowbit::canonical_model& model_;
   std::string_view format_;
-  random_words random_;
+  random_values random_;
 };
 
 /// What calibration makes of a random float model; the ranges are about those of its activations.

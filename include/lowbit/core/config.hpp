@@ -62,6 +62,8 @@
 
 #define LOWBIT_INLINE inline __attribute__((always_inline))
 #define LOWBIT_NOINLINE __attribute__((noinline))
+/// Of what runs once for a model: small and compiled quickly, and not copied into its callers.
+#define LOWBIT_COLD __attribute__((cold, noinline))
 
 /// Returns the status of `expression` from the enclosing function when it is an error.
 #define LOWBIT_TRY(expression)                                                                    \

@@ -33,7 +33,7 @@ class bert {
   /// Embedding tables are not copied: the memory behind `weights` must outlive the model.
   /// Errors: malformed shape; invalid_argument for a shape with another head; not_found / malformed
   /// / shape_mismatch naming the tensor
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     LOWBIT_TRY(shape.check());
     if (shape.head != Head::kind) {
       return status::error(errc::invalid_argument, "this is a ", name_of(shape.head),

@@ -3,21 +3,11 @@
 // when its token comes.
 #pragma once
 
+#include "lowbit/model/token_input.hpp"
 #include "lowbit/model/word_table.hpp"
 #include "lowbit/nn/attention.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
-
-/// The tokens of a batch. Null type_ids means all 0; null positions means 0, 1, 2 .. in every
-/// sentence.
-struct token_input {
-  const std::int32_t* ids = nullptr;        // (T)
-  const std::int32_t* type_ids = nullptr;   // (T) or null
-  const std::int32_t* positions = nullptr;  // (T) or null
-  token_batch batch;
-  /// Token rows (below T) whose words a masked language model is asked for; other heads ignore it.
-  vector_view<const std::uint32_t> asked{};
-};
 
 template <class Codec, class Arch>
 class embeddings {
@@ -33,27 +23,6 @@ class embeddings {
     LOWBIT_TRY(weights.get(base(".token_type_embeddings.weight").view(), stored_type::f32,
                            shape.token_types, d, types_));
     return words_.load(weights, shape);
-  }
-
-  /// Every id, type and position within its table, every sentence within 1 .. positions tokens.
-  [[nodiscard]] status check(const token_input& in) const {
-    for (std::size_t s = 0; s < in.batch.sentences; ++s) {
-      const std::size_t length = in.batch.length(s);
-      if (length == 0)
-        return status::error(errc::invalid_argument, "sentence ", s, " has no tokens");
-      if (length > shape_.positions) {
-        return status::error(errc::invalid_argument, "sentence ", s, " has ", length,
-                             " tokens, the model takes at most ", shape_.positions);
-      }
-    }
-    for (std::size_t t = 0; t < in.batch.tokens(); ++t) {
-      LOWBIT_TRY(in_table("token id", t, in.ids[t], shape_.vocabulary));
-      if (in.type_ids != nullptr)
-        LOWBIT_TRY(in_table("token type", t, in.type_ids[t], shape_.token_types));
-      if (in.positions != nullptr)
-        LOWBIT_TRY(in_table("position", t, in.positions[t], shape_.positions));
-    }
-    return {};
   }
 
   /// sink(LN(word + position + type), t, col) for every token; `sum` is scratch, (T, D).
@@ -74,12 +43,6 @@ class embeddings {
   }
 
  private:
-  static status in_table(const char* what, std::size_t t, std::int32_t value, std::size_t size) {
-    if (value >= 0 && static_cast<std::size_t>(value) < size) return {};
-    return status::error(errc::invalid_argument, what, " ", value, " at token ", t,
-                         ", expected 0 to ", size - 1);
-  }
-
   static const float* table_row(const stored_tensor& table, std::size_t row, std::size_t cols) {
     return reinterpret_cast<const float*>(table.data + row * cols * sizeof(float));
   }

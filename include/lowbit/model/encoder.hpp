@@ -32,7 +32,7 @@ class encoder {
 
   /// Packs the weights into `memory`. Embedding tables are not copied: the memory behind `weights`
   /// must outlive the encoder.
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
     LOWBIT_TRY(embeddings_.load(memory, weights, shape));
     layers_ = memory.take_vector<encoder_layer<Policy, Arch>>(shape.layers);
@@ -50,7 +50,7 @@ class encoder {
       return status::error(errc::invalid_argument,
                            "a padded batch, this policy takes sentences without padding");
     }
-    return embeddings_.check(in);
+    return check_tokens(in, shape_);
   }
 
   /// Hidden rows of the last layer, in w.hidden. An observer sees, and so gets, those of all

@@ -3,8 +3,8 @@
 // float between. Same surface as model/encoder.hpp; heads of float rows get the decoded codes.
 #pragma once
 
-#include "lowbit/model/check_tokens.hpp"
 #include "lowbit/model/encoder.hpp"
+#include "lowbit/model/token_input.hpp"
 #include "lowbit/nn/integer/integer_layer.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -116,7 +116,7 @@ class encoder<Policy, Arch> {
 
   /// As the float encoder's. Errors: also unsupported, for extents or scales that 32-bit integers
   /// cannot hold
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
     if (shape.positions > most_positions) {
       return status::error(errc::unsupported, "max_position_embeddings is ", shape.positions,

@@ -17,7 +17,7 @@ class encoder<Policy, Arch> {
   using workspace = padded_workspace<Policy, Arch, Observed>;
 
   /// As the other encoders.
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
     LOWBIT_TRY(embeddings_.load(memory, weights, shape));
     layers_ = memory.take_vector<padded_layer<Policy, Arch>>(shape.layers);
@@ -46,7 +46,7 @@ class encoder<Policy, Arch> {
                              " valid tokens, expected 1 to ", batch.length(s));
       }
     }
-    return embeddings_.check(in);
+    return check_tokens(in, shape_);
   }
 
   /// Hidden rows of the last layer, in w.hidden, those of padding, too.

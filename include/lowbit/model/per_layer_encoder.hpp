@@ -25,14 +25,14 @@ class encoder<per_layer<Segments...>, Arch> {
     }
   };
 
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
     LOWBIT_TRY(embeddings_.load(memory, weights, shape));
     return load_from<0>(memory, weights);
   }
 
   [[nodiscard]] const model_shape& shape() const { return shape_; }
-  [[nodiscard]] status check(const token_input& in) const { return embeddings_.check(in); }
+  [[nodiscard]] status check(const token_input& in) const { return check_tokens(in, shape_); }
 
   /// As encoder::run.
   template <class Workspace, executor Executor, class Observer>

@@ -52,7 +52,7 @@ struct model_shape {
 
   /// Every extent within what the integer kernels and the size arithmetic can hold; names the
   /// field.
-  [[nodiscard]] constexpr status check() const {
+  [[nodiscard]] LOWBIT_COLD constexpr status check() const {
     struct field {
       const char* name;
       std::size_t value;

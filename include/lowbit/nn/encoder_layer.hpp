@@ -19,8 +19,8 @@ class encoder_layer {
   static constexpr bool bit_projections = std::is_same_v<typename attention::projected, word>;
   static constexpr bool bit_middle = is_one_bit_input<typename formats::feed_forward_output::input>;
 
-  status load(arena& memory, const weight_set& weights, std::size_t index,
-              const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, std::size_t index,
+                          const model_shape& shape) {
     const tensor_name layer("bert.encoder.layer.", index);
     const tensor_name self = layer(".attention.self");
     const std::size_t d = shape.hidden;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <tuple>
+#include <utility>
 
 #include "lowbit/core/executor.hpp"
 #include "lowbit/epilogue/to_bits.hpp"
@@ -52,11 +53,22 @@ struct fan_out : epilogue_stage {
   std::tuple<Sinks...> sinks;
   constexpr explicit fan_out(Sinks... all) : sinks(all...) {}
   LOWBIT_INLINE void finish(std::size_t row) const {
-    std::apply([&](const auto&... sink) { (finish_row(sink, row), ...); }, sinks);
+    finish_each(row, std::index_sequence_for<Sinks...>{});
   }
   template <class Lanes, class Column>
   LOWBIT_INLINE void operator()(Lanes v, std::size_t row, Column col) const {
-    std::apply([&](const auto&... sink) { (sink(v, row, col), ...); }, sinks);
+    send_each(v, row, col, std::index_sequence_for<Sinks...>{});
+  }
+
+ private:  // not std::apply, which compilers may call
+  template <std::size_t... I>
+  LOWBIT_INLINE void finish_each(std::size_t row, std::index_sequence<I...>) const {
+    (finish_row(std::get<I>(sinks), row), ...);
+  }
+  template <class Lanes, class Column, std::size_t... I>
+  LOWBIT_INLINE void send_each(Lanes v, std::size_t row, Column col,
+                               std::index_sequence<I...>) const {
+    (std::get<I>(sinks)(v, row, col), ...);
   }
 };
 

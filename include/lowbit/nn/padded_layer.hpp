@@ -24,7 +24,8 @@ struct padded_workspace {
   batch_rows<typename formats::feed_forward_output> middle_codes;
   typename padded_attention<Policy, Arch>::template workspace<Observed> heads;
 
-  constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+  LOWBIT_COLD constexpr void plan(arena& memory, const model_shape& shape,
+                                  const batch_limits& limits) {
     const std::size_t t = limits.tokens;
     const auto floats = [&](std::size_t cols) {
       return memory.take_matrix<float>(t, cols, float_stride(cols));
@@ -43,8 +44,8 @@ struct padded_workspace {
 template <class Policy, class Arch>
 class padded_layer {
  public:
-  status load(arena& memory, const weight_set& weights, std::size_t index,
-              const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, std::size_t index,
+                          const model_shape& shape) {
     const tensor_name layer("bert.encoder.layer.", index);
     const tensor_name self = layer(".attention.self");
     const std::size_t d = shape.hidden;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Q8BERT as a training scheme: codes are the runtime's, ranges are moving averages that count a
-// batch once however it is cut, gradients are straight-through, and the folder runs as it was.
+// Q8BERT as a training scheme: codes are the runtime's, ranges are moving averages, gradients are
+// straight-through.
 #include "lowbit/train/model/q8bert.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -8,8 +8,6 @@
 #include <string>
 
 #include "lowbit/nn/encoded.hpp"
-#include "lowbit/train/loop/fit.hpp"
-#include "lowbit/train/recipe/recipe.hpp"
 #include "support/runtime.hpp"
 #include "support/values.hpp"
 
@@ -25,20 +23,6 @@ linear_part part_with_range(const Tensor& weight, float range) {
 }
 float range_of(const linear_part& part) { return extra(part.extras, "input.range").item<float>(); }
 float seen_of(const linear_part& part) { return extra(part.extras, "input.seen").item<float>(); }
-
-/// A random model whose ranges are about right, one of them too narrow.
-bert model_with_ranges(std::uint64_t seed) {
-  bert model =
-      train_test::random_model(train_test::small_shape(), std::make_shared<q8bert_scheme>(), seed);
-  torch::NoGradGuard no_gradients;
-  for (std::int32_t s = 0; s < 3; ++s) {
-    static_cast<void>(
-        model.forward(train_test::batch_of(train_test::sentence(10 + s)), {.training = true}));
-  }
-  advance_ranges(model, 0.5);
-  site_tensors(model, range_suffix)[1].mul_(0.5);
-  return model;
-}
 
 }  // namespace
 
@@ -201,111 +185,4 @@ TEST_CASE("a model has one range for q, k and v and one for every other input") 
     }
   }
   for (const auto& [name, tensor] : model.parameters()) CHECK(!name.ends_with(range_suffix));
-}
-
-namespace {
-
-/// The first of two processes; the other saw 3 at every site and has no gradient of its own.
-struct beside_another : workers {
-  [[nodiscard]] std::size_t size() const override { return 2; }
-  [[nodiscard]] lowbit::status sum(const std::vector<Tensor>& tensors) const override {
-    torch::NoGradGuard no_gradients;
-    for (const Tensor& t : tensors) {
-      if (t.dim() == 2 && t.size(0) == 2 && t.size(1) == 1) t[1].add_(3.0);
-    }
-    return {};
-  }
-};
-
-}  // namespace
-
-TEST_CASE("a step counts its whole batch once, over pieces and processes") {
-  const Tensor a = at::zeros({1}), b = at::zeros({1});
-  fit_job job;
-  job.maxima = {a, b};
-  const Tensor parameter = at::ones({3}).requires_grad_(true);
-  job.parameters = trained({{"p", parameter}});
-  float next = 0;
-  job.loss = [&](const batch&, const step_info&) {
-    next += 1.0F;
-    a.fill_(std::max(a.item<float>(), next)), b.fill_(std::max(b.item<float>(), 4 * next));
-    return parameter.sum();
-  };
-  const std::vector<example> examples(4, example{{2, 3}, {0}, {}});
-  fit_options options;
-  options.accumulate = 2;
-  const auto run = [&](const workers& group) {
-    a.zero_(), b.zero_(), next = 0;
-    return lowbit::train::detail::accumulate_gradients(job, examples, {0, 1, 2, 3}, options,
-                                                       torch::kCPU, group, {})
-        .ok();
-  };
-  REQUIRE(run(workers()));
-  CHECK(next == 2.0F);
-  CHECK(a.item<float>() == 2.0F);
-  CHECK(b.item<float>() == 8.0F);
-  REQUIRE(run(beside_another()));
-  CHECK(a.item<float>() == 3.0F);  // the other's
-  CHECK(b.item<float>() == 8.0F);  // its own
-}
-
-TEST_CASE("a folder with trained ranges gives the logits of libtorch's evaluation") {
-  const train_test::scratch_folder s("q8bert");
-  bert model = model_with_ranges(34);
-  train_test::write_folder(s.path / "latent", model);
-  const auto source = lowbit::open_model(s.path / "latent");
-  INFO(source.status().message());
-  REQUIRE(source.ok());
-  CHECK(source->policy == "q8bert");
-  REQUIRE(
-      lowbit::save_packed(*source, s.path / "packed", s.path / "latent", lowbit::existing::replace)
-          .ok());
-  const auto packed = lowbit::open_model(s.path / "packed");
-  REQUIRE(packed.ok());
-  const auto d = train_test::compare_with_runtime<lowbit::policy::q8bert>(model, *packed);
-  INFO("largest difference " << d.largest << " in " << d.sentences);
-  // As for the other int8 policies: an activation within float error of a rounding.
-  CHECK(d.sentences <= 2U);
-  CHECK(d.largest < 0.05);
-
-  // Other ranges give other logits, and so do the latent weights: the comparison can fail.
-  bert other = model_with_ranges(34);
-  for (const Tensor& range : site_tensors(other, range_suffix)) range.mul_(1.1);
-  CHECK(train_test::compare_with_runtime<lowbit::policy::q8bert>(other, *packed).sentences >= 20);
-  bert floats(model.shape(), std::make_shared<float_scheme>());
-  REQUIRE(load_parameters(s.path / "latent", floats.exported()).ok());
-  CHECK(train_test::compare_with_runtime<lowbit::policy::q8bert>(floats, *packed).sentences >= 20);
-
-  // The trainer reads its own folder, with the ranges.
-  const auto config = load_training_config(s.path / "latent");
-  REQUIRE(config.ok());
-  const auto how = scheme_of(*config, s.path / "latent");
-  REQUIRE(how.ok());
-  bert again(model.shape(), *how);
-  REQUIRE(load_parameters(s.path / "latent", again.exported()).ok());
-  const batch in = train_test::batch_of(train_test::sentence(9));
-  CHECK(at::equal(model.forward(in, {}).logits, again.forward(in, {}).logits));
-}
-
-TEST_CASE("the trainer refuses a folder whose ranges make no codes, naming file and tensor") {
-  const train_test::scratch_folder s("q8bert-bad");
-  const auto refused = [&s](float value, const char* text) {
-    bert model = model_with_ranges(35);
-    site_tensors(model, range_suffix)[4].fill_(value);
-    train_test::write_folder(s.path / "bad", model);
-    const auto loaded = load_model(s.path / "bad", torch::kCPU);
-    INFO(loaded.status().message());
-    CHECK(train_test::mentions(loaded.status(), "model.safetensors"));
-    CHECK(train_test::mentions(loaded.status(), "layer.1.attention.self.query.input.range"));
-    CHECK(train_test::mentions(loaded.status(), text));
-  };
-  refused(0.0F, "above 0");
-  refused(-2.0F, "above 0");
-  refused(NAN, "nan");
-  // Another program's model of the same paper.
-  nlohmann::json config = s.json("bad/config.json");
-  config.erase("lowbit_scheme"), config["attention_query"] = {{"mode", "ema"}};
-  static_cast<void>(s.write("bad/config.json", config.dump()));
-  CHECK(
-      train_test::mentions(load_model(s.path / "bad", torch::kCPU).status(), "cannot be trained"));
 }

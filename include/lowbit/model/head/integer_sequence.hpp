@@ -47,7 +47,7 @@ class sequence_head<Policy, Arch> {
     }
   };
 
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
     double input = 1;
     if (!memory.measuring()) {

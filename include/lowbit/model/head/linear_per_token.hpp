@@ -18,7 +18,7 @@ class linear_per_token {
     static constexpr void plan(arena&, const model_shape&, const batch_limits&) {}
   };
 
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     const tensor_name name(Kind == head_kind::span ? "qa_outputs" : "classifier");
     return layer_.load(memory, weights, name, output_cols(shape), shape.hidden);
   }

@@ -1,16 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // Masked language model: logits of every word for the token rows that token_input::asked lists, and
 // for no other. The decoder is tied to the word embeddings, so it is as small as they are: its rows
-// are decoded one at a time from the policy's table. Transform and layer norm are f32.
+// are decoded one at a time from the table. Transform and layer norm are f32.
 #pragma once
 
 #include "lowbit/model/encoder.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
+namespace detail {
+
+/// Dot products of Rows neighbouring rows of x with one word's embedding.
+template <std::size_t Rows, class Arch>
+LOWBIT_NOINLINE void dot_with_word(matrix_view<const float> x, std::size_t row,
+                                   const float* embedding, float bias, float* logits,
+                                   std::size_t stride) {
+  using f = f32x16<Arch>;
+  f sum[Rows];
+  for (f& s : sum) s = f::broadcast(0.0F);
+  for_each_column(x.cols, [&](auto c) {
+    const f word_lanes = load_row<Arch>(embedding, c, x.cols);
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < Rows; ++r)
+      sum[r] = fma(load_row<Arch>(x.row(row + r), c, x.cols), word_lanes, sum[r]);
+  });
+  for (std::size_t r = 0; r < Rows; ++r) logits[r * stride] = reduce_add(sum[r]) + bias;
+}
+
+}  // namespace detail
+
 /// logits_v = LN(GELU(W h + b)) . word_v + bias_v; each dot product is one reduction in the order
 /// of docs/numerics.md#lanes.
-template <class Policy, class Arch>
+template <class Codec, class Arch>
 class masked_lm_head {
  public:
   static constexpr head_kind kind = head_kind::masked_lm;
@@ -30,7 +51,7 @@ class masked_lm_head {
     }
   };
 
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     const tensor_name base("cls.predictions");
     vocabulary_ = shape.vocabulary;
     LOWBIT_TRY(
@@ -85,35 +106,23 @@ class masked_lm_head {
       float* const embedding = w.word.row(worker);
       for (std::size_t v = first; v < first + words_per_task && v < vocabulary_; ++v) {
         words_.read(v, embedding);
+        const auto multiply = [&]<std::size_t Rows>(std::size_t r) {
+          detail::dot_with_word<Rows, Arch>(w.gathered, r, embedding, bias_.at(v),
+                                            logits.row(r) + v, logits.stride);
+          return r + Rows;
+        };
         std::size_t r = 0;
-        for (; r + 4 <= rows; r += 4) multiply<4>(w.gathered, r, embedding, v, logits);
-        for (; r < rows; ++r) multiply<1>(w.gathered, r, embedding, v, logits);
+        while (r + 4 <= rows) r = multiply.template operator()<4>(r);
+        while (r < rows) r = multiply.template operator()<1>(r);
       }
     });
-  }
-
-  /// The logit of word v for Rows neighbouring rows of x.
-  template <std::size_t Rows>
-  void multiply(matrix_view<const float> x, std::size_t row, const float* embedding, std::size_t v,
-                matrix_view<float> logits) const {
-    using f = f32x16<Arch>;
-    f sum[Rows];
-    for (f& s : sum) s = f::broadcast(0.0F);
-    for_each_column(x.cols, [&](auto c) {
-      const f word_lanes = load_row<Arch>(embedding, c, x.cols);
-#pragma GCC unroll 4
-      for (std::size_t r = 0; r < Rows; ++r)
-        sum[r] = fma(load_row<Arch>(x.row(row + r), c, x.cols), word_lanes, sum[r]);
-    });
-    const float bias = bias_.at(v);
-    for (std::size_t r = 0; r < Rows; ++r) logits(row + r, v) = reduce_add(sum[r]) + bias;
   }
 
   std::size_t vocabulary_ = 0;
   linear<linear_format<f32, activation::f32>, Arch> transform_;
   layer_norm<Arch> norm_;
   stored_tensor bias_;  // (V)
-  word_table<typename Policy::embedding> words_;
+  word_table<Codec> words_;
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -29,7 +29,7 @@ class sequence_head<Policy, Arch> {
     }
   };
 
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     const std::size_t d = shape.hidden;
     LOWBIT_TRY(pooler_.load(memory, weights, tensor_name("bert.pooler.dense"), d, d));
     return classifier_.load(memory, weights, tensor_name("classifier"), shape.labels, d);

@@ -30,7 +30,7 @@ class sequence_head {
     }
   };
 
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
     LOWBIT_TRY(pooler_.load(memory, weights, tensor_name("bert.pooler.dense"), shape.hidden,
                             shape.hidden));

@@ -30,7 +30,8 @@ struct integer_workspace {
   matrix_view<float> floats;         // (T, D): decoded rows, in the memory of the sums
   typename integer_attention_layer<Arch>::template workspace<Observed> heads;
 
-  constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+  LOWBIT_COLD constexpr void plan(arena& memory, const model_shape& shape,
+                                  const batch_limits& limits) {
     const std::size_t t = limits.tokens;
     const std::size_t d = shape.hidden;
     const std::size_t stride = round_up(d, virtual_lanes);
@@ -69,8 +70,8 @@ class integer_layer {
                                              integer_relu, integer_gelu>;
 
   /// output_scale: of the hidden codes that leave the layer.
-  status load(arena& memory, const weight_set& weights, std::size_t index, const model_shape& shape,
-              double output_scale) {
+  LOWBIT_COLD status load(arena& memory, const weight_set& weights, std::size_t index,
+                          const model_shape& shape, double output_scale) {
     const tensor_name layer("bert.encoder.layer.", index);
     const tensor_name self = layer(".attention.self");
     const tensor_name attended = layer(".attention.output");

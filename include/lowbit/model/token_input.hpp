@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a batch of tokens fits a model: what every encoder asks before it runs.
+// A batch of tokens, and whether it fits a model: what every encoder asks before it runs.
 #pragma once
 
-#include "lowbit/model/embeddings.hpp"
+#include "lowbit/model/shape.hpp"
+#include "lowbit/nn/attention.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
+
+/// The tokens of a batch. Null type_ids means all 0; null positions means 0, 1, 2 .. in every
+/// sentence.
+struct token_input {
+  const std::int32_t* ids = nullptr;        // (T)
+  const std::int32_t* type_ids = nullptr;   // (T) or null
+  const std::int32_t* positions = nullptr;  // (T) or null
+  token_batch batch;
+  /// Token rows (below T) whose words a masked language model is asked for; other heads ignore it.
+  vector_view<const std::uint32_t> asked{};
+};
 
 namespace detail {
 inline status in_table(const char* what, std::size_t t, std::int32_t value, std::size_t size) {
@@ -15,7 +27,8 @@ inline status in_table(const char* what, std::size_t t, std::int32_t value, std:
 }  // namespace detail
 
 /// Every id, type and position within its table, every sentence within 1 .. positions tokens.
-[[nodiscard]] inline status check_tokens(const token_input& in, const model_shape& shape) {
+[[nodiscard]] LOWBIT_NOINLINE inline status check_tokens(const token_input& in,
+                                                         const model_shape& shape) {
   for (std::size_t s = 0; s < in.batch.sentences; ++s) {
     const std::size_t length = in.batch.length(s);
     if (length == 0) return status::error(errc::invalid_argument, "sentence ", s, " has no tokens");

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a recipe says of its training run: options, parameters, loss, and what changes from step to
+// step.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/train/data/batching.hpp"
+#include "lowbit/train/loop/checkpoint.hpp"
+#include "lowbit/train/loop/optimizer.hpp"
+
+namespace lowbit::train {
+
+struct fit_options {
+  std::int64_t epochs = 10;
+  std::size_t batch_size = 32;
+  std::size_t accumulate = 1;  ///< pieces that a batch is computed in, to save memory
+  std::uint64_t seed = 42;
+  double warmup = 0.1;         ///< share of all steps
+  bool constant_rate = false;  ///< after the warm-up; else it falls to 0
+  double dropout = 0.1;
+  double classifier_dropout = 0.1;
+  double token_dropout = 0.0;
+  optimizer_options optimizer;
+  precision type = precision::bf16;
+  std::filesystem::path checkpoint;  ///< empty: none
+  double checkpoint_seconds = 300;
+  bool resume = false;
+  /// Asked after each step: true ends the run with a checkpoint and an error that says so.
+  std::function<bool()> stop_asked;
+  std::int64_t stop_after = 0;  ///< stop after this many steps, as if killed; 0: run to the end
+};
+
+/// Every option that changes the numbers, as text: stored with a checkpoint.
+inline std::string settings_text(const fit_options& o, const std::string& recipe) {
+  return recipe + " epochs=" + std::to_string(o.epochs) + " batch=" + std::to_string(o.batch_size) +
+         "/" + std::to_string(o.accumulate) + " seed=" + std::to_string(o.seed) +
+         " lr=" + std::to_string(o.optimizer.learning_rate) +
+         (o.constant_rate ? " constant" : " linear") +
+         " decay=" + std::to_string(o.optimizer.weight_decay) +
+         " clip=" + std::to_string(o.optimizer.clip) + " warmup=" + std::to_string(o.warmup) +
+         " dropout=" + std::to_string(o.dropout) + "/" + std::to_string(o.classifier_dropout) +
+         "/" + std::to_string(o.token_dropout) + (o.type == precision::bf16 ? " bf16" : " f32");
+}
+
+/// The GPU when this libtorch has one, else the CPU. Of several processes on a machine each takes
+/// the GPU of its LOCAL_RANK, as torchrun numbers them.
+inline torch::Device default_device() {
+  if (!torch::cuda::is_available()) return torch::Device(torch::kCPU);
+  const char* local = std::getenv("LOCAL_RANK");
+  const auto gpus = std::max(1, static_cast<int>(torch::cuda::device_count()));
+  const int index = local == nullptr ? 0 : std::abs(std::atoi(local)) % gpus;
+  return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+/// Where a run stands, for what changes from step to step.
+struct step_info {
+  std::int64_t step = 0, total = 0;  ///< steps done, steps in all
+  std::int64_t epoch = 0;            ///< finished epochs
+  /// Named numbers whose mean the history shows; a recipe adds what it wants to be seen.
+  std::map<std::string, double>* measures = nullptr;
+
+  void measure(const std::string& name, double value) const {
+    if (measures != nullptr) (*measures)[name] += value;
+  }
+};
+
+/// One training run, as a recipe describes it. Functions may be empty but for `loss`.
+struct fit_job {
+  std::vector<trained_parameter> parameters;
+  std::vector<named_tensor> buffers;  ///< what else a resumed or restored run needs
+  /// What the pieces of a step saw at most, not below 0; the loss widens it. After the step's last
+  /// piece it is the greatest of all processes; after_step() takes it and puts it back to 0.
+  std::vector<Tensor> maxima;
+  corruption corrupt;
+  /// The scalar to minimise: a mean over the batch's sentences, or over its labels when they belong
+  /// to tokens.
+  std::function<Tensor(const batch&, const step_info&)> loss;
+  std::function<void(const step_info&)> before_step, after_step;
+  std::function<double()> validate;  ///< a score, greater is better
+  /// Whether the model after `step` steps may be kept; empty: always. The last one must be.
+  std::function<bool(std::int64_t step)> eligible;
+  /// A best epoch was reached, the model holds its parameters.
+  std::function<status(const run_state&)> improved;
+  /// More about the best parameters than their score, for results.json; the model holds them.
+  std::function<nlohmann::json()> report;
+};
+
+}  // namespace lowbit::train

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "contestant.hpp"
+
+#include <filesystem>
+
+#include "texts.hpp"
+
+namespace lowbit_tool {
+
+using lowbit::errc;
+using lowbit::result;
+using lowbit::status;
+
+namespace {
+
+/// Of the weights.
+result<std::uintmax_t> file_bytes(const std::string& folder) {
+  std::error_code failed;
+  std::uintmax_t total = 0;
+  for (std::filesystem::directory_iterator at(folder, failed), end; !failed && at != end;
+       at.increment(failed)) {
+    if (at->path().extension() == ".safetensors") total += at->file_size(failed);
+  }
+  if (failed) return status::error(errc::io_error, folder, ": ", failed.message());
+  return total;
+}
+
+}  // namespace
+
+result<answer> contestant::classify(const std::string& text) {
+  token_rows rows;
+  const lowbit::model_shape& shape = runs.shape();
+  const status added = add_text(tokenizer, text, shape.positions, false, true, rows);
+  if (!added.ok()) return added;
+  const auto logits = runs.run(rows);
+  if (!logits) return logits.status();
+  const std::size_t best = largest(logits->data(), shape.labels);
+  return answer{runs.label(best), probabilities(logits->data(), shape.labels)[best]};
+}
+
+result<contestant> open_contestant(const std::string& folder, const std::string& arch,
+                                   std::size_t threads) {
+  auto s = session::open(folder, {}, arch, threads);
+  if (!s) return s.status();
+  auto tokenizer = open_tokenizer(folder, s->shape());
+  if (!tokenizer) return tokenizer.status();
+  const auto bytes = file_bytes(folder);
+  if (!bytes) return bytes.status();
+  const std::filesystem::path path = std::filesystem::path(folder + "/").lexically_normal();
+  return contestant{path.parent_path().filename().string(), *bytes, *std::move(s),
+                    *std::move(tokenizer)};
+}
+
+}  // namespace lowbit_tool
