@@ -95,7 +95,7 @@ lowbit::token_input convert(const batch& b) {
       b.ids, b.type_ids, b.positions, {b.offsets, b.sentences, b.valid}, {b.asked, b.asked_count}};
 }
 
-LOWBIT_COLD bool report(const lowbit::status& s, error& why) {
+LOWBIT_NOINLINE bool report(const lowbit::status& s, error& why) {
   const std::size_t n =
       s.message().size() < sizeof why.text ? s.message().size() : sizeof why.text - 1;
   std::memcpy(why.text, s.message().data(), n);

@@ -62,7 +62,8 @@
 
 #define LOWBIT_INLINE inline __attribute__((always_inline))
 #define LOWBIT_NOINLINE __attribute__((noinline))
-/// Of what runs once for a model: small and compiled quickly, and not copied into its callers.
+/// Of what runs once for a model: small and compiled quickly, and not copied into its callers. Not
+/// of what a run calls: compilers take a path that calls it for one that hardly ever runs.
 #define LOWBIT_COLD __attribute__((cold, noinline))
 
 /// Returns the status of `expression` from the enclosing function when it is an error.

@@ -56,7 +56,7 @@ struct layer_workspace {
   matrix_view<float> middle_values;  // (T, I): before encoding, where it takes the whole row
   typename attention::template workspace<Observed> heads;
 
-  LOWBIT_COLD constexpr void plan(arena& memory, const model_shape& shape,
+  LOWBIT_NOINLINE constexpr void plan(arena& memory, const model_shape& shape,
                                   const batch_limits& limits) {
     const std::size_t t = limits.tokens;
     const std::size_t d = shape.hidden;

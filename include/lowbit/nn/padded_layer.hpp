@@ -24,7 +24,7 @@ struct padded_workspace {
   batch_rows<typename formats::feed_forward_output> middle_codes;
   typename padded_attention<Policy, Arch>::template workspace<Observed> heads;
 
-  LOWBIT_COLD constexpr void plan(arena& memory, const model_shape& shape,
+  LOWBIT_NOINLINE constexpr void plan(arena& memory, const model_shape& shape,
                                   const batch_limits& limits) {
     const std::size_t t = limits.tokens;
     const auto floats = [&](std::size_t cols) {

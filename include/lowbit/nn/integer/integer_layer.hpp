@@ -30,7 +30,7 @@ struct integer_workspace {
   matrix_view<float> floats;         // (T, D): decoded rows, in the memory of the sums
   typename integer_attention_layer<Arch>::template workspace<Observed> heads;
 
-  LOWBIT_COLD constexpr void plan(arena& memory, const model_shape& shape,
+  LOWBIT_NOINLINE constexpr void plan(arena& memory, const model_shape& shape,
                                   const batch_limits& limits) {
     const std::size_t t = limits.tokens;
     const std::size_t d = shape.hidden;
