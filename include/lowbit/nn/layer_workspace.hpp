@@ -57,7 +57,7 @@ struct layer_workspace {
   typename attention::template workspace<Observed> heads;
 
   LOWBIT_NOINLINE constexpr void plan(arena& memory, const model_shape& shape,
-                                  const batch_limits& limits) {
+                                      const batch_limits& limits) {
     const std::size_t t = limits.tokens;
     const std::size_t d = shape.hidden;
     const std::size_t inner = shape.inner();

@@ -25,7 +25,7 @@ struct padded_workspace {
   typename padded_attention<Policy, Arch>::template workspace<Observed> heads;
 
   LOWBIT_NOINLINE constexpr void plan(arena& memory, const model_shape& shape,
-                                  const batch_limits& limits) {
+                                      const batch_limits& limits) {
     const std::size_t t = limits.tokens;
     const auto floats = [&](std::size_t cols) {
       return memory.take_matrix<float>(t, cols, float_stride(cols));

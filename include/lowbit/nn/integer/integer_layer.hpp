@@ -31,7 +31,7 @@ struct integer_workspace {
   typename integer_attention_layer<Arch>::template workspace<Observed> heads;
 
   LOWBIT_NOINLINE constexpr void plan(arena& memory, const model_shape& shape,
-                                  const batch_limits& limits) {
+                                      const batch_limits& limits) {
     const std::size_t t = limits.tokens;
     const std::size_t d = shape.hidden;
     const std::size_t stride = round_up(d, virtual_lanes);
