@@ -56,7 +56,7 @@ mean_pair means(const std::vector<float>& w, std::size_t begin, std::size_t end)
   return m;
 }
 
-/// Codes and scales against formulas of SPEC 1.1 and 2.1; elements within 1e-6 of the center may
+/// Codes and scales against BiBERT's and BiT's formulas; elements within 1e-6 of the center may
 /// fall either way.
 template <class Codec>
 void check_codec(std::size_t n, std::size_t k, std::uint64_t seed) {

@@ -30,7 +30,7 @@ struct expected_ternary {
   double margin = 1;  // how far the closest weight is from its threshold
 };
 
-/// SPEC 3.1, TWN.
+/// TWN (Li, Zhang and Liu, 2016).
 expected_ternary twn_of(const std::vector<double>& w) {
   expected_ternary e;
   double mean = 0;
@@ -48,7 +48,7 @@ expected_ternary twn_of(const std::vector<double>& w) {
   return e;
 }
 
-/// SPEC 3.1, LAQ with n = 1.
+/// LAQ (Hou and Kwok, 2018) with n = 1.
 expected_ternary laq_of(const std::vector<double>& w) {
   expected_ternary e;
   std::vector<double> b;

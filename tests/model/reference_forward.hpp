@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // BERT, BiBERT and BiT for one sentence as bare loops in double over unpacked values, written from
-// the published formulas (SPEC 0, 1.1, 2.2) and nothing of the engine but its tensor names. A sign
+// the published formulas and nothing of the engine but its tensor names. A sign
 // whose argument is near 0 could fall either way in float: `margin` is the nearest one of a run.
 #pragma once
 

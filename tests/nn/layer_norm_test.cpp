@@ -33,7 +33,7 @@ struct norm_case {
     tensors.add("norm.bias", {cols}, beta);
   }
 
-  /// SPEC section 0: biased variance, eps inside the root.
+  /// As BERT's: biased variance, eps inside the root.
   [[nodiscard]] std::vector<double> in_double() const {
     std::vector<double> y(x.size());
     for (std::size_t t = 0; t < tokens; ++t) {

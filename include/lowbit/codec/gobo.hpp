@@ -128,7 +128,7 @@ struct normal_bulk {
 
 }  // namespace detail
 
-/// Source: GOBO's abstract and SPEC 4.3; the threshold depends on the unit of the weights
+/// Source: GOBO's abstract; the threshold depends on the unit of the weights
 /// Errors: invalid_argument naming a weight that is not finite, or where fewer than 2^Bits distinct
 ///         weights are no outliers (all are when sigma is above 21.8); unsupported past 2^31 - 1
 ///         weights

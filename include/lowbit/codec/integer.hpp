@@ -103,7 +103,7 @@ struct int4 {
 /// scale = max |w| / 127 of the block, integer = clamp(round_half_even(w / scale), -127, 127). A
 /// block of zeros has scale 0.
 ///
-/// Source: Q8BERT (tensor), I-BERT (row); SPEC 4.1, 4.2
+/// Source: Q8BERT (tensor), I-BERT (row)
 /// Errors: invalid_argument naming a weight that is not finite
 template <class Scale>
 result<encoded_matrix> encode(int8<Scale>, matrix_view<const float> w) {

@@ -187,7 +187,7 @@ class clusters {
 
 }  // namespace detail
 
-/// SPEC 4.4. 8 centroids settle in less. 256 do not: on 2.4 million normal numbers the squared
+/// 8 centroids settle in less. 256 do not: on 2.4 million normal numbers the squared
 /// error is 1.4e-4 of the variance after 100 rounds and 4.6e-5 where the 1e-6 rule stops, round
 /// 9118.
 inline constexpr int k_means_rounds = 100;
@@ -196,7 +196,7 @@ inline constexpr int k_means_rounds = 100;
 /// until the mean squared error falls by less than 1e-6 of itself, at most `most_rounds`. The error
 /// is never above the start's.
 ///
-/// Source: SPEC 4.4
+/// Source: Lloyd, 1982
 /// Errors: invalid_argument where there are fewer than n distinct numbers
 /// Cost:   one sort; a round is O(n log count)
 inline result<std::vector<float>> k_means(std::span<const float> values, std::size_t n,
@@ -223,7 +223,7 @@ inline result<std::vector<float>> k_means(std::span<const float> values, std::si
 /// assignment and means until the sum of |v - centroid| stops falling; the centroids before the
 /// round that brought nothing. Errors as k_means.
 ///
-/// Source: SPEC 4.3
+/// Source: GOBO (Zadeh et al., 2020)
 inline result<std::vector<float>> l1_means(std::span<const float> values, std::size_t n) {
   LOWBIT_EXPECTS(n > 0);
   detail::clusters data(values);

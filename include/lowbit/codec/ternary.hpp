@@ -124,7 +124,7 @@ template <class Clip, class Fit>
 
 /// Means are sums in double, in order. A block of zeros has scale 0.
 ///
-/// Source: TWN as in TernaryBERT and BinaryBERT, LAQ with identity curvature; SPEC 3.1
+/// Source: TWN as in TernaryBERT and BinaryBERT, LAQ with identity curvature
 /// Errors: invalid_argument naming a weight that is not finite
 template <class Scale, class Clip, class Fit>
 result<encoded_matrix> encode(ternary<Scale, Clip, Fit>, matrix_view<const float> w) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sinks that end an integer accumulator in bits. Where only the sign of alpha * n + b survives, the
-// whole epilogue is one integer compare (SPEC of the schemes: fusion F3;
-// docs/numerics.md#thresholds):
+// whole epilogue is one integer compare (docs/numerics.md#thresholds):
 //   alpha * n + b >= 0   <=>   n >= t     with t found at load by evaluating the float expression
 //   itself, so it is exact.
 #pragma once

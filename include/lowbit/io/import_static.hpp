@@ -8,7 +8,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Source: Q8BERT, section 3; SPEC 4.1. An input's scale is its largest magnitude / 127.
+/// Source: Q8BERT, section 3. An input's scale is its largest magnitude / 127.
 /// Errors: invalid_argument for a range that is not finite or is 0; unsupported for ReLU models
 inline result<canonical_model> import_static(const canonical_model& floats,
                                              const activation_ranges& ranges) {

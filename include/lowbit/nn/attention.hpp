@@ -50,7 +50,7 @@ struct query_span {
 };
 
 /// Which rows of a sentence ask. With first_token_only the query matrix has one row per sentence:
-/// all that a classifier reads of the last layer (SPEC fusion F9).
+/// all that a classifier reads of the last layer.
 struct query_blocks {
   token_batch batch;
   bool first_token_only = false;

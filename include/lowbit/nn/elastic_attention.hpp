@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elastic attention (BiT, section 3.2): p = softmax(a_q a_k n / sqrt(d)), attention bit = p / a_p >
 // 1/2, c = a_p a_v (bits . v). A score takes only d + 1 values, so exp is a table over the distance
-// from the row's largest score, and the bit is one integer threshold per row (SPEC fusion F5): on
+// from the row's largest score, and the bit is one integer threshold per row: on
 // <=> e^(c (n - n_max)) > a_p / 2 * sum <=> n >= n_max - 2 t.
 #pragma once
 

@@ -136,10 +136,10 @@ class encoder_layer {
     const input_encoding& encoding = feed_forward_output_.input();
     middle_thresholds_.load(memory, feed_forward_input_, i, d, [&](float y, std::size_t o) {
       if constexpr (std::is_same_v<input, activation::elastic_bool>) {
-        const float rectified = y > 0.0F ? y : 0.0F;  // SPEC fusion F6
+        const float rectified = y > 0.0F ? y : 0.0F;
         return (rectified + encoding.shift[o]) / encoding.scale > 0.5F;
       } else {
-        return y >= 0.0F;  // sign(GELU(y)) = sign(y), SPEC fusion F1
+        return y >= 0.0F;  // sign(GELU(y)) = sign(y)
       }
     });
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layer normalisation of rows. The normalised lanes go straight to sinks, so storing the residual
-// and packing the next product's bits happen in the same pass (SPEC fusion F8).
+// and packing the next product's bits happen in the same pass.
 #pragma once
 
 #include <tuple>

@@ -212,7 +212,7 @@ class linear {
 
 /// Integer thresholds that stand for a predicate of a one-bit layer's float output: predicate(y, o)
 /// must turn from false to true once as the accumulator n of output o grows. Exact, because the
-/// float expression itself is evaluated (SPEC fusions F3 and F6).
+/// float expression itself is evaluated.
 class output_thresholds {
  public:
   template <class Linear, class Predicate>

@@ -44,8 +44,8 @@ struct linear_function : torch::autograd::Function<linear_function> {
   }
 };
 
-/// y_o = scale_o * sum_j x_j signs(o,j) + b_o, for x that is already binarized (SPEC: BiBERT,
-/// binary linear). The gradient of W follows weight_gradient().
+/// y_o = scale_o * sum_j x_j signs(o,j) + b_o, for x that is already binarized (BiBERT's
+/// linear layer). The gradient of W follows weight_gradient().
 struct binary_linear_function : torch::autograd::Function<binary_linear_function> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
                         const Tensor& weight, const Tensor& bias, precision type) {
