@@ -29,6 +29,7 @@ recipes=(
   bibert-naive bibert-naive-dmd bibert-attention bibert
   bit binarybert
   kd tinybert tinybert-no-attention tinybert-no-hidden tinybert-no-embedding tinybert-no-prediction
+  tinybert-augmented
   theseus theseus-constant
   bort bort-deep bort-wide bort-flat
 )
@@ -51,6 +52,8 @@ commands_of() { # DATASET RECIPE -> words, one a line
     binarybert) printf '%s\n' binarybert --teacher TEACHER --input-bits 4 --epochs "$e" --lr 2e-4 ;;
     kd) printf '%s\n' distill --teacher TEACHER -L 2 --init-from-teacher mapped --epochs "$l" --lr 5e-4 ;;
     tinybert*)
+      # Three sentences for each of CLINC150's: as many steps in a third of the epochs.
+      if [[ $2 == tinybert-augmented ]]; then e=$((e / 3)); fi
       printf '%s\n' distill --objective tinybert --teacher TEACHER -L 2 --init-from-teacher mapped \
         --stage1-epochs "$e" --stage1-lr 5e-4 --epochs "$e" --lr 5e-4
       if [[ $2 == tinybert-no-* ]]; then printf '%s\n' --without "${2#tinybert-no-}"; fi
@@ -96,7 +99,10 @@ rows() { # DATASET/RECIPE-SEED, one a line; none is for the caller to refuse
   for d in "${datasets[@]}"; do
     for s in $(seeds_of "$d"); do
       echo "$d/teacher-$s"
-      for r in "${recipes[@]}"; do echo "$d/$r-$s"; done
+      for r in "${recipes[@]}"; do
+        if [[ $r == tinybert-augmented && $d != clinc150 ]]; then continue; fi
+        echo "$d/$r-$s"
+      done
     done
   done | grep -E -- "$only" || (($? == 1))
 }
@@ -138,6 +144,17 @@ trained() {
   echo $((SECONDS - started)) >>"$out.seconds"
   if ((outcome != 0)); then fail "lowbit-train failed, see $out.log"; fi
 }
+augmented() { # -> CLINC150 with two more variants of each training sentence, once
+  local out=$models/augmented.json
+  if [[ ! -f $out ]]; then
+    say "augmenting clinc150" >&2
+    "$train" augment --data "$(data_of clinc150)" --mlm "$models/pretrained" --out "$out" -n 2 --seed 1 \
+      --synonyms "$data/augmentation_synonyms/ppdb_synonyms.txt" \
+      --antonyms "$data/augmentation_synonyms/ppdb_antonyms.txt" \
+      --antonyms "$data/augmentation_synonyms/wordnet_antonyms.txt" >&2
+  fi
+  echo "$out"
+}
 teacher_of() { # DATASET -> folder; the first seed teaches all
   local task=sentences length=12
   if [[ $1 == snips ]]; then task=words; fi
@@ -163,7 +180,7 @@ milliseconds() { # FOLDER DATASET -> least of three runs, per sentence
   for _ in 1 2 3; do evaluated "$1" "$2" dev | jq .ms_per_sentence; done | sort -g | head -n 1
 }
 make_row() { # DATASET RECIPE SEED
-  local row=$1/$2-$3 out=$models/$1/$2-$3 teacher packed policy words shape made=() command
+  local row=$1/$2-$3 out=$models/$1/$2-$3 teacher packed policy words shape from made=() command
   if [[ -f $results/$row.json ]]; then return; fi
   teacher=$(teacher_of "$1" 1)
   policy=$(policy_of "$2") packed=$out.packed
@@ -178,7 +195,9 @@ make_row() { # DATASET RECIPE SEED
         words=("${words[@]/SHAPE/$shape}") made=("$shape")
       fi
       if [[ $1 == snips && ${words[0]} == finetune ]]; then words+=(--task words); fi
-      trained "$out" "${words[@]}" --data "$(data_of "$1")" --batch-size 64 --seed "$3"
+      from=$(data_of "$1")
+      if [[ $2 == tinybert-augmented ]]; then from=$(augmented); fi
+      trained "$out" "${words[@]}" --data "$from" --batch-size 64 --seed "$3"
       ;;
   esac
   made+=("$out")
@@ -241,31 +260,4 @@ train_rows() {
     wait -n || fail 'a row failed'
     running=$((running - 1))
   done
-}
-
-# --- docs/results.md ------------------------------------------------------------------------------
-# The first seed's models that are still there, as a picture of bytes, milliseconds and validation score.
-draw() { # DATASET
-  local folder folders=()
-  for folder in "$models/$1"/teacher-1 "$models/$1"/*-1.packed; do
-    if [[ -d $folder ]]; then folders+=(-m "$folder"); fi
-  done
-  if ((${#folders[@]} < 4)); then return; fi
-  evaluated_all "$1" dev "${folders[@]}" --svg "$results/$1.svg" >/dev/null
-  sed -i 's/-1\(\.packed\)\? (/ (/' "$results/$1.svg"  # names of rows, not of folders
-}
-write_tables() {
-  local d
-  if [[ -d $models && -n $data ]]; then for d in "${datasets[@]}"; do draw "$d"; done; fi
-  {
-    sed '/^<!-- results -->$/q' "$root/docs/results.md"
-    for d in "${datasets[@]}"; do
-      [[ -n $(find "$results/$d" -name '*.json' 2>/dev/null) ]] || continue
-      printf '\n## %s\n\n' "$d"
-      if [[ -f $results/$d.svg ]]; then printf '![size, milliseconds and score](results/%s.svg)\n\n' "$d"; fi
-      jq -r -s --arg order "${recipes[*]}" -f "$root/scripts/lib/results.jq" "$results/$d"/*.json
-    done
-  } >"$root/docs/results.md.part"
-  mv "$root/docs/results.md.part" "$root/docs/results.md"
-  say "wrote docs/results.md"
 }
