@@ -52,7 +52,7 @@ commands_of() { # DATASET RECIPE -> words, one a line
     binarybert) printf '%s\n' binarybert --teacher TEACHER --input-bits 4 --epochs "$e" --lr 2e-4 ;;
     kd) printf '%s\n' distill --teacher TEACHER -L 2 --init-from-teacher mapped --epochs "$l" --lr 5e-4 ;;
     tinybert*)
-      # Three sentences for each of CLINC150's: as many steps in a third of the epochs.
+      # Up to three sentences for each of CLINC150's: about as many steps in a third of the epochs.
       if [[ $2 == tinybert-augmented ]]; then e=$((e / 3)); fi
       printf '%s\n' distill --objective tinybert --teacher TEACHER -L 2 --init-from-teacher mapped \
         --stage1-epochs "$e" --stage1-lr 5e-4 --epochs "$e" --lr 5e-4
