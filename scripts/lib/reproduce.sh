@@ -101,6 +101,7 @@ rows() { # DATASET/RECIPE-SEED, one a line; none is for the caller to refuse
       echo "$d/teacher-$s"
       for r in "${recipes[@]}"; do
         if [[ $r == tinybert-augmented && $d != clinc150 ]]; then continue; fi
+        if [[ $r == *-ptq && $s != 1 ]]; then continue; fi # nothing in it is drawn
         echo "$d/$r-$s"
       done
     done
@@ -176,9 +177,6 @@ evaluated_all() { # DATASET SPLIT -m FOLDER ... [OPTION...]
   esac
 }
 evaluated() { evaluated_all "$2" "$3" -m "$1" --json; } # FOLDER DATASET SPLIT -> JSON of lowbit eval
-milliseconds() { # FOLDER DATASET -> least of three runs, per sentence
-  for _ in 1 2 3; do evaluated "$1" "$2" dev | jq .ms_per_sentence; done | sort -g | head -n 1
-}
 make_row() { # DATASET RECIPE SEED
   local row=$1/$2-$3 out=$models/$1/$2-$3 teacher packed policy words shape from made=() command
   if [[ -f $results/$row.json ]]; then return; fi
@@ -226,21 +224,17 @@ seconds_of() { # FOLDER... -> of their training, all parts
   for folder in "$@"; do cat "$folder.seconds"; done | awk '{ sum += $1 } END { print sum + 0 }'
 }
 row_json() { # DATASET RECIPE SEED TRAINED PACKED COMMAND SECONDS
-  local dev='{}' test='{}' ms=null teacher_ms=null
-  if [[ -n $5 ]]; then
-    dev=$(evaluated "$5" "$1" dev) test=$(evaluated "$5" "$1" test)
-    ms=$(milliseconds "$5" "$1") teacher_ms=$(milliseconds "$models/$1/teacher-1" "$1")
-  fi
+  local dev='{}' test='{}'
+  if [[ -n $5 ]]; then dev=$(evaluated "$5" "$1" dev) test=$(evaluated "$5" "$1" test); fi
   jq -n --arg dataset "$1" --arg recipe "$2" --argjson seed "$3" --arg command "$6" \
-    --argjson seconds "$7" --argjson dev "$dev" --argjson test "$test" --argjson ms "$ms" \
-    --argjson teacher_ms "$teacher_ms" --slurpfile trained "$4/results.json" \
-    --arg machine "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)" '
+    --argjson seconds "$7" --argjson dev "$dev" --argjson test "$test" \
+    --slurpfile trained "$4/results.json" '
     ($trained[0]) as $t |
     {dataset: $dataset, recipe: $recipe, seed: $seed, command: $command, seconds: $seconds,
      metric: ($dev.metric // (if $t.validation_f1 then "f1" else "accuracy" end)),
      validation: ($dev.score // $t.validation_f1 // $t.validation_accuracy), test: ($test.score // null),
-     policy: ($dev.policy // null), bytes: ($dev.bytes // null), ms: $ms, teacher_ms: $teacher_ms,
-     measures: ($t.run.history[-1].measures // {}), machine: $machine}'
+     policy: ($dev.policy // null), bytes: ($dev.bytes // null),
+     measures: ($t.run.history[-1].measures // {})}'
 }
 train_rows() {
   local row dataset rest running=0

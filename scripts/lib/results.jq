@@ -4,8 +4,8 @@ def mean: add / length;
 def percent: . * 10000 | round / 100 | tostring;
 def spread: if length > 1 then " ± " + ((max - min) * 5000 | round / 100 | tostring) else "" end;
 def numbers_of(f): map(f) | map(select(. != null));
-(map(select(.recipe == "teacher")) | numbers_of(.test)) as $teachers |
-(if ($teachers | length) > 0 then ($teachers | mean) else null end) as $teacher |
+# The first seed's teacher taught all rows.
+(map(select(.recipe == "teacher" and .seed == 1)) | numbers_of(.test)[0]) as $teacher |
 .[0].metric as $metric |
 (numbers_of(.measures.attention_entropy) | length > 0) as $entropy |
 # Rows in the order in which scripts/reproduce lists the recipes ($order), the teacher first.
@@ -16,12 +16,13 @@ def numbers_of(f): map(f) | map(select(. != null));
 (group_by(.recipe) | sort_by(.[0].recipe as $r | $names | index($r)) | map(
   . as $all | numbers_of(.test) as $test | numbers_of(.validation) as $dev |
   numbers_of(.measures.attention_entropy) as $bits |
+  numbers_of(.ms) as $ms | numbers_of(if .ms then .teacher_ms / .ms else null end) as $faster |
   "| \(.[0].recipe) | \(.[0].policy // "-") | \(length) | " +
   "\(if ($dev | length) > 0 then ($dev | mean | percent) + ($dev | spread) else "-" end) | " +
   "\(if ($test | length) > 0 then ($test | mean | percent) + ($test | spread) else "-" end) | " +
   "\(if $teacher != null and ($test | length) > 0 then (($test | mean) / $teacher | percent) + " %" else "-" end) | " +
   "\(if .[0].bytes != null then .[0].bytes / 1000 | round else "-" end) | " +
-  "\(if .[0].ms != null then .[0].ms * 1000 | round / 1000 else "-" end) | " +
-  "\(if .[0].ms != null then .[0].teacher_ms / .[0].ms * 100 | round / 100 else "-" end) |" +
+  "\(if ($ms | length) > 0 then ($ms | mean * 1000 | round / 1000) else "-" end) | " +
+  "\(if ($faster | length) > 0 then ($faster | mean * 100 | round / 100) else "-" end) |" +
   (if $entropy then " \(if ($bits | length) > 0 then ($bits | mean * 1000 | round / 1000) else "" end) |" else "" end)
 )) | .[]

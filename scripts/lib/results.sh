@@ -1,7 +1,37 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# docs/results.md from the rows that are there. To be sourced after reproduce.sh; needs root, models,
-# results, data of scripts/reproduce.
+# Milliseconds of the rows, and docs/results.md from them. To be sourced after reproduce.sh; needs
+# root, models, results, data, action of scripts/reproduce.
+
+# Times are taken last, while nothing trains: the models of a data set and a seed one after another,
+# the least of three passes over the validation split, beside the first teacher in the same passes.
+time_rows() {
+  local d s row folder timed times folders i
+  for d in "${datasets[@]}"; do
+    for s in $(seeds_of "$d"); do
+      timed=() folders=(-m "$models/$d/teacher-1")
+      for row in $(rows | sed -n "/^$d\/.*-$s\$/p"); do
+        folder=$models/$row.packed
+        if [[ $row == */teacher-* ]]; then folder=$models/$row; fi
+        if [[ ! -f $results/$row.json || ! -d $folder ]]; then continue; fi
+        if [[ $action != time ]] && jq -e .ms "$results/$row.json" >/dev/null; then continue; fi
+        timed+=("$row") folders+=(-m "$folder")
+      done
+      if ((${#timed[@]} == 0)); then continue; fi
+      say "timing $d, seed $s: ${#timed[@]} models"
+      mapfile -t times < <(for _ in 1 2 3; do evaluated_all "$d" dev "${folders[@]}" --json; done |
+        jq -s 'transpose[] | map(.ms_per_sentence) | min')
+      ((${#times[@]} == ${#timed[@]} + 1)) || fail "lowbit eval failed on $d"
+      for i in "${!timed[@]}"; do
+        row=$results/${timed[i]}.json
+        jq --argjson ms "${times[i + 1]}" --argjson teacher_ms "${times[0]}" \
+          --arg machine "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)" \
+          '. + {ms: $ms, teacher_ms: $teacher_ms, machine: $machine}' "$row" >"$row.part"
+        mv "$row.part" "$row"
+      done
+    done
+  done
+}
 
 # The first seed's models that are still there, as a picture of bytes, milliseconds and validation score.
 draw() { # DATASET
