@@ -153,6 +153,29 @@ TEST_CASE("the rows of a ledger add up to its total") {
   }
 }
 
+TEST_CASE("heads that were removed are not counted") {
+  model_shape shape = tinybert_4l;  // 312 channels, 12 heads
+  shape.heads = 3, shape.attention = 78;
+  const auto ledger = lowbit::ledger_for("int8", shape, 16);
+  REQUIRE(ledger.ok());
+  const auto defined = [&](cost_item item) {
+    for (const auto& row : ledger->rows) {
+      if (row.layer == 0 && row.item == item) return row.cost;
+    }
+    FAIL("no such row");
+    return ledger->total;
+  };
+  for (const auto item : {cost_item::query, cost_item::key, cost_item::value}) {
+    CHECK(defined(item).defined.int8_macs == 16 * 78 * 312);
+    CHECK(defined(item).stored.weights == 78 * 312);
+    CHECK(defined(item).stored.biases == 78 * sizeof(float));
+  }
+  CHECK(defined(cost_item::attention_output).defined.int8_macs == 16 * 78 * 312);
+  CHECK(defined(cost_item::attention_output).stored.biases == 312 * sizeof(float));
+  CHECK(defined(cost_item::scores).defined.f32_macs == 16 * 16 * 78);
+  CHECK(defined(cost_item::context).defined.f32_macs == 16 * 16 * 78);
+}
+
 TEST_CASE("without labels the ledger has no classifier") {
   model_shape shape = tinybert_4l;
   shape.labels = 0;

@@ -180,6 +180,12 @@ TEST_CASE("output folder replaces only a folder of plain files", "[io][output_fo
                errc::invalid_argument, {"a link"});
   CHECK(crafted::read(home / "documents" / "thesis") == "x");
   CHECK(scratch.entries() == 3);
+  fs::create_directory(scratch.path() / "notes");
+  CHECK(output_folder::create(scratch.path() / "notes", existing::replace).ok());  // empty
+  crafted::write(scratch.path() / "notes" / "a.txt", "x");
+  expect_error(output_folder::create(scratch.path() / "notes", existing::replace).status(),
+               errc::invalid_argument, {"notes", "holds no config.json"});
+  CHECK(output_folder::create(scratch.path() / "notes", existing::replace, {"a.txt"}).ok());
 }
 
 TEST_CASE("output folder commit sees a target that came later", "[io][output_folder][negative]") {

@@ -37,13 +37,16 @@ alignas(lowbit::buffer_alignment) std::byte static_workspace[bytes<bibert>];
 /// A run with one thing wrong; the logits must stay as they are.
 struct input_case {
   std::vector<std::int32_t> ids{1, 2, 3, 4, 5}, types{0, 1, 0, 1, 0}, positions{0, 1, 2, 0, 1};
-  std::vector<std::uint32_t> offsets{0, 3, 5};
+  std::vector<std::uint32_t> offsets{0, 3, 5}, valid;
 
   [[nodiscard]] status run() const {
     static const tensor_store tensors = random_model<bibert>(shape, 400);
     static const loaded_model<bibert, lowbit::scalar> loaded(tensors, shape);
     const lowbit::token_input in{
-        ids.data(), types.data(), positions.data(), {offsets.data(), offsets.size() - 1}};
+        ids.data(),
+        types.data(),
+        positions.data(),
+        {offsets.data(), offsets.size() - 1, valid.empty() ? nullptr : valid.data()}};
     two_threads serial{1};
     const guarded<std::byte> memory(1 << 20);
     const canary_matrix<float> logits(in.batch.sentences, shape.labels, shape.labels + 1);
@@ -113,6 +116,10 @@ TEST_CASE("an empty or over-long sentence is named, no sentence at all is no wor
   SECTION("falling offsets") {
     c.offsets = {0, 5, 3};
     CHECK_FALSE(c.run().ok());
+  }
+  SECTION("padded") {
+    c.valid = {2, 2};
+    CHECK(c.run().message() == "a padded batch, this policy takes sentences without padding");
   }
   SECTION("nothing") {
     c.offsets = {0};

@@ -221,7 +221,22 @@ TEST_CASE("an integer-only model names what does not fit", "[ibert]") {
         }) == "max_position_embeddings is 65537, an integer-only model has at most 65536");
 }
 
-TEST_CASE("an integer encoder refuses the batches that a float one refuses", "[ibert]") {
+TEST_CASE("an integer encoder takes no padded batch", "[ibert]") {
+  const integer_model m(ragged_shape(), 703);
+  const loaded_weights<integer_classifier<lowbit::scalar>> model(m.converted.weights(), m.shape);
+  const packed_batch batch(m.sentences, all_of(m.sentences));
+  lowbit::token_input in = batch.input();
+  const std::vector<std::uint32_t> valid(m.sentences.size(), 1);
+  in.batch.valid = valid.data();
+  std::vector<float> logits(m.sentences.size() * m.shape.labels);
+  two_threads here{1};
+  const lowbit::matrix_view<float> out{logits.data(), m.sentences.size(), m.shape.labels,
+                                       m.shape.labels};
+  CHECK(std::string(model.model.run(in, nullptr, 0, out, here).message())
+            .starts_with("a padded batch"));
+}
+
+TEST_CASE("ids, types and positions outside their tables are named", "[ibert]") {
   const lowbit::model_shape shape = ragged_shape();
   const std::int32_t ids[] = {1, 2, 97}, types[] = {0, 2, 0}, positions[] = {0, 1, -1};
   const std::uint32_t offsets[] = {0, 2, 2, 3};

@@ -137,7 +137,7 @@ void add_answer(CLI::App& program, action& chosen) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   verb->add_option("--top", o->top, "answers to print")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   verb->add_flag("--none", o->none, "the model knows questions without answer: it may say so");
   verb->add_option("--null-threshold", o->threshold,

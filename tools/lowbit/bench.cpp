@@ -23,7 +23,7 @@ constexpr double mib = 1024.0 * 1024.0;
 
 struct bench_options : model_options {
   std::string shape = "bert-base";
-  std::vector<std::size_t> tokens{16, 128};
+  std::vector<std::size_t> tokens;  // empty: 16 and 128, or fewer where a model has fewer positions
   std::size_t batch = 1;
   std::size_t repetitions = 11;
   bool check = false;
@@ -195,12 +195,12 @@ void print_table(const bench_options& o, const std::vector<row>& table) {
   fmt::print("{}, {} thread{}, batch {}, medians of {} interleaved runs\n",
              o.model.empty() ? o.shape : o.model, o.threads, o.threads == 1 ? "" : "s", o.batch,
              o.repetitions);
-  fmt::print("{:<8}{:<7}{:<9}{:>7}{:>12}{:>12}{:>14}{:>12}{:>12}{:>16}\n", "policy", "arch",
+  fmt::print("{:<22}{:<7}{:<9}{:>7}{:>12}{:>12}{:>14}{:>12}{:>12}{:>16}\n", "policy", "arch",
              "weights", "tokens", "model MiB", "packed MiB", "workspace MiB", "ms", "tokens/s",
              "x faster, fp32");
   for (const row& r : table) {
     const double fp32 = fp32_seconds(table, r.tokens);
-    fmt::print("{:<8}{:<7}{:<9}{:>7}{:>12.1f}{:>12.1f}{:>14.2f}{:>12.3f}{:>12.0f}{:>16}\n",
+    fmt::print("{:<22}{:<7}{:<9}{:>7}{:>12.1f}{:>12.1f}{:>14.2f}{:>12.3f}{:>12.0f}{:>16}\n",
                r.of->policy, r.of->runs.arch(), r.of->random ? "random" : "folder", r.tokens,
                static_cast<double>(r.of->model_bytes) / mib,
                static_cast<double>(r.of->runs.packed_bytes()) / mib,
@@ -237,7 +237,7 @@ void print_json(const bench_options& o, const std::vector<row>& table) {
   fmt::print("{}\n", out.dump());
 }
 
-status run(const bench_options& o) {
+status run(bench_options o) {
   std::vector<std::string> policies = split(o.policy.empty() ? "fp32,bibert" : o.policy);
   if (!o.model.empty() && o.policy.empty()) {
     const auto model = lowbit::open_model(o.model);
@@ -253,6 +253,11 @@ status run(const bench_options& o) {
     auto c = make_timed_policy(o, policy, o.arch, o.threads);
     if (!c) return c.status();
     all.push_back(*std::move(c));
+  }
+  if (o.tokens.empty()) {
+    const std::size_t most = all.front().runs.shape().positions;
+    o.tokens = {std::min<std::size_t>(16, most)};
+    if (most > 16) o.tokens.push_back(std::min<std::size_t>(128, most));
   }
   std::vector<row> table;
   for (const std::size_t tokens : o.tokens) LOWBIT_TRY(time_tokens(o, all, tokens, table));
@@ -272,9 +277,10 @@ void add_bench(CLI::App& program, action& chosen) {
                    "random weights: bert-base, bert-large, tinybert-4l, bort or L,H,A,I")
       ->capture_default_str()
       ->excludes(model);
-  verb->add_option("--tokens", o->tokens, "tokens of a sentence, as 16,128")
-      ->delimiter(',')
-      ->capture_default_str();
+  verb->add_option(
+          "--tokens", o->tokens,
+          "tokens of a sentence, as 16,128 (the default; of a shorter model all positions)")
+      ->delimiter(',');
   verb->add_option("--batch", o->batch, "sentences of a run")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();

@@ -66,6 +66,7 @@ result<std::vector<double>> layer_times(session& model, const std::vector<token_
   const auto timings = lowbit::measure_interleaved(passes, {11, 0.002, lowbit::thread_seconds, {}});
   if (!failed.ok()) return failed;
   std::vector<double> milliseconds;
+  milliseconds.reserve(timings.size());
   for (const auto& t : timings)
     milliseconds.push_back(1e3 * t.median / static_cast<double>(rows.sentences()));
   return milliseconds;

@@ -74,7 +74,7 @@ void add_classify(CLI::App& program, action& chosen) {
   add_model_options(*verb, *o);
   verb->add_option("text", o->texts, "sentences (default: lines of standard input)");
   verb->add_option("--top", o->top, "labels per sentence")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   verb->add_flag("--pairs", o->pairs, "each line is two sentences with a tab between them");
   verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");

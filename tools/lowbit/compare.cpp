@@ -87,6 +87,7 @@ status time_all(std::vector<contestant>& all, const std::vector<std::string>& te
   const std::size_t count = std::min<std::size_t>(texts.size(), 50);
   status failed;
   std::vector<std::function<void()>> passes;
+  passes.reserve(all.size());
   for (contestant& c : all) {
     passes.emplace_back([&, count] {
       for (std::size_t i = 0; i < count; ++i) {
@@ -234,6 +235,7 @@ void add_compare(CLI::App& program, action& chosen) {
   CLI::App* verb = program.add_subcommand("compare", "Models side by side");
   verb->add_option("-m,--model", o->models, "model folder; once for each, the first is the measure")
       ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb->add_option("text", o->texts,
                    "sentences to classify, or - for lines of standard input; without -m: the two "

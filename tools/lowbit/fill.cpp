@@ -106,7 +106,7 @@ void add_fill(CLI::App& program, action& chosen) {
   add_model_options(*verb, *o);
   verb->add_option("text", o->texts, "sentences with [MASK] (default: lines of standard input)");
   verb->add_option("--top", o->top, "words per mask")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });

@@ -27,7 +27,7 @@ constexpr double mib = 1024.0 * 1024.0;
 
 struct flops_options : model_options {
   std::string shape = "bert-base";
-  std::size_t tokens = 128;
+  std::size_t tokens = 0;  // 0: 128, or fewer where a model has fewer positions
   std::size_t repetitions = 11;
   bool measure = false;
 };
@@ -62,6 +62,7 @@ result<std::vector<double>> measure(const flops_options& o, const lowbit::model_
   rows.add(std::vector<std::int32_t>(o.tokens, 1), std::vector<std::int32_t>(o.tokens, 0));
   status failed;
   std::vector<std::function<void()>> runs;
+  runs.reserve(sessions.size());
   for (session& s : sessions) {
     runs.emplace_back([&rows, &failed, &s] {
       if (const auto logits = s.run(rows); !logits) failed = logits.status();
@@ -175,7 +176,7 @@ nlohmann::json json_of(const named_ledger& ledger) {
   return out;
 }
 
-status run(const flops_options& o) {
+status run(flops_options o) {
   std::string policy = o.policy.empty() ? "bibert" : o.policy;
   lowbit::model_shape shape;
   result<named_ledger> ledger = named_ledger{};
@@ -183,11 +184,13 @@ status run(const flops_options& o) {
     const auto named = named_shape(o.shape);
     if (!named) return named.status();
     shape = *named;
+    if (o.tokens == 0) o.tokens = 128;
     ledger = lowbit::ledger_for(lowbit::canonical_policy_name(policy), shape, o.tokens);
   } else {
     const auto model = lowbit::open_model(o.model);
     if (!model) return model.status();
     shape = model->config.shape;
+    if (o.tokens == 0) o.tokens = std::min<std::size_t>(128, shape.positions);
     if (o.policy.empty() || o.policy == model->policy) {
       policy = model->policy;
       ledger = lowbit::ledger_of_model(*model, o.tokens);
@@ -230,7 +233,9 @@ void add_flops(CLI::App& program, action& chosen) {
   verb->add_option("--shape", o->shape, "bert-base, bert-large, tinybert-4l, bort or L,H,A,I")
       ->capture_default_str()
       ->excludes(model);
-  verb->add_option("--tokens", o->tokens, "tokens of the sentence")->capture_default_str();
+  verb->add_option("--tokens", o->tokens,
+                   "tokens of the sentence (default: 128, or all positions of a shorter model)")
+      ->check(CLI::Range(1, 1 << 20));
   verb->add_flag("--measure", o->measure, "time a run of random weights, too");
   verb->add_option("--repetitions", o->repetitions, "timed runs of each policy")
       ->check(CLI::Range(1, 10000))

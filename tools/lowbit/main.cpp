@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -10,8 +11,9 @@
 namespace lowbit_tool {
 
 void add_run_options(CLI::App& verb, model_options& options) {
-  verb.add_option("-p,--policy", options.policy,
-                  "fp32, bibert or bit (default: what the model's config.json says)");
+  verb.add_option(
+      "-p,--policy", options.policy,
+      "fp32, int8, codebook16, bibert, .. (default: what the model's config.json says)");
   verb.add_option("--zero", options.zero, "bibert: sign(0) is 0 (torch) or +1 (plus-one)");
   verb.add_option("--arch", options.arch,
                   "scalar, avx2, avx512 or amx (default: the best of this CPU)");
@@ -50,7 +52,10 @@ int main(int argc, char** argv) {
   using namespace lowbit_tool;
   CLI::App program("lowbit: low-bit BERT on CPUs");
   program.set_version_flag("--version", LOWBIT_VERSION);
-  program.require_subcommand(1);
+  program.require_subcommand(0, 1);  // none: see below
+  program.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return std::string("lowbit: ") + error.what() + "\nlowbit --help says more\n";
+  });
   action chosen;
   add_tokenize(program, chosen);
   add_classify(program, chosen);
@@ -68,7 +73,11 @@ int main(int argc, char** argv) {
   try {
     program.parse(reversed_arguments(argc, argv));
   } catch (const CLI::ParseError& error) {
-    return program.exit(error);
+    return std::min(program.exit(error), 2);
+  }
+  if (!chosen) {
+    fmt::print(stderr, "lowbit: no verb; lowbit --help lists them\n");
+    return 2;
   }
   const lowbit::status done = chosen();
   if (!done.ok()) {

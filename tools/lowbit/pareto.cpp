@@ -46,7 +46,8 @@ class labels {
   double place(const std::string& text, double x, double y) {
     const double end = x + character * static_cast<double>(text.size());
     for (int n = 0; n < 200; ++n) {
-      const double at = y + line_height / 2 * ((n + 1) / 2) * (n % 2 == 0 ? 1 : -1);
+      const int half_lines = (n + 1) / 2 * (n % 2 == 0 ? 1 : -1);
+      const double at = y + line_height / 2 * half_lines;
       if (at < top || at > height - bottom || taken(x, end, at)) continue;
       placed_.push_back({x, end, at});
       return at;

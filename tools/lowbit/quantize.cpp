@@ -2,6 +2,7 @@
 // lowbit quantize: a checkpoint folder in, a packed folder out, and what every tensor became.
 #include <fmt/core.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "budget.hpp"
@@ -118,7 +119,12 @@ result<lowbit::canonical_model> plan_and_encode(const quantize_options& o) {
 }
 
 result<lowbit::canonical_model> open_input(const quantize_options& o) {
-  if (o.limits.megabytes > 0 || o.limits.milliseconds > 0) return plan_and_encode(o);
+  const bool budgeted = o.limits.megabytes > 0 || o.limits.milliseconds > 0;
+  if (!o.formats.empty() && (budgeted || !o.calibrate.empty())) {
+    return status::error(errc::invalid_argument, "--format chooses among formats, ",
+                         budgeted ? "a budget" : "a calibrated policy", " has its own");
+  }
+  if (budgeted) return plan_and_encode(o);
   if (!o.calibrate.empty()) {
     const std::string policy = lowbit::canonical_policy_name(o.policy);
     if (policy != "q8bert" && policy != "ibert") {
@@ -145,6 +151,11 @@ result<lowbit::canonical_model> open_input(const quantize_options& o) {
 }
 
 status run(const quantize_options& o) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(o.input, o.output, ignored)) {
+    return status::error(errc::invalid_argument, o.output,
+                         ": is the folder that is read, expected another one to write");
+  }
   auto model = open_input(o);
   if (!model) return model.status();
   for (const std::string& warning : model->warnings)
@@ -173,6 +184,7 @@ void add_quantize(CLI::App& program, action& chosen) {
   verb->add_option("--format", o->formats,
                    "REGEX=FORMAT: another format for the matrices whose name matches")
       ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb->add_option(
       "--calibrate", o->calibrate,
@@ -187,7 +199,7 @@ void add_quantize(CLI::App& program, action& chosen) {
   verb->add_option("--zero", o->zero, "bibert: sign(0) is 0 (torch) or +1 (plus-one)");
   verb->add_option("in", o->input, "Hugging Face model folder")->required();
   verb->add_option("out", o->output, "folder to write")->required();
-  verb->add_flag("--overwrite", o->overwrite, "replace an existing model folder");
+  verb->add_flag("--replace,--overwrite", o->overwrite, "replace an existing model folder");
   verb->add_flag("-q,--quiet", o->quiet, "print the totals only");
   verb->add_flag("--json", o->json, "print JSON");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });

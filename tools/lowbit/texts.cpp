@@ -23,7 +23,7 @@ result<std::vector<std::string>> read_texts(const std::vector<std::string>& argu
   std::vector<std::string> lines;
   for (std::string line; std::getline(std::cin, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) lines.push_back(std::move(line));
+    lines.push_back(std::move(line));  // an empty one, too: each line has its answer
   }
   if (std::cin.bad()) return status::error(errc::io_error, "standard input: cannot be read");
   if (lines.empty()) {
@@ -41,6 +41,11 @@ result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
     return status::error(errc::shape_mismatch, folder, ": the tokenizer has ",
                          tokenizer->vocabulary_size(), " tokens, the model's word table ",
                          shape.vocabulary);
+  }
+  if (tokenizer->vocabulary_size() < shape.vocabulary) {  // a table may be filled up
+    std::cerr << "lowbit: warning: " << folder << ": the tokenizer has "
+              << tokenizer->vocabulary_size() << " tokens, the model's word table "
+              << shape.vocabulary << '\n';
   }
   return tokenizer;
 }

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 
+#include "lowbit/train/loop/interrupt.hpp"
 #include "options.hpp"
 
 namespace lowbit_train {
@@ -37,8 +38,17 @@ void add_augment(CLI::App& app, action& chosen) {
       ->check(CLI::Range(1, 1024))
       ->default_val(1)
       ->force_callback();
-  verb->callback(
-      [o, &chosen] { chosen = [o] { return finish(train::augment_dataset(*o), o->out); }; });
+  verb->add_flag("--resume", o->resume, "go on from OUT.checkpoint, with the same options");
+  verb->add_option("--checkpoint-seconds", o->checkpoint_seconds, "between two checkpoints")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->callback([o, &chosen] {
+    chosen = [o] {
+      train::catch_interrupts();
+      o->stop_asked = train::interrupted;
+      return finish(train::augment_dataset(*o), o->out);
+    };
+  });
 }
 
 }  // namespace lowbit_train

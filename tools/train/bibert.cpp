@@ -9,14 +9,13 @@ namespace lowbit_train {
 
 void add_bibert(CLI::App& app, action& chosen) {
   auto o = std::make_shared<train::bibert_options>();
-  auto packed = std::make_shared<std::string>();
   o->fit.dropout = o->fit.classifier_dropout = 0.0;
   train::distillation_options& objective = o->objective;
   CLI::App* verb = app.add_subcommand("bibert", "distill a teacher into a fully binary student");
   add_training_options(*verb, *o);
   add_teacher_option(*verb, *o);
   add_student_option(*verb, *o, "folder of the student's first weights; else the teacher's");
-  add_packed_option(*verb, *packed);
+  add_packed_option(*verb, *o);
   verb->add_option_function<std::string>(
           "--attention",
           [o](const std::string& name) { o->softmax_binarized = name == "softmax-binarized"; },
@@ -34,9 +33,7 @@ void add_bibert(CLI::App& app, action& chosen) {
   verb->add_option("--temperature", objective.temperature)
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  verb->callback([o, packed, &chosen] {
-    chosen = [o, packed] { return finish_training(train::bibert(*o), *o, *packed); };
-  });
+  verb->callback([o, &chosen] { chosen = [o] { return finish_training(train::bibert(*o), *o); }; });
 }
 
 }  // namespace lowbit_train

@@ -12,24 +12,19 @@ namespace {
 
 CLI::App* add_verb(CLI::App& app, action& chosen, const char* name, const char* help,
                    const std::shared_ptr<train::binarybert_options>& o) {
-  auto packed = std::make_shared<std::string>();
   o->fit.dropout = o->fit.classifier_dropout = 0.0;
   CLI::App* verb = app.add_subcommand(name, help);
   add_training_options(*verb, *o);
   add_teacher_option(*verb, *o);
-  add_packed_option(*verb, *packed);
+  add_packed_option(*verb, *o);
   verb->add_option("--input-bits", o->input_bits, "of the activations")
       ->check(CLI::IsMember({8, 4}))
       ->capture_default_str();
   verb->add_option("--width", o->width, "share of the teacher's heads and neurons")
       ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
-  verb->add_option("--layer-rate", o->layer_rate, "factor on --lr where layers are matched")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  verb->callback([o, packed, &chosen] {
-    chosen = [o, packed] { return finish_training(train::binarybert(*o), *o, *packed); };
-  });
+  verb->callback(
+      [o, &chosen] { chosen = [o] { return finish_training(train::binarybert(*o), *o); }; });
   return verb;
 }
 
@@ -50,6 +45,12 @@ void add_binarybert(CLI::App& app, action& chosen) {
                             o);
   verb->add_option("--weights", o->weight_bits, "bits; 2 stops before the split")
       ->check(CLI::IsMember({1, 2}))
+      ->capture_default_str();
+  verb->add_option("--layer-rate", o->layer_rate, "factor on the rate where layers are matched")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--split-lr", o->split_rate, "learning rate after the split; 0: --lr")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   verb->add_option("--clip-lr", o->clip_rate, "learning rate of clips and steps")
       ->check(CLI::PositiveNumber)

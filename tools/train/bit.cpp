@@ -9,7 +9,6 @@ namespace lowbit_train {
 
 void add_bit(CLI::App& app, action& chosen) {
   auto o = std::make_shared<train::bit_options>();
-  auto packed = std::make_shared<std::string>();
   o->fit.dropout = o->fit.classifier_dropout = 0.0;
   o->fit.optimizer.learning_rate = 2e-4;
   CLI::App* verb =
@@ -17,7 +16,7 @@ void add_bit(CLI::App& app, action& chosen) {
   add_training_options(*verb, *o);
   add_teacher_option(*verb, *o);
   add_student_option(*verb, *o, "folder of the first stage's first weights; else the teacher's");
-  add_packed_option(*verb, *packed);
+  add_packed_option(*verb, *o);
   verb->add_option_function<std::string>(
           "--schedule",
           [o](const std::string& text) {
@@ -35,9 +34,7 @@ void add_bit(CLI::App& app, action& chosen) {
   verb->add_option("--soft-weight", o->soft_weight, "of the mean over batch and classes")
       ->capture_default_str();
   verb->add_option("--hidden-weight", o->hidden_weight)->capture_default_str();
-  verb->callback([o, packed, &chosen] {
-    chosen = [o, packed] { return finish_training(train::bit(*o), *o, *packed); };
-  });
+  verb->callback([o, &chosen] { chosen = [o] { return finish_training(train::bit(*o), *o); }; });
 }
 
 }  // namespace lowbit_train

@@ -59,25 +59,39 @@ void add_tinybert_options(CLI::App& verb, const std::shared_ptr<options>& o) {
 
 void add_distill(CLI::App& app, action& chosen) {
   auto o = std::make_shared<options>();
-  auto packed = std::make_shared<std::string>();
   CLI::App* verb = app.add_subcommand("distill", "train a smaller student of a teacher");
   add_training_options(*verb, *o);
   add_teacher_option(*verb, *o);
   add_student_option(*verb, *o, "folder of the student's shape and first weights");
-  add_packed_option(*verb, *packed);
+  add_packed_option(*verb, *o);
   add_student_shape(*verb, *o);
   verb->add_option("--objective", o->objective)
       ->transform(CLI::CheckedTransformer(std::map<std::string, distillation_objective>{
           {"logits", distillation_objective::logits},
           {"tinybert", distillation_objective::tinybert}}));
-  verb->add_option("--soft-weight", o->logits.soft_weight, "of logits")->capture_default_str();
-  verb->add_option("--hard-weight", o->logits.hard_weight, "of logits")->capture_default_str();
+  verb->add_option("--soft-weight", o->logits.soft_weight, "of logits")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->add_option("--hard-weight", o->logits.hard_weight, "of logits")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   verb->add_option("--temperature", o->logits.temperature, "of logits")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_tinybert_options(*verb, o);
-  verb->callback([o, packed, &chosen] {
-    chosen = [o, packed] { return finish_training(train::distill(*o), *o, *packed); };
+  verb->callback([o, verb, &chosen] {
+    if (!o->student.empty()) {
+      refuse_idle(*verb, {"--layers", "--hidden", "--heads", "--intermediate"},
+                  "is the folder's where there is a --student");
+    }
+    if (o->objective == distillation_objective::logits) {
+      refuse_idle(*verb, {"--layer-map", "--stage1-epochs", "--stage1-lr", "--without", "--stage"},
+                  "is for --objective tinybert");
+    } else {
+      refuse_idle(*verb, {"--soft-weight", "--hard-weight", "--temperature"},
+                  "is for --objective logits");
+    }
+    chosen = [o] { return finish_training(train::distill(*o), *o); };
   });
 }
 

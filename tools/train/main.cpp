@@ -3,9 +3,11 @@
 // messages to stderr; the exit code is 0 only when the output was written.
 #include <ATen/Context.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
+#include "lowbit/core/config.hpp"
 #include "verbs.hpp"
 
 #if defined(__GLIBC__)
@@ -23,7 +25,11 @@ int main(int argc, char** argv) {
   // and arithmetic on those takes a hundred cycles: 38 % of a pruning step.
   at::globalContext().setFlushDenormal(true);
   CLI::App app("Train the models that lowbit runs");
-  app.require_subcommand(1);
+  app.set_version_flag("--version", LOWBIT_VERSION);
+  app.require_subcommand(0, 1);  // none: see below
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return std::string("lowbit-train: ") + error.what() + "\nlowbit-train --help says more\n";
+  });
   lowbit_train::action chosen;
   for (const auto add : {
            lowbit_train::add_vocab,
@@ -42,7 +48,15 @@ int main(int argc, char** argv) {
        }) {
     add(app, chosen);
   }
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return std::min(app.exit(error), 2);
+  }
+  if (!chosen) {
+    std::fprintf(stderr, "lowbit-train: no verb; lowbit-train --help lists them\n");
+    return 2;
+  }
   try {
     return chosen();
   } catch (const std::exception& error) {  // libtorch reports by exceptions

@@ -28,7 +28,7 @@ void add_training_options(CLI::App& verb, train::recipe_options& o) {
   verb.add_flag("--resume", o.fit.resume, "go on from OUT.checkpoint, with the same options");
   verb.add_flag("--test", o.test, "read the test split once, at the end");
   verb.add_option("--max-length", o.max_length, "tokens of a sentence; 0: all positions");
-  verb.add_option("--seed", o.fit.seed)->capture_default_str();
+  verb.add_option("--seed", o.fit.seed, "of everything random")->capture_default_str();
   verb.add_option("--epochs", o.fit.epochs)->check(CLI::Range(1, 100000))->capture_default_str();
   verb.add_option("--batch-size", o.fit.batch_size)
       ->check(CLI::Range(1, 1 << 20))
@@ -43,7 +43,9 @@ void add_training_options(CLI::App& verb, train::recipe_options& o) {
   verb.add_option("--warmup", o.fit.warmup, "share of the steps")
       ->check(CLI::Range(0.0, 0.99))
       ->capture_default_str();
-  verb.add_option("--weight-decay", o.fit.optimizer.weight_decay)->capture_default_str();
+  verb.add_option("--weight-decay", o.fit.optimizer.weight_decay)
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   verb.add_option("--dropout", o.fit.dropout, "of embeddings, attention and outputs")
       ->check(CLI::Range(0.0, 0.95))
       ->capture_default_str();
@@ -54,6 +56,7 @@ void add_training_options(CLI::App& verb, train::recipe_options& o) {
       ->check(CLI::Range(0.0, 0.95))
       ->capture_default_str();
   verb.add_option("--precision", o.fit.type, "operands of the matrix products in training steps")
+      ->default_str(o.fit.type == train::precision::bf16 ? "bf16" : "f32")
       ->transform(CLI::CheckedTransformer(std::map<std::string, train::precision>{
           {"f32", train::precision::f32}, {"bf16", train::precision::bf16}}));
   verb.add_option("--checkpoint-seconds", o.fit.checkpoint_seconds, "between two checkpoints")
@@ -90,8 +93,32 @@ CLI::Option* add_student_option(CLI::App& verb, train::recipe_options& o, const 
   return verb.add_option("--student", o.student, help);
 }
 
-void add_packed_option(CLI::App& verb, std::string& packed) {
-  verb.add_option("--packed", packed, "write the runtime's packed folder of the result, too");
+void add_start_options(CLI::App& verb, train::recipe_options& o, lowbit::model_shape& shape,
+                       std::filesystem::path& vocab) {
+  shape.layers = 2, shape.hidden = 128, shape.heads = 2;
+  shape.intermediate = 512, shape.positions = 64;
+  CLI::Option* student =
+      add_student_option(verb, o, "folder of a model to go on from, instead of random weights");
+  verb.add_option("--vocab", vocab, "vocab.txt, tokenizer.json or their folder")->excludes(student);
+  const auto extent = [&](const char* name, std::size_t& value) {
+    verb.add_option(name, value)->capture_default_str()->excludes(student);
+  };
+  extent("-L,--layers", shape.layers);
+  extent("-H,--hidden", shape.hidden);
+  extent("-A,--heads", shape.heads);
+  extent("-I,--intermediate", shape.intermediate);
+  extent("-P,--positions", shape.positions);
+}
+
+void add_packed_option(CLI::App& verb, train::recipe_options& o) {
+  verb.add_option("--packed", o.packed, "write the runtime's packed folder of the result, too");
+}
+
+void refuse_idle(const CLI::App& verb, std::initializer_list<const char*> names,
+                 const std::string& why) {
+  for (const char* name : names) {
+    if (verb.get_option(name)->count() > 0) throw CLI::ValidationError(name, why);
+  }
 }
 
 int finish(const status& outcome, const std::filesystem::path& out) {
@@ -134,11 +161,10 @@ status write_packed(const std::filesystem::path& trained, const std::filesystem:
 
 }  // namespace
 
-int finish_training(status outcome, const train::recipe_options& o, const std::string& packed,
-                    const std::string& policy,
+int finish_training(status outcome, const train::recipe_options& o, const std::string& policy,
                     const std::vector<lowbit::format_override>& formats) {
-  if (outcome.ok() && !packed.empty() && o.group->leads()) {
-    outcome = write_packed(o.out, packed, policy, formats, o.replace);
+  if (outcome.ok() && !o.packed.empty() && o.group->leads()) {
+    outcome = write_packed(o.out, o.packed, policy, formats, o.replace);
   }
   if (!o.group->leads()) {  // the leader speaks of the result
     return outcome.ok() ? 0 : finish(outcome, o.out);

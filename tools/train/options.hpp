@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -21,16 +22,24 @@ void add_training_options(CLI::App& verb, train::recipe_options& o);
 void add_teacher_option(CLI::App& verb, train::recipe_options& o);
 CLI::Option* add_student_option(CLI::App& verb, train::recipe_options& o, const std::string& help);
 
+/// --student, or the shape and --vocab of a model with random weights; not both.
+void add_start_options(CLI::App& verb, train::recipe_options& o, lowbit::model_shape& shape,
+                       std::filesystem::path& vocab);
+
 /// --packed: also write the runtime's own folder of the result.
-void add_packed_option(CLI::App& verb, std::string& packed);
+void add_packed_option(CLI::App& verb, train::recipe_options& o);
+
+/// An option that this kind of run does not read was given by mistake.
+void refuse_idle(const CLI::App& verb, std::initializer_list<const char*> names,
+                 const std::string& why);
 
 /// Prints the message or the path; the exit code.
 int finish(const lowbit::status& outcome, const std::filesystem::path& out);
 
-/// finish() of a recipe that wrote o.out: with `packed`, the runtime's folder under `policy`
+/// finish() of a recipe that wrote o.out: with o.packed, the runtime's folder under `policy`
 /// (empty: the checkpoint's own) and `formats` is written, too; scores are shown.
 int finish_training(lowbit::status outcome, const train::recipe_options& o,
-                    const std::string& packed = {}, const std::string& policy = {},
+                    const std::string& policy = {},
                     const std::vector<lowbit::format_override>& formats = {});
 
 }  // namespace lowbit_train

@@ -9,14 +9,13 @@ namespace lowbit_train {
 
 void add_prune(CLI::App& app, action& chosen) {
   auto o = std::make_shared<train::prune_options>();
-  auto packed = std::make_shared<std::string>();
   o->fit.dropout = o->fit.classifier_dropout = 0.1;
   CLI::App* verb =
       app.add_subcommand("prune", "remove weights, or heads and neurons, and train on");
   add_training_options(*verb, *o);
   add_student_option(*verb, *o, "folder of the full precision model to start from")->required();
   add_objective_options(*verb, *o, o->objective);
-  add_packed_option(*verb, *packed);
+  add_packed_option(*verb, *o);
   verb->add_option("--sparsity", o->sparsity, "share of zeros in every matrix at the end")
       ->check(CLI::Range(0.01, 0.999));
   verb->add_option("--begin", o->begin, "share of the steps before the first zeros")
@@ -37,10 +36,15 @@ void add_prune(CLI::App& app, action& chosen) {
   verb->add_option("--batches", o->batches, "training batches that measure importance")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  verb->callback([o, packed, &chosen] {
-    chosen = [o, packed] {
+  verb->callback([o, verb, &chosen] {
+    if (o->sparsity > 0) {
+      refuse_idle(*verb, {"--rounds", "--batches"}, "is for --heads and --neurons");
+    } else {
+      refuse_idle(*verb, {"--begin", "--end", "--every"}, "is for --sparsity");
+    }
+    chosen = [o] {
       const std::string policy = o->sparsity > 0 ? "sparse" : "fp32";
-      return finish_training(train::prune(*o), *o, *packed, policy);
+      return finish_training(train::prune(*o), *o, policy);
     };
   });
 }

@@ -9,14 +9,13 @@ namespace lowbit_train {
 
 void add_qat(CLI::App& app, action& chosen) {
   auto o = std::make_shared<train::qat_options>();
-  auto packed = std::make_shared<std::string>();
   o->fit.dropout = o->fit.classifier_dropout = 0.1;
   o->fit.type = train::precision::f32;  // bf16 operands would round what int8 keeps
   CLI::App* verb = app.add_subcommand("qat", "train a full precision model to be quantized");
   add_training_options(*verb, *o);
   add_student_option(*verb, *o, "folder of the full precision model to start from")->required();
   add_objective_options(*verb, *o, o->objective);
-  add_packed_option(*verb, *packed);
+  add_packed_option(*verb, *o);
   verb->add_option("-p,--policy", o->policy,
                    "int8, w4a8, w2a8, w1a8, codebook8, codebook16, codebook256, mixed, gobo3, "
                    "gobo4, bf16, f16 or q8bert")
@@ -40,10 +39,13 @@ void add_qat(CLI::App& app, action& chosen) {
                    "q8bert: share of an activation's range that a step keeps")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  verb->callback([o, packed, &chosen] {
-    chosen = [o, packed] {
-      return finish_training(train::qat(*o), *o, *packed, o->policy, o->formats);
-    };
+  verb->callback([o, verb, &chosen] {
+    if (o->policy != "q8bert") {
+      refuse_idle(*verb, {"--range-decay"}, "is for --policy q8bert");
+    } else {
+      refuse_idle(*verb, {"--recluster"}, "is not for --policy q8bert");
+    }
+    chosen = [o] { return finish_training(train::qat(*o), *o, o->policy, o->formats); };
   });
 }
 

@@ -112,7 +112,7 @@ void add_search(CLI::App& app, action& chosen) {
         return train::measured_shape{timed->seconds, timed->maximum_seconds, timed->bytes};
       };
       const lowbit::status outcome = train::search(*o);
-      if (outcome.ok()) print_ranking(o->out);
+      if (outcome.ok() && o->group->leads()) print_ranking(o->out);
       return finish_training(outcome, *o);
     };
   });

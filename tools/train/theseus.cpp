@@ -38,8 +38,14 @@ void add_theseus(CLI::App& app, action& chosen) {
           {"first", train::successor_start::first},
           {"spread", train::successor_start::spread},
           {"random", train::successor_start::random}}));
-  verb->callback(
-      [o, &chosen] { chosen = [o] { return finish_training(train::theseus(*o), *o); }; });
+  verb->callback([o, verb, &chosen] {
+    if (o->schedule.linear) {
+      refuse_idle(*verb, {"--replacing-steps"}, "is for --schedule constant");
+    } else {
+      refuse_idle(*verb, {"--k"}, "is for --schedule linear");
+    }
+    chosen = [o] { return finish_training(train::theseus(*o), *o); };
+  });
 }
 
 }  // namespace lowbit_train

@@ -44,9 +44,9 @@ struct ternary {
       LOWBIT_TRY(codes_.open(weights, name, n, k, 0, 2));
       return scales_.open(weights, name, n, k);
     }
-    void integers(std::size_t row, std::int8_t* out) const {
+    void integers(std::size_t row, std::int8_t* out) const {  // (K)
       codes_.read(row, out, integer);
-    }  // (K)
+    }
     [[nodiscard]] float scale(std::size_t row, std::size_t group_index = 0) const {
       return scales_.at(row, group_index);
     }

@@ -4,16 +4,15 @@
 // in a static_assert.
 //
 // The papers' rule is reconstructed from published totals, not from a published formula:
-//   FLOPs  2 per f32 MAC; an m-bit x n-bit MAC costs m n / 64 of that; what stays f32 beside
-//   low-bit
-//          products (scales, biases, norms, activations) is added, 1 per operation. A model without
-//          low-bit products counts its products only. BERT-base, 128 tokens: 22.35 G; BiBERT 0.40
-//          G, published as 22.5 and 0.4 (56.3 times fewer).
-//   size   low-bit models: codes of the word table and the encoder, f32 biases and layer norms.
-//   Left
-//          out: position and type tables, every scale, the pooler, the classifier. f32 models:
-//          every parameter but the classifier. BERT-base 417.6 MiB, BiBERT 13.4 MiB, as published.
-// The complete rule leaves nothing out.
+// FLOPs are 2 per f32 MAC; an m-bit x n-bit MAC costs m n / 64 of that; what stays f32 beside
+// low-bit products (scales, biases, norms, activations) is added, 1 per operation. A model without
+// low-bit products counts its products only. BERT-base, 128 tokens: 22.35 G; BiBERT 0.40 G,
+// published as 22.5 and 0.4 (56.3 times fewer).
+//
+// The size of low-bit models is that of the codes of the word table and the encoder, f32 biases and
+// layer norms. Left out are position and type tables, every scale, the pooler and the classifier.
+// Of f32 models every parameter counts but the classifier's. BERT-base 417.6 MiB, BiBERT 13.4 MiB,
+// as published. The complete rule leaves nothing out.
 #pragma once
 
 #include "lowbit/cost/formats.hpp"
@@ -71,19 +70,20 @@ class policy_ledger {
     visit(std::size_t{0}, cost_item::embedding, embedding());
     for (std::size_t l = 0; l < shape_.layers; ++l) {
       const std::size_t d = shape_.hidden;
+      const std::size_t a = shape_.inner();
       const std::size_t i = shape_.intermediate;
       // A classifier reads the first token only, so the last layer asks with that one.
       const std::size_t rows = l + 1 == shape_.layers ? 1 : tokens_;
       constexpr bool bits = attention::bits == 1;  // then q, k, v end in a sign: no float
       constexpr bool middle_bits = is_one_bit_input<typename formats::feed_forward_output::input>;
       using projection = typename formats::projection;
-      visit(l, cost_item::query, linear<projection>(d, d, rows, bits));
-      visit(l, cost_item::key, linear<projection>(d, d, tokens_, bits));
-      visit(l, cost_item::value, linear<projection>(d, d, tokens_, bits));
+      visit(l, cost_item::query, linear<projection>(a, d, rows, bits));
+      visit(l, cost_item::key, linear<projection>(a, d, tokens_, bits));
+      visit(l, cost_item::value, linear<projection>(a, d, tokens_, bits));
       visit(l, cost_item::scores, scores(rows));
       visit(l, cost_item::context, context(rows));
       visit(l, cost_item::attention_output,
-            linear<typename formats::attention_output>(d, d, rows, false));
+            linear<typename formats::attention_output>(d, a, rows, false));
       visit(l, cost_item::feed_forward_input,
             linear<typename formats::feed_forward_input>(i, d, rows, middle_bits));
       visit(l, cost_item::feed_forward_output,
@@ -138,8 +138,8 @@ class policy_ledger {
   [[nodiscard]] constexpr cost scores(std::size_t rows) const {
     using op = typename attention::score_op;
     cost c;
-    c.defined = macs_of<op>(std::uint64_t{tokens_} * tokens_ * shape_.hidden);
-    c.executed = macs_of<op>(std::uint64_t{rows} * tokens_ * shape_.hidden);
+    c.defined = macs_of<op>(std::uint64_t{tokens_} * tokens_ * shape_.inner());
+    c.executed = macs_of<op>(std::uint64_t{rows} * tokens_ * shape_.inner());
     c.defined.f32_operations = tokens_ * tokens_ * shape_.heads * attention::defined_per_score;
     c.executed.f32_operations = rows * tokens_ * shape_.heads * attention::executed_per_score;
     c.stored.inputs = attention::parameters * sizeof(float);
@@ -149,8 +149,8 @@ class policy_ledger {
   [[nodiscard]] constexpr cost context(std::size_t rows) const {
     using op = typename attention::context_op;
     cost c;
-    c.defined = macs_of<op>(std::uint64_t{tokens_} * tokens_ * shape_.hidden);
-    c.executed = macs_of<op>(std::uint64_t{rows} * tokens_ * shape_.hidden);
+    c.defined = macs_of<op>(std::uint64_t{tokens_} * tokens_ * shape_.inner());
+    c.executed = macs_of<op>(std::uint64_t{rows} * tokens_ * shape_.inner());
     return priced(c, papers_share(attention::bits, attention::bits));
   }
 
@@ -159,11 +159,10 @@ class policy_ledger {
   [[nodiscard]] constexpr cost elementwise(std::size_t rows, bool middle_bits) const {
     const std::size_t wide = 2 * (1 + per_norm) * shape_.hidden;
     const std::size_t codes =
-        shape_.hidden *
-        (encode_operations<typename formats::projection::input> +
-         encode_operations<typename formats::attention_output::input> +
-         encode_operations<typename formats::feed_forward_input::input>)+shape_.intermediate *
-        encode_operations<typename formats::feed_forward_output::input>;
+        shape_.hidden * encode_operations<typename formats::projection::input> +
+        shape_.inner() * encode_operations<typename formats::attention_output::input> +
+        shape_.hidden * encode_operations<typename formats::feed_forward_input::input> +
+        shape_.intermediate * encode_operations<typename formats::feed_forward_output::input>;
     cost c;
     c.defined.f32_operations = tokens_ * (wide + shape_.intermediate + codes);
     c.executed.f32_operations = rows * (wide + (middle_bits ? 0 : shape_.intermediate) + codes);

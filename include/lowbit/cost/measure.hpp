@@ -79,6 +79,7 @@ struct timing {
     if (options.progress) options.progress(r + 1);
   }
   std::vector<timing> timings;
+  timings.reserve(count);
   for (const std::vector<double>& s : samples)
     timings.push_back({median_of(s), *std::min_element(s.begin(), s.end())});
   return timings;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Epilogues: what happens to an accumulator before it leaves the registers. A stage is a small
-// value with state and
-//   operator()(lanes, row, col) -> lanes      lanes: f32x16 or i32x16 holding outputs (row, col ..
-//   col + 15)
-// and a sink is a stage that returns nothing. They are composed with `|`, in reading order:
-//   to_float{} | affine{scale, bias} | add_residual{h} | store{sum}
+// value with state and `operator()(lanes, row, col) -> lanes`, where lanes are an f32x16 or i32x16
+// of the outputs (row, col .. col + 15); a sink is a stage that returns nothing. They are composed
+// with `|`, in reading order: `to_float{} | affine{scale, bias} | add_residual{h} | store{sum}`.
+//
 // A stage may read past the last output of a row only through load_channels, which does not. Where
 // the caller knows that all 16 lanes are outputs, `col` is a whole_column and no stage checks.
 #pragma once

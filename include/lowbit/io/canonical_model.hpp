@@ -29,7 +29,7 @@ struct tensor_report {
 class canonical_model {
  public:
   model_config config;
-  std::string policy;  // fp32, bibert, bit
+  std::string policy;  // its name, as io/named_policy.hpp lists them
   std::string zero = "torch";
   std::vector<tensor_report> report;
   std::vector<std::string> ignored;  // tensors of the checkpoint that inference does not read

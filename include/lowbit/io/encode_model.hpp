@@ -120,9 +120,9 @@ status add_matrix_as(canonical_model& model, const std::string& weight, matrix_v
 
 /// A canonical float model under a named policy of the families floats and integers; tensors that
 /// stay floats are copied. `source` may go away.
+///
 /// Errors: invalid_argument for another family, an override that matches nothing or a weight that
-/// is
-///         not finite; unsupported for a format that the policy's activations do not multiply
+///         is not finite; unsupported for a format that the policy's activations do not multiply
 inline result<canonical_model> encode_model(const canonical_model& source,
                                             const named_policy& policy,
                                             const std::vector<format_override>& overrides = {}) {

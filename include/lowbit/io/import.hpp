@@ -230,7 +230,7 @@ result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
   return detail::without_exceptions(folder.native(), [&]() -> result<canonical_model> {
     auto files = checkpoint_tensors::open(folder);
     if (!files) return files.status();
-    const std::string place = folder.native();
+    const std::string& place = folder.native();
     model.keep_open(*std::move(files));
     detail::checkpoint_reader reader(model.files(), place);
     LOWBIT_TRY(detail::find_head(model.config, model.files(), place));

@@ -7,6 +7,7 @@
 #include "lowbit/io/import_named.hpp"
 #include "lowbit/io/output_folder.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
+#include "lowbit/text/tokenizer_file_names.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -148,8 +149,7 @@ inline status save_packed(const canonical_model& model, const std::filesystem::p
                                      {"policy", model.policy},
                                      {"zero", model.zero}};
     LOWBIT_TRY(write_file(output->folder() / "config.json", config.dump(2) + "\n"));
-    for (const char* name :
-         {"vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}) {
+    for (const char* name : tokenizer_file_names) {
       const auto from = tokenizer_source / name;
       if (std::filesystem::exists(from)) std::filesystem::copy_file(from, output->folder() / name);
     }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A folder that appears complete under its name or not at all. Must not know what is in it.
-// A folder that is to be replaced must hold plain files only: a model folder does, a home folder
-// given by mistake does not.
+// A folder that is to be replaced must hold plain files only, one of them with a name that says
+// what it is: a model folder does, a home folder or one of notes given by mistake does not.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/diagnostics.hpp"
@@ -46,22 +48,26 @@ class output_folder {
   output_folder(output_folder&& other) noexcept
       : target_(std::move(other.target_)),
         temporary_(std::exchange(other.temporary_, {})),
-        policy_(other.policy_) {}
+        policy_(other.policy_),
+        marks_(std::move(other.marks_)) {}
   output_folder& operator=(output_folder&&) = delete;
   ~output_folder() {
     std::error_code ignored;
     if (!temporary_.empty()) std::filesystem::remove_all(temporary_, ignored);
   }
 
+  /// `marks`: names of files; a folder that is replaced has one of them, or is empty.
+  ///
   /// Errors: not_found for a missing parent folder; invalid_argument when the target exists and
-  ///         `policy` is refuse, or when it is a file, a link or a folder that holds folders;
-  ///         io_error.
+  ///         `policy` is refuse, or when it is a file, a link, a folder that holds folders or has
+  ///         none of the marks; io_error.
   static result<output_folder> create(const std::filesystem::path& path,
-                                      existing policy = existing::refuse) {
+                                      existing policy = existing::refuse,
+                                      std::vector<std::string> marks = {"config.json"}) {
     return detail::without_exceptions(path.native(), [&]() -> result<output_folder> {
       auto target = detail::output_target(path);
       if (!target) return target.status();
-      output_folder output(*std::move(target), policy);
+      output_folder output(*std::move(target), policy, std::move(marks));
       LOWBIT_TRY(output.check_target());
       for (unsigned attempt = 0; attempt < detail::name_attempts; ++attempt) {
         const auto temporary = detail::hidden_sibling(output.target_, "tmp", attempt);
@@ -95,8 +101,8 @@ class output_folder {
   }
 
  private:
-  output_folder(std::filesystem::path target, existing policy)
-      : target_(std::move(target)), policy_(policy) {}
+  output_folder(std::filesystem::path target, existing policy, std::vector<std::string> marks)
+      : target_(std::move(target)), policy_(policy), marks_(std::move(marks)) {}
 
   [[nodiscard]] status check_target() const {
     if (!detail::occupied(target_)) return {};
@@ -108,16 +114,23 @@ class output_folder {
                            ": is a file or a link, expected a folder to replace");
     }
     std::filesystem::directory_iterator at(target_, error);
+    bool known = at == std::filesystem::directory_iterator();
     for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+      const std::string name = at->path().filename().native();
+      known = known || std::find(marks_.begin(), marks_.end(), name) != marks_.end();
       const auto type = at->symlink_status(error).type();
       if (error) break;
       if (type == std::filesystem::file_type::directory) {
         return status::error(errc::invalid_argument, target_.native(), ": holds the folder ",
-                             detail::quote_name(at->path().filename().native()),
+                             detail::quote_name(name),
                              "; only a folder of plain files is replaced");
       }
     }
     if (error) return detail::os_error(target_.native(), "cannot list", error.value());
+    if (!known) {
+      return status::error(errc::invalid_argument, target_.native(), ": holds no ", marks_.front(),
+                           "; only a folder that does is replaced");
+    }
     return {};
   }
 
@@ -142,6 +155,7 @@ class output_folder {
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   existing policy_;
+  std::vector<std::string> marks_;
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -144,6 +144,8 @@ class text_classifier {
     std::vector<float> logits(encoded.size() * labels);
     const aligned_buffer workspace(encoder_.workspace_bytes(
         encoder_.shape(), encoder_.limits_of(in.batch, executor.workers())));
+    if (workspace.data() == nullptr)
+      return status::error(errc::io_error, "out of memory for the workspace");
     LOWBIT_TRY(encoder_.run(in, workspace.data(), workspace.size(),
                             {logits.data(), encoded.size(), labels, labels}, executor));
     std::vector<prediction> out;

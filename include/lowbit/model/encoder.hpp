@@ -46,10 +46,7 @@ class encoder {
 
   [[nodiscard]] const model_shape& shape() const { return shape_; }
   [[nodiscard]] status check(const token_input& in) const {
-    if (in.batch.valid != nullptr) {
-      return status::error(errc::invalid_argument,
-                           "a padded batch, this policy takes sentences without padding");
-    }
+    LOWBIT_TRY(check_unpadded(in));
     return check_tokens(in, shape_);
   }
 

@@ -136,7 +136,10 @@ class encoder<Policy, Arch> {
   }
 
   [[nodiscard]] const model_shape& shape() const { return shape_; }
-  [[nodiscard]] status check(const token_input& in) const { return check_tokens(in, shape_); }
+  [[nodiscard]] status check(const token_input& in) const {
+    LOWBIT_TRY(check_unpadded(in));
+    return check_tokens(in, shape_);
+  }
 
   template <class Workspace, executor Executor, class Observer>
   output run(const token_input& in, Workspace& w, hidden_rows wanted, Executor& executor,

@@ -32,7 +32,10 @@ class encoder<per_layer<Segments...>, Arch> {
   }
 
   [[nodiscard]] const model_shape& shape() const { return shape_; }
-  [[nodiscard]] status check(const token_input& in) const { return check_tokens(in, shape_); }
+  [[nodiscard]] status check(const token_input& in) const {
+    LOWBIT_TRY(check_unpadded(in));
+    return check_tokens(in, shape_);
+  }
 
   /// As encoder::run.
   template <class Workspace, executor Executor, class Observer>

@@ -26,6 +26,13 @@ inline status in_table(const char* what, std::size_t t, std::int32_t value, std:
 }
 }  // namespace detail
 
+/// Only policies whose ranges span a batch take sentences with padding; others would attend to it.
+[[nodiscard]] inline status check_unpadded(const token_input& in) {
+  if (in.batch.valid == nullptr) return {};
+  return status::error(errc::invalid_argument,
+                       "a padded batch, this policy takes sentences without padding");
+}
+
 /// Every id, type and position within its table, every sentence within 1 .. positions tokens.
 [[nodiscard]] LOWBIT_NOINLINE inline status check_tokens(const token_input& in,
                                                          const model_shape& shape) {

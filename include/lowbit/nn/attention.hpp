@@ -182,10 +182,8 @@ inline activation_rows<xor_popcount> bit_queries(matrix_view<const word> q, cons
 }
 
 /// Sees what a run computes on the way; the default sees nothing and costs nothing. An enabled
-/// observer has
-///   hidden(layer, rows (T, D)), scores(span, head, rows (queries, T)), context(span, head, rows
-///   (queries, d))
-/// and runs with the serial executor.
+/// observer has hidden(layer, rows), rows (T, D); scores(span, head, rows), rows (queries, T);
+/// context(span, head, rows), rows (queries, d); and runs with the serial executor.
 struct no_observer {
   static constexpr bool enabled = false;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of one model by name, in canonical form, wherever they live (a mapped file, flash, an
-// array in a generated header). Names are those of Hugging Face BERT; an encoded matrix NAME.weight
+// The tensors of one model by name, in canonical form, wherever they live (a mapped file, flash, a
+// constant array). Names are those of Hugging Face BERT; an encoded matrix NAME.weight
 // is stored as NAME.weight.codes, NAME.weight.scale and what else its codec names. Plain data and
 // no library types, so that it can cross the boundary between translation units of different
 // instruction sets.

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "lowbit/core/status.hpp"
+#include "lowbit/text/tokenizer_file_names.hpp"
 #include "lowbit/text/tokenizer_json.hpp"
 #include "lowbit/text/tokenizer_parts.hpp"
 
@@ -124,4 +126,29 @@ template <class Apply>
 }
 
 }  // namespace detail
+
+/// The bytes of the files that make the tokenizer at `path`, a folder or one file as
+/// wordpiece_tokenizer::load takes it, by the names that they have in a folder.
+///
+/// Errors: io_error, malformed for a file of more than 64 MiB
+inline result<std::map<std::string, std::string>> read_tokenizer_files(
+    const std::filesystem::path& path) {
+  std::error_code ignored;
+  std::map<std::string, std::filesystem::path> places;
+  if (std::filesystem::is_directory(path, ignored)) {
+    for (const char* name : tokenizer_file_names) {
+      if (std::filesystem::exists(path / name, ignored)) places.emplace(name, path / name);
+    }
+  } else {
+    places.emplace(path.extension() == ".json" ? "tokenizer.json" : "vocab.txt", path);
+  }
+  std::map<std::string, std::string> files;
+  for (const auto& [name, place] : places) {
+    auto text = detail::read_text_file(place);
+    if (!text) return text.status().in(place.string());
+    files.emplace(name, *std::move(text));
+  }
+  return files;
+}
+
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -56,13 +56,15 @@ TEST_CASE("CLINC150 gives its three in-scope splits") {
 
 TEST_CASE("a TSV of three columns holds pairs") {
   const scratch_folder dir("dataset");
-  const auto pairs = read_tsv(dir.write("a.tsv", "one\ttwo\tscore\na b\tc\tyes\n"));
+  const auto pairs = read_tsv(dir.write("a.tsv", "one\ttwo\tlabel\na b\tc\tyes\n"));
   REQUIRE(pairs.ok());
   REQUIRE(pairs->size() == 1);
   CHECK((*pairs)[0].text == "a b");
   CHECK((*pairs)[0].second == "c");
   CHECK((*pairs)[0].label == "yes");
   CHECK(mentions(read_tsv(dir.write("b.tsv", "a\tb\t1\na\t1\n")).status(), "line 2"));
+  CHECK(mentions(read_tsv(dir.write("c.tsv", "one\ttwo\tscore\na\tb\t0.5\n")).status(),
+                 "regression"));
 }
 
 namespace {

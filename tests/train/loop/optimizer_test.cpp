@@ -22,6 +22,14 @@ TEST_CASE("the learning rate rises to 1 at the end of the warm-up and falls to 0
   CHECK(warmup_linear(0, 0, 0.1) == 0.0);
 }
 
+TEST_CASE("a constant rate stays at 1 after the warm-up") {
+  CHECK(warmup_constant(0, 100, 0.1) == 0.0);
+  CHECK(warmup_constant(5, 100, 0.1) == Approx(0.5));
+  CHECK(warmup_constant(10, 100, 0.1) == Approx(1.0));
+  CHECK(warmup_constant(99, 100, 0.1) == 1.0);
+  CHECK(warmup_constant(0, 100, 0.0) == 1.0);
+}
+
 namespace {
 
 Tensor parameter(double value) { return at::full({1}, value).requires_grad_(true); }

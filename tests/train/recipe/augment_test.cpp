@@ -186,6 +186,22 @@ TEST_CASE("an augmented file keeps the originals and the labels, and reads back 
   CHECK(t.bytes("again.tsv") != t.bytes("out.tsv"));
 }
 
+TEST_CASE("an augmentation that was stopped goes on to the same file") {
+  const augment_files t;
+  REQUIRE(augment_dataset(t.options()).ok());
+  auto o = t.options("parts.tsv");
+  o.stop_asked = [] { return true; };  // after the first of two sentences
+  CHECK(mentions(augment_dataset(o), "sentence 1 of 2"));
+  CHECK(!fs::exists(o.out));
+  o.stop_asked = nullptr, o.resume = true;
+  auto other = o;
+  other.seed = 7;
+  CHECK(mentions(augment_dataset(other), "other options"));
+  REQUIRE(augment_dataset(o).ok());
+  CHECK(t.bytes("parts.tsv") == t.bytes("out.tsv"));
+  CHECK(!fs::exists(t.path / "parts.tsv.checkpoint"));
+}
+
 TEST_CASE("with probability 0 the augmented file is the data set") {
   const augment_files t;
   auto o = t.options();

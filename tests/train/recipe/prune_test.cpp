@@ -141,6 +141,15 @@ TEST_CASE("heads and neurons that are removed leave a smaller model that knows t
     parts.fit.stop_after = 0, parts.fit.resume = true;
     REQUIRE(prune(parts).ok());
     CHECK(t.bytes("rounds/model.safetensors") == t.bytes("parts/model.safetensors"));
+    CHECK(lowbit::load_config(t.path / "rounds.round1")->shape.intermediate == 36);
+    CHECK(mentions(prune(rounds), "exists"));
+    auto other = parts;  // of what is finished nothing is taken for a run of other options
+    other.neurons = 6;
+    CHECK(mentions(prune(other), "other options"));
+    other = parts, other.fit.seed = 9;
+    CHECK(mentions(prune(other), "other options"));
+    REQUIRE(prune(parts).ok());  // finished: nothing to do
+    CHECK(t.bytes("rounds/model.safetensors") == t.bytes("parts/model.safetensors"));
     std::size_t left = 0;
     for (const auto& entry : train_test::fs::directory_iterator(t.path)) {
       left += entry.path().filename().native().find("checkpoint") != std::string::npos ? 1 : 0;

@@ -74,7 +74,7 @@ TEST_CASE("a teacher learns a separable toy set and a binary student learns it f
     std::ofstream(t.path / "other.tsv") << "a\tx\nb\ty\n";
     auto other = t.student("other");
     other.data = t.path / "other.tsv";
-    CHECK(mentions(bibert(other), "labels"));
+    CHECK(mentions(bibert(other), "label \"x\""));
   }
   SECTION("a binary teacher is refused") {
     auto other = t.student("other");
@@ -88,7 +88,7 @@ TEST_CASE("a teacher learns a separable toy set and a binary student learns it f
     REQUIRE(finetune(narrow).ok());
     auto other = t.student("other");
     other.student = t.path / "narrow";
-    CHECK(mentions(bibert(other), "shape"));
+    CHECK(mentions(bibert(other), "hidden_size is 16"));
   }
 }
 
@@ -106,6 +106,19 @@ TEST_CASE("a resumed run equals the uninterrupted run, bit for bit") {
   auto changed = parts;
   changed.fit.optimizer.learning_rate = 2e-3;
   CHECK(mentions(finetune(changed), "other options"));
+  changed = parts;  // as many examples, another one of them
+  fs::copy(t.path / "data", t.path / "data2");
+  std::string text = t.bytes("data/train.tsv");
+  text.replace(text.find("class 0"), 7, "class 1");
+  std::ofstream(t.path / "data2" / "train.tsv") << text;
+  changed.data = t.path / "data2";
+  CHECK(mentions(finetune(changed), "other options"));
+  changed = parts, changed.fit.optimizer.learning_rate = 1e-3 + 1e-9;
+  CHECK(mentions(finetune(changed), "other options"));
+  changed = parts, changed.fit.resume = false;
+  CHECK(mentions(finetune(changed), "parts: exists"));
+  fs::remove_all(t.path / "parts");
+  CHECK(mentions(finetune(changed), "parts.checkpoint: exists"));
   REQUIRE(finetune(parts).ok());
   CHECK(t.bytes("whole/model.safetensors") == t.bytes("parts/model.safetensors"));
   for (const char* what : {"history", "scores"}) {
@@ -174,6 +187,71 @@ TEST_CASE("a loss that is not finite stops the run, names the step and keeps the
   CHECK(mentions(outcome.status(), "step 11"));  // 0-based, in the second epoch of 8 steps
   CHECK(mentions(outcome.status(), "epoch 2"));
   CHECK(fs::exists(o.checkpoint));
+}
+
+TEST_CASE("a parameter that the last step made infinite is not kept, and the step is named") {
+  const recipe_set t;
+  REQUIRE(finetune(t.options("x")).ok());
+  auto loaded = load_model(t.path / "x", torch::kCPU);
+  REQUIRE(loaded.ok());
+  const auto examples = data_for(t.options("x"), loaded->description, loaded->tokenizer, "x");
+  fit_options o = t.options("x").fit;
+  o.epochs = 1, o.checkpoint = t.path / "y.checkpoint";
+  fit_job job;
+  job.parameters = trained(loaded->model.parameters());
+  job.loss = [&](const batch& in, const step_info&) {
+    const trace out = loaded->model.forward(in, training_forward(o, true));
+    return at::cross_entropy_loss(out.logits, out.targets);
+  };
+  job.after_step = [&](const step_info& info) {
+    torch::NoGradGuard no_gradients;
+    if (info.step + 1 == info.total) job.parameters[3].tensor[0].fill_(INFINITY);
+  };
+  bool written = false;
+  job.improved = [&](const run_state&) {
+    written = true;
+    return lowbit::status{};
+  };
+  const auto outcome = fit(job, examples->train, o, "test", torch::kCPU);
+  CHECK(mentions(outcome.status(), "a parameter is not finite at step 8"));
+  CHECK(!written);
+  CHECK(!fs::exists(o.checkpoint));
+}
+
+TEST_CASE("a tokenizer that keeps capitals goes on in what is trained from its folder") {
+  const recipe_set t;
+  auto o = t.options("uncased");
+  o.fit.epochs = 1;
+  REQUIRE(finetune(o).ok());
+  fs::rename(t.path / "uncased", t.path / "cased");
+  const std::string cased = "{\"do_lower_case\": false}\n";
+  std::ofstream(t.path / "cased" / "tokenizer_config.json") << cased;
+  o.student = t.path / "cased", o.out = t.path / "out";
+  REQUIRE(finetune(o).ok());
+  CHECK(t.bytes("out/tokenizer_config.json") == cased);
+  CHECK(t.bytes("out/vocab.txt") == t.bytes("vocab.txt"));
+  CHECK(!lowbit::wordpiece_tokenizer::load(o.out)->normalizer().lower_case);
+  auto student = t.student("student");
+  student.teacher = o.out, student.fit.epochs = 1;
+  REQUIRE(bibert(student).ok());
+  CHECK(t.bytes("student/tokenizer_config.json") == cased);
+}
+
+TEST_CASE("what could not be written at the end is said at the start") {
+  const recipe_set t;
+  auto o = t.options("none/out");
+  CHECK(finetune(o).code() == lowbit::errc::not_found);
+  o = t.options("out");
+  o.packed = t.path / "data";
+  CHECK(mentions(finetune(o), "exists"));
+  o.replace = true;  // of data, no older model folder
+  CHECK(mentions(finetune(o), "holds no config.json"));
+  o.packed.clear(), o.out = t.path / "data";
+  CHECK(mentions(finetune(o), "holds no config.json"));
+  CHECK(fs::exists(t.path / "data" / "train.tsv"));
+  o.out = t.path / "out", o.test = true;  // the set has none
+  CHECK(mentions(finetune(o), "no test split"));
+  CHECK(!fs::exists(o.out));
 }
 
 TEST_CASE("a missing file, vocabulary or teacher is one message") {

@@ -3,12 +3,14 @@
 // and what is not, and the whole recipe on a toy set.
 #include "lowbit/train/recipe/theseus.hpp"
 
+#include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <map>
 #include <vector>
 
 #include "lowbit/io/model_folder.hpp"
+#include "lowbit/train/model/ternarybert.hpp"
 #include "support/runtime.hpp"
 #include "support/separable_set.hpp"
 
@@ -36,9 +38,9 @@ batch two_sentences(bool by_token) {
 /// A predecessor of 5 layers and a successor of 2 with its embeddings and head.
 struct pair_of_models {
   bert predecessor, successor;
-  explicit pair_of_models(lowbit::head_kind head, successor_start start)
-      : predecessor(shape_of(5, head), std::make_shared<float_scheme>()),
-        successor(shape_of(2, head), std::make_shared<float_scheme>()) {
+  explicit pair_of_models(lowbit::head_kind head, successor_start start,
+                          const scheme_ptr& how = std::make_shared<float_scheme>())
+      : predecessor(shape_of(5, head), how), successor(shape_of(2, head), how) {
     torch::NoGradGuard no_gradients;
     for (auto& [name, t] : predecessor.parameters()) t.add_(at::randn(t.sizes()) * 0.1);
     lowbit::train::detail::start_successor(predecessor, successor, start, layer_groups(5, 2));
@@ -87,6 +89,18 @@ TEST_CASE("with every module replaced the mixture is the successor, with none th
   }
 }
 
+TEST_CASE("a scheme whose ranges span the batch computes the last layer of every token") {
+  torch::manual_seed(4);
+  pair_of_models m(lowbit::head_kind::sequence, successor_start::random,
+                   std::make_shared<ternarybert_scheme>(8));
+  const batch in = two_sentences(false);
+  torch::NoGradGuard no_gradients;
+  const Tensor mixed = mixed_forward(m.predecessor, m.successor, layer_groups(5, 2), {true, true},
+                                     in, {.logits_only = true})
+                           .logits;
+  CHECK(at::equal(mixed, m.successor.forward(in, {}).logits));
+}
+
 TEST_CASE("groups of layers are as even as possible") {
   using bounds = std::vector<std::size_t>;
   CHECK(layer_groups(12, 6) == bounds{0, 2, 4, 6, 8, 10, 12});
@@ -133,7 +147,8 @@ TEST_CASE("schedules at their corners, and what they derive from the number of s
   CHECK(mentions(schedule_for({false, 0.5, 0.0, 100}, 100).status(), "step 100"));
   CHECK(mentions(schedule_for({true, 0.3, 0.001, 0}, 700).status(), "step 700"));
   CHECK(schedule_for({true, 0.3, 0.001, 0}, 701).ok());
-  CHECK(mentions(schedule_for({true, 0.0, 0.1, 0}, 100).status(), "p0"));
+  CHECK((*schedule_for({true, 0.0, 0.1, 0}, 100))(5) == Catch::Approx(0.5));
+  CHECK(mentions(schedule_for({false, 0.0, 0.0, 10}, 100).status(), "p0"));
   CHECK(!schedule_for({true, std::nan(""), 0.1, 0}, 100).ok());
 }
 

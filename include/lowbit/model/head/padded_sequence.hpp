@@ -31,6 +31,10 @@ class sequence_head<Policy, Arch> {
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     const std::size_t d = shape.hidden;
+    if (shape.relu_before_classifier) {
+      return status::error(errc::unsupported, "policy ", Policy::name,
+                           " has no relu before its classifier");
+    }
     LOWBIT_TRY(pooler_.load(memory, weights, tensor_name("bert.pooler.dense"), d, d));
     return classifier_.load(memory, weights, tensor_name("classifier"), shape.labels, d);
   }

@@ -3,11 +3,10 @@
 // I-BERT leaves in float. Inputs stand on the fixed grid ln 2 / 2^14, so x = z ln 2 + r is a shift
 // and a mask, every constant is known at compile time and the bounds hold for every model.
 //
-// e^-r ~ a (r' + b)^2 + c for r' = -r in (-ln 2, 0], in the paper's factored form a r'^2 + 0.9696
-// r'
-// + 1, which is 1 at 0. On the grid S: out = one - t (b - t) with t = r / S < 2^14, b = 63992,
-// t (b - t) < 2^29.6, and one = 1 / (a S^2) < 2^30.6: nothing leaves 31 bits. Largest error 3e-3
-// absolute (at r ~ 0.2), for tanh 3e-3.
+// e^-r ~ a (r' + b)^2 + c for r' = -r in (-ln 2, 0], in the paper's factored form
+// `a r'^2 + 0.9696 r' + 1`, which is 1 at 0. On the grid S: out = one - t (b - t) with
+// t = r / S < 2^14, b = 63992, t (b - t) < 2^29.6, and one = 1 / (a S^2) < 2^30.6: nothing leaves
+// 31 bits. Largest error 3e-3 absolute (at r ~ 0.2), for tanh 3e-3.
 #pragma once
 
 #include "lowbit/arch/integer_lanes.hpp"

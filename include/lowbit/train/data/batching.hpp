@@ -99,10 +99,12 @@ inline corruption token_dropout(double probability, std::int64_t unknown) {
   };
 }
 
-/// Examples as tensors; at least one. Labels per token where the examples have them.
-inline batch make_batch(const std::vector<example>& members, const torch::Device& device) {
+/// Examples as tensors; at least one. Labels per token where the examples have them. `width`:
+/// tokens of a row at least.
+inline batch make_batch(const std::vector<example>& members, const torch::Device& device,
+                        std::size_t width = 0) {
   const auto rows = static_cast<std::int64_t>(members.size());
-  std::size_t longest = 0, shortest = SIZE_MAX;
+  std::size_t longest = width, shortest = SIZE_MAX;
   bool pairs = false;
   for (const example& e : members) {
     longest = std::max(longest, e.ids.size());
@@ -146,7 +148,7 @@ inline batch make_batch(const std::vector<example>& data, const std::vector<std:
 /// member).
 inline batch make_batch(const std::vector<example>& data, const std::vector<std::size_t>& members,
                         const corruption& corrupt, std::uint64_t seed, std::int64_t step,
-                        const torch::Device& device) {
+                        const torch::Device& device, std::size_t width = 0) {
   std::vector<example> chosen;
   for (const std::size_t m : members) {
     chosen.push_back(data[m]);
@@ -154,7 +156,7 @@ inline batch make_batch(const std::vector<example>& data, const std::vector<std:
     std::mt19937_64 generator = seeded_generator(seed, static_cast<std::uint64_t>(step), m + 1);
     corrupt(chosen.back(), generator);
   }
-  return make_batch(chosen, device);
+  return make_batch(chosen, device, width);
 }
 
 }  // namespace lowbit::train

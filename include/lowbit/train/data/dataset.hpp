@@ -93,10 +93,10 @@ inline std::string_view trimmed(std::string_view s) {
 }
 
 /// Lines `sentence<TAB>label` or `first<TAB>second<TAB>label`, all alike. A first line that ends in
-/// "label" or "score" is a header; empty lines are skipped; blanks around fields are dropped.
+/// "label" is a header; empty lines are skipped; blanks around fields are dropped.
 ///
 /// Errors: those of mapped_file::open; malformed with the line number for a line with another
-///         number of fields, or an empty field.
+///         number of fields, or an empty field; unsupported for a header that ends in "score".
 inline result<std::vector<labelled_text>> read_tsv(const std::filesystem::path& path) {
   std::vector<labelled_text> examples;
   std::size_t width = 0;
@@ -114,7 +114,12 @@ inline result<std::vector<labelled_text>> read_tsv(const std::filesystem::path& 
       return status::error(errc::malformed, path.native(), ": line ", n, ": expected ",
                            width == 3 ? "first<TAB>second<TAB>label" : "sentence<TAB>label");
     }
-    if (first && (fields.back() == "label" || fields.back() == "score")) return {};
+    if (first && fields.back() == "label") return {};
+    if (first && fields.back() == "score") {
+      return status::error(errc::unsupported, path.native(),
+                           ": column \"score\" has numbers to predict (regression), expected "
+                           "\"label\": classes are learned, numbers are not");
+    }
     for (const std::string_view& field : fields) {
       if (!field.empty()) continue;
       return status::error(errc::malformed, path.native(), ": line ", n, ": empty ",

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -71,12 +72,15 @@ inline result<tokenized_dataset> tokenize(const dataset& data,
                                           const std::filesystem::path& path) {
   LOWBIT_TRY(check_dataset(data, labels, path));
   tokenized_dataset out;
-  for (auto [from, to] :
-       {std::pair{&data.train, &out.train}, std::pair{&data.validation, &out.validation},
-        std::pair{&data.test, &out.test}}) {
+  for (auto [name, from, to] : {std::tuple{"training", &data.train, &out.train},
+                                std::tuple{"validation", &data.validation, &out.validation},
+                                std::tuple{"test", &data.test, &out.test}}) {
     for (const labelled_text& e : *from) {
       auto one = tokenize(e, data.tagged, labels, tokenizer, max_length);
-      if (!one) return one.status().in(path.native());
+      if (!one) {
+        return one.status().in(path.native() + ": " + name + " example " +
+                               std::to_string(to->size() + 1));
+      }
       to->push_back(*std::move(one));
     }
   }

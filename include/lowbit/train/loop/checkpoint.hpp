@@ -99,6 +99,12 @@ inline status write_checkpoint(const std::filesystem::path& path,
 inline result<run_state> read_checkpoint(const std::filesystem::path& path,
                                          const std::vector<named_tensor>& tensors,
                                          const std::string& settings) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) {
+    return status::error(errc::not_found, path.native(),
+                         ": no such file, so there is nothing to go on from; without --resume the "
+                         "run starts anew");
+  }
   const auto file = safetensors_file::open(path);
   if (!file) return file.status();
   const auto& metadata = file->metadata();

@@ -26,8 +26,21 @@ namespace detail {
 inline status not_finite(const char* what, const run_state& run, std::int64_t epoch) {
   return status::error(errc::invalid_argument, what, " is not finite at step ", run.step,
                        " (epoch ", epoch + 1,
-                       "); the best model so far and the last checkpoint stay; try a lower "
-                       "learning rate");
+                       "); the best model so far and the last checkpoint stay; start anew with a "
+                       "lower learning rate (--resume would repeat the step)");
+}
+
+/// An update can leave the range of floats although loss and gradient were in it.
+inline bool all_finite(const std::vector<trained_parameter>& parameters) {
+  return std::all_of(parameters.begin(), parameters.end(), [](const trained_parameter& p) {
+    return at::isfinite(p.tensor.detach()).all().item<bool>();
+  });
+}
+
+/// The mean loss of the last point of the history, or of the open one.
+inline double latest_loss(const run_state& run) {
+  if (!run.history.empty()) return run.history.back().loss;
+  return run.collected == 0 ? 0.0 : run.open.loss / static_cast<double>(run.collected);
 }
 
 /// Adds a step to the open point of the history, and closes the point after `every` steps.
@@ -64,9 +77,9 @@ inline status stopped(const run_state& run, std::int64_t total,
 /// Trains on `training`; afterwards parameters and buffers are those of the epoch with the best
 /// validation score (of the last epoch without validation).
 ///
-/// Errors: invalid_argument naming the step when the loss or a gradient is not finite (the last
-///         checkpoint stays), or when it was asked to stop; those of the checkpoint, of improved()
-///         and of group.sum().
+/// Errors: invalid_argument naming the step when the loss, a gradient or a parameter is not finite
+///         (the last checkpoint stays), or when it was asked to stop; those of the checkpoint, of
+///         improved() and of group.sum().
 inline result<run_state> fit(const fit_job& job, const std::vector<example>& training,
                              const fit_options& options, const std::string& settings,
                              const torch::Device& device, const workers& group = {}) {
@@ -97,7 +110,12 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
   const std::int64_t point = std::max<std::int64_t>(1, total / 200);
   progress shown(run.step, total, group.leads());
   double saved = shown.elapsed();
+  const auto check_finite = [&]() -> status {
+    if (detail::all_finite(job.parameters)) return {};
+    return detail::not_finite("a parameter", run, (run.step - 1) / batches);
+  };
   const auto save = [&]() -> status {
+    LOWBIT_TRY(check_finite());
     run.seconds = seconds_before + shown.elapsed();
     saved = shown.elapsed();
     if (options.checkpoint.empty() || !group.leads()) return {};
@@ -140,6 +158,7 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
         }
       }
     }
+    LOWBIT_TRY(check_finite());
     const auto agreed = detail::agreed(group, job.validate ? job.validate() : -1.0);
     if (!agreed) return agreed.status();
     const double score = *agreed;
@@ -153,8 +172,7 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
       torch::NoGradGuard no_gradients;
       for (std::size_t i = 0; i < kept.size(); ++i) kept[i].second.copy_(current[i].second);
     }
-    shown.epoch(epoch + 1, options.epochs, run.step,
-                run.history.empty() ? 0.0 : run.history.back().loss, score, run.best);
+    shown.epoch(epoch + 1, options.epochs, run.step, detail::latest_loss(run), score, run.best);
     LOWBIT_TRY(save());  // before the folder: where only one fits on the disk, nothing is lost
     if (better && job.improved && group.leads()) {
       if (const status written = job.improved(run); !written.ok()) {

@@ -5,6 +5,8 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -40,16 +42,22 @@ struct fit_options {
   std::int64_t stop_after = 0;  ///< stop after this many steps, as if killed; 0: run to the end
 };
 
+/// The shortest decimal that reads back as `value`.
+inline std::string number_text(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
 /// Every option that changes the numbers, as text: stored with a checkpoint.
 inline std::string settings_text(const fit_options& o, const std::string& recipe) {
   return recipe + " epochs=" + std::to_string(o.epochs) + " batch=" + std::to_string(o.batch_size) +
          "/" + std::to_string(o.accumulate) + " seed=" + std::to_string(o.seed) +
-         " lr=" + std::to_string(o.optimizer.learning_rate) +
+         " lr=" + number_text(o.optimizer.learning_rate) +
          (o.constant_rate ? " constant" : " linear") +
-         " decay=" + std::to_string(o.optimizer.weight_decay) +
-         " clip=" + std::to_string(o.optimizer.clip) + " warmup=" + std::to_string(o.warmup) +
-         " dropout=" + std::to_string(o.dropout) + "/" + std::to_string(o.classifier_dropout) +
-         "/" + std::to_string(o.token_dropout) + (o.type == precision::bf16 ? " bf16" : " f32");
+         " decay=" + number_text(o.optimizer.weight_decay) +
+         " clip=" + number_text(o.optimizer.clip) + " warmup=" + number_text(o.warmup) +
+         " dropout=" + number_text(o.dropout) + "/" + number_text(o.classifier_dropout) + "/" +
+         number_text(o.token_dropout) + (o.type == precision::bf16 ? " bf16" : " f32");
 }
 
 /// The GPU when this libtorch has one, else the CPU. Of several processes on a machine each takes

@@ -28,8 +28,9 @@ struct step_outcome {
 };
 
 /// Gradients of one batch, cut in pieces over processes and `accumulate`; the loss is their mean.
-/// The gradient is that of the whole batch's mean, whatever the number of pieces; so are the
-/// measures, of this process' pieces.
+/// Pieces are as wide as the whole batch, because some losses are means over padding, too. The
+/// gradient is that of the whole batch's mean, whatever the number of pieces; so are the measures,
+/// of this process' pieces.
 inline result<step_outcome> accumulate_gradients(const fit_job& job,
                                                  const std::vector<example>& training,
                                                  const std::vector<std::size_t>& members,
@@ -38,11 +39,14 @@ inline result<step_outcome> accumulate_gradients(const fit_job& job,
                                                  const step_info& info) {
   const std::size_t own = options.accumulate, all = own * group.size();
   const auto pieces = cut_batch(members, all);
+  std::size_t width = 0;
+  for (const std::size_t m : members) width = std::max(width, training[m].ids.size());
   double loss_sum = 0.0, units_sum = 0.0;
   std::map<std::string, double> measured;
   for (std::size_t p = group.rank() * own; p < (group.rank() + 1) * own; ++p) {
     if (pieces[p].empty()) continue;
-    const batch in = make_batch(training, pieces[p], job.corrupt, options.seed, info.step, device);
+    const batch in =
+        make_batch(training, pieces[p], job.corrupt, options.seed, info.step, device, width);
     const double units = units_of(in);
     if (units == 0) continue;
     std::map<std::string, double> measures;

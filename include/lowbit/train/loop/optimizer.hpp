@@ -44,7 +44,7 @@ inline std::vector<trained_parameter> trained(const std::vector<named_tensor>& a
   return out;
 }
 
-/// The same rise, then 1.
+/// The rise of warmup_linear, then 1.
 inline double warmup_constant(std::int64_t step, std::int64_t total, double warmup) {
   if (total <= 0) return 0.0;
   const double x = static_cast<double>(step) / static_cast<double>(total);

@@ -96,11 +96,15 @@ class counter {
     const bool last = done == total_, tenth = done * 10 / total_ != (done - 1) * 10 / total_;
     if (terminal_ ? !last && now - drawn_ < std::chrono::milliseconds(100) : !tenth) return;
     drawn_ = now;
-    const double passed = std::chrono::duration<double>(now - start_).count();
+    const double passed = elapsed();
     const double left = passed / static_cast<double>(done) * static_cast<double>(total_ - done);
     std::fprintf(stderr, "%s%zu/%zu %s left %s%s", terminal_ ? "\r" : "", done, total_,
                  what_.c_str(), clock_text(left).c_str(), terminal_ && !last ? " \033[K" : "\n");
     std::fflush(stderr);
+  }
+  /// Seconds.
+  [[nodiscard]] double elapsed() const {
+    return std::chrono::duration<double>(clock::now() - start_).count();
   }
 
  private:

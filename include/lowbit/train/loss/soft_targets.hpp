@@ -21,6 +21,8 @@ struct soft_target_options {
   double hard_weight = 0.1;  ///< of the cross entropy with the label
   double soft_weight = 0.5;  ///< of T^2 KL
   double temperature = 2.0;  ///< T
+
+  friend bool operator==(const soft_target_options&, const soft_target_options&) = default;
 };
 
 /// hard * CE(student, label) + soft * T^2 * KL(teacher || student), mean over the n rows. T^2 keeps

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The folder that training reads and writes: config.json, model.safetensors with float weights
-// under their Hugging Face names, vocab.txt, tokenizer_config.json and results.json. A binary
-// student is stored by its latent float weights; packing them is the runtime's business. The folder
-// appears complete or not at all.
+// under their Hugging Face names, the files of the tokenizer as they came, and results.json. A
+// binary student is stored by its latent float weights; packing them is the runtime's business. The
+// folder appears complete or not at all.
 #pragma once
 
 #include <torch/torch.h>
@@ -34,6 +34,8 @@ struct model_description {
   model_shape shape;
   std::vector<std::string> labels;      // (C) name of each class
   std::vector<std::string> vocabulary;  // (V) one token per id
+  /// By name, as read_tokenizer_files has them. Empty: BERT uncased over `vocabulary`.
+  std::map<std::string, std::string> tokenizer_files = {};
 };
 
 /// The double whose shortest text reads back as `value`: 1e-12, not 9.999999960041972e-13.
@@ -88,6 +90,21 @@ inline nlohmann::json make_config(const model_description& model, const training
   return config;
 }
 
+/// A vocabulary alone gets the tokenizer_config.json that says how it is read.
+inline std::map<std::string, std::string> complete_tokenizer_files(const model_description& model) {
+  std::map<std::string, std::string> files = model.tokenizer_files;
+  if (files.empty()) {
+    for (const std::string& token : model.vocabulary) files["vocab.txt"] += token + '\n';
+  }
+  if (files.count("tokenizer.json") == 0 && files.count("tokenizer_config.json") == 0) {
+    const nlohmann::json tokenizer = {{"do_lower_case", true},
+                                      {"model_max_length", model.shape.positions},
+                                      {"tokenizer_class", "BertTokenizer"}};
+    files["tokenizer_config.json"] = tokenizer.dump(2) + '\n';
+  }
+  return files;
+}
+
 /// A tensor's bytes in the layout of the file: contiguous float32 on the CPU.
 inline Tensor storable(const Tensor& tensor) {
   return tensor.detach().to(at::kCPU).to(at::kFloat).contiguous();
@@ -116,6 +133,10 @@ inline status write_tensors(const std::filesystem::path& path,
   return write_safetensors(path, written, metadata, policy);
 }
 
+/// A folder that a training folder may replace has one of these: a search leaves its ranking before
+/// there is a model.
+inline const std::vector<std::string> model_folder_files{"config.json", "ranking.json"};
+
 /// Writes the whole folder in one step; `existing::replace` swaps an older folder for it.
 /// `more_files`: texts that stand beside, by name.
 inline status write_model_folder(const std::filesystem::path& path, const model_description& model,
@@ -123,19 +144,14 @@ inline status write_model_folder(const std::filesystem::path& path, const model_
                                  const std::vector<named_tensor>& tensors,
                                  const nlohmann::json& results, existing policy,
                                  const std::map<std::string, std::string>& more_files = {}) {
-  auto output = output_folder::create(path, policy);
+  auto output = output_folder::create(path, policy, model_folder_files);
   if (!output) return output.status();
   const std::filesystem::path& at = output->folder();
-  std::string vocabulary;
-  for (const std::string& token : model.vocabulary) vocabulary += token + '\n';
-  const nlohmann::json tokenizer = {{"do_lower_case", true},
-                                    {"model_max_length", model.shape.positions},
-                                    {"tokenizer_class", "BertTokenizer"}};
-  LOWBIT_TRY(write_file(at / "config.json", make_config(model, how).dump(2) + '\n'));
-  LOWBIT_TRY(write_file(at / "vocab.txt", vocabulary));
-  LOWBIT_TRY(write_file(at / "tokenizer_config.json", tokenizer.dump(2) + '\n'));
-  LOWBIT_TRY(write_file(at / "results.json", results.dump(2) + '\n'));
-  for (const auto& [name, text] : more_files) LOWBIT_TRY(write_file(at / name, text));
+  std::map<std::string, std::string> files = complete_tokenizer_files(model);
+  files["config.json"] = make_config(model, how).dump(2) + '\n';
+  files["results.json"] = results.dump(2) + '\n';
+  files.insert(more_files.begin(), more_files.end());
+  for (const auto& [name, text] : files) LOWBIT_TRY(write_file(at / name, text));
   LOWBIT_TRY(
       write_tensors(at / "model.safetensors", tensors, {{"format", "pt"}}, existing::refuse));
   return output->commit();
@@ -227,9 +243,12 @@ inline result<opened_folder> open_model_folder(const std::filesystem::path& fold
     return status::error(errc::malformed, folder.native(), ": ", tokenizer->vocabulary_size(),
                          " tokens, but vocab_size is ", config->shape.vocabulary);
   }
-  return opened_folder{config->recognised,
-                       {config->shape, config->labels, tokens_of(*tokenizer)},
-                       *std::move(tokenizer)};
+  auto tokenizer_files = read_tokenizer_files(folder);
+  if (!tokenizer_files) return tokenizer_files.status();
+  return opened_folder{
+      config->recognised,
+      {config->shape, config->labels, tokens_of(*tokenizer), *std::move(tokenizer_files)},
+      *std::move(tokenizer)};
 }
 
 }  // namespace lowbit::train

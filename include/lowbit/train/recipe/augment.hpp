@@ -5,14 +5,17 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "lowbit/io/json.hpp"
 #include "lowbit/io/output_file.hpp"
 #include "lowbit/train/loop/progress.hpp"
+#include "lowbit/train/recipe/run_identity.hpp"
 #include "lowbit/train/recipe/word_candidates.hpp"
 
 namespace lowbit::train {
@@ -22,6 +25,9 @@ struct augment_options : candidate_options, augmentation_options {
   std::filesystem::path out;  ///< .tsv: the training set; .json: all splits
   std::uint64_t seed = 42;
   bool replace = false;
+  bool resume = false;  ///< go on from OUT.checkpoint
+  double checkpoint_seconds = 300;
+  std::function<bool()> stop_asked;  ///< after each sentence: true ends the run with a checkpoint
 };
 
 namespace detail {
@@ -79,12 +85,92 @@ inline result<std::vector<std::string>> variants(candidate_finder& finder, const
   return augment(*words, *candidates, o, generator);
 }
 
+/// The variants of the texts that are done: of each sentence one list, of a pair two.
+using finished_variants = std::vector<std::vector<std::vector<std::string>>>;
+
+/// Everything that decides a variant, as text: stored with a checkpoint.
+inline result<std::string> augment_settings(const augment_options& o, const dataset& data) {
+  fingerprint texts;
+  for (const labelled_text& e : data.train) texts.add(e.text + '\t' + e.second + '\n');
+  const auto model = fingerprint_of(o.mlm);
+  if (!model) return model.status();
+  std::string text = "augment n=" + std::to_string(o.copies) + " p=" + number_text(o.probability) +
+                     " top=" + std::to_string(o.top) + " seed=" + std::to_string(o.seed) +
+                     (o.type == precision::bf16 ? " bf16" : " f32") + " texts=" + texts.text() +
+                     " mlm=" + *model + " vectors=" + o.vectors.native() +
+                     " synonyms=" + o.synonyms.native();
+  for (const auto& path : o.antonyms) text += " antonyms=" + path.native();
+  return text;
+}
+
+inline std::filesystem::path augment_checkpoint(const augment_options& o) {
+  return o.out.native() + ".checkpoint";
+}
+
+/// Errors: those of read_json; invalid_argument for a checkpoint of other settings
+inline result<finished_variants> read_variants(const std::filesystem::path& path,
+                                               const std::string& settings) {
+  const auto json = read_json(path);
+  if (!json) return json.status();
+  try {
+    if (json->at("settings") == settings) return json->at("variants").get<finished_variants>();
+  } catch (const nlohmann::json::exception& error) {
+    return status::error(errc::malformed, path.native(), ": ", error.what());
+  }
+  return status::error(errc::invalid_argument, path.native(),
+                       ": belongs to a run with other options; now: ", settings,
+                       "; then: ", json->at("settings").dump());
+}
+
+/// The variants of all training texts, those of an earlier call included.
+inline result<finished_variants> all_variants(const augment_options& o, const dataset& data) {
+  const std::filesystem::path checkpoint = augment_checkpoint(o);
+  const auto settings = augment_settings(o, data);
+  if (!settings) return settings.status();
+  finished_variants done;
+  if (o.resume) {
+    auto stored = read_variants(checkpoint, *settings);
+    if (!stored) return stored.status();
+    done = *std::move(stored);
+  }
+  auto finder = candidate_finder::open(o);
+  if (!finder) return finder.status();
+  counter shown("sentences", data.train.size());
+  double saved = shown.elapsed();
+  while (done.size() < data.train.size()) {
+    const std::size_t i = done.size();
+    const labelled_text& e = data.train[i];
+    std::vector<std::vector<std::string>> columns;
+    for (const std::string* text : {&e.text, &e.second}) {
+      if (text->empty()) continue;
+      auto found = variants(*finder, *text, o, i, columns.size());
+      if (!found) return found.status().in(o.data.native());
+      columns.push_back(*std::move(found));
+    }
+    done.push_back(std::move(columns));
+    shown.at(done.size());
+    const bool stop = o.stop_asked && o.stop_asked() && done.size() < data.train.size();
+    if (!stop && shown.elapsed() - saved < o.checkpoint_seconds) continue;
+    const nlohmann::json state = {{"settings", *settings}, {"variants", done}};
+    LOWBIT_TRY(write_file(checkpoint, state.dump() + '\n', existing::replace));
+    saved = shown.elapsed();
+    if (stop) {
+      return status::error(errc::invalid_argument, "stopped on request after sentence ",
+                           done.size(), " of ", data.train.size(),
+                           "; go on with the same command and --resume, from ",
+                           checkpoint.native());
+    }
+  }
+  return done;
+}
+
 }  // namespace detail
 
 /// Writes the training examples, each followed by its variants, under its label.
 ///
 /// Errors: those of read_dataset and candidate_finder; malformed without training examples;
-///         invalid_argument for another kind of output file or one that exists
+///         invalid_argument for another kind of output file or one that exists, for a checkpoint of
+///         other options, and when it was asked to stop
 inline status augment_dataset(const augment_options& o) {
   const bool json = o.out.extension() == ".json";
   if (!json && o.out.extension() != ".tsv") {
@@ -99,26 +185,28 @@ inline status augment_dataset(const augment_options& o) {
   if (data->train.empty()) {
     return status::error(errc::malformed, o.data.native(), ": no training examples");
   }
-  auto finder = candidate_finder::open(o);
-  if (!finder) return finder.status();
+  const auto found = detail::all_variants(o, *data);
+  if (!found) return found.status();
   std::vector<labelled_text> all;
-  counter shown("sentences", data->train.size());
   for (std::size_t i = 0; i < data->train.size(); ++i) {
-    const labelled_text e = data->train[i];
+    const labelled_text& e = data->train[i];
     all.push_back(e);
-    for (std::size_t column = 0; column < (e.second.empty() ? 1U : 2U); ++column) {
-      auto texts = detail::variants(*finder, column == 0 ? e.text : e.second, o, i, column);
-      if (!texts) return texts.status().in(o.data.native());
-      for (std::string& text : *texts) {
+    for (std::size_t column = 0; column < (*found)[i].size(); ++column) {
+      for (const std::string& text : (*found)[i][column]) {
         all.push_back(e);
-        (column == 0 ? all.back().text : all.back().second) = std::move(text);
+        (column == 0 ? all.back().text : all.back().second) = text;
       }
     }
-    shown.at(i + 1);
   }
-  if (!json) return detail::write_tsv(o.out, all, policy);
-  data->train = std::move(all);
-  return detail::write_clinc150(o.out, *data, policy);
+  if (json) {
+    data->train = std::move(all);
+    LOWBIT_TRY(detail::write_clinc150(o.out, *data, policy));
+  } else {
+    LOWBIT_TRY(detail::write_tsv(o.out, all, policy));
+  }
+  std::error_code ignored;
+  std::filesystem::remove(detail::augment_checkpoint(o), ignored);
+  return {};
 }
 
 }  // namespace lowbit::train

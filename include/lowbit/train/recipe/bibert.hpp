@@ -5,7 +5,7 @@
 
 #include "lowbit/train/loss/attention_entropy.hpp"
 #include "lowbit/train/loss/distillation.hpp"
-#include "lowbit/train/recipe/recipe.hpp"
+#include "lowbit/train/recipe/student.hpp"
 
 namespace lowbit::train {
 
@@ -14,17 +14,12 @@ struct bibert_options : recipe_options {
   distillation_options objective;
 };
 
-/// Errors: those of load_model for teacher and student; unsupported for a teacher that is not full
-/// precision
+/// Errors: those of load_float_model for the teacher and of check_same_model for the student
 inline status bibert(const bibert_options& options) {
   LOWBIT_TRY(check_output(options));
   const torch::Device device = default_device();
-  auto teacher = load_model(options.teacher, device);
+  auto teacher = load_float_model(options.teacher, device);
   if (!teacher) return teacher.status();
-  if (teacher->model.how().name() != "fp32") {
-    return status::error(errc::unsupported, options.teacher.native(), ": a ",
-                         teacher->model.how().name(), " model, expected a full precision one");
-  }
   const model_description& description = teacher->description;
   const auto examples = data_for(options, description, teacher->tokenizer, options.teacher);
   if (!examples) return examples.status();
@@ -34,6 +29,11 @@ inline status bibert(const bibert_options& options) {
   if (options.softmax_binarized) how = std::make_shared<softmax_binarized_scheme>();
   bert student(description.shape, how);
   const auto& start = options.student.empty() ? options.teacher : options.student;
+  if (!options.student.empty()) {
+    const auto student_folder = open_model_folder(start);
+    if (!student_folder) return student_folder.status();
+    LOWBIT_TRY(check_same_model(start, student_folder->model, description));
+  }
   LOWBIT_TRY(load_parameters(start, student.exported()));
   student.to(device);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // BinaryBERT (Bai et al., ACL 2021): a ternary model of a part of the teacher's width, split into
-// two one-bit matrices per layer, trained on. TernaryBERT (Zhang et al., EMNLP 2020) is the same
-// way up to the split.
+// two one-bit matrices per layer, trained on. TernaryBERT (Zhang et al., EMNLP 2020) has no split,
+// and learns logits and layers at once.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,8 @@ struct binarybert_options : recipe_options {
   unsigned input_bits = 8;   ///< 8, 4 or 2
   double width = 0.5;        ///< of the teacher's heads and neurons
   double clip_rate = 1e-4;   ///< learning rate of clips and steps
-  double layer_rate = 2.5;   ///< factor on the learning rate where layers are matched
+  double layer_rate = 2.5;   ///< factor on the learning rate where only layers are matched
+  double split_rate = 0.0;   ///< learning rate after the split; 0: as before it
 };
 
 namespace detail {
@@ -28,15 +29,17 @@ namespace detail {
 struct binarybert_stage {
   std::string suffix;
   bool split = false;
-  bool layers = false;  ///< hidden states and scores; else logits
+  bool layers = false, logits = false;  ///< what is taught: hidden states and scores, logits
 };
 
-inline std::vector<binarybert_stage> binarybert_stages(unsigned weight_bits) {
-  if (weight_bits == 2) return {{".ternary-layers", false, true}, {"", false, false}};
-  return {{".ternary-layers", false, true},
-          {".ternary", false, false},
-          {".split-layers", true, true},
-          {"", true, false}};
+inline std::vector<binarybert_stage> binarybert_stages(const binarybert_options& o) {
+  if (o.ternarybert) return {{"", false, true, true}};
+  if (o.weight_bits == 2)
+    return {{".ternary-layers", false, true, false}, {"", false, false, true}};
+  return {{".ternary-layers", false, true, false},
+          {".ternary", false, false, true},
+          {".split-layers", true, true, false},
+          {"", true, false, true}};
 }
 
 inline scheme_ptr binarybert_stage_scheme(const binarybert_options& o, bool split) {
@@ -44,36 +47,32 @@ inline scheme_ptr binarybert_stage_scheme(const binarybert_options& o, bool spli
   return std::make_shared<binarybert_scheme>(binarybert_format::of(o.input_bits, !split, split));
 }
 
-/// Hidden states and scores of the heads that were kept, or logits.
-inline Tensor binarybert_loss(const trace& out, const trace& target, bool layers,
+/// Hidden states and scores of the heads that were kept, logits, or both.
+inline Tensor binarybert_loss(const trace& out, const trace& target, const binarybert_stage& stage,
                               const std::vector<Tensor>& heads) {
-  if (!layers) return soft_cross_entropy(out.logits, target.logits);
-  return hidden_error(out, target) + score_error(out, target, heads);
+  if (!stage.layers) return soft_cross_entropy(out.logits, target.logits);
+  const Tensor layers = hidden_error(out, target) + score_error(out, target, heads);
+  return stage.logits ? layers + soft_cross_entropy(out.logits, target.logits) : layers;
 }
 
 }  // namespace detail
 
-/// Ternary and split model are trained in two stages each (TernaryBERT, section 3.2; BinaryBERT,
-/// section 3.3): first mean squared errors of hidden states and attention scores, at layer_rate
-/// times the learning rate, then soft cross entropy of the logits. A student's head is taught by
-/// the teacher's head that it comes from.
+/// BinaryBERT's ternary and split model are trained in two stages each (section 3.3): first mean
+/// squared errors of hidden states and attention scores, at layer_rate times the learning rate,
+/// then soft cross entropy of the logits. TernaryBERT minimises the sum of all three at once
+/// (section 3.2). A student's head is taught by the teacher's head that it comes from.
 ///
-/// Writes OUT.ternary-layers, OUT.ternary, OUT.split-layers and OUT.
-/// Errors: those of load_model and narrow_shape; unsupported for a teacher that is not full
-/// precision
+/// Writes OUT.ternary-layers, OUT.ternary, OUT.split-layers and OUT; of TernaryBERT OUT alone.
+/// Errors: those of load_float_model and narrow_shape
 inline status binarybert(const binarybert_options& options) {
   const unsigned weight_bits = options.ternarybert ? 2 : options.weight_bits;
-  const auto stages = detail::binarybert_stages(weight_bits);
+  const auto stages = detail::binarybert_stages(options);
   std::vector<std::string> suffixes;
   for (const auto& s : stages) suffixes.push_back(s.suffix);
   LOWBIT_TRY(check_outputs(options, suffixes));
   const torch::Device device = default_device();
-  auto teacher = load_model(options.teacher, device);
+  auto teacher = load_float_model(options.teacher, device);
   if (!teacher) return teacher.status();
-  if (teacher->model.how().name() != "fp32") {
-    return status::error(errc::unsupported, options.teacher.native(), ": a ",
-                         teacher->model.how().name(), " model, expected a full precision one");
-  }
   model_description description = teacher->description;
   const auto narrow = narrow_shape(description.shape, options.width);
   if (!narrow) return narrow.status();
@@ -90,10 +89,13 @@ inline status binarybert(const binarybert_options& options) {
                        options.clip_rate};
   std::optional<bert> previous;
   for (std::size_t s = 0; s < stages.size(); ++s) {
-    recipe_options stage = stage_options(options, stages[s].suffix);
-    if (stages[s].layers) stage.fit.optimizer.learning_rate *= options.layer_rate;
+    const detail::binarybert_stage& now = stages[s];
+    recipe_options stage = stage_options(options, now.suffix);
+    double& rate = stage.fit.optimizer.learning_rate;
+    if (now.split && options.split_rate > 0.0) rate = options.split_rate;
+    if (!now.logits) rate *= options.layer_rate;
     torch::manual_seed(options.fit.seed);
-    const scheme_ptr how = detail::binarybert_stage_scheme(options, stages[s].split);
+    const scheme_ptr how = detail::binarybert_stage_scheme(options, now.split);
     bert student(description.shape, how);
     if (!previous) {
       LOWBIT_TRY(copy_narrowed(teacher->model, kept, student));
@@ -109,12 +111,13 @@ inline status binarybert(const binarybert_options& options) {
                                   {"width", options.width},
                                   {"clip_rate", options.clip_rate},
                                   {"stage", s + 1},
-                                  {"taught", stages[s].layers ? "layers" : "logits"}};
+                                  {"taught", !now.layers   ? "logits"
+                                             : !now.logits ? "layers"
+                                                           : "layers and logits"}};
     const auto go_on =
         train_stage(run, stage, student, teacher->model, facts,
-                    [&, layers = stages[s].layers](const batch&, const step_info&, const trace& out,
-                                                   const trace& target) {
-                      return detail::binarybert_loss(out, target, layers, heads);
+                    [&](const batch&, const step_info&, const trace& out, const trace& target) {
+                      return detail::binarybert_loss(out, target, now, heads);
                     });
     if (!go_on || !*go_on) return go_on.status();
     previous.emplace(std::move(student));

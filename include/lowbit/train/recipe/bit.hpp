@@ -13,6 +13,7 @@
 #include "lowbit/train/loss/layer_matching.hpp"
 #include "lowbit/train/model/derive.hpp"
 #include "lowbit/train/recipe/stages.hpp"
+#include "lowbit/train/recipe/student.hpp"
 
 namespace lowbit::train {
 
@@ -101,6 +102,7 @@ inline status bit(const bit_options& options) {
   if (!options.student.empty()) {
     auto student = load_model(options.student, device);
     if (!student) return student.status();
+    LOWBIT_TRY(check_same_model(options.student, student->description, loaded->description));
     first.emplace(*std::move(student));
   }
 

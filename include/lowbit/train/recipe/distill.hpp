@@ -7,8 +7,7 @@
 
 #include "lowbit/train/loss/distillation.hpp"
 #include "lowbit/train/loss/soft_targets.hpp"
-#include "lowbit/train/loss/tinybert.hpp"
-#include "lowbit/train/recipe/recipe.hpp"
+#include "lowbit/train/recipe/layer_matcher.hpp"
 #include "lowbit/train/recipe/student.hpp"
 #include "lowbit/train/recipe/vocabulary.hpp"
 
@@ -30,63 +29,6 @@ struct distill_options : recipe_options {
 };
 
 namespace detail {
-
-/// A parameter that no intermediate term reads. It is left out: several processes sum gradients of
-/// 0 for it, and weight decay would then move it.
-inline bool is_head(const std::string& name) {
-  return name.starts_with("bert.pooler.") || name.starts_with("classifier.");
-}
-
-/// What the losses of TinyBERT need, for the time of a run.
-struct layer_matcher {
-  bert &teacher, &student;
-  layer_map map;
-  width_map fit;
-  tinybert_terms terms;
-
-  /// The sum of the intermediate terms for a batch; each is shown in the history.
-  [[nodiscard]] Tensor operator()(const batch& in, const forward_options& forward,
-                                  const step_info& info) const {
-    const trace target = teach(teacher, in, {.type = forward.type});
-    const trace found = student.forward(in, forward);
-    Tensor sum = at::zeros({}, found.hidden[0].options());
-    const auto add = [&](const char* name, const Tensor& term) {
-      info.measure(name, term.item<double>());
-      sum = sum + term;
-    };
-    if (terms.attention) add("attention", attention_matching(found, target, map));
-    if (terms.hidden) add("hidden", layer_matching(found, target, map, fit));
-    if (terms.embedding) add("embedding", embedding_matching(found, target, map, fit));
-    return sum;
-  }
-
-  /// The training job of these terms.
-  [[nodiscard]] fit_job job(const forward_options& forward) const {
-    fit_job out;
-    for (const auto& parameters : {student.parameters(), fit.parameters()}) {
-      for (trained_parameter& p : trained(parameters)) {
-        if (!is_head(p.name)) out.parameters.push_back(std::move(p));
-      }
-    }
-    out.loss = [this, forward](const batch& in, const step_info& info) {
-      return (*this)(in, forward, info);
-    };
-    return out;
-  }
-};
-
-/// The width map that a general stage left in the student's folder; otherwise it stays random.
-inline status load_width_map(const std::filesystem::path& folder, const width_map& fit) {
-  if (folder.empty()) return {};
-  const auto tensors = checkpoint_tensors::open(folder);
-  if (!tensors) return tensors.status();
-  for (const auto& [name, tensor] : fit.parameters()) {
-    const tensor_view* found = tensors->find(name);
-    if (found == nullptr) return {};
-    LOWBIT_TRY(copy_into(*found, tensor));
-  }
-  return {};
-}
 
 /// Lines of text, or the sentences of a data set, as examples that ask for nothing.
 /// Errors: those of read_sentences and the tokenizer; malformed when there is no text
@@ -137,6 +79,10 @@ inline status check_pair(const distill_options& o, const model_shape& student,
   return {};
 }
 
+inline std::filesystem::path stage_1_checkpoint(const recipe_options& o) {
+  return checkpoint_of(o.out).replace_extension(".stage1.checkpoint");
+}
+
 /// The first stage of a task: its result is in the model, its checkpoint stays until the whole run
 /// is finished, so that a resumed run passes through it.
 inline result<run_state> match_layers(const layer_matcher& match, const tokenized_dataset& data,
@@ -151,8 +97,9 @@ inline result<run_state> match_layers(const layer_matcher& match, const tokenize
   fit_job job = match.job(training_forward(fitting));
   job.buffers = match.student.buffers();
   job.corrupt = token_dropout(fitting.token_dropout, unknown_token);
-  const std::string settings = settings_text(fitting, "stage 1 " + facts.dump()) +
-                               " train=" + std::to_string(data.train.size());
+  const auto identity = run_identity(data.train, o.teacher);
+  if (!identity) return identity.status();
+  const std::string settings = settings_text(fitting, "stage 1 " + facts.dump()) + *identity;
   return fit(job, data.train, fitting, settings, default_device(), *o.group);
 }
 
@@ -164,8 +111,7 @@ inline status two_stages(const layer_matcher& match, const model_description& de
   recipe_options second = o;
   folder_extras extras;
   const auto last = checkpoint_of(o.out);
-  auto first = last;
-  first.replace_extension(".stage1.checkpoint");
+  const auto first = stage_1_checkpoint(o);
   if (o.layer_epochs > 0) {
     // A run that starts anew must not end in what an older one left of the second stage.
     if (!o.fit.resume && o.group->leads()) std::filesystem::remove(last, ignored);
@@ -176,6 +122,7 @@ inline status two_stages(const layer_matcher& match, const model_description& de
     second.replace = o.replace || o.fit.resume;
     second.fit.resume = o.fit.resume && std::filesystem::exists(last, ignored);
     extras.results["stage_1"] = to_json(*run);
+    extras.files["curves.stage1.svg"] = curves_svg(*run, "distill, stage 1: layers", "");
   }
   LOWBIT_TRY(train_and_write(match.student, description, data, unknown_token, second, facts,
                              std::move(predict), extras));
@@ -221,6 +168,7 @@ inline nlohmann::json distillation_facts(const distill_options& o, const layer_m
 ///         attention is compared between different numbers of heads
 inline status distill(const distill_options& o) {
   LOWBIT_TRY(check_output(o));
+  LOWBIT_TRY(check_free(o, detail::stage_1_checkpoint(o)));
   LOWBIT_TRY(detail::check_distillation(o));
   const torch::Device device = default_device();
   const bool general = o.stage == tinybert_stage::general;

@@ -19,10 +19,13 @@ inline status finetune(const finetune_options& options) {
   const auto data = read_dataset(options.data, options.asked);
   if (!data) return data.status();
   const bool warm = !options.student.empty();
-  const auto tokenizer = wordpiece_tokenizer::load(warm ? options.student : options.vocab);
+  const std::filesystem::path& words = warm ? options.student : options.vocab;
+  const auto tokenizer = wordpiece_tokenizer::load(words);
   if (!tokenizer) return tokenizer.status();
+  const auto tokenizer_files = read_tokenizer_files(words);
+  if (!tokenizer_files) return tokenizer_files.status();
   model_description description{options.shape, label_names(data->train, data->tagged),
-                                tokens_of(*tokenizer)};
+                                tokens_of(*tokenizer), *tokenizer_files};
   scheme_ptr how = std::make_shared<float_scheme>();
   if (warm) {
     const auto config = load_config(options.student);
@@ -43,6 +46,7 @@ inline status finetune(const finetune_options& options) {
   const auto examples = tokenize(*data, description.labels, *tokenizer, *length, options.data);
   if (!examples) return examples.status();
   LOWBIT_TRY(description.shape.check());
+  LOWBIT_TRY(detail::check_pairs(*data, description.shape, options.data));
 
   torch::manual_seed(options.fit.seed);
   bert model(description.shape, how);

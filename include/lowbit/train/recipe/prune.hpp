@@ -6,6 +6,7 @@
 
 #include "lowbit/train/model/magnitude_masks.hpp"
 #include "lowbit/train/model/structure.hpp"
+#include "lowbit/train/recipe/stages.hpp"
 #include "lowbit/train/recipe/supervision.hpp"
 
 namespace lowbit::train {
@@ -34,11 +35,12 @@ struct prune_start {
     const torch::Device device = default_device();
     auto from = load_float_model(folder, device);
     if (!from) return from.status();
-    auto examples = data_for(options, from->description, from->tokenizer, folder);
-    if (!examples) return examples.status();
     auto objective =
         supervision::load(options.teacher, from->description, options.objective, device);
     if (!objective) return objective.status();
+    auto examples =
+        data_for(options, objective->readable(from->description), from->tokenizer, folder);
+    if (!examples) return examples.status();
     return prune_start{*std::move(from), *std::move(examples), *std::move(objective)};
   }
   /// Fine-tunes `model` into options.out.
@@ -95,19 +97,25 @@ inline std::size_t left_after(std::size_t round, std::size_t rounds, std::size_t
   return all - (all - last) * round / rounds;
 }
 
-/// One round: measure, remove, fine-tune.
-inline status prune_units_once(const prune_options& options, std::size_t heads,
-                               std::size_t neurons) {
-  auto start = prune_start::load(options, options.student);
+/// One round of `whole`: measure, remove, fine-tune; nothing where an earlier call has finished it.
+///
+/// Returns: whether the next round follows; false: this one was stopped on purpose
+inline result<bool> prune_units_once(const prune_options& whole, const prune_options& round,
+                                     std::size_t heads, std::size_t neurons) {
+  auto start = prune_start::load(round, round.student);
   if (!start) return start.status();
-  bert& whole = start->from.model;
-  std::mt19937_64 generator = seeded_generator(options.fit.seed, 0);
-  const auto plan = plan_batches(start->examples.train, options.fit.batch_size, &generator);
+  const nlohmann::json facts = {{"heads", heads}, {"neurons", neurons}};
+  const auto done = finished_before(whole, round, "fp32", start->examples, facts);
+  if (!done) return done.status();
+  if (*done) return true;
+  bert& from = start->from.model;
+  std::mt19937_64 generator = seeded_generator(round.fit.seed, 0);
+  const auto plan = plan_batches(start->examples.train, round.fit.batch_size, &generator);
   std::vector<batch> batches;
-  for (std::size_t b = 0; b < std::min(plan.size(), options.batches); ++b) {
+  for (std::size_t b = 0; b < std::min(plan.size(), round.batches); ++b) {
     batches.push_back(make_batch(start->examples.train, plan[b], default_device()));
   }
-  const auto measured = importance(whole, batches, [](const batch&, const trace& out) {
+  const auto measured = importance(from, batches, [](const batch&, const trace& out) {
     return at::cross_entropy_loss(out.logits, out.targets);
   });
   std::vector<kept_units> kept;
@@ -116,21 +124,15 @@ inline status prune_units_once(const prune_options& options, std::size_t heads,
     kept.push_back({most_important(layer.heads, heads), most_important(layer.neurons, neurons)});
     kept_heads.push_back(kept.back().heads);
   }
-  torch::manual_seed(options.fit.seed);
-  const bool relu = whole.how().hidden_act() == std::string_view("relu");
-  bert small = shrink(whole, kept, std::make_shared<float_scheme>(relu));
-  return start->train(small, options, {{"heads_kept", kept_heads}, {"neurons", neurons}}, {});
+  torch::manual_seed(round.fit.seed);
+  bert small = shrink(from, kept, start->from.how);
+  nlohmann::json more = facts;
+  more["heads_kept"] = kept_heads;
+  LOWBIT_TRY(start->train(small, round, more, {}));
+  return !was_stopped(round);
 }
 
-/// Whether a folder is the output of a run that came to its end.
-inline bool is_finished(const std::filesystem::path& folder) {
-  std::ifstream file(folder / "results.json");
-  const auto results = nlohmann::json::parse(file, nullptr, false);
-  return results.is_object() && results.value("finished", false);
-}
-
-/// Rounds before the last end in folders of their own beside the output, which a resumed run takes
-/// up and the last round removes.
+/// Rounds before the last are the folders OUT.round1, .. beside the output.
 inline status prune_units(const prune_options& options) {
   const auto config = load_config(options.student);
   if (!config) return config.status();
@@ -142,29 +144,19 @@ inline status prune_units(const prune_options& options) {
                          " heads and ", shape.intermediate, " neurons in a layer, cannot keep ",
                          heads, " and ", neurons);
   }
-  std::vector<std::filesystem::path> made;
-  std::error_code ignored;
+  std::vector<std::string> suffixes;
+  for (std::size_t r = 1; r < options.rounds; ++r) suffixes.push_back(".round" + std::to_string(r));
+  suffixes.emplace_back();
+  LOWBIT_TRY(check_outputs(options, suffixes));
   for (std::size_t r = 1; r <= options.rounds; ++r) {
     prune_options round = options;
-    if (r > 1) round.student = made.back();
-    if (r < options.rounds) {
-      round.out = checkpoint_of(options.out).native() + "-round" + std::to_string(r);
-      round.test = false;
-      made.push_back(round.out);
-      if (options.fit.resume && is_finished(round.out)) continue;
-      round.replace = true;
-    }
-    if (options.fit.resume) {  // a round that has not begun has nothing to take up
-      round.fit.resume =
-          std::filesystem::exists(checkpoint_of(round.out), ignored) || options.rounds == 1;
-      round.replace = true;
-    }
-    LOWBIT_TRY(prune_units_once(round, left_after(r, options.rounds, shape.heads, heads),
-                                left_after(r, options.rounds, shape.intermediate, neurons)));
-    if (r < options.rounds && !is_finished(round.out)) return {};  // stopped on purpose
+    static_cast<recipe_options&>(round) = stage_options(options, suffixes[r - 1]);
+    if (r > 1) round.student = stage_folder(options.out, suffixes[r - 2]);
+    const auto go_on =
+        prune_units_once(options, round, left_after(r, options.rounds, shape.heads, heads),
+                         left_after(r, options.rounds, shape.intermediate, neurons));
+    if (!go_on || !*go_on) return go_on.status();
   }
-  if (!is_finished(options.out) || !options.group->leads()) return {};
-  for (const auto& folder : made) std::filesystem::remove_all(folder, ignored);
   return {};
 }
 
@@ -184,6 +176,11 @@ inline status prune(const prune_options& options) {
   if (!(options.sparsity > 0 && options.sparsity < 1)) {
     return status::error(errc::invalid_argument, "sparsity is ", std::to_string(options.sparsity),
                          ", expected a number between 0 and 1");
+  }
+  if (!(options.begin < options.end)) {
+    return status::error(errc::invalid_argument, "pruning begins at ", number_text(options.begin),
+                         " of the steps and ends at ", number_text(options.end),
+                         ", expected a later end");
   }
   return detail::prune_weights(options);
 }

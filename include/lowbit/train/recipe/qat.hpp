@@ -51,10 +51,11 @@ inline status qat(const qat_options& options) {
   auto start = load_float_model(options.student, device);
   if (!start) return start.status();
   const model_description& description = start->description;
-  const auto examples = data_for(options, description, start->tokenizer, options.student);
-  if (!examples) return examples.status();
   auto objective = supervision::load(options.teacher, description, options.objective, device);
   if (!objective) return objective.status();
+  const auto examples =
+      data_for(options, objective->readable(description), start->tokenizer, options.student);
+  if (!examples) return examples.status();
 
   torch::manual_seed(options.fit.seed);
   const bool relu = start->model.how().hidden_act() == std::string_view("relu");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What recipes share: options, a model with its folder's description, the data it is trained on,
-// and the way from a training job to a finished model folder. Recipes print progress and nothing
-// else.
+// What recipes share: options, the data that a model is trained on, and the way from a training job
+// to a finished model folder. Recipes print progress and nothing else.
 #pragma once
 
 #include <torch/torch.h>
@@ -22,8 +21,8 @@
 #include "lowbit/train/loop/curves.hpp"
 #include "lowbit/train/loop/fit.hpp"
 #include "lowbit/train/loop/score.hpp"
-#include "lowbit/train/model/folder.hpp"
-#include "lowbit/train/model/schemes.hpp"
+#include "lowbit/train/recipe/loaded_model.hpp"
+#include "lowbit/train/recipe/run_identity.hpp"
 
 namespace lowbit::train {
 
@@ -32,6 +31,7 @@ struct recipe_options {
   std::filesystem::path data, out;
   std::filesystem::path teacher;  ///< of recipes that have one
   std::filesystem::path student;  ///< the first weights of what is trained; empty: the recipe's own
+  std::filesystem::path packed;   ///< the runtime's folder, which the program writes afterwards
   labelling asked = labelling::sentences;
   std::size_t max_length = 0;  ///< tokens of a sentence; 0: the number of positions
   bool test = false;           ///< read the test split, once, with the final parameters
@@ -39,58 +39,6 @@ struct recipe_options {
   fit_options fit;
   std::shared_ptr<const workers> group = std::make_shared<workers>();
 };
-
-/// A model, what its folder says and its tokenizer.
-struct loaded_model {
-  model_description description;
-  wordpiece_tokenizer tokenizer;
-  bert model;
-};
-
-/// Fills `model` from a folder where names and shapes agree. Tensors of a head (pooler, classifier,
-/// masked LM) that the folder lacks, or has for other labels, keep their first values.
-///
-/// Errors: as load_parameters for a tensor of the encoder
-inline status load_encoder(const std::filesystem::path& folder, bert& model) {
-  const auto tensors = checkpoint_tensors::open(folder);
-  if (!tensors) return tensors.status();
-  for (const auto& [name, parameter] : model.exported()) {
-    const bool head = !name.starts_with("bert.encoder.") && !name.starts_with("bert.embeddings.");
-    const tensor_view* found = tensors->find(name);
-    const auto sizes = parameter.sizes();
-    const bool fits =
-        found != nullptr && found->shape.size() == sizes.size() &&
-        std::equal(sizes.begin(), sizes.end(), found->shape.begin(),
-                   [](std::int64_t a, std::size_t b) { return a == static_cast<std::int64_t>(b); });
-    if (head && !fits) continue;
-    if (found == nullptr) {
-      return status::error(errc::not_found, folder.native(), ": no tensor \"", name, "\"");
-    }
-    LOWBIT_TRY(copy_into(*found, parameter));
-  }
-  return {};
-}
-
-/// The model of a folder under its own scheme, on the device; `bare`: its encoder alone, without
-/// the head it may have.
-inline result<loaded_model> load_model(const std::filesystem::path& folder,
-                                       const torch::Device& device, bool bare = false) {
-  const auto config = load_training_config(folder);
-  if (!config) return config.status();
-  auto how = scheme_of(*config, folder);
-  if (!how) return how.status();
-  auto opened = open_model_folder(folder);
-  if (!opened) return opened.status();
-  if (bare) {
-    opened->model.shape.head = head_kind::mean_embedding;
-    opened->model.shape.labels = 0;
-    opened->model.labels.clear();
-  }
-  bert model(opened->model.shape, *how);
-  LOWBIT_TRY(load_parameters(folder, model.exported()));
-  model.to(device);
-  return loaded_model{std::move(opened->model), std::move(opened->tokenizer), std::move(model)};
-}
 
 /// The longest sentence in tokens: the option, or all positions.
 inline result<std::size_t> sentence_limit(const recipe_options& options, const model_shape& shape) {
@@ -101,6 +49,44 @@ inline result<std::size_t> sentence_limit(const recipe_options& options, const m
   return options.max_length == 0 ? shape.positions : options.max_length;
 }
 
+namespace detail {
+
+/// Errors: shape_mismatch naming a label that only one of both has
+inline status check_labels(const std::vector<std::string>& known,
+                           const std::filesystem::path& folder,
+                           const std::vector<std::string>& used,
+                           const std::filesystem::path& data) {
+  const auto lacks = [](const std::vector<std::string>& all, const std::string& label) {
+    return std::find(all.begin(), all.end(), label) == all.end();
+  };
+  for (const std::string& label : used) {
+    if (!lacks(known, label)) continue;
+    return status::error(errc::shape_mismatch, data.native(), ": label \"", label,
+                         "\" is not one of the ", known.size(), " of ", folder.native(), " (\"",
+                         known.empty() ? "" : known.front(), "\", ..)");
+  }
+  for (const std::string& label : known) {
+    if (!lacks(used, label)) continue;
+    return status::error(errc::shape_mismatch, data.native(),
+                         ": no training example has the label \"", label, "\" of ",
+                         folder.native());
+  }
+  return {};
+}
+
+/// Errors: shape_mismatch for pairs and a model that tells no second text from the first
+inline status check_pairs(const dataset& data, const model_shape& shape,
+                          const std::filesystem::path& path) {
+  const bool pairs = std::any_of(data.train.begin(), data.train.end(),
+                                 [](const labelled_text& e) { return !e.second.empty(); });
+  if (!pairs || shape.token_types > 1) return {};
+  return status::error(errc::shape_mismatch, path.native(),
+                       ": has pairs, but the model's type_vocab_size is ", shape.token_types,
+                       ", expected 2");
+}
+
+}  // namespace detail
+
 /// The data of a run whose labels are those of a model that exists.
 /// Errors: shape_mismatch when the labels are not the same
 inline result<tokenized_dataset> data_for(const recipe_options& options,
@@ -110,13 +96,10 @@ inline result<tokenized_dataset> data_for(const recipe_options& options,
   const auto asked = model.shape.head == head_kind::token ? labelling::words : labelling::sentences;
   const auto data = read_dataset(options.data, asked);
   if (!data) return data.status();
-  std::vector<std::string> known = model.labels, used = label_names(data->train, data->tagged);
-  std::sort(known.begin(), known.end());
-  std::sort(used.begin(), used.end());
-  if (known != used) {
-    return status::error(errc::shape_mismatch, folder.native(), ": its ", known.size(),
-                         " labels are not the ", used.size(), " of ", options.data.native());
-  }
+  const auto used = label_names(data->train, data->tagged);
+  LOWBIT_TRY(check_dataset(*data, used, options.data));
+  LOWBIT_TRY(detail::check_labels(model.labels, folder, used, options.data));
+  LOWBIT_TRY(detail::check_pairs(*data, model.shape, options.data));
   const auto length = sentence_limit(options, model.shape);
   if (!length) return length.status();
   return tokenize(*data, model.labels, tokenizer, *length, options.data);
@@ -147,14 +130,28 @@ inline std::filesystem::path checkpoint_of(const std::filesystem::path& out) {
   return folder.native() + ".checkpoint";
 }
 
-/// An existing output folder is only touched by a run that may.
-inline status check_output(const recipe_options& options) {
+/// A file or folder of an earlier run is only touched by a run that may.
+inline status check_free(const recipe_options& options, const std::filesystem::path& path) {
   std::error_code ignored;
-  if (options.replace || options.fit.resume || !std::filesystem::exists(options.out, ignored)) {
-    return {};
-  }
-  return status::error(errc::invalid_argument, options.out.native(),
+  if (options.replace || options.fit.resume || !std::filesystem::exists(path, ignored)) return {};
+  return status::error(errc::invalid_argument, path.native(),
                        ": exists; choose another folder, --replace or --resume");
+}
+
+/// What cannot be written at the end is said at the start: the output and its checkpoint are free
+/// or may be replaced, their folder is there.
+inline status check_output(const recipe_options& options) {
+  if (!options.group->leads()) return {};
+  LOWBIT_TRY(check_free(options, options.out));
+  LOWBIT_TRY(check_free(options, checkpoint_of(options.out)));
+  const bool may_replace = options.replace || options.fit.resume;
+  LOWBIT_TRY(output_folder::create(options.out, may_replace ? existing::replace : existing::refuse,
+                                   model_folder_files)
+                 .status());
+  if (options.packed.empty()) return {};
+  return output_folder::create(options.packed,
+                               options.replace ? existing::replace : existing::refuse)
+      .status();
 }
 
 /// What a recipe adds to its folder besides the model and the facts that are settings.
@@ -173,12 +170,23 @@ inline status train_and_write(bert& model, const model_description& description,
                               const recipe_options& options, nlohmann::json facts, fit_job job,
                               const folder_extras& extras = {}) {
   LOWBIT_TRY(check_output(options));
+  if (options.test && data.test.empty()) {
+    return status::error(errc::invalid_argument, options.data.native(),
+                         ": has no test split to read at the end");
+  }
   const torch::Device device = default_device();
   fit_options fitting = options.fit;
   fitting.checkpoint = checkpoint_of(options.out);
-  const std::string settings =
-      settings_text(fitting, facts.dump()) + " train=" + std::to_string(data.train.size());
-  facts["settings"] = settings_text(fitting, model.how().name());
+  const auto identity = run_identity(data.train, options.teacher);
+  if (!identity) return identity.status();
+  const std::string settings = settings_text(fitting, facts.dump()) + *identity;
+  facts["settings"] = settings_text(fitting, model.how().name()) + *identity;
+  for (const auto& [name, path] :
+       {std::pair{"data", &options.data}, std::pair{"teacher_folder", &options.teacher},
+        std::pair{"student_folder", &options.student}}) {
+    if (!path->empty()) facts[name] = path->native();
+  }
+  if (options.max_length != 0) facts["max_length"] = options.max_length;
   facts["shape"] = to_json(description.shape);
   facts["examples"] = {{"train", data.train.size()},
                        {"validation", data.validation.size()},

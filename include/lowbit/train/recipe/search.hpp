@@ -9,6 +9,7 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "lowbit/io/output_folder.hpp"
@@ -72,13 +73,78 @@ inline void warn_of_equal_errors(const search_ranking& r) {
                "longer trials, other learning rates or Adam\n");
 }
 
+/// What a search ends in: the best shape, and the files that stand beside the model.
+struct search_choice {
+  shape_point at;
+  std::map<std::string, std::string> files;
+};
+
+/// Measures and tries the shapes, and writes ranking.json and front.svg into the output folder.
+inline result<search_choice> choose_shape(const search_options& options, loaded_model& teacher,
+                                          const search_data& data, const scheme_ptr& how) {
+  const std::filesystem::path state = search_state_of(options.out);
+  shape_search all(options, teacher, state);
+  const auto settings = search_settings(options, data, teacher.description.shape);
+  if (!settings) return settings.status();
+  LOWBIT_TRY(all.start(*settings));
+  const auto shapes = all.shapes();
+  if (!shapes) return shapes.status();
+  const torch::Device device = default_device();
+  taught_batches batches(data.examples.train, data.corrupt, teacher.model, options.trials, device);
+  LOWBIT_TRY(all.run_trials(*shapes, how, batches, device));
+
+  const search_ranking ranking = all.ranked(*shapes);
+  const search_candidate& best = ranking.candidates.front();
+  if (!(best.coefficient > 0)) {
+    return status::error(errc::invalid_argument, "no shape has a positive W: of the best, ",
+                         to_string(best.at), ", the latency is ", two_digits(best.measured.ratio()),
+                         " of the teacher's and the error ", two_digits(best.error()));
+  }
+  warn_of_equal_errors(ranking);
+  search_choice choice{best.at,
+                       {{"ranking.json", to_json(ranking).dump(1) + '\n'},
+                        {"front.svg", front_svg(ranking, "Shapes under " + options.measured_as)}}};
+  const auto written = read_json(options.out / "ranking.json");
+  if (!options.fit.resume || !written ||
+      *written != nlohmann::json::parse(choice.files.at("ranking.json"))) {
+    auto folder = output_folder::create(
+        options.out, options.replace || options.fit.resume ? existing::replace : existing::refuse,
+        model_folder_files);
+    if (!folder) return folder.status();
+    for (const auto& [name, file] : choice.files) {
+      LOWBIT_TRY(write_file(folder->folder() / name, file));
+    }
+    LOWBIT_TRY(folder->commit());
+  }
+  std::error_code ignored;
+  std::filesystem::remove(state, ignored);
+  return choice;
+}
+
+/// The choice of the leading process, in all of them; the files are the leader's alone.
+inline result<search_choice> agreed_choice(const search_options& options, loaded_model& teacher,
+                                           const search_data& data, const scheme_ptr& how) {
+  const workers& group = *options.group;
+  if (!group.leads()) {
+    const auto heard = wait_for_choice(group);
+    if (!heard) return heard.status();
+    return search_choice{*heard, {}};
+  }
+  auto choice = choose_shape(options, teacher, data, how);
+  const auto told = choice ? share_news(group, search_news::chosen, choice->at)
+                           : share_news(group, search_news::failed);
+  if (choice && !told) return told.status();
+  return choice;
+}
+
 }  // namespace detail
 
-/// Searches, writes ranking.json and front.svg, and then the trained model beside them.
+/// Searches, writes ranking.json and front.svg, and then the trained model beside them. Of several
+/// processes the leading one searches.
 ///
 /// Source: Optimal subarchitecture extraction for BERT (de Wynter and Perry, 2020), section 3
 /// Errors: those of load_model, search_data_for and shapes(); invalid_argument when no shape has a
-///         positive W
+///         positive W, or for an objective of masked tokens with another teacher
 inline status search(const search_options& options) {
   if (options.rates.empty() || options.batches.empty() || options.trials.steps < 1 ||
       options.every < 1) {
@@ -87,50 +153,22 @@ inline status search(const search_options& options) {
                          "at least 1");
   }
   LOWBIT_TRY(check_output(options));
-  const torch::Device device = default_device();
-  auto teacher = load_model(options.teacher, device);
+  auto teacher = load_model(options.teacher, default_device());
   if (!teacher) return teacher.status();
-  const auto config = load_config(options.teacher);
-  if (!config) return config.status();
-  const scheme_ptr how =
-      std::make_shared<float_scheme>(config->activation == hidden_activation::relu);
+  const head_kind head = teacher->description.shape.head;
+  if (head != head_kind::masked_lm && !(options.trials.objective == trial_options{}.objective)) {
+    return status::error(errc::invalid_argument, options.teacher.native(), ": a ", name_of(head),
+                         " model; the weights and the temperature of a search are for a masked "
+                         "language model");
+  }
+  const bool relu = std::string_view(teacher->how->hidden_act()) == "relu";
+  const scheme_ptr how = std::make_shared<float_scheme>(relu);
   const auto data = search_data_for(options, *teacher);
   if (!data) return data.status();
-
-  const std::filesystem::path state = search_state_of(options.out);
-  shape_search all(options, *teacher, state);
-  LOWBIT_TRY(all.start(detail::search_settings(options, *data, teacher->description.shape)));
-  const auto shapes = all.shapes();
-  if (!shapes) return shapes.status();
-  taught_batches batches(data->examples.train, data->corrupt, teacher->model, options.trials,
-                         device);
-  LOWBIT_TRY(all.run_trials(*shapes, how, batches, device));
-
-  const search_ranking ranking = all.ranked(*shapes);
-  const search_candidate& best = ranking.candidates.front();
-  if (!(best.coefficient > 0)) {
-    return status::error(errc::invalid_argument, "no shape has a positive W: of the best, ",
-                         to_string(best.at), ", the latency is ",
-                         detail::two_digits(best.measured.ratio()),
-                         " of the teacher's and the error ", detail::two_digits(best.error()));
-  }
-  detail::warn_of_equal_errors(ranking);
-  const std::map<std::string, std::string> files = {
-      {"ranking.json", to_json(ranking).dump(1) + '\n'},
-      {"front.svg", front_svg(ranking, "Shapes under " + options.measured_as)}};
-  const auto written = read_json(options.out / "ranking.json");
-  if (!options.fit.resume || !written ||
-      *written != nlohmann::json::parse(files.at("ranking.json"))) {
-    auto folder = output_folder::create(
-        options.out, options.replace || options.fit.resume ? existing::replace : existing::refuse);
-    if (!folder) return folder.status();
-    for (const auto& [name, file] : files) LOWBIT_TRY(write_file(folder->folder() / name, file));
-    LOWBIT_TRY(folder->commit());
-  }
-  std::error_code ignored;
-  std::filesystem::remove(state, ignored);
+  const auto choice = detail::agreed_choice(options, *teacher, *data, how);
+  if (!choice) return choice.status();
   if (!options.train) return {};
-  return pretrain_chosen(options, best.at, *teacher, *data, how, files);
+  return pretrain_chosen(options, choice->at, *teacher, *data, how, choice->files);
 }
 
 }  // namespace lowbit::train

@@ -37,7 +37,8 @@ inline recipe_options stage_options(const recipe_options& whole, const std::stri
 /// Whether an earlier call has finished this stage. Only a run that resumes looks.
 /// Errors: invalid_argument when it had other options; those of read_json
 inline result<bool> finished_before(const recipe_options& whole, const recipe_options& stage,
-                                    const std::string& scheme, const nlohmann::json& facts) {
+                                    const std::string& scheme, const tokenized_dataset& data,
+                                    const nlohmann::json& facts) {
   const auto path = stage.out / "results.json";
   std::error_code ignored;
   if (!whole.fit.resume || !std::filesystem::exists(path, ignored)) return false;
@@ -47,7 +48,9 @@ inline result<bool> finished_before(const recipe_options& whole, const recipe_op
   const bool same_facts = std::all_of(facts.items().begin(), facts.items().end(), [&](auto& fact) {
     return found->contains(fact.key()) && found->at(fact.key()) == fact.value();
   });
-  if (!same_facts || found->value("settings", "") != settings_text(stage.fit, scheme)) {
+  const auto identity = run_identity(data.train, whole.teacher);
+  if (!identity) return identity.status();
+  if (!same_facts || found->value("settings", "") != settings_text(stage.fit, scheme) + *identity) {
     return status::error(errc::invalid_argument, stage.out.native(),
                          ": belongs to a run with other options");
   }
@@ -117,7 +120,7 @@ using stage_loss = std::function<Tensor(const batch&, const step_info&, const tr
 inline result<bool> train_stage(const staged_run& run, const recipe_options& stage, bert& student,
                                 bert& teacher, const nlohmann::json& facts,
                                 const stage_loss& loss) {
-  const auto done = finished_before(run.options, stage, student.how().name(), facts);
+  const auto done = finished_before(run.options, stage, student.how().name(), run.examples, facts);
   if (!done) return done.status();
   if (*done) {
     LOWBIT_TRY(load_parameters(stage.out, student.exported()));

@@ -32,6 +32,38 @@ struct student_plan {
   scheme_ptr how;
 };
 
+/// Errors: shape_mismatch when the tokens of a folder are not the teacher's
+inline status check_same_tokens(const std::filesystem::path& folder,
+                                const std::vector<std::string>& tokens,
+                                const model_description& teacher) {
+  if (tokens == teacher.vocabulary) return {};
+  return status::error(errc::shape_mismatch, folder.native(), ": its ", tokens.size(),
+                       " tokens are not the ", teacher.vocabulary.size(), " of the teacher");
+}
+
+/// A student that starts from a folder where the recipe needs the teacher's own shape.
+/// Errors: shape_mismatch naming the extent, or the tokens or labels
+inline status check_same_model(const std::filesystem::path& folder, const model_description& found,
+                               const model_description& teacher) {
+  const std::pair<const char*, std::size_t model_shape::*> extents[] = {
+      {"num_hidden_layers", &model_shape::layers},
+      {"hidden_size", &model_shape::hidden},
+      {"num_attention_heads", &model_shape::heads},
+      {"intermediate_size", &model_shape::intermediate},
+      {"max_position_embeddings", &model_shape::positions}};
+  for (const auto& [name, extent] : extents) {
+    if (found.shape.*extent == teacher.shape.*extent) continue;
+    return status::error(errc::shape_mismatch, folder.native(), ": ", name, " is ",
+                         found.shape.*extent, ", expected the ", teacher.shape.*extent,
+                         " of the teacher");
+  }
+  if (found.labels != teacher.labels) {
+    return status::error(errc::shape_mismatch, folder.native(), ": its ", found.labels.size(),
+                         " labels are not the ", teacher.labels.size(), " of the teacher");
+  }
+  return check_same_tokens(folder, found.vocabulary, teacher);
+}
+
 namespace detail {
 
 /// The shape and scheme of the folder that the student starts from.
@@ -41,12 +73,7 @@ inline status plan_from_folder(const std::filesystem::path& folder, student_plan
   if (!config) return config.status();
   const auto tokenizer = wordpiece_tokenizer::load(folder);
   if (!tokenizer) return tokenizer.status();
-  if (config->shape.vocabulary != plan.description.shape.vocabulary ||
-      tokens_of(*tokenizer) != plan.description.vocabulary) {
-    return status::error(errc::shape_mismatch, folder.native(), ": its ", config->shape.vocabulary,
-                         " tokens are not the ", plan.description.shape.vocabulary,
-                         " of the teacher");
-  }
+  LOWBIT_TRY(check_same_tokens(folder, tokens_of(*tokenizer), plan.description));
   const auto how = scheme_of(*config, folder);
   if (!how) return how.status();
   const model_shape& taught = plan.description.shape;

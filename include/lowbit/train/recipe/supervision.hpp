@@ -11,18 +11,6 @@
 
 namespace lowbit::train {
 
-/// The first model of a recipe that compresses: full precision.
-/// Errors: those of load_model; unsupported for another scheme
-inline result<loaded_model> load_float_model(const std::filesystem::path& folder,
-                                             const torch::Device& device) {
-  auto loaded = load_model(folder, device);
-  if (loaded && loaded->model.how().name() != "fp32") {
-    return status::error(errc::unsupported, folder.native(), ": a ", loaded->model.how().name(),
-                         " model, expected a full precision one");
-  }
-  return loaded;
-}
-
 class supervision {
  public:
   /// Errors: those of load_model; shape_mismatch for a teacher whose labels or tokens are others
@@ -41,6 +29,14 @@ class supervision {
     }
     out.teacher_.emplace(std::move(loaded->model));
     return out;
+  }
+
+  /// What student and teacher can both read: the student, with the positions that both have.
+  [[nodiscard]] model_description readable(model_description student) const {
+    if (teacher_) {
+      student.shape.positions = std::min(student.shape.positions, teacher_->shape().positions);
+    }
+    return student;
   }
 
   /// soft_target_loss where there is a teacher, else the labels' part of it.

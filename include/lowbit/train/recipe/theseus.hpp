@@ -37,10 +37,11 @@ struct replacing_schedule {
 /// The schedule with what was left open filled in for a run of `total` steps.
 /// Errors: invalid_argument for a run that ends before the successor was trained alone
 inline result<replacing_schedule> schedule_for(replacing_schedule s, std::int64_t total) {
-  if (!(s.p0 > 0.0 && s.p0 <= 1.0) || s.k < 0.0 || s.steps < 0) {
+  if (!(s.p0 >= 0.0 && s.p0 <= 1.0) || (s.p0 == 0.0 && !s.linear) || s.k < 0.0 || s.steps < 0) {
     return status::error(errc::invalid_argument, "replacing starts with p0 ", std::to_string(s.p0),
                          ", k ", std::to_string(s.k), " and ", s.steps,
-                         " steps, expected p0 in (0, 1] and neither of the others negative");
+                         " steps, expected p0 from 0 to 1, not 0 where it is constant, and neither "
+                         "of the others negative");
   }
   const std::int64_t half = std::max<std::int64_t>(1, total / 2);
   if (s.linear && s.k == 0.0) s.k = (1.0 - s.p0) / static_cast<double>(half);
@@ -81,7 +82,8 @@ inline trace mixed_forward(bert& predecessor, bert& successor,
   Tensor x = successor.embed(in, options);
   out.hidden.push_back(x.view({in.sentences(), in.tokens(), -1}));
   const Tensor mask = bert::added_mask(in);
-  const bool short_end = options.logits_only && successor.shape().head == head_kind::sequence;
+  const bool short_end = options.logits_only && successor.how().by_token() &&
+                         successor.shape().head == head_kind::sequence;
   for (std::size_t i = 0; i < replaced.size(); ++i) {
     const bool last = short_end && i + 1 == replaced.size();
     if (replaced[i]) {
@@ -120,10 +122,10 @@ inline void start_successor(bert& predecessor, bert& successor, successor_start 
                             const std::vector<std::size_t>& groups) {
   torch::NoGradGuard no_gradients;
   std::map<std::string, Tensor> from;
-  for (auto tensors : {predecessor.parameters(), predecessor.buffers()}) {
+  for (const auto& tensors : {predecessor.parameters(), predecessor.buffers()}) {
     for (const auto& [name, tensor] : tensors) from.emplace(name, tensor);
   }
-  for (auto tensors : {successor.parameters(), successor.buffers()}) {
+  for (const auto& tensors : {successor.parameters(), successor.buffers()}) {
     for (const auto& [name, tensor] : tensors) {
       std::string source = name;
       if (in_layers(name)) {
@@ -182,13 +184,9 @@ inline status theseus(const theseus_options& options) {
       (examples->train.size() + options.fit.batch_size - 1) / options.fit.batch_size);
   const auto schedule = schedule_for(options.schedule, batches * options.fit.epochs);
   if (!schedule) return schedule.status();
-  const auto config = load_config(options.teacher);
-  if (!config) return config.status();
-  auto how = scheme_of(*config, options.teacher);
-  if (!how) return how.status();
 
   torch::manual_seed(options.fit.seed);
-  bert successor(description.shape, *how);
+  bert successor(description.shape, predecessor->how);
   const std::vector<std::size_t> groups = layer_groups(depth, modules);
   successor.to(device);
   detail::start_successor(predecessor->model, successor, options.start, groups);
@@ -198,7 +196,7 @@ inline status theseus(const theseus_options& options) {
                  "replacing %zu layers by %zu: p %.3g at first, the successor alone from "
                  "step %lld of %lld\n",
                  depth, modules, (*schedule)(0), static_cast<long long>(schedule->alone_from()),
-                 static_cast<long long>(batches * options.fit.epochs));
+                 static_cast<long long>(batches) * options.fit.epochs);
   }
 
   const forward_options forward = training_forward(options.fit, true);

@@ -104,12 +104,13 @@ class candidate_finder {
   /// positions of the model; a word beyond them is not asked for.
   [[nodiscard]] example masked(const std::vector<std::int64_t>& ids, std::size_t position) const {
     const std::size_t limit = model_.description.shape.positions;
+    const std::size_t last_type = model_.description.shape.token_types - 1;
     example e;
     e.ids.push_back(model_.tokenizer.cls_id());
     for (std::size_t half = 0; half < 2; ++half) {
       e.ids.insert(e.ids.end(), ids.begin(), ids.end());
       e.ids.push_back(model_.tokenizer.sep_id());
-      e.types.resize(e.ids.size(), static_cast<std::int64_t>(half));
+      e.types.resize(e.ids.size(), static_cast<std::int64_t>(std::min(half, last_type)));
     }
     e.ids[position] = mask_;
     e.ids.resize(std::min(e.ids.size(), limit));

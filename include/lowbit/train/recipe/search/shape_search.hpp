@@ -4,8 +4,7 @@
 // lowbit's own kernels), so no recipe needs an engine.
 #pragma once
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <limits>
@@ -15,6 +14,8 @@
 
 #include "lowbit/train/recipe/recipe.hpp"
 #include "lowbit/train/recipe/search/data.hpp"
+#include "lowbit/train/recipe/search/news.hpp"
+#include "lowbit/train/recipe/search/progress.hpp"
 #include "lowbit/train/recipe/search/ranking.hpp"
 
 namespace lowbit::train {
@@ -38,56 +39,21 @@ struct search_options : recipe_options {  // fit: of the pre-training at the end
 
 namespace detail {
 
-/// Redraws on a terminal, else one line a finished shape.
-class search_progress {
- public:
-  search_progress(std::size_t shapes, std::size_t steps) : shapes_(shapes), steps_(steps) {}
-
-  void measured(std::size_t done, std::size_t all, const shape_point& at) const {
-    if (terminal_) {
-      std::fprintf(stderr, "\rmeasuring %zu of %zu: %s\033[K%s", done, all, to_string(at).c_str(),
-                   done == all ? "\n" : "");
-    }
-  }
-  void begin(std::size_t index, const shape_point& at) {
-    at_ = std::to_string(index + 1) + " of " + std::to_string(shapes_) + ": " + to_string(at);
-    done_ = 0;
-  }
-  void step() {
-    ++done_;
-    if (!terminal_ || done_ % 5 != 0) return;
-    std::fprintf(stderr, "\rtrial %s, step %zu of %zu\033[K", at_.c_str(), done_, steps_);
-  }
-  void finished(const search_ranking& r, const search_candidate& c, std::size_t left) {
-    ++trained_;
-    const double each = clock_.elapsed() / static_cast<double>(trained_);
-    std::fprintf(stderr, "%strial %s: %.2f M parameters, %.3f ms, error %.4f, left %s\n",
-                 terminal_ ? "\r\033[K" : "", at_.c_str(), static_cast<double>(c.parameters) / 1e6,
-                 r.milliseconds(c), c.error(),
-                 clock_text(each * static_cast<double>(left)).c_str());
-  }
-
- private:
-  std::size_t shapes_, steps_, done_ = 0, trained_ = 0;
-  std::string at_;
-  bool terminal_ = ::isatty(STDERR_FILENO) != 0;
-  progress clock_{0, 1, false};
-};
-
 /// A text of everything that decides a stored number. The grid, budgets and interval do not: a
 /// search may go on with others.
-inline std::string search_settings(const search_options& o, const search_data& data,
-                                   const model_shape& teacher) {
+inline result<std::string> search_settings(const search_options& o, const search_data& data,
+                                           const model_shape& teacher) {
   const trial_options& t = o.trials;
-  return "search teacher=" + to_string(point_of(teacher)) +
+  const auto identity = run_identity(data.examples.train, o.teacher);
+  if (!identity) return identity.status();
+  return "search shape=" + to_string(point_of(teacher)) +
          " parameters=" + std::to_string(stored_parameters(teacher)) +
-         " measured=" + o.measured_as + " examples=" + std::to_string(data.examples.train.size()) +
-         " steps=" + std::to_string(t.steps) + (t.adam ? " adam" : " sgd") +
-         " clip=" + std::to_string(t.clip) + " seed=" + std::to_string(t.seed) +
-         (t.type == precision::bf16 ? " bf16" : " f32") +
-         " hard=" + std::to_string(t.objective.hard_weight) +
-         " soft=" + std::to_string(t.objective.soft_weight) +
-         " temperature=" + std::to_string(t.objective.temperature);
+         " measured=" + o.measured_as + " steps=" + std::to_string(t.steps) +
+         (t.adam ? " adam" : " sgd") + " clip=" + number_text(t.clip) +
+         " seed=" + std::to_string(t.seed) + (t.type == precision::bf16 ? " bf16" : " f32") +
+         " hard=" + number_text(t.objective.hard_weight) +
+         " soft=" + number_text(t.objective.soft_weight) +
+         " temperature=" + number_text(t.objective.temperature) + *identity;
 }
 
 inline std::string two_digits(double v) {
@@ -115,8 +81,15 @@ class shape_search {
   status start(const std::string& settings) {
     std::error_code ignored;
     if (o_.fit.resume) {
+      const std::filesystem::path finished = o_.out / "ranking.json";
       const bool open = std::filesystem::exists(state_, ignored);
-      auto stored = read_ranking(open ? state_ : o_.out / "ranking.json", settings);
+      if (!open && !std::filesystem::exists(finished, ignored)) {
+        return status::error(errc::not_found, state_.native(), ": no such file, nor ",
+                             finished.native(),
+                             ", so there is nothing to go on from; without --resume the search "
+                             "starts anew");
+      }
+      auto stored = read_ranking(open ? state_ : finished, settings);
       if (!stored) return stored.status();
       all_ = *std::move(stored);
       return {};
@@ -166,6 +139,10 @@ class shape_search {
     grid = every_nth(std::move(grid), n);
     if (n > 1) {
       std::fprintf(stderr, "every %zu. of %zu shapes: %zu\n", n, before, grid.size());
+      if (grid.size() == 1 && before > 1) {
+        std::fprintf(stderr, "one shape is left, so nothing is chosen: try a smaller %s\n",
+                     o_.epsilon > 0 ? "epsilon" : "interval");
+      }
     }
     LOWBIT_TRY(measure(grid));
     return grid;
@@ -174,10 +151,7 @@ class shape_search {
   /// Runs the trials that no earlier search has done; stores each shape as it is done.
   status run_trials(const std::vector<shape_point>& shapes, const scheme_ptr& how,
                     taught_batches& batches, const torch::Device& device) {
-    std::vector<trial_setting> settings;
-    for (const double rate : o_.rates) {
-      for (const std::size_t batch : o_.batches) settings.push_back({rate, batch});
-    }
+    const std::vector<trial_setting> settings = theta();
     std::vector<shape_point> open;
     for (const shape_point& x : shapes) {
       const search_candidate& c = *all_.find(x);
@@ -190,25 +164,53 @@ class shape_search {
       search_candidate& c = *all_.find(open[i]);
       shown.begin(i, c.at);
       for (const trial_setting& s : missing(c, settings)) {
-        const double error = trial_error(shape_at(c.at, teacher_), how, batches, s, o_.trials,
-                                         device, [&shown](std::int64_t) { shown.step(); });
-        c.trials.push_back({s, error});
+        const auto error =
+            trial_error(shape_at(c.at, teacher_), how, batches, s, o_.trials, device, [&] {
+              shown.step();
+              return !stop_asked();
+            });
+        if (!error) return stopped("trial", i, open.size());
+        c.trials.push_back({s, *error});
       }
       LOWBIT_TRY(save());
+      LOWBIT_TRY(detail::tell_searching(*o_.group));
       shown.finished(all_, c, open.size() - i - 1);
     }
     return {};
   }
 
-  /// The ranking of these shapes alone.
+  /// The ranking of these shapes alone, by the members of Theta that are asked for now.
   [[nodiscard]] search_ranking ranked(const std::vector<shape_point>& shapes) {
+    const std::vector<trial_setting> settings = theta();
     search_ranking r{all_.settings, all_.maximum, {}};
-    for (const shape_point& x : shapes) r.candidates.push_back(*all_.find(x));
+    for (const shape_point& x : shapes) {
+      r.candidates.push_back(*all_.find(x));
+      std::erase_if(r.candidates.back().trials, [&settings](const trial_result& t) {
+        return std::find(settings.begin(), settings.end(), t.setting) == settings.end();
+      });
+    }
     r.rank();
     return r;
   }
 
  private:
+  /// Every rate with every batch size.
+  [[nodiscard]] std::vector<trial_setting> theta() const {
+    std::vector<trial_setting> settings;
+    for (const double rate : o_.rates) {
+      for (const std::size_t batch : o_.batches) settings.push_back({rate, batch});
+    }
+    return settings;
+  }
+
+  [[nodiscard]] bool stop_asked() const { return o_.fit.stop_asked && o_.fit.stop_asked(); }
+
+  [[nodiscard]] status stopped(const char* what, std::size_t done, std::size_t all) const {
+    return status::error(errc::invalid_argument, "stopped on request in ", what, " ", done + 1,
+                         " of ", all, "; go on with the same command and --resume, from ",
+                         state_.native());
+  }
+
   [[nodiscard]] status save() const {
     return write_file(state_, to_json(all_).dump(1) + '\n', existing::replace);
   }
@@ -226,17 +228,18 @@ class shape_search {
 
   status measure(const std::vector<shape_point>& shapes) {
     const detail::search_progress shown(0, 0);
-    std::size_t fresh = 0;
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       if (all_.find(shapes[i]) != nullptr) continue;
+      if (stop_asked()) return stopped("measurement", i, shapes.size());
       const model_shape shape = shape_at(shapes[i], teacher_);
       const auto measured = o_.meter(shape, teacher_);
       if (!measured) return measured.status();
       all_.candidates.push_back({shapes[i], stored_parameters(shape), *measured, {}, 0.0});
-      ++fresh;
+      LOWBIT_TRY(save());
+      LOWBIT_TRY(detail::tell_searching(*o_.group));
       shown.measured(i + 1, shapes.size(), shapes[i]);
     }
-    return fresh == 0 ? status{} : save();
+    return {};
   }
 
   status keep_within_budgets(std::vector<shape_point>& grid) {

@@ -10,6 +10,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -121,11 +122,11 @@ inline double sgd_step(const std::vector<trained_parameter>& parameters, double 
 }
 
 /// e(xi) of one setting: the mean teaching loss of the last steps of a fresh model. Infinity when
-/// the trial diverged. `seen(step)` after each step, if any.
-inline double trial_error(const model_shape& shape, const scheme_ptr& how, taught_batches& batches,
-                          const trial_setting& setting, const trial_options& options,
-                          const torch::Device& device,
-                          const std::function<void(std::int64_t)>& seen = {}) {
+/// the trial diverged, nothing when `go_on`, asked after each step, said no.
+inline std::optional<double> trial_error(const model_shape& shape, const scheme_ptr& how,
+                                         taught_batches& batches, const trial_setting& setting,
+                                         const trial_options& options, const torch::Device& device,
+                                         const std::function<bool()>& go_on) {
   constexpr double diverged = std::numeric_limits<double>::infinity();
   torch::manual_seed(options.seed);
   bert model(shape, how);
@@ -148,7 +149,7 @@ inline double trial_error(const model_shape& shape, const scheme_ptr& how, taugh
                                      : sgd_step(parameters, setting.rate, options.clip);
     if (!std::isfinite(norm)) return diverged;
     if (step >= options.steps - options.last()) sum += value;
-    if (seen) seen(step + 1);
+    if (!go_on()) return std::nullopt;
   }
   return sum / static_cast<double>(options.last());
 }

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The files of a tokenizer in a Hugging Face model folder, for whoever carries them along without
+// reading them.
+#pragma once
+
+#include <array>
+
+#include "lowbit/core/config.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+inline constexpr std::array<const char*, 4> tokenizer_file_names = {
+    "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"};
+
+}  // namespace lowbit::inline LOWBIT_ISA

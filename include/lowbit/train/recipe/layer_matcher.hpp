@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// TinyBERT's intermediate terms as a training job: the general stage, and the first stage of a
+// task.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "lowbit/train/loss/tinybert.hpp"
+#include "lowbit/train/recipe/recipe.hpp"
+
+namespace lowbit::train::detail {
+
+/// A parameter that no intermediate term reads. It is left out: several processes sum gradients of
+/// 0 for it, and weight decay would then move it.
+inline bool is_head(const std::string& name) {
+  return name.starts_with("bert.pooler.") || name.starts_with("classifier.");
+}
+
+/// What the losses of TinyBERT need, for the time of a run.
+struct layer_matcher {
+  bert &teacher, &student;
+  layer_map map;
+  width_map fit;
+  tinybert_terms terms;
+
+  /// The sum of the intermediate terms for a batch; each is shown in the history.
+  [[nodiscard]] Tensor operator()(const batch& in, const forward_options& forward,
+                                  const step_info& info) const {
+    const trace target = teach(teacher, in, {.type = forward.type});
+    const trace found = student.forward(in, forward);
+    Tensor sum = at::zeros({}, found.hidden[0].options());
+    const auto add = [&](const char* name, const Tensor& term) {
+      info.measure(name, term.item<double>());
+      sum = sum + term;
+    };
+    if (terms.attention) add("attention", attention_matching(found, target, map));
+    if (terms.hidden) add("hidden", layer_matching(found, target, map, fit));
+    if (terms.embedding) add("embedding", embedding_matching(found, target, map, fit));
+    return sum;
+  }
+
+  /// The training job of these terms.
+  [[nodiscard]] fit_job job(const forward_options& forward) const {
+    fit_job out;
+    for (const auto& parameters : {student.parameters(), fit.parameters()}) {
+      for (trained_parameter& p : trained(parameters)) {
+        if (!is_head(p.name)) out.parameters.push_back(std::move(p));
+      }
+    }
+    out.loss = [this, forward](const batch& in, const step_info& info) {
+      return (*this)(in, forward, info);
+    };
+    return out;
+  }
+};
+
+/// The width map that a general stage left in the student's folder; otherwise it stays random.
+inline status load_width_map(const std::filesystem::path& folder, const width_map& fit) {
+  if (folder.empty()) return {};
+  const auto tensors = checkpoint_tensors::open(folder);
+  if (!tensors) return tensors.status();
+  for (const auto& [name, tensor] : fit.parameters()) {
+    const tensor_view* found = tensors->find(name);
+    if (found == nullptr) return {};
+    LOWBIT_TRY(copy_into(*found, tensor));
+  }
+  return {};
+}
+
+}  // namespace lowbit::train::detail

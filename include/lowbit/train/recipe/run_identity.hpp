@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a resumed run must have in common with the stopped one besides its options: the examples and
+// the weights of its teacher, by their content, so that a file that was changed or moved is known.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lowbit/io/checkpoint_tensors.hpp"
+#include "lowbit/text/vocabulary.hpp"
+#include "lowbit/train/data/batching.hpp"
+
+namespace lowbit::train {
+
+/// FNV-1a of 64 bits over what it is given, as 16 hexadecimal digits.
+class fingerprint {
+ public:
+  void add(std::string_view bytes) {
+    for (const char c : bytes) hash_.add(c);
+  }
+  template <class T>
+  void add(std::span<const T> values) {
+    add(std::string_view(reinterpret_cast<const char*>(values.data()), values.size_bytes()));
+  }
+  [[nodiscard]] std::string text() const {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash_.value));
+    return digits;
+  }
+
+ private:
+  lowbit::detail::running_hash hash_;
+};
+
+/// Of token ids, labels and types; the order of the examples counts.
+inline std::string fingerprint_of(const std::vector<example>& examples) {
+  fingerprint f;
+  for (const example& e : examples) {
+    for (const auto* part : {&e.ids, &e.labels, &e.types}) {
+      f.add(std::string_view("|"));
+      f.add(std::span<const std::int64_t>(*part));
+    }
+  }
+  return f.text();
+}
+
+/// Of the tensors of a model folder.
+/// Errors: those of checkpoint_tensors::open
+inline result<std::string> fingerprint_of(const std::filesystem::path& folder) {
+  const auto files = checkpoint_tensors::open(folder);
+  if (!files) return files.status();
+  fingerprint f;
+  for (const tensor_view& t : files->tensors()) {
+    f.add(t.name);
+    f.add(t.data);
+  }
+  return f.text();
+}
+
+/// For the settings of a run: its examples, and its teacher where there is one (a path that is not
+/// empty).
+inline result<std::string> run_identity(const std::vector<example>& examples,
+                                        const std::filesystem::path& teacher) {
+  std::string text = " examples=" + fingerprint_of(examples);
+  if (teacher.empty()) return text;
+  const auto taught = fingerprint_of(teacher);
+  if (!taught) return taught.status();
+  return text + " teacher=" + *taught;
+}
+
+}  // namespace lowbit::train
