@@ -137,7 +137,9 @@ trained() {
   shift
   if [[ -f $out/results.json ]] && jq -e .finished "$out/results.json" >/dev/null; then return; fi
   # Recipes of several stages keep checkpoints and folders of their own beside the last one.
-  if [[ -e $out.checkpoint || -e $out.search ]] || compgen -G "$out.*/" >/dev/null; then resume=(--resume); fi
+  if compgen -G "$out.*checkpoint" >/dev/null || compgen -G "$out.*/" >/dev/null || [[ -e $out.search ]]; then
+    resume=(--resume)
+  fi
   mkdir -p "$(dirname "$out")"
   say "training ${out#"$models"/}"
   echo "lowbit-train $*" >"$out.command"
@@ -146,10 +148,11 @@ trained() {
   if ((outcome != 0)); then fail "lowbit-train failed, see $out.log"; fi
 }
 augmented() { # -> CLINC150 with two more variants of each training sentence, once
-  local out=$models/augmented.json
+  local out=$models/augmented.json resume=()
   if [[ ! -f $out ]]; then
     say "augmenting clinc150" >&2
-    "$train" augment --data "$(data_of clinc150)" --mlm "$models/pretrained" --out "$out" -n 2 --seed 1 \
+    if [[ -e $out.checkpoint ]]; then resume=(--resume); fi
+    "$train" augment "${resume[@]}" --data "$(data_of clinc150)" --mlm "$models/pretrained" --out "$out" -n 2 --seed 1 \
       --synonyms "$data/augmentation_synonyms/ppdb_synonyms.txt" \
       --antonyms "$data/augmentation_synonyms/ppdb_antonyms.txt" \
       --antonyms "$data/augmentation_synonyms/wordnet_antonyms.txt" >&2
@@ -179,7 +182,7 @@ evaluated_all() { # DATASET SPLIT -m FOLDER ... [OPTION...]
 evaluated() { evaluated_all "$2" "$3" -m "$1" --json; } # FOLDER DATASET SPLIT -> JSON of lowbit eval
 make_row() { # DATASET RECIPE SEED
   local row=$1/$2-$3 out=$models/$1/$2-$3 teacher packed policy words shape from made=() command
-  if [[ -f $results/$row.json ]]; then return; fi
+  if [[ -f $results/$row.json && $again == no ]]; then return; fi
   teacher=$(teacher_of "$1" 1)
   policy=$(policy_of "$2") packed=$out.packed
   case $2 in
