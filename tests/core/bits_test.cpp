@@ -118,7 +118,7 @@ TEST_CASE("transpose_64x64 moves bit j of row i to bit i of row j", "[bits]") {
   }
 }
 
-TEST_CASE("checked arithmetic says false exactly when the result does not fit", "[bits]") {
+TEST_CASE("a checked product is false exactly when it does not fit", "[bits]") {
   constexpr std::size_t max = std::numeric_limits<std::size_t>::max();
   std::size_t out = 0;
   CHECK(lowbit::checked_multiply(max, 1, out));
@@ -126,7 +126,4 @@ TEST_CASE("checked arithmetic says false exactly when the result does not fit", 
   CHECK_FALSE(lowbit::checked_multiply(max / 2 + 1, 2, out));
   CHECK(lowbit::checked_multiply(0, max, out));
   CHECK(out == 0);
-  CHECK(lowbit::checked_add(max - 1, 1, out));
-  CHECK(out == max);
-  CHECK_FALSE(lowbit::checked_add(max, 1, out));
 }

@@ -133,13 +133,13 @@ TEST_CASE("read_f32 converts every F16 and BF16 pattern exactly", "[io][tensor_v
                                     : std::ldexp(1024 + fraction, static_cast<int>(exponent) - 25);
     if (exponent == 31) expected = std::numeric_limits<double>::infinity();
     if ((bits & 0x8000U) != 0) expected = -expected;
-    const float half = lowbit::detail::float_from_f16(static_cast<std::uint16_t>(bits));
+    const float half = lowbit::f16_to_float(static_cast<std::uint16_t>(bits));
     if (exponent == 31 && fraction != 0) {
       if (!std::isnan(half)) FAIL("F16 NaN " << bits << " became " << half);
     } else if (double{half} != expected || std::signbit(half) != ((bits & 0x8000U) != 0)) {
       FAIL("F16 " << bits << " became " << half << ", expected " << expected);
     }
-    const float brain = lowbit::detail::float_from_bf16(static_cast<std::uint16_t>(bits));
+    const float brain = lowbit::bf16_to_float(static_cast<std::uint16_t>(bits));
     if (std::bit_cast<std::uint32_t>(brain) != bits << 16U) FAIL("BF16 " << bits);
   }
   SUCCEED();

@@ -194,7 +194,7 @@ using any_integer =
            sparse<int8<scale::row>, block<16, 4>>>;
 /// Formats of f32 activations.
 using any_float = any_of<f32, bf16, f16, codebook<8>, codebook<16>, codebook<256>, gobo<3>, gobo<4>,
-                         sparse<>, sparse<f32, block<16, 1>>, pruned<50>, pruned<80>, pruned<90>>;
+                         sparse<>, sparse<f32, block<16, 1>>>;
 
 /// Formats of embedding tables.
 using any_table = any_of<f32, bf16, f16, int8<scale::row>, int4<scale::row>, int4<scale::group<32>>,

@@ -9,28 +9,12 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// The float of 16 bits of bfloat16: the upper half of an f32.
-[[nodiscard]] constexpr float bf16_to_float(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
-}
 /// Round to nearest, halves to even; infinity where that is the nearest.
 [[nodiscard]] constexpr std::uint16_t float_to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
 }
 
-/// The float of 16 bits of IEEE half precision.
-[[nodiscard]] constexpr float f16_to_float(std::uint16_t bits) {
-  const std::uint32_t sign = (bits & 0x8000U) << 16;
-  const std::uint32_t exponent = (bits >> 10) & 31U;
-  const std::uint32_t mantissa = bits & 0x3FFU;
-  if (exponent == 0) {  // subnormal: a multiple of 2^-24
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
-    return sign != 0 ? -magnitude : magnitude;
-  }
-  const std::uint32_t shifted = exponent == 31 ? 255U : exponent + 112U;  // biases 15 and 127
-  return std::bit_cast<float>(sign | (shifted << 23) | (mantissa << 13));
-}
 /// Round to nearest, halves to even; infinity where that is the nearest.
 [[nodiscard]] constexpr std::uint16_t float_to_f16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);

@@ -114,7 +114,6 @@ class packed_rows {
   [[nodiscard]] const std::byte* row(std::size_t r) const {
     return codes_.data + r * row_bytes(k_);
   }
-  [[nodiscard]] std::size_t columns() const { return k_; }
   /// transform(code) of row r into out (K).
   template <class T, class Transform>
   void read(std::size_t r, T* out, Transform transform) const {

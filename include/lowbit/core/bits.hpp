@@ -83,12 +83,26 @@ constexpr void transpose_64x64(word (&rows)[word_bits]) {
   }
 }
 
+/// The float of 16 bits of bfloat16: the upper half of an f32.
+[[nodiscard]] constexpr float bf16_to_float(std::uint16_t bits) {
+  return std::bit_cast<float>(std::uint32_t{bits} << 16);
+}
+/// The float of 16 bits of IEEE half precision.
+[[nodiscard]] constexpr float f16_to_float(std::uint16_t bits) {
+  const std::uint32_t sign = (bits & 0x8000U) << 16;
+  const std::uint32_t exponent = (bits >> 10) & 31U;
+  const std::uint32_t mantissa = bits & 0x3FFU;
+  if (exponent == 0) {  // subnormal: a multiple of 2^-24
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
+    return sign != 0 ? -magnitude : magnitude;
+  }
+  const std::uint32_t shifted = exponent == 31 ? 255U : exponent + 112U;  // biases 15 and 127
+  return std::bit_cast<float>(sign | (shifted << 23) | (mantissa << 13));
+}
+
 /// a * b, or false when the product does not fit.
 [[nodiscard]] constexpr bool checked_multiply(std::size_t a, std::size_t b, std::size_t& product) {
   return !__builtin_mul_overflow(a, b, &product);
-}
-[[nodiscard]] constexpr bool checked_add(std::size_t a, std::size_t b, std::size_t& sum) {
-  return !__builtin_add_overflow(a, b, &sum);
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

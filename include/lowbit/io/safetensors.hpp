@@ -62,7 +62,7 @@ inline std::optional<std::size_t> tensor_bytes(dtype type, std::span<const std::
   bool empty = false;
   for (const std::size_t extent : shape) {
     empty = empty || extent == 0;
-    if (extent != 0 && __builtin_mul_overflow(bytes, extent, &bytes)) return std::nullopt;
+    if (extent != 0 && !checked_multiply(bytes, extent, bytes)) return std::nullopt;
   }
   return empty ? 0 : bytes;
 }

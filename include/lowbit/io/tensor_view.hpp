@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lowbit/core/bits.hpp"
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/diagnostics.hpp"
 
@@ -121,23 +122,6 @@ T load_unaligned(const std::byte* from) {
   return value;
 }
 
-/// IEEE binary16 to binary32, exact; NaN payloads are kept.
-constexpr float float_from_f16(std::uint16_t bits) {
-  const std::uint32_t sign = std::uint32_t{bits & 0x8000U} << 16U;
-  const std::uint32_t exponent = (bits >> 10U) & 0x1FU;
-  const std::uint32_t fraction = bits & 0x3FFU;
-  if (exponent == 0) {  // zero or subnormal: fraction * 2^-24, which a float holds exactly
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24F;
-    return sign != 0 ? -magnitude : magnitude;
-  }
-  const std::uint32_t widened = exponent == 0x1F ? 0xFFU : exponent + (127U - 15U);
-  return std::bit_cast<float>(sign | (widened << 23U) | (fraction << 13U));
-}
-
-constexpr float float_from_bf16(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16U);
-}
-
 inline std::string shape_text(std::span<const std::size_t> shape) {
   std::string text = "[";
   for (const std::size_t extent : shape) {
@@ -168,12 +152,12 @@ inline status read_f32(const tensor_view& tensor, std::span<float> out) {
       return {};
     case dtype::f16:
       for (std::size_t i = 0; i < count; ++i) {
-        out[i] = detail::float_from_f16(detail::load_unaligned<std::uint16_t>(from + 2 * i));
+        out[i] = f16_to_float(detail::load_unaligned<std::uint16_t>(from + 2 * i));
       }
       return {};
     case dtype::bf16:
       for (std::size_t i = 0; i < count; ++i) {
-        out[i] = detail::float_from_bf16(detail::load_unaligned<std::uint16_t>(from + 2 * i));
+        out[i] = bf16_to_float(detail::load_unaligned<std::uint16_t>(from + 2 * i));
       }
       return {};
     case dtype::f64:

@@ -83,7 +83,6 @@ struct learned_unsigned {
   static constexpr double bits = Bits;
 };
 using int8_dynamic = dynamic_signed<8>;
-using uint8_dynamic = dynamic_unsigned<8>;
 }  // namespace activation
 
 /// Inputs whose encoding looks at the whole padded batch.

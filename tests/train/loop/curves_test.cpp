@@ -73,7 +73,7 @@ TEST_CASE("axes cover the values with ticks of 1, 2 or 5 times a power of ten") 
                                     {1e-7, 3e-7},
                                     {2.0, 2.5},
                                     {0.0, 1e9}}) {
-    const auto a = lowbit::train::detail::curve_axis::around(least, most, 5);
+    const auto a = lowbit::train::detail::svg_axis::around(least, most, 5);
     INFO(least << " to " << most);
     CHECK(a.low <= least + 1e-9 * std::abs(least));
     CHECK(a.high >= most - 1e-9 * std::abs(most));
@@ -83,8 +83,8 @@ TEST_CASE("axes cover the values with ticks of 1, 2 or 5 times a power of ten") 
     CHECK((factor == Catch::Approx(1) || factor == Catch::Approx(2) || factor == Catch::Approx(5)));
     for (int i = 1; i <= a.steps(); ++i) CHECK(a.label(i) != a.label(i - 1));
   }
-  CHECK(lowbit::train::detail::curve_axis::around(0.0, 1.0, 5).label(1) == "0.2");
-  CHECK(lowbit::train::detail::curve_axis::around(-1.0, 1.0, 5).label(2) == "0.0");
+  CHECK(lowbit::train::detail::svg_axis::around(0.0, 1.0, 5).label(1) == "0.2");
+  CHECK(lowbit::train::detail::svg_axis::around(-1.0, 1.0, 5).label(2) == "0.0");
 }
 
 TEST_CASE("a picture has a panel for loss, score and each measure, and no two texts meet") {

@@ -14,73 +14,11 @@
 #include <vector>
 
 #include "lowbit/train/loop/checkpoint.hpp"
+#include "lowbit/train/loop/svg.hpp"
 
 namespace lowbit::train {
 
 namespace detail {
-
-/// Text as XML holds it; control characters, which it cannot hold, become '?'.
-inline std::string xml_text(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-    }
-  }
-  return out;
-}
-
-template <class... Values>
-std::string printed(const char* format, Values... values) {
-  char text[256];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
-
-/// An axis from `low` to `high` with a tick every `step`: 1, 2 or 5 times a power of ten.
-struct curve_axis {
-  double low = 0.0, high = 1.0, step = 0.2;
-
-  /// Around all values, which are finite, with at most `ticks` steps.
-  static curve_axis around(double least, double most, int ticks) {
-    if (!(most > least)) {  // a constant: room on both sides
-      const double room = std::max(std::abs(least) * 0.1, 1e-3);
-      least -= room, most += room;
-    }
-    const double raw = (most - least) / ticks, power = std::pow(10.0, std::floor(std::log10(raw)));
-    curve_axis a;
-    for (const double factor : {1.0, 2.0, 5.0, 10.0}) {
-      a.step = factor * power;
-      a.low = std::floor(least / a.step + 1e-9) * a.step;
-      a.high = std::ceil(most / a.step - 1e-9) * a.step;
-      if (a.high - a.low < a.step * (ticks + 0.5)) break;
-    }
-    return a;
-  }
-  [[nodiscard]] double share(double value) const { return (value - low) / (high - low); }
-  [[nodiscard]] int steps() const { return static_cast<int>(std::lround((high - low) / step)); }
-  [[nodiscard]] double tick(int i) const { return low + i * step; }
-  /// As many decimals as the step has.
-  [[nodiscard]] std::string label(int i) const {
-    const double value = std::abs(tick(i)) < step / 2 ? 0.0 : tick(i);
-    if (std::abs(value) >= 1e6 || step < 1e-4) return printed("%.6g", value);
-    return printed("%.*f", std::max(0, -static_cast<int>(std::floor(std::log10(step) + 1e-9))),
-                   value);
-  }
-};
 
 struct curve_point {
   double step = 0.0, value = 0.0;
@@ -95,13 +33,6 @@ inline constexpr double curves_width = 720, curves_left = 72, curves_right = 24,
                         panel_height = 150, panel_pitch = 218;
 inline constexpr const char *training_colour = "#1f4e9c", *validation_colour = "#d9822b";
 
-inline std::string curves_text(double x, double y, std::string_view text, const char* anchor,
-                               int size = 12) {
-  return printed("<text x=\"%.1f\" y=\"%.1f\" font-size=\"%d\" text-anchor=\"%s\" fill=\"#222\">",
-                 x, y, size, anchor) +
-         xml_text(text) + "</text>\n";
-}
-
 inline std::string curves_dot(double x, double y, const char* colour, double radius) {
   return printed("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" fill=\"%s\"/>\n", x, y, radius,
                  colour);
@@ -114,7 +45,7 @@ inline std::string curves_ring(double x, double y) {
 }
 
 /// One panel, its frame's top at `top`. `best`: the step of the best validation, or negative.
-inline std::string draw_panel(const curve& c, const curve_axis& steps, double top, double best) {
+inline std::string draw_panel(const curve& c, const svg_axis& steps, double top, double best) {
   const double right = curves_width - curves_right, bottom = top + panel_height;
   const auto finite = [](const curve_point& p) { return std::isfinite(p.value); };
   double least = INFINITY, most = -INFINITY;
@@ -122,18 +53,18 @@ inline std::string draw_panel(const curve& c, const curve_axis& steps, double to
     if (finite(p)) least = std::min(least, p.value), most = std::max(most, p.value);
   }
   if (!(least <= most)) least = 0.0, most = 1.0;
-  const curve_axis values = curve_axis::around(least, most, 5);
+  const svg_axis values = svg_axis::around(least, most, 5);
   const auto x = [&](double s) { return curves_left + steps.share(s) * (right - curves_left); };
   const auto y = [&](double v) { return bottom - values.share(v) * panel_height; };
-  std::string out = curves_text(curves_left, top - 10, c.name, "start", 13);
+  std::string out = svg_text(curves_left, top - 10, c.name, "start", 13);
   for (int i = 0; i <= values.steps(); ++i) {
     out += printed("<path d=\"M%.1f %.1fH%.1f\" stroke=\"#ddd\"/>\n", curves_left,
                    y(values.tick(i)), right);
-    out += curves_text(curves_left - 8, y(values.tick(i)) + 4, values.label(i), "end");
+    out += svg_text(curves_left - 8, y(values.tick(i)) + 4, values.label(i), "end");
   }
   for (int i = 0; i <= steps.steps(); ++i) {
     out += printed("<path d=\"M%.1f %.1fv5\" stroke=\"#888\"/>\n", x(steps.tick(i)), bottom);
-    out += curves_text(x(steps.tick(i)), bottom + 19, steps.label(i), "middle");
+    out += svg_text(x(steps.tick(i)), bottom + 19, steps.label(i), "middle");
   }
   out += printed("<path d=\"M%.1f %.1fH%.1f\" stroke=\"#888\"/>\n", curves_left, bottom, right);
   const char* colour = c.validation ? validation_colour : training_colour;
@@ -149,7 +80,7 @@ inline std::string draw_panel(const curve& c, const curve_axis& steps, double to
     if (c.validation || c.points.size() == 1) dots += curves_dot(x(p.step), y(p.value), colour, 3);
     if (c.validation && p.step == best) dots += curves_ring(x(p.step), y(p.value));
   }
-  if (line.empty()) return out + curves_text(curves_left + 12, top + 24, "no value", "start");
+  if (line.empty()) return out + svg_text(curves_left + 12, top + 24, "no value", "start");
   return out + printed("<path fill=\"none\" stroke=\"%s\" stroke-width=\"1.6\" d=\"", colour) +
          line + "\"/>\n" + dots;
 }
@@ -194,7 +125,7 @@ inline std::string curves_svg(const run_state& run, const std::string& title,
   for (const history_score& s : run.scores) {
     if (s.epoch == run.best_epoch) best = static_cast<double>(s.step);
   }
-  curve_axis steps = curve_axis::around(0.0, last, 8);
+  svg_axis steps = svg_axis::around(0.0, last, 8);
   if (steps.step < 1.0) steps = {0.0, std::ceil(last), 1.0};  // there is no half step
 
   const double height = curves_top + panel_pitch * static_cast<double>(curves.size()) - 20;
@@ -203,23 +134,23 @@ inline std::string curves_svg(const run_state& run, const std::string& title,
       "viewBox=\"0 0 %.0f %.0f\" font-family=\"sans-serif\">\n"
       "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
       curves_width, height, curves_width, height);
-  out += curves_text(curves_left, 24, title, "start", 15);
+  out += svg_text(curves_left, 24, title, "start", 15);
   const double line = 41;
   out += printed("<path d=\"M%.1f %.1fh22\" stroke=\"%s\" stroke-width=\"1.6\"/>\n", curves_left,
                  line - 4, training_colour);
-  out += curves_text(curves_left + 28, line, "training, a mean over steps", "start");
+  out += svg_text(curves_left + 28, line, "training, a mean over steps", "start");
   if (!run.scores.empty()) {
     out += curves_dot(curves_left + 220, line - 4, validation_colour, 3);
-    out += curves_text(curves_left + 230, line, "validation", "start");
+    out += svg_text(curves_left + 230, line, "validation", "start");
     if (best >= 0) {
       out += curves_ring(curves_left + 320, line - 4);
-      out += curves_text(curves_left + 333, line, "best", "start");
+      out += svg_text(curves_left + 333, line, "best", "start");
     }
   }
   double top = curves_top;
   for (const curve& c : curves) {
     out += draw_panel(c, steps, top, best);
-    out += curves_text(curves_width - curves_right, top + panel_height + 36, "steps", "end");
+    out += svg_text(curves_width - curves_right, top + panel_height + 36, "steps", "end");
     top += panel_pitch;
   }
   return out + "</svg>\n";
