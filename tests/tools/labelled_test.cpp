@@ -106,9 +106,16 @@ TEST_CASE("words with BIO labels from one file or two", "[labelled]") {
   CHECK(message(read_tagged(empty)) == empty + ": is empty, expected words with BIO labels");
 
   const std::string folder = files.folder.path().native();
+  std::filesystem::create_directory(files.folder.path() / "dev");
+  CHECK(place_of_split(folder, "dev") == folder + "/dev");
+  const std::string test = files.write("test.tsv", "a\tb\n");
+  CHECK(place_of_split(folder, "test") == test);
+  CHECK(place_of_split(folder, "none") == folder);
+  CHECK(place_of_split(test, "dev") == test);
   files.write("seq.in", "play new york\nstop\n");
   files.write("seq.out", "O B-loc I-loc\nO\n");
   files.write("label", "Play\nStop\n");
+  CHECK(place_of_split(folder, "dev") == folder);  // a split itself
   const auto both = read_tagged(folder).value();
   REQUIRE(both.size() == 2);
   CHECK(both[0].labels[2] == "I-loc");

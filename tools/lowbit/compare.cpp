@@ -196,6 +196,7 @@ status run(compare_options o) {
   }
   std::vector<example> examples;
   if (!o.data.empty()) {
+    o.data = place_of_split(o.data, o.split);
     auto read = read_examples(o.data, o.split);
     if (!read) return read.status();
     examples = *std::move(read);
@@ -243,7 +244,7 @@ void add_compare(CLI::App& program, action& chosen) {
   verb->add_option("--text", o->text_file,
                    "text file: hidden rows of two models layer by layer, alone and accumulated");
   verb->add_option("--data", o->data, "labelled sentences: TSV (sentence, tab, label) or CLINC150");
-  verb->add_option("--split", o->split, "split of a JSON file")->capture_default_str();
+  verb->add_option("--split", o->split, "split of a JSON file or a folder")->capture_default_str();
   verb->add_option("--arch", o->arch,
                    "scalar, avx2, avx512 or amx (default: the best of this CPU)");
   verb->add_option("-t,--threads", o->threads, "threads")

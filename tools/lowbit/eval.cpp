@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "evaluation.hpp"
+#include "labelled.hpp"
 #include "lowbit/io/output_file.hpp"
 #include "pareto.hpp"
 
@@ -56,7 +57,8 @@ void print_table(const std::vector<evaluation>& all, const std::vector<bool>& fr
   fmt::print("* no other model here is as small, as fast and as good\n");
 }
 
-status run(const eval_options& o) {
+status run(eval_options o) {
+  o.data = place_of_split(o.data, o.split);
   std::vector<evaluation> all;
   std::vector<trade_off> points;
   for (const std::string& model : o.models) {
@@ -103,9 +105,9 @@ void add_eval(CLI::App& program, action& chosen) {
   add_run_options(*verb, *o);
   verb->add_option("--data", o->data,
                    "TSV (sentence, label or first, second, label), CLINC150 JSON, words with BIO "
-                   "labels, or a folder with seq.in and label or seq.out")
+                   "labels, a folder with seq.in and label or seq.out, or a folder of such splits")
       ->required();
-  verb->add_option("--split", o->split, "split of a JSON file")->capture_default_str();
+  verb->add_option("--split", o->split, "split of a JSON file or a folder")->capture_default_str();
   verb->add_option("--metric", o->metric,
                    "accuracy, f1, macro_f1, matthews, precision, recall, pearson or spearman "
                    "(default: accuracy; entities: f1; numbers: spearman)");

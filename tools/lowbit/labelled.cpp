@@ -173,6 +173,15 @@ result<std::vector<tagged_sentence>> read_tagged_file(const std::string& path) {
 
 }  // namespace
 
+std::string place_of_split(const std::string& path, const std::string& split) {
+  std::error_code ignored;
+  if (!is_folder(path) || fs::exists(path + "/seq.in", ignored)) return path;
+  for (const std::string& name : {"/" + split + ".tsv", "/" + split}) {
+    if (fs::exists(path + name, ignored)) return path + name;
+  }
+  return path;
+}
+
 result<labelled_texts> read_labelled(const std::string& path, const std::string& split) {
   auto read = is_folder(path)           ? read_intents(path)
               : path.ends_with(".json") ? read_clinc(path, split)

@@ -22,6 +22,10 @@ struct labelled_texts {
   bool pairs = false;
 };
 
+/// Where the split of a data set in a folder stands: FOLDER/test.tsv or FOLDER/test for "test". Any
+/// other path is itself.
+std::string place_of_split(const std::string& path, const std::string& split);
+
 /// A folder with seq.in and label; a .json file with `split`; or a TSV file: sentence, label, or
 /// first, second, label in every line. A first line whose last column says "label" or "score" is a
 /// header; empty lines are skipped.

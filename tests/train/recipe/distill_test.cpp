@@ -4,6 +4,7 @@
 // each other are one message.
 #include "lowbit/train/recipe/distill.hpp"
 
+#include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <fstream>
 #include <string>
@@ -153,6 +154,29 @@ TEST_CASE("both stages of a task resume bit for bit") {
   parts.fit.stop_after = 11;
   REQUIRE(distill(parts).ok());
   CHECK(!fs::exists(t.path / "parts.checkpoint"));
+}
+
+TEST_CASE("the terms of the first stage do not depend on how a batch is cut") {
+  const distill_set t;
+  auto whole = t.student("whole"), pieces = t.student("pieces");
+  for (auto* o : {&whole, &pieces}) {
+    o->layer_epochs = 1, o->fit.epochs = 1, o->fit.type = precision::f32;
+    o->fit.dropout = o->fit.classifier_dropout = 0.0;
+    o->fit.batch_size = 20;  // sentences of several lengths
+  }
+  pieces.fit.accumulate = 5;
+  REQUIRE(distill(whole).ok());
+  REQUIRE(distill(pieces).ok());
+  const auto a = t.results("whole").at("stage_1").at("history");
+  const auto b = t.results("pieces").at("stage_1").at("history");
+  REQUIRE(a.size() == 3);
+  REQUIRE(b.size() == a.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    for (const char* term : {"attention", "hidden", "embedding"}) {
+      CHECK(b[i].at("measures").at(term).get<double>() ==
+            Catch::Approx(a[i].at("measures").at(term).get<double>()).epsilon(1e-4));
+    }
+  }
 }
 
 TEST_CASE("the general stage needs text alone and leaves an encoder that a task starts from") {

@@ -9,6 +9,7 @@
 #include <limits>
 #include <string>
 
+#include "lowbit/io/model_folder.hpp"
 #include "lowbit/train/recipe/recipes.hpp"
 #include "support/separable_set.hpp"
 
@@ -75,6 +76,14 @@ TEST_CASE("a teacher learns a separable toy set and a binary student learns it f
     auto other = t.student("other");
     other.data = t.path / "other.tsv";
     CHECK(mentions(bibert(other), "label \"x\""));
+  }
+  SECTION("a packed folder is refused as what it is") {
+    auto other = t.student("other");
+    other.teacher = t.path / "packed";
+    const auto model = lowbit::open_model(t.path / "teacher", {"int8", {}, {}});
+    REQUIRE(model.ok());
+    REQUIRE(lowbit::save_packed(*model, other.teacher, t.path / "teacher").ok());
+    CHECK(mentions(bibert(other), "a packed model"));
   }
   SECTION("a binary teacher is refused") {
     auto other = t.student("other");

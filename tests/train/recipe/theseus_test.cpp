@@ -227,7 +227,7 @@ TEST_CASE("a successor learns inside a frozen predecessor, resumes exactly, and 
     if (!key_bias) CHECK(at::equal(t, then.at(name)) == !name.starts_with("bert.encoder.layer."));
   }
 
-  SECTION("a resumed run equals an uninterrupted one, however batches are cut") {
+  SECTION("a resumed run equals an uninterrupted one") {
     auto parts = o;
     parts.out = set.path / "parts";
     parts.fit.stop_after = 20;  // in the third epoch, before the successor stands alone

@@ -195,6 +195,11 @@ inline result<model_config> load_training_config(const std::filesystem::path& fo
   const auto path = folder / "config.json";
   auto json = read_json(path);
   if (!json) return json.status();
+  if (json->is_object() && json->contains("quantization_config")) {
+    return status::error(errc::unsupported, path.native(),
+                         ": a packed model (quantization_config), expected the float weights that "
+                         "it was made from");
+  }
   const auto text = [&json](const char* field) {
     return json->is_object() && json->contains(field) ? (*json)[field].dump() : std::string();
   };

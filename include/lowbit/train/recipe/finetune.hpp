@@ -28,7 +28,7 @@ inline status finetune(const finetune_options& options) {
                                 tokens_of(*tokenizer), *tokenizer_files};
   scheme_ptr how = std::make_shared<float_scheme>();
   if (warm) {
-    const auto config = load_config(options.student);
+    const auto config = load_training_config(options.student);
     if (!config) return config.status();
     description.shape = config->shape;
     if (config->recognised != lowbit::scheme::fp32) {

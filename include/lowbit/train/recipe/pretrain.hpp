@@ -60,7 +60,7 @@ inline status pretrain(const pretrain_options& options) {
   model_description description{options.shape, {}, tokens_of(*tokenizer), *tokenizer_files};
   scheme_ptr how = std::make_shared<float_scheme>();
   if (warm) {
-    const auto config = load_config(options.student);
+    const auto config = load_training_config(options.student);
     if (!config) return config.status();
     auto stored = scheme_of(*config, options.student);
     if (!stored) return stored.status();

@@ -134,7 +134,7 @@ inline result<bool> prune_units_once(const prune_options& whole, const prune_opt
 
 /// Rounds before the last are the folders OUT.round1, .. beside the output.
 inline status prune_units(const prune_options& options) {
-  const auto config = load_config(options.student);
+  const auto config = load_training_config(options.student);
   if (!config) return config.status();
   const model_shape& shape = config->shape;
   const std::size_t heads = options.heads == 0 ? shape.heads : options.heads;

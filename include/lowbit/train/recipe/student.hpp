@@ -69,7 +69,7 @@ namespace detail {
 /// The shape and scheme of the folder that the student starts from.
 /// Errors: shape_mismatch when its tokens are not the teacher's
 inline status plan_from_folder(const std::filesystem::path& folder, student_plan& plan) {
-  const auto config = load_config(folder);
+  const auto config = load_training_config(folder);
   if (!config) return config.status();
   const auto tokenizer = wordpiece_tokenizer::load(folder);
   if (!tokenizer) return tokenizer.status();
