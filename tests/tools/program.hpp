@@ -56,6 +56,8 @@ class model_folder {
     crafted::write(scratch_.path() / "config.json", config.dump());
     std::string vocabulary;
     for (const std::string& word : words) vocabulary += word + "\n";
+    for (std::size_t i = words.size(); i < shape.vocabulary; ++i)
+      vocabulary += "[unused" + std::to_string(i) + "]\n";
     crafted::write(scratch_.path() / "vocab.txt", vocabulary);
   }
 
