@@ -20,9 +20,10 @@ done >sentences.txt
 
 failures=0
 same() { # NAME FILE
-  if cmp -s expected "$2"; then return; fi
+  local differences
+  if differences=$(diff expected "$2"); then return; fi
   echo "FAILED: $1 differs from the scalar run:" >&2
-  diff expected "$2" | head -n 4 >&2 || true
+  head -n 4 <<<"$differences" >&2
   failures=$((failures + 1))
 }
 # MODEL or MODEL:POLICY. Integer policies are what an amx engine computes.
