@@ -255,6 +255,8 @@ TEST_CASE("what could not be written at the end is said at the start") {
   CHECK(mentions(finetune(o), "exists"));
   o.replace = true;  // of data, no older model folder
   CHECK(mentions(finetune(o), "holds no config.json"));
+  o.packed = t.path / "x" / ".." / "out";
+  CHECK(mentions(finetune(o), "float weights"));
   o.packed.clear(), o.out = t.path / "data";
   CHECK(mentions(finetune(o), "holds no config.json"));
   CHECK(fs::exists(t.path / "data" / "train.tsv"));

@@ -149,6 +149,10 @@ inline status check_output(const recipe_options& options) {
                                    model_folder_files)
                  .status());
   if (options.packed.empty()) return {};
+  if (options.packed.lexically_normal() == options.out.lexically_normal()) {
+    return status::error(errc::invalid_argument, options.packed.native(),
+                         ": is the folder of the float weights, too; choose another one");
+  }
   return output_folder::create(options.packed,
                                options.replace ? existing::replace : existing::refuse)
       .status();
