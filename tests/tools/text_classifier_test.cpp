@@ -4,10 +4,10 @@
 #include "lowbit/io/text_classifier.hpp"
 
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 
 #include "../model/integer_model.hpp"
+#include "../support/compare.hpp"
 #include "lowbit/io/import_dynamic.hpp"
 #include "lowbit/model/head/padded_sequence.hpp"
 #include "program.hpp"
@@ -23,10 +23,6 @@ namespace {
 
 using float_model = lowbit::classifier<lowbit::policy::fp32, lowbit::native>;
 using ternary_policy = lowbit::policy::ternarybert<8>;
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 /// The recorded TernaryBERT with a vocabulary: [PAD] to [MASK], then a word for each id.
 void write_ternary(const fs::path& at) {
@@ -49,8 +45,8 @@ TEST_CASE("a classifier of texts gives the logits of its parts, pairs in their o
   REQUIRE(found->size() == texts.size());
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const auto e = loaded->tokenizer().encode(texts[i], model.shape.positions);
-    CHECK(same_bits((*found)[i].logits, alone(*e)));
-    CHECK(same_bits((*found)[i].logits, loaded->classify(texts[i])->logits));
+    CHECK(difference((*found)[i].logits, alone(*e)) == "");
+    CHECK(difference((*found)[i].logits, loaded->classify(texts[i])->logits) == "");
     float sum = 0;
     for (const float l : (*found)[i].logits) sum += std::exp(l);
     const float top = *std::max_element((*found)[i].logits.begin(), (*found)[i].logits.end());
@@ -59,8 +55,8 @@ TEST_CASE("a classifier of texts gives the logits of its parts, pairs in their o
   const auto pair = loaded->classify_pair("new york", "is big");
   REQUIRE(pair.ok());
   const auto in_order = loaded->tokenizer().encode_pair("new york", "is big", 70);
-  CHECK(same_bits(pair->logits, alone(*in_order)));
-  CHECK_FALSE(same_bits(pair->logits, loaded->classify_pair("is big", "new york")->logits));
+  CHECK(difference(pair->logits, alone(*in_order)) == "");
+  CHECK(difference(pair->logits, loaded->classify_pair("is big", "new york")->logits) != "");
   CHECK(loaded->classify(std::span<const std::string>{})->empty());
   CHECK(loaded->classify("\xff").status().code() == lowbit::errc::malformed);
 }
@@ -87,7 +83,7 @@ TEST_CASE("a ragged batch under ranges of the batch is padded, each row with its
   const std::size_t labels = model.config.shape.labels;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const auto* row = expected.data() + i * labels;
-    CHECK(same_bits((*found)[i].logits, {row, row + labels}));
+    CHECK(difference((*found)[i].logits, std::vector<float>(row, row + labels)) == "");
   }
 }
 
@@ -104,7 +100,7 @@ TEST_CASE("a saved classifier opens again and answers the same") {
   CHECK(fs::file_size(scratch.path() / "packed" / "model.safetensors") <
         fs::file_size(scratch.path() / "model" / "model.safetensors") / 3);
   for (const char* text : {"w5 w6", "w33", ""}) {
-    CHECK(same_bits(loaded->classify(text)->logits, packed->classify(text)->logits));
+    CHECK(difference(loaded->classify(text)->logits, packed->classify(text)->logits) == "");
   }
   CHECK(lowbit::load<lowbit::policy::bibert>(scratch.path() / "packed").status().code() ==
         lowbit::errc::invalid_argument);

@@ -193,13 +193,17 @@ TEST_CASE("an augmentation that was stopped goes on to the same file") {
   o.stop_asked = [] { return true; };  // after the first of two sentences
   CHECK(mentions(augment_dataset(o), "sentence 1 of 2"));
   CHECK(!fs::exists(o.out));
-  o.stop_asked = nullptr, o.resume = true;
+  o.stop_asked = nullptr;
+  CHECK(mentions(augment_dataset(o), "parts.tsv.checkpoint: exists"));
+  o.resume = true;
   auto other = o;
   other.seed = 7;
   CHECK(mentions(augment_dataset(other), "other options"));
   REQUIRE(augment_dataset(o).ok());
   CHECK(t.bytes("parts.tsv") == t.bytes("out.tsv"));
   CHECK(!fs::exists(t.path / "parts.tsv.checkpoint"));
+  o.replace = true;
+  CHECK(mentions(augment_dataset(o), "nothing to go on from"));
 }
 
 TEST_CASE("with probability 0 the augmented file is the data set") {

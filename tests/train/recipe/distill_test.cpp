@@ -140,6 +140,11 @@ TEST_CASE("both stages of a task resume bit for bit") {
   auto changed = parts;
   changed.terms.embedding = false;
   CHECK(mentions(distill(changed), "other options"));
+  auto twin = t.teacher("twin", 3);  // of the teacher's shape
+  twin.fit.seed = 7, twin.fit.epochs = 1;
+  REQUIRE(finetune(twin).ok());
+  changed = parts, changed.teacher = t.path / "twin";
+  CHECK(mentions(distill(changed), "other options"));
   parts.fit.stop_after = 0;
   REQUIRE(distill(parts).ok());
   CHECK(t.bytes("whole/model.safetensors") == t.bytes("parts/model.safetensors"));

@@ -101,4 +101,6 @@ TEST_CASE("SIGTERM ends a search within a trial, and --resume measures nothing a
   CHECK(w.log(1).find("stopped on request") != std::string::npos);
   CHECK(w.log(1).find("--resume") != std::string::npos);
   CHECK(!fs::exists(w.path / "out"));
+  CHECK(ended(w.start(search_in(w, "out", "100000000"))) == 1);
+  CHECK(w.log(2).find("out.search: exists") != std::string::npos);
 }

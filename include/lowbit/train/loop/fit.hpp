@@ -115,7 +115,6 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
     return detail::not_finite("a parameter", run, (run.step - 1) / batches);
   };
   const auto save = [&]() -> status {
-    LOWBIT_TRY(check_finite());
     run.seconds = seconds_before + shown.elapsed();
     saved = shown.elapsed();
     if (options.checkpoint.empty() || !group.leads()) return {};
@@ -150,12 +149,12 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
       shown.step(run.step, loss, run.best);
       detail::record(run, loss, point);
       if (b + 1 < batches) {
-        if (shown.elapsed() - saved > options.checkpoint_seconds) LOWBIT_TRY(save());
-        if (stop || run.step == options.stop_after) {
-          LOWBIT_TRY(save());
-          if (stop) return detail::stopped(run, total, options.checkpoint);
-          return run;
-        }
+        const bool leave = stop || run.step == options.stop_after;
+        if (!leave && shown.elapsed() - saved <= options.checkpoint_seconds) continue;
+        LOWBIT_TRY(check_finite());
+        LOWBIT_TRY(save());
+        if (stop) return detail::stopped(run, total, options.checkpoint);
+        if (leave) return run;
       }
     }
     LOWBIT_TRY(check_finite());

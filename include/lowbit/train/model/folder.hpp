@@ -230,6 +230,17 @@ inline std::vector<std::string> tokens_of(const wordpiece_tokenizer& tokenizer) 
   return tokens;
 }
 
+/// Fills in what a folder says of the tokenizer that was loaded from `source`.
+/// Errors: those of read_tokenizer_files
+inline status describe_tokenizer(const wordpiece_tokenizer& tokenizer,
+                                 const std::filesystem::path& source, model_description& model) {
+  auto files = read_tokenizer_files(source);
+  if (!files) return files.status();
+  model.vocabulary = tokens_of(tokenizer);
+  model.tokenizer_files = *std::move(files);
+  return {};
+}
+
 /// Errors: those of load_config, checkpoint_tensors::open and the tokenizer; not_found for a
 ///         classifier without id2label; malformed when vocab.txt and vocab_size differ.
 inline result<opened_folder> open_model_folder(const std::filesystem::path& folder) {
@@ -248,12 +259,9 @@ inline result<opened_folder> open_model_folder(const std::filesystem::path& fold
     return status::error(errc::malformed, folder.native(), ": ", tokenizer->vocabulary_size(),
                          " tokens, but vocab_size is ", config->shape.vocabulary);
   }
-  auto tokenizer_files = read_tokenizer_files(folder);
-  if (!tokenizer_files) return tokenizer_files.status();
-  return opened_folder{
-      config->recognised,
-      {config->shape, config->labels, tokens_of(*tokenizer), *std::move(tokenizer_files)},
-      *std::move(tokenizer)};
+  model_description model{config->shape, config->labels, {}};
+  LOWBIT_TRY(describe_tokenizer(*tokenizer, folder, model));
+  return opened_folder{config->recognised, std::move(model), *std::move(tokenizer)};
 }
 
 }  // namespace lowbit::train

@@ -103,10 +103,6 @@ inline result<std::string> augment_settings(const augment_options& o, const data
   return text;
 }
 
-inline std::filesystem::path augment_checkpoint(const augment_options& o) {
-  return o.out.native() + ".checkpoint";
-}
-
 /// Errors: those of read_json; invalid_argument for a checkpoint of other settings
 inline result<finished_variants> read_variants(const std::filesystem::path& path,
                                                const std::string& settings) {
@@ -124,7 +120,7 @@ inline result<finished_variants> read_variants(const std::filesystem::path& path
 
 /// The variants of all training texts, those of an earlier call included.
 inline result<finished_variants> all_variants(const augment_options& o, const dataset& data) {
-  const std::filesystem::path checkpoint = augment_checkpoint(o);
+  const std::filesystem::path checkpoint = checkpoint_of(o.out);
   const auto settings = augment_settings(o, data);
   if (!settings) return settings.status();
   finished_variants done;
@@ -180,6 +176,14 @@ inline status augment_dataset(const augment_options& o) {
   const existing policy = o.replace ? existing::replace : existing::refuse;
   // Hours of work should not end at a name that is taken or a folder that is not there.
   if (const auto place = output_file::create(o.out, policy); !place) return place.status();
+  std::error_code ignored;
+  const bool stopped = std::filesystem::exists(checkpoint_of(o.out), ignored);
+  if (stopped != o.resume && !(stopped && o.replace)) {
+    return status::error(errc::invalid_argument, checkpoint_of(o.out).native(),
+                         stopped ? ": exists; go on with --resume or begin anew with --replace"
+                                 : ": no such file, so there is nothing to go on from; without "
+                                   "--resume the run starts anew");
+  }
   auto data = read_dataset(o.data);
   if (!data) return data.status();
   if (data->train.empty()) {
@@ -204,8 +208,7 @@ inline status augment_dataset(const augment_options& o) {
   } else {
     LOWBIT_TRY(detail::write_tsv(o.out, all, policy));
   }
-  std::error_code ignored;
-  std::filesystem::remove(detail::augment_checkpoint(o), ignored);
+  std::filesystem::remove(checkpoint_of(o.out), ignored);
   return {};
 }
 

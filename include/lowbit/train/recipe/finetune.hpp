@@ -22,10 +22,8 @@ inline status finetune(const finetune_options& options) {
   const std::filesystem::path& words = warm ? options.student : options.vocab;
   const auto tokenizer = wordpiece_tokenizer::load(words);
   if (!tokenizer) return tokenizer.status();
-  const auto tokenizer_files = read_tokenizer_files(words);
-  if (!tokenizer_files) return tokenizer_files.status();
-  model_description description{options.shape, label_names(data->train, data->tagged),
-                                tokens_of(*tokenizer), *tokenizer_files};
+  model_description description{options.shape, label_names(data->train, data->tagged), {}};
+  LOWBIT_TRY(describe_tokenizer(*tokenizer, words, description));
   scheme_ptr how = std::make_shared<float_scheme>();
   if (warm) {
     const auto config = load_training_config(options.student);

@@ -55,9 +55,8 @@ inline status pretrain(const pretrain_options& options) {
   if (!tokenizer) return tokenizer.status();
   auto vocabulary = masking_vocabulary_of(*tokenizer, words);
   if (!vocabulary) return vocabulary.status();
-  const auto tokenizer_files = read_tokenizer_files(words);
-  if (!tokenizer_files) return tokenizer_files.status();
-  model_description description{options.shape, {}, tokens_of(*tokenizer), *tokenizer_files};
+  model_description description{options.shape, {}, {}};
+  LOWBIT_TRY(describe_tokenizer(*tokenizer, words, description));
   scheme_ptr how = std::make_shared<float_scheme>();
   if (warm) {
     const auto config = load_training_config(options.student);

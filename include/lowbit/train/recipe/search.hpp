@@ -153,6 +153,7 @@ inline status search(const search_options& options) {
                          "at least 1");
   }
   LOWBIT_TRY(check_output(options));
+  if (options.group->leads()) LOWBIT_TRY(check_free(options, search_state_of(options.out)));
   auto teacher = load_model(options.teacher, default_device());
   if (!teacher) return teacher.status();
   const head_kind head = teacher->description.shape.head;
