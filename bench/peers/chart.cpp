@@ -6,38 +6,19 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lowbit/io/svg.hpp"
+
 namespace lowbit_bench {
 namespace {
+
+using namespace lowbit;
 
 constexpr double left = 64, top = 48, height = 320, bar_width = 15, group_gap = 30;
 constexpr double line_names = 170;  // beside the plot
 constexpr double legend_row = 18;
-constexpr double letter = 6.5;  // width of one, about
 constexpr int legend_columns = 3;
-constexpr const char* colours[] = {"#1f4e9c", "#4f9bd9", "#0f7f6b", "#d9822b", "#c23b3b",
-                                   "#8a5bb0", "#7a7a7a", "#b8a13a", "#e08fb5", "#5b8a2e"};
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else
-      out += c;
-  }
-  return out;
-}
-
-std::string text_at(double x, double y, const std::string& text, const char* anchor = "start",
-                    int size = 12) {
-  return fmt::format(
-      "<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{}\" text-anchor=\"{}\">{}</text>\n", x, y, size,
-      anchor, escaped(text));
-}
+constexpr const char* colours[] = {svg_blue,  "#4f9bd9", "#0f7f6b", svg_orange, svg_red,
+                                   "#8a5bb0", svg_grey,  "#b8a13a", "#e08fb5",  "#5b8a2e"};
 
 /// Whole powers of ten around all values.
 struct axis {
@@ -85,10 +66,9 @@ std::string draw_axis(const axis& scale, const std::string& unit, double right) 
   std::string out;
   for (double power = scale.low; power <= scale.high; ++power) {
     const double y = scale.y(std::pow(10.0, power));
-    out += fmt::format("<path d=\"M{} {:.1f}H{:.1f}\" stroke=\"#ddd\"/>\n", left, y, right);
-    out += text_at(left - 6, y + 4, fmt::format("{:g}", std::pow(10.0, power)), "end");
+    out += svg_row(left, right, y, fmt::format("{:g}", std::pow(10.0, power)));
   }
-  return out + text_at(left - 6, top - 12, unit, "end");
+  return out + svg_text(left - 8, top - 12, unit, "end");
 }
 
 }  // namespace
@@ -106,19 +86,18 @@ std::string draw(const chart& c) {
       bars += fmt::format(
           "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{}\" height=\"{:.1f}\" fill=\"{}\">"
           "<title>{}: {:.4g} {}</title></rect>\n",
-          x, y, bar_width - 2, top + height - y, colour_of(names, b.series), escaped(b.series),
-          b.value, escaped(c.unit));
-      bars += fmt::format(
-          "<text transform=\"translate({:.1f} {:.1f}) rotate(-90)\" "
-          "font-size=\"10\" stroke=\"#fff\" stroke-width=\"2.5\" "
-          "paint-order=\"stroke\">{}</text>\n",
-          x + bar_width - 5, y - 3,
-          b.value >= 100 ? fmt::format("{:.0f}", b.value) : fmt::format("{:.3g}", b.value));
+          x, y, bar_width - 2, top + height - y, colour_of(names, b.series), svg_escaped(b.series),
+          b.value, svg_escaped(c.unit));
+      const std::string value =
+          b.value >= 100 ? fmt::format("{:.0f}", b.value) : fmt::format("{:.3g}", b.value);
+      const std::string upwards =
+          fmt::format("translate({:.1f} {:.1f}) rotate(-90)", x + bar_width - 5, y - 3);
+      bars += svg_text(0, 0, value, "start", 10, svg_attribute("transform", upwards) + svg_rim);
       x += bar_width;
     }
-    bars += text_at(begin, top + height + 18, g.name);
+    bars += svg_text(begin, top + height + 18, g.name);
     // Room for the name, too.
-    x = std::max(x, begin + letter * static_cast<double>(g.name.size())) + group_gap;
+    x = std::max(x, begin + svg_width(g.name, 12)) + group_gap;
   }
   const double right = std::max(x, left + 420);
   std::string lines;
@@ -126,9 +105,8 @@ std::string draw(const chart& c) {
     if (!(l.value > 0)) continue;
     const double y = scale.y(l.value);
     lines +=
-        fmt::format("<path d=\"M{} {:.1f}H{:.1f}\" stroke=\"#333\" stroke-dasharray=\"5 3\"/>\n",
-                    left, y, right);
-    lines += text_at(right + 4, y + 4, fmt::format("{} {:.4g}", l.name, l.value), "start", 11);
+        svg_line(left, y, right, y, svg_stroke("#333") + svg_attribute("stroke-dasharray", "5 3"));
+    lines += svg_text(right + 4, y + 4, fmt::format("{} {:.4g}", l.name, l.value), "start", 11);
   }
   std::string legend;
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -138,17 +116,14 @@ std::string draw(const chart& c) {
     legend +=
         fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"11\" height=\"11\" fill=\"{}\"/>\n",
                     at_x, at_y, colour_of(names, names[i]));
-    legend += text_at(at_x + 16, at_y + 10, names[i]);
+    legend += svg_text(at_x + 16, at_y + 10, names[i]);
   }
   if (bars.find("<rect") == std::string::npos)
-    legend += text_at(left + 20, top + height / 2, "nothing was measured");
+    legend += svg_text(left + 20, top + height / 2, "nothing was measured");
   const double rows = std::ceil(static_cast<double>(names.size()) / legend_columns);
-  return fmt::format(
-             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{:.0f}\" height=\"{:.0f}\" "
-             "font-family=\"sans-serif\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
-             right + line_names, top + height + 48 + legend_row * rows) +
-         text_at(left, 20, c.title, "start", 15) + draw_axis(scale, c.unit, right) + lines + bars +
-         legend + "</svg>\n";
+  return svg_document(right + line_names, top + height + 48 + legend_row * rows,
+                      svg_text(left, 20, c.title, "start", 15) + draw_axis(scale, c.unit, right) +
+                          lines + bars + legend);
 }
 
 }  // namespace lowbit_bench

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# What scripts/demo and scripts/test share. To be sourced; sets `root`, the folder of the checkout.
+# What the scripts share. To be sourced; sets `root`, the folder of the checkout.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 me=$(basename "$0")
 

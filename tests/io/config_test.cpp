@@ -105,7 +105,9 @@ TEST_CASE("config recognises every scheme from its fields", "[io][config]") {
         scheme::ternarybert);
   CHECK(parse(with(bit(), {{"input_quant_method", "lsq"}, {"input_bits", 4}})).recognised ==
         scheme::binarybert);
-  CHECK(parse(with(bit(), {{"dyna_hidden_size", 48}})).recognised == scheme::binarybert);
+  const auto narrow = parse(with(bit(), {{"dyna_hidden_size", 48}}));
+  CHECK(narrow.recognised == scheme::bit);
+  CHECK(narrow.shape.inner() == 48);
   CHECK(parse(with(bit(), {{"weight_bits", 2}, {"weight_quant_method", "twn"}})).recognised ==
         scheme::binarybert);
   CHECK(parse(with(bert(), {{"attention_query", {{"mode", "ema"}}}})).recognised == scheme::q8bert);

@@ -63,8 +63,8 @@ TEST_CASE("variants that are not computed are refused by their field", "[io]") {
   CHECK(policy_of(with(binarybert(), "weight_quant_method", "laq")) ==
         "c.json: weight_quant_method is \"laq\" with weight_bits 1, expected bwn with 1 or twn "
         "with 2");
-  CHECK(policy_of(with(binarybert(), "input_quant_method", "elastic")) ==
-        "c.json: input_quant_method is \"elastic\", expected uniform or lsq");
+  CHECK(policy_of(with(binarybert(), "input_quant_method", "dorefa")) ==
+        "c.json: input_quant_method is \"dorefa\", expected uniform or lsq");
   CHECK(policy_of(with(binarybert(), "sym_quant_ffn_attn", true)) ==
         "c.json: sym_quant_ffn_attn is true, expected false");
   CHECK(policy_of(with(binarybert(), "input_layerwise", false)) ==

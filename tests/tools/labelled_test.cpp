@@ -66,13 +66,14 @@ TEST_CASE("TSV: a wrong number of columns is named with its line", "[labelled]")
   CHECK(message(read_labelled(mixed, "")) ==
         mixed + " line 2: has 2 columns, expected 3 (first, second, label), parted by tabs");
   const std::string bare = files.write("b.tsv", "a\t\n");
-  CHECK(message(read_labelled(bare, "")) == bare + " line 1: the label is empty");
+  CHECK(message(read_labelled(bare, "")) ==
+        bare + " line 1: has an empty label, expected at least a word in each column");
   for (const char* text : {"", "\n\n", "sentence\tlabel\n"}) {
     const std::string empty = files.write("e.tsv", text);
     CHECK(message(read_labelled(empty, "")) == empty + ": is empty, expected labelled sentences");
   }
   const std::string missing = (files.folder.path() / "no.tsv").native();
-  CHECK(message(read_labelled(missing, "")) == missing + ": cannot be read, expected a file");
+  CHECK(message(read_labelled(missing, "")) == missing + ": no such file");
 }
 
 TEST_CASE("CLINC150 JSON: a split that is not there, an entry that is no pair", "[labelled]") {
@@ -82,9 +83,12 @@ TEST_CASE("CLINC150 JSON: a split that is not there, an entry that is no pair", 
   const auto read = read_labelled(path, "test").value();
   REQUIRE(read.examples.size() == 2);
   CHECK(read.examples[1].text == "bye");
-  CHECK(message(read_labelled(path, "train")) == path + ": has no split train");
-  CHECK(message(read_labelled(path, "x")) == path + ": has no split x");
-  CHECK(message(read_labelled(path, "odd")) == path + ": odd entry 1 is not [text, label]");
+  CHECK(read.examples[1].line == 2);
+  const std::string pairs = ", expected an array of [text, label] pairs";
+  CHECK(message(read_labelled(path, "train")) == path + ": field \"train\" is missing" + pairs);
+  CHECK(message(read_labelled(path, "x")) == path + ": field \"x\" is the integer 1" + pairs);
+  CHECK(message(read_labelled(path, "odd")) ==
+        path + R"(: odd entry 1 is ["hi"], expected [text, label])");
 }
 
 TEST_CASE("words with BIO labels from one file or two", "[labelled]") {
@@ -142,6 +146,8 @@ TEST_CASE("labels are found by name, or by number where the model has no names",
   const std::vector<example> examples{{"a", "yes", 3}, {"b", "maybe", 9}};
   CHECK(message(label_ids(named, examples, "file.tsv")) ==
         "file.tsv line 9: label \"maybe\" is not one of the model's 2");
+  CHECK(message(label_ids(named, examples, "file.json")) ==
+        "file.json entry 9: label \"maybe\" is not one of the model's 2");
 }
 
 TEST_CASE("found labels meet the wanted words, missing ones are O", "[labelled]") {

@@ -2,15 +2,15 @@
 // lowbit bench: milliseconds and bytes of a model under several policies, in turns.
 #include <fmt/core.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "lowbit/cost/measure.hpp"
 #include "program.hpp"
+#include "random_values.hpp"
 #include "session.hpp"
+#include "timing.hpp"
 
 namespace lowbit_tool {
 namespace {
@@ -53,13 +53,6 @@ std::vector<std::string> split(const std::string& list) {
   return parts;
 }
 
-std::size_t stored_bytes(const lowbit::canonical_model& model) {
-  std::size_t total = 0;
-  for (const auto& t : model.tensors())
-    total += t.elements() * (t.type == lowbit::stored_type::f32 ? sizeof(float) : 1);
-  return total;
-}
-
 /// The folder under `policy`; fp32 beside a folder that is packed for another policy, and every
 /// policy of a named shape, have random weights.
 result<lowbit::canonical_model> make_model(const bench_options& o, const std::string& policy,
@@ -87,7 +80,7 @@ result<timed_policy> make_timed_policy(const bench_options& o, const std::string
   bool random = false;
   auto model = make_model(o, policy, random);
   if (!model) return model.status();
-  const std::size_t bytes = stored_bytes(*model);
+  const std::size_t bytes = model->bytes();
   auto s = session::start(*std::move(model), arch, threads);
   if (!s) return s.status();
   return timed_policy{policy, random, bytes, *std::move(s)};
@@ -101,14 +94,9 @@ result<token_rows> make_rows(const lowbit::model_shape& shape, std::size_t token
                          shape.positions);
   }
   token_rows rows;
-  std::uint64_t random = 1;
+  random_values random(1);
   for (std::size_t s = 0; s < batch; ++s) {
-    std::vector<std::int32_t> ids;
-    for (std::size_t t = 0; t < tokens; ++t) {
-      random = random * 6364136223846793005ULL + 1442695040888963407ULL;
-      ids.push_back(static_cast<std::int32_t>((random >> 33) % shape.vocabulary));
-    }
-    rows.add(ids, std::vector<std::int32_t>(tokens, 0));
+    rows.add(random.tokens(tokens, shape.vocabulary), std::vector<std::int32_t>(tokens, 0));
   }
   return rows;
 }
@@ -162,16 +150,8 @@ status time_tokens(const bench_options& o, std::vector<timed_policy>& all, std::
       if (const auto again = c.runs.run(*rows); !again) failed = again.status();
     });
   }
-  // On one thread, what other processes take of the machine is not counted.
-  const auto clock = o.threads == 1 ? lowbit::thread_seconds : lowbit::wall_seconds;
-  lowbit::measure_options options{o.repetitions, 0.01, clock, {}};
-  if (isatty(STDERR_FILENO) != 0) {
-    options.progress = [&](std::size_t done) {
-      fmt::print(stderr, "\r{} tokens: {} of {}{}", tokens, done, o.repetitions,
-                 done == o.repetitions ? "\n" : "");
-    };
-  }
-  const auto timings = lowbit::measure_interleaved(runs, options);
+  const auto timings = lowbit::measure_interleaved(
+      runs, timing_options(o.repetitions, 0.01, o.threads, fmt::format("{} tokens", tokens)));
   if (!failed.ok()) return failed;
   for (std::size_t i = 0; i < all.size(); ++i)
     table.push_back({&all[i], tokens, all[i].runs.workspace_bytes(*rows), timings[i].median});

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "budget.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "lowbit/cost/measure.hpp"
@@ -43,8 +45,7 @@ std::vector<std::size_t> at_price(const std::vector<budget_part>& parts,
 double bytes_of(const lowbit::canonical_model& model, const std::string& prefix) {
   double bytes = 0;
   for (const lowbit::stored_tensor& t : model.tensors()) {
-    if (std::string_view(t.name).starts_with(prefix))
-      bytes += static_cast<double>(t.elements() * size_of(t.type));
+    if (std::string_view(t.name).starts_with(prefix)) bytes += static_cast<double>(t.bytes());
   }
   return bytes;
 }
@@ -156,9 +157,9 @@ result<budget_plan> plan_budget(const lowbit::canonical_model& floats, const bud
     const auto least = at_price(plan.parts, cost, 1e30);
     const double needed = total(plan.parts, least, cost) + (by_bytes ? fixed : 0);
     return status::error(errc::invalid_argument, "a budget of ",
-                         std::to_string(by_bytes ? limits.megabytes : limits.milliseconds),
+                         fmt::format("{}", by_bytes ? limits.megabytes : limits.milliseconds),
                          by_bytes ? " MB" : " ms", " cannot be met, the least is ",
-                         std::to_string(by_bytes ? needed / 1e6 : needed));
+                         fmt::format("{:.6g}", by_bytes ? needed / 1e6 : needed));
   }
   plan.chosen = *chosen;
   for (std::size_t p = 0; p < plan.parts.size(); ++p)

@@ -2,7 +2,6 @@
 // lowbit compare: models side by side, their answers first, then bytes, accuracy and time. Smaller
 // and faster are ratios to the first model.
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -10,9 +9,9 @@
 #include "contestant.hpp"
 #include "labelled.hpp"
 #include "layer_errors.hpp"
-#include "lowbit/cost/measure.hpp"
 #include "program.hpp"
 #include "texts.hpp"
+#include "timing.hpp"
 
 namespace lowbit_tool {
 namespace {
@@ -80,8 +79,7 @@ status count_right(contestant& c, const std::vector<example>& examples, const st
   return {};
 }
 
-/// One sample is a pass over the same texts, at most 50 of them. Where there is one thread, its own
-/// running time is what counts: other programs do not.
+/// One sample is a pass over the same texts, at most 50 of them.
 status time_all(std::vector<contestant>& all, const std::vector<std::string>& texts,
                 const compare_options& o) {
   const std::size_t count = std::min<std::size_t>(texts.size(), 50);
@@ -96,15 +94,8 @@ status time_all(std::vector<contestant>& all, const std::vector<std::string>& te
       }
     });
   }
-  lowbit::measure_options options{
-      o.repetitions, 0.02, o.threads == 1 ? lowbit::thread_seconds : lowbit::wall_seconds, {}};
-  if (isatty(STDERR_FILENO) != 0) {
-    options.progress = [&](std::size_t done) {
-      fmt::print(stderr, "\rtiming: {} of {}{}", done, o.repetitions,
-                 done == o.repetitions ? "\r                      \r" : "");
-    };
-  }
-  const auto timings = lowbit::measure_interleaved(passes, options);
+  const auto timings =
+      lowbit::measure_interleaved(passes, timing_options(o.repetitions, 0.02, o.threads, "timing"));
   for (std::size_t i = 0; i < all.size(); ++i)
     all[i].seconds = timings[i].median / static_cast<double>(count);
   return failed;

@@ -219,7 +219,7 @@ result<evaluation> evaluate(const std::string& model, const eval_options& o) {
   evaluation out;
   out.model = model;
   out.policy = s->model().policy;
-  for (const auto& t : s->model().tensors()) out.bytes += t.elements() * size_of(t.type);
+  out.bytes = s->model().bytes();
   runner run(*s, *tokenizer, o);
   switch (s->shape().head) {
     case head_kind::sequence:

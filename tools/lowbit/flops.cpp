@@ -2,14 +2,13 @@
 // lowbit flops: operations and bytes of a policy beside those of fp32, by the papers' rule and
 // complete, and on request beside the time that a run really takes.
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
-#include "lowbit/cost/measure.hpp"
 #include "lowbit/cost/model_ledger.hpp"
 #include "program.hpp"
 #include "session.hpp"
+#include "timing.hpp"
 
 namespace lowbit_tool {
 namespace {
@@ -68,14 +67,8 @@ result<std::vector<double>> measure(const flops_options& o, const lowbit::model_
       if (const auto logits = s.run(rows); !logits) failed = logits.status();
     });
   }
-  const auto clock = o.threads == 1 ? lowbit::thread_seconds : lowbit::wall_seconds;
-  lowbit::measure_options options{o.repetitions, 0.01, clock, {}};
-  if (isatty(STDERR_FILENO) != 0) {
-    options.progress = [&](std::size_t done) {
-      fmt::print(stderr, "\r{} of {}{}", done, o.repetitions, done == o.repetitions ? "\n" : "");
-    };
-  }
-  const auto timings = lowbit::measure_interleaved(runs, options);
+  const auto timings =
+      lowbit::measure_interleaved(runs, timing_options(o.repetitions, 0.01, o.threads, "timing"));
   if (!failed.ok()) return failed;
   return std::vector<double>{timings[0].median, timings[1].median};
 }

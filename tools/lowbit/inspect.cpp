@@ -12,14 +12,10 @@ namespace {
 
 using lowbit::status;
 
-std::size_t stored_bytes(const lowbit::stored_tensor& t) { return t.elements() * size_of(t.type); }
-
 status run(const std::string& folder, bool as_json) {
   const auto model = lowbit::open_model(folder);
   if (!model) return model.status();
   const lowbit::model_shape& s = model->config.shape;
-  std::size_t total = 0;
-  for (const auto& t : model->tensors()) total += stored_bytes(t);
   if (as_json) {
     nlohmann::json out = {
         {"policy", model->policy},    {"zero", model->zero},
@@ -27,12 +23,12 @@ status run(const std::string& folder, bool as_json) {
         {"layers", s.layers},         {"hidden", s.hidden},
         {"heads", s.heads},           {"intermediate", s.intermediate},
         {"vocabulary", s.vocabulary}, {"positions", s.positions},
-        {"labels", s.labels},         {"bytes", total}};
+        {"labels", s.labels},         {"bytes", model->bytes()}};
     for (const auto& t : model->tensors()) {
       out["tensors"].push_back({{"name", t.name},
                                 {"type", name_of(t.type)},
                                 {"shape", {t.shape[0], t.shape[1]}},
-                                {"bytes", stored_bytes(t)}});
+                                {"bytes", t.bytes()}});
     }
     fmt::print("{}\n", out.dump(2));
     return {};
@@ -54,10 +50,10 @@ status run(const std::string& folder, bool as_json) {
     fmt::print("{:<66} {:<4} {:>16} {:>12}\n", t.name, name_of(t.type),
                t.rank == 2 ? fmt::format("{} x {}", t.shape[0], t.shape[1])
                            : fmt::format("{}", t.shape[0]),
-               stored_bytes(t));
+               t.bytes());
   }
   for (const std::string& name : model->ignored) fmt::print("{:<66} not read by inference\n", name);
-  fmt::print("{} bytes in all\n", total);
+  fmt::print("{} bytes in all\n", model->bytes());
   return {};
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Labelled texts: TSV files of one or two sentences and a label, CLINC150's JSON, a folder of
-// seq.in and label, and words with BIO labels. Every message names the file and the line.
+// Labelled texts as a model is scored on them: what io/labelled_text.hpp reads, files with one
+// word and its BIO label a line, and the labels as a model counts them. Every message names the
+// file and the line.
 #pragma once
 
 #include <string>
@@ -26,9 +27,8 @@ struct labelled_texts {
 /// other path is itself.
 std::string place_of_split(const std::string& path, const std::string& split);
 
-/// A folder with seq.in and label; a .json file with `split`; or a TSV file: sentence, label, or
-/// first, second, label in every line. A first line whose last column says "label" or "score" is a
-/// header; empty lines are skipped.
+/// A folder with seq.in and label; a .json file with `split`; or a TSV file, in which "score" may
+/// name the last column as well as "label".
 lowbit::result<labelled_texts> read_labelled(const std::string& path, const std::string& split);
 
 /// The same where only single sentences will do.

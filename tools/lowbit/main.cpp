@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "lowbit/core/config.hpp"
+#include "number_checks.hpp"
 #include "program.hpp"
 
 namespace lowbit_tool {
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
   add_flops(program, chosen);
   add_bench(program, chosen);
   add_compare(program, chosen);
+  check_numbers(program);
   try {
     program.parse(reversed_arguments(argc, argv));
   } catch (const CLI::ParseError& error) {

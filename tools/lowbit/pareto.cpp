@@ -4,47 +4,24 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+
+#include "lowbit/cost/pareto.hpp"
+#include "lowbit/io/svg.hpp"
 
 namespace lowbit_tool {
 namespace {
 
 constexpr double width = 800, height = 440, left = 70, right = 250, top = 30, bottom = 50;
-constexpr double line_height = 15, character = 6.6;  // of the labels
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') {
-      out += "&lt;";
-    } else if (c == '&') {
-      out += "&amp;";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-/// A range with room at both ends, so that no point lies on the frame.
-struct axis {
-  double low, high, from, to;  // values, and where they are drawn
-  axis(double least, double most, double begin, double end) : from(begin), to(end) {
-    const double room = most > least ? (most - least) / 10 : 0.5;
-    low = least - room;
-    high = most + room;
-  }
-  [[nodiscard]] double at(double value) const {
-    return from + (value - low) / (high - low) * (to - from);
-  }
-};
+constexpr double line_height = 15;  // of the labels
 
 /// Places for one label beside each point, none over another: the nearest free line above or below.
 class labels {
  public:
   /// The height at which `text` from x on is closest to y.
   double place(const std::string& text, double x, double y) {
-    const double end = x + character * static_cast<double>(text.size());
+    const double end = x + lowbit::svg_width(text, 12);
     for (int n = 0; n < 200; ++n) {
       const int half_lines = (n + 1) / 2 * (n % 2 == 0 ? 1 : -1);
       const double at = y + line_height / 2 * half_lines;
@@ -69,7 +46,14 @@ class labels {
 
 }  // namespace
 
+std::vector<bool> pareto_front(const std::vector<trade_off>& all) {
+  std::vector<std::array<double, 3>> costs;
+  for (const trade_off& t : all) costs.push_back({t.bytes, t.seconds, -t.score});
+  return lowbit::non_dominated(costs);
+}
+
 std::string pareto_svg(const std::vector<trade_off>& all, const std::string& metric) {
+  using namespace lowbit;
   const auto size = [](const trade_off& t) { return std::log10(std::max(t.bytes, 1.0)); };
   double small = size(all[0]), large = small, worst = all[0].score, best = worst;
   for (const trade_off& t : all) {
@@ -78,42 +62,37 @@ std::string pareto_svg(const std::vector<trade_off>& all, const std::string& met
     worst = std::min(worst, t.score);
     best = std::max(best, t.score);
   }
-  const axis x(small, large, left, width - right);
-  const axis y(worst, best, height - bottom, top);
-  std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" "
-      "font-family=\"sans-serif\" "
-      "font-size=\"12\">\n<rect width=\"{0}\" height=\"{1}\" fill=\"white\"/>\n"
-      "<path d=\"M{2} {3}V{4}H{5}\" fill=\"none\" stroke=\"black\"/>\n",
-      width, height, left, top, height - bottom, width - right);
-  for (int i = 0; i <= 4; ++i) {
-    const double bytes = std::pow(10.0, x.low + (x.high - x.low) * i / 4);
-    const double score = y.low + (y.high - y.low) * i / 4;
-    out += fmt::format(
-        "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.3g}</text>\n"
-        "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{:.3f}</text>\n",
-        x.at(std::log10(bytes)), height - bottom + 18, bytes / 1048576.0, left - 6, y.at(score) + 4,
-        score);
+  // Room on all sides, so that no point lies on the frame.
+  const double size_room = large > small ? (large - small) / 10 : 0.5;
+  const double score_room = (best - worst) / 20;
+  const svg_axis sizes{small - size_room, large + size_room, (large - small + 2 * size_room) / 4};
+  const svg_axis scores = svg_axis::around(worst - score_room, best + score_room, 6);
+  const auto x = [&](double v) { return sizes.place(v, left, width - right); };
+  const auto y = [&](double v) { return scores.place(v, height - bottom, top); };
+  std::string out;
+  for (int i = 0; i <= sizes.steps(); ++i) {
+    const double bytes = std::pow(10.0, sizes.tick(i));
+    out += svg_column(top, height - bottom, x(sizes.tick(i)),
+                      fmt::format("{:.3g}", bytes / 1048576.0));
   }
-  out += fmt::format(
-      "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">MiB of weights; "
-      "filled: no other is as small, as fast and as good</text>\n"
-      "<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-      (left + width - right) / 2, height - 10, left - 40, top - 12, escaped(metric));
+  for (int i = 0; i <= scores.steps(); ++i) {
+    out += svg_row(left, width - right, y(scores.tick(i)), scores.label(i));
+  }
+  out += svg_text((left + width - right) / 2, height - 10,
+                  "MiB of weights; filled: no other is as small, as fast and as good", "middle");
+  out += svg_text(left - 40, top - 12, metric);
   const std::vector<bool> front = pareto_front(all);
   labels names;
   for (std::size_t i = 0; i < all.size(); ++i) {
     const trade_off& t = all[i];
-    const double px = x.at(size(t)), py = y.at(t.score), tx = px + 14;
+    const double px = x(size(t)), py = y(t.score), tx = px + 14;
     const std::string text = fmt::format("{} ({:.2f} ms)", t.name, 1e3 * t.seconds);
     const double ty = names.place(text, tx, py);
-    out += fmt::format(
-        "<path d=\"M{0:.1f} {1:.1f}L{2:.1f} {3:.1f}\" stroke=\"lightgray\"/>\n"
-        "<circle cx=\"{0:.1f}\" cy=\"{1:.1f}\" r=\"5\" stroke=\"steelblue\" fill=\"{4}\"/>\n"
-        "<text x=\"{2:.1f}\" y=\"{5:.1f}\">{6}</text>\n",
-        px, py, tx, ty, front[i] ? "steelblue" : "white", ty + 4, escaped(text));
+    out += svg_line(px, py, tx, ty, svg_stroke(svg_grey, 0.5));
+    out += svg_circle(px, py, 5, svg_stroke(svg_blue) + svg_fill(front[i] ? svg_blue : "white"));
+    out += svg_text(tx, ty + 4, text, "start", 12, svg_rim);
   }
-  return out + "</svg>\n";
+  return svg_document(width, height, out);
 }
 
 }  // namespace lowbit_tool

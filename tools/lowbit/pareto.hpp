@@ -17,20 +17,8 @@ struct trade_off {
   double score = 0;
 };
 
-/// Whether a is nowhere worse than b, and somewhere better.
-[[nodiscard]] constexpr bool beats(const trade_off& a, const trade_off& b) {
-  const bool no_worse = a.bytes <= b.bytes && a.seconds <= b.seconds && a.score >= b.score;
-  return no_worse && (a.bytes < b.bytes || a.seconds < b.seconds || a.score > b.score);
-}
-
-/// For each model, whether no other beats it.
-[[nodiscard]] inline std::vector<bool> pareto_front(const std::vector<trade_off>& all) {
-  std::vector<bool> front(all.size(), true);
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    for (const trade_off& other : all) front[i] = front[i] && !beats(other, all[i]);
-  }
-  return front;
-}
+/// For each model, whether no other beats it; none whose score is not finite.
+[[nodiscard]] std::vector<bool> pareto_front(const std::vector<trade_off>& all);
 
 /// Score over bytes (logarithmic), with names and milliseconds; the front is filled.
 [[nodiscard]] std::string pareto_svg(const std::vector<trade_off>& all, const std::string& metric);

@@ -54,13 +54,11 @@ void print_json(const lowbit::canonical_model& model) {
 
 void print_table(const lowbit::canonical_model& model, bool every_tensor) {
   std::size_t source = 0;
-  std::size_t bytes = 0;
   if (every_tensor)
     fmt::print("{:<60} {:<12} {:>14} {:>12} {:>12}\n", "tensor", "format", "shape", "bytes",
                "from");
   for (const auto& t : model.report) {
     source += t.source_bytes;
-    bytes += t.bytes;
     if (!every_tensor) continue;
     fmt::print("{:<60} {:<12} {:>14} {:>12} {:>12}", t.name, t.format, shape_text(t.shape), t.bytes,
                t.source_bytes);
@@ -70,6 +68,7 @@ void print_table(const lowbit::canonical_model& model, bool every_tensor) {
   for (const std::string& name : model.ignored) {
     if (every_tensor) fmt::print("{:<60} not read by inference\n", name);
   }
+  const std::size_t bytes = model.bytes();  // formats and ranges, too, which no line above has
   const double times = bytes == 0 ? 0.0 : static_cast<double>(source) / static_cast<double>(bytes);
   fmt::print("policy {}: {} bytes from {} ({:.1f} times smaller)\n", model.policy, bytes, source,
              times);

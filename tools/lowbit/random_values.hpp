@@ -48,6 +48,13 @@ class random_values {
     return bytes;
   }
 
+  /// Token ids spread over the vocabulary.
+  std::vector<std::int32_t> tokens(std::size_t count, std::size_t vocabulary) {
+    std::vector<std::int32_t> ids(count);
+    for (std::int32_t& id : ids) id = static_cast<std::int32_t>((word() >> 33) % vocabulary);
+    return ids;
+  }
+
   /// Matrix elements.
   std::vector<float> weights(std::size_t count) {
     std::vector<float> values(count);

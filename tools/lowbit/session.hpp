@@ -54,9 +54,6 @@ class session {
   [[nodiscard]] bool pads() const { return pads_; }
   /// Encoder layer `index` alone on hidden rows (tokens, D), in place.
   lowbit::status run_layer(std::size_t index, const token_rows& rows, std::vector<float>& hidden);
-  [[nodiscard]] lowbit_engine::extents output(const token_rows& rows) const {
-    return engine_->output(policy_, engine_shape_, rows.view());
-  }
 
   [[nodiscard]] const lowbit::canonical_model& model() const { return model_; }
   [[nodiscard]] const lowbit::model_shape& shape() const { return model_.config.shape; }

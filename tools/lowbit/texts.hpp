@@ -10,7 +10,8 @@
 
 namespace lowbit_tool {
 
-/// The arguments, or the lines of standard input where there are none. Empty lines are skipped.
+/// The arguments, or the lines of standard input where there are none, empty ones, too: each has
+/// its answer.
 lowbit::result<std::vector<std::string>> read_texts(const std::vector<std::string>& arguments);
 
 /// The tokenizer of a model folder, whose vocabulary must be the model's.

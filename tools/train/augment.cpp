@@ -30,6 +30,7 @@ void add_augment(CLI::App& app, action& chosen) {
       ->capture_default_str();
   verb->add_option("--seed", o->seed)->capture_default_str();
   verb->add_option("--precision", o->type, "operands of the matrix products")
+      ->default_str("f32")
       ->transform(CLI::CheckedTransformer(std::map<std::string, train::precision>{
           {"f32", train::precision::f32}, {"bf16", train::precision::bf16}}));
   verb->add_flag("--replace", o->replace, "replace an existing --out");

@@ -10,7 +10,7 @@ namespace lowbit_train {
 void add_bibert(CLI::App& app, action& chosen) {
   auto o = std::make_shared<train::bibert_options>();
   o->fit.dropout = o->fit.classifier_dropout = 0.0;
-  train::distillation_options& objective = o->objective;
+  train::bibert_objective& objective = o->objective;
   CLI::App* verb = app.add_subcommand("bibert", "distill a teacher into a fully binary student");
   add_training_options(*verb, *o);
   add_teacher_option(*verb, *o);

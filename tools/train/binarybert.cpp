@@ -23,8 +23,12 @@ CLI::App* add_verb(CLI::App& app, action& chosen, const char* name, const char* 
   verb->add_option("--width", o->width, "share of the teacher's heads and neurons")
       ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
-  verb->callback(
-      [o, &chosen] { chosen = [o] { return finish_training(train::binarybert(*o), *o); }; });
+  verb->callback([o, verb, &chosen] {
+    if (!o->ternarybert && o->weight_bits == 2) {
+      refuse_idle(*verb, {"--split-lr"}, "is not for --weights 2, which stops before the split");
+    }
+    chosen = [o] { return finish_training(train::binarybert(*o), *o); };
+  });
   return verb;
 }
 

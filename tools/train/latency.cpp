@@ -2,6 +2,7 @@
 #include "latency.hpp"
 
 #include "lowbit/cost/measure.hpp"
+#include "random_values.hpp"
 #include "session.hpp"
 
 namespace lowbit_train {
@@ -21,11 +22,7 @@ result<session> start(model_shape shape, const std::string& policy, std::uint64_
   }
   auto model = lowbit_tool::random_model(shape, policy, "", 1);
   if (!model) return model.status();
-  if (bytes != nullptr) {
-    for (const auto& t : model->tensors()) {
-      *bytes += t.elements() * (t.type == lowbit::stored_type::f32 ? sizeof(float) : 1);
-    }
-  }
+  if (bytes != nullptr) *bytes = model->bytes();
   return session::start(*std::move(model), "", 1);
 }
 
@@ -46,13 +43,9 @@ result<latency> latency_meter::operator()(const model_shape& candidate,
   auto runs = start(candidate, options_.policy, &out.bytes);
   if (!runs) return runs.status();
   lowbit_tool::token_rows rows;
-  std::vector<std::int32_t> ids;
-  std::uint64_t random = 1;
-  for (std::size_t t = 0; t < options_.tokens; ++t) {
-    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
-    ids.push_back(static_cast<std::int32_t>((random >> 33) % candidate.vocabulary));
-  }
-  rows.add(ids, std::vector<std::int32_t>(ids.size(), 0));
+  lowbit_tool::random_values random(1);
+  rows.add(random.tokens(options_.tokens, candidate.vocabulary),
+           std::vector<std::int32_t>(options_.tokens, 0));
   status failed;
   const auto contestant = [&failed, &rows](session& s) {
     return [&failed, &rows, &s] {

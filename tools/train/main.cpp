@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "lowbit/core/config.hpp"
+#include "number_checks.hpp"
 #include "verbs.hpp"
 
 #if defined(__GLIBC__)
@@ -48,6 +49,7 @@ int main(int argc, char** argv) {
        }) {
     add(app, chosen);
   }
+  lowbit_tool::check_numbers(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -15,7 +15,7 @@ namespace lowbit_train {
 
 namespace train = lowbit::train;
 
-/// Options of every verb that trains. `threads` is applied by start_threads().
+/// Options of every verb that trains; the number of threads is set as it is parsed.
 void add_training_options(CLI::App& verb, train::recipe_options& o);
 
 /// --teacher, --student

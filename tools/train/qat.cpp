@@ -37,7 +37,7 @@ void add_qat(CLI::App& app, action& chosen) {
       ->capture_default_str();
   verb->add_option("--range-decay", o->range_decay,
                    "q8bert: share of an activation's range that a step keeps")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(CLI::Range(0.0, 0.999999))
       ->capture_default_str();
   verb->callback([o, verb, &chosen] {
     if (o->policy != "q8bert") {

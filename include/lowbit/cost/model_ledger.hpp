@@ -19,8 +19,7 @@ inline byte_counts bytes_of_matrix(const canonical_model& model, const std::stri
     if (!name.starts_with(weight)) continue;
     const std::string_view suffix = name.substr(weight.size());
     if (suffix == ".format" || (!suffix.empty() && suffix[0] != '.')) continue;
-    const std::size_t count = t.elements() * size_of(t.type);
-    (suffix == ".scale" || suffix == ".centroids" ? bytes.scales : bytes.weights) += count;
+    (suffix == ".scale" || suffix == ".centroids" ? bytes.scales : bytes.weights) += t.bytes();
   }
   return bytes;
 }

@@ -60,6 +60,12 @@ class canonical_model {
   /// Valid while this object lives, also after a move.
   [[nodiscard]] weight_set weights() const { return {tensors_.data(), tensors_.size()}; }
   [[nodiscard]] std::span<const stored_tensor> tensors() const { return tensors_; }
+  /// Of all tensors, as a packed folder stores them.
+  [[nodiscard]] std::size_t bytes() const {
+    std::size_t total = 0;
+    for (const stored_tensor& t : tensors_) total += t.bytes();
+    return total;
+  }
 
   /// After an engine has packed the weights: gives mapped pages back to the system. Tables are read
   /// again when they are used.

@@ -94,10 +94,7 @@ inline result<scheme> recognise_bit_family(const nlohmann::json& config, std::st
   if (!weight_bits) return weight_bits.status();
   const auto input_bits = json_size(config, "input_bits", name);
   if (!input_bits) return input_bits.status();
-  const bool narrowed = find_member(config, "dyna_hidden_size") != nullptr;
-  if (*weights != "bwn" || *inputs != "elastic" || *weight_bits != 1 || narrowed) {
-    return scheme::binarybert;
-  }
+  if (*weights != "bwn" || *inputs != "elastic" || *weight_bits != 1) return scheme::binarybert;
   if (*input_bits != 1) {
     return status::error(errc::unsupported, name, ": input_bits is ", *input_bits,
                          " with elastic inputs, expected 1: only the one-bit BiT is computed");

@@ -144,7 +144,7 @@ inline result<canonical_model> encode_model(const canonical_model& source,
     const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
     const auto it = encoded.find(t.name);
     if (it == encoded.end()) {
-      const std::span bytes(t.data, t.elements() * size_of(t.type));
+      const std::span bytes(t.data, t.bytes());
       out.own(t.name, t.type, shape, {bytes.begin(), bytes.end()});
       out.report.push_back({t.name, f32::name, shape, bytes.size(), bytes.size(), 0});
       continue;

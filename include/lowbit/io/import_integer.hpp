@@ -163,7 +163,7 @@ class integer_importer {
   void copy_the_rest() {
     for (const stored_tensor& t : source_.tensors()) {
       if (std::find(done_.begin(), done_.end(), t.name) != done_.end()) continue;
-      const std::size_t bytes = t.elements() * size_of(t.type);
+      const std::size_t bytes = t.bytes();
       std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
       model_.own(t.name, t.type, shape, std::vector<std::byte>(t.data, t.data + bytes));
       model_.report.push_back({t.name, name_of(t.type), shape, bytes, bytes, 0});

@@ -44,7 +44,7 @@ inline result<canonical_model> import_static(const canonical_model& floats,
     const bool words = std::string_view(t.name) == "bert.embeddings.word_embeddings.weight";
     const std::vector<std::size_t> extents(t.shape, t.shape + t.rank);
     if (it == matrices.end() && !words) {
-      const std::span bytes(t.data, t.elements() * size_of(t.type));
+      const std::span bytes(t.data, t.bytes());
       out.own(t.name, t.type, extents, {bytes.begin(), bytes.end()});
       out.report.push_back({t.name, f32::name, extents, bytes.size(), bytes.size(), 0});
       continue;

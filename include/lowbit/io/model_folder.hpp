@@ -137,8 +137,7 @@ inline status save_packed(const canonical_model& model, const std::filesystem::p
     std::vector<tensor_to_write> tensors;
     for (const stored_tensor& t : model.tensors()) {
       const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
-      const std::size_t bytes = t.elements() * size_of(t.type);
-      tensors.push_back({t.name, detail::file_type(t.type), shape, {t.data, bytes}});
+      tensors.push_back({t.name, detail::file_type(t.type), shape, {t.data, t.bytes()}});
     }
     LOWBIT_TRY(
         write_safetensors(output->folder() / "model.safetensors", tensors, {{"format", "lowbit"}}));

@@ -30,6 +30,7 @@ struct named_policy {
   std::string_view table = format;  ///< of the word table
 };
 
+/// All but pruned01 to pruned99: find_policy knows those, too.
 inline constexpr named_policy named_policies[] = {
     {"fp32", policy_family::floats, "f32"},
     {"bf16", policy_family::floats, "bf16"},
@@ -37,9 +38,6 @@ inline constexpr named_policy named_policies[] = {
     {"gobo3", policy_family::floats, "gobo3"},
     {"gobo4", policy_family::floats, "gobo4"},
     {"sparse", policy_family::floats, "sparse", "f32"},  // the zeros that a checkpoint has
-    {"pruned50", policy_family::floats, "pruned50", "f32"},
-    {"pruned80", policy_family::floats, "pruned80", "f32"},
-    {"pruned90", policy_family::floats, "pruned90", "f32"},
     {"int8", policy_family::integers, "int8"},
     {"w4a8", policy_family::integers, "int4"},
     {"w4g32a8", policy_family::integers, "int4g32"},
@@ -117,7 +115,7 @@ inline result<named_policy> find_policy(std::string_view text) {
     known += (known.empty() ? "" : ", ") + std::string(p.name);
   }
   return status::error(errc::invalid_argument, "policy \"", text,
-                       "\" is not known, expected one of ", known);
+                       "\" is not known, expected one of ", known, ", pruned01 to pruned99");
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -40,6 +40,7 @@ struct stored_tensor {
   std::size_t shape[2] = {1, 1};
 
   [[nodiscard]] constexpr std::size_t elements() const { return shape[0] * shape[1]; }
+  [[nodiscard]] constexpr std::size_t bytes() const { return elements() * size_of(type); }
   /// Element i of an f32 tensor; the file need not align it.
   [[nodiscard]] float at(std::size_t i) const { return read<float>(i); }
   /// Element i as T, the C++ type of `type`.

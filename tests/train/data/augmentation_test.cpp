@@ -78,7 +78,7 @@ TEST_CASE("words are replaced with the given probability by candidates drawn uni
   REQUIRE(texts.size() == 500);
   double replaced = 0, x = 0;
   for (const std::string& text : texts) {
-    for (const std::string& word : words_of(text)) {
+    for (const std::string& word : lowbit::words_of(text)) {
       replaced += word[0] == 'w' ? 0 : 1;
       x += word == "x" ? 1 : 0;
     }

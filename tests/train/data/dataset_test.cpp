@@ -7,6 +7,7 @@
 #include <string>
 
 #include "lowbit/train/data/batching.hpp"
+#include "lowbit/train/data/sentences.hpp"
 #include "lowbit/train/data/tokenize.hpp"
 #include "lowbit/train/recipe/vocabulary.hpp"
 #include "support/scratch.hpp"
@@ -24,7 +25,9 @@ TEST_CASE("a TSV has an optional header, empty lines and a last line without a b
   CHECK((*with)[0].text == "fine day");
   CHECK((*with)[0].label == "1");
   CHECK((*with)[1].text == "bad");
+  CHECK((*with)[1].line == 4);
   CHECK(read_tsv(dir.write("b.tsv", "x\t1\n"))->size() == 1);
+  CHECK(read_tsv(dir.write("c.tsv", "Sentence\tLabel\nx\t1\n"))->size() == 1);
 }
 
 TEST_CASE("a bad TSV line is named by its number") {
@@ -50,7 +53,7 @@ TEST_CASE("CLINC150 gives its three in-scope splits") {
       mentions(read_dataset(dir.write("b.json", R"({"train": [], "val": []})")).status(), "test"));
   CHECK(mentions(
       read_dataset(dir.write("c.json", R"({"train": [["x"]], "val": [], "test": []})")).status(),
-      "train[0]"));
+      "train entry 1"));
   CHECK(!read_dataset(dir.write("d.json", "[")).ok());
 }
 
@@ -139,9 +142,10 @@ TEST_CASE("data without examples, with one class or with an unseen label is refu
   };
   CHECK(mentions(check({}), "no training examples"));
   CHECK(mentions(check({{{"x", "a", ""}, {"y", "a", ""}}, {}, {}}), "two classes"));
-  const auto unseen = check({{{"x", "a", ""}, {"y", "b", ""}}, {{"z", "c", ""}}, {}});
-  CHECK(mentions(unseen, "\"c\""));
-  CHECK(mentions(unseen, "\"z\""));
+  const auto unseen = check({{{"x", "a", ""}, {"y", "b", ""}}, {{"z", "c", "", 7}}, {}});
+  CHECK(unseen.message() ==
+        "data.tsv: validation line 7: unknown label \"c\" of the sentence \"z\", expected one of "
+        "the 2 known");
   CHECK(check({{{"x", "a", ""}, {"y", "b", ""}}, {{"z", "b", ""}}, {}}).ok());
 }
 
@@ -186,6 +190,18 @@ TEST_CASE("a batch pads with zeros and a mask; token dropout spares the ends") {
   const batch dropped = make_batch(data, {0, 1}, token_dropout(1.0, 5), 1, 0, torch::kCPU);
   CHECK(at::equal(dropped.ids,
                   at::tensor(std::vector<std::int64_t>{2, 5, 5, 3, 2, 5, 3, 0}).view({2, 4})));
+}
+
+TEST_CASE("sentences are a set's training split, or every line of a text without its end") {
+  const scratch_folder dir("dataset");
+  const std::vector<std::string> texts{"a", "b", "c"}, lines{"Label\tx", "", " y", "score"};
+  CHECK(*read_sentences(dir.write("a.tsv", "one\ttwo\tLABEL\na\tb\t1\n")) ==
+        std::vector<std::string>(texts.begin(), texts.begin() + 2));
+  CHECK(*read_sentences(dir.write(
+            "a.json", R"({"train": [["a", "x"], ["b", "x"], ["c", "y"]], "val": [["d", "x"]],
+                          "test": []})")) == texts);
+  CHECK(*read_sentences(dir.write("a.txt", "\xEF\xBB\xBFLabel\tx\r\n\n y\nscore")) == lines);
+  CHECK(read_sentences(dir.path / "none").status().code() == lowbit::errc::not_found);
 }
 
 TEST_CASE("the vocab recipe reads the training split and writes one token per line") {

@@ -52,3 +52,47 @@ TEST_CASE("a step counts its whole batch once, over pieces and processes") {
   CHECK(a.item<float>() == 3.0F);  // the other's
   CHECK(b.item<float>() == 8.0F);  // its own
 }
+
+TEST_CASE("a parameter that the loss does not read has no gradient, in one piece or in many") {
+  const Tensor read = at::ones({3}).requires_grad_(true),
+               unread = at::ones({2}).requires_grad_(true);
+  fit_job job;
+  job.parameters = trained({{"read", read}, {"unread", unread}});
+  job.loss = [&](const batch&, const step_info&) { return read.sum(); };
+  const std::vector<example> examples(4, example{{2, 3}, {0}, {}});
+  const auto run = [&](std::size_t pieces, const workers& group) {
+    for (const Tensor& t : {read, unread}) t.mutable_grad() = Tensor();
+    fit_options options;
+    options.accumulate = pieces;
+    REQUIRE(lowbit::train::detail::accumulate_gradients(job, examples, {0, 1, 2, 3}, options,
+                                                        torch::kCPU, group, {})
+                .ok());
+    CHECK(at::equal(read.grad(), at::ones({3})));
+    CHECK(!unread.grad().defined());
+  };
+  run(1, workers());
+  run(2, workers());
+  run(2, beside_another());
+}
+
+TEST_CASE("a piece weighs as many sentences or labels as its loss is a mean over") {
+  const Tensor parameter = at::zeros({1}).requires_grad_(true);
+  fit_job job;
+  job.parameters = trained({{"p", parameter}});
+  job.loss = [&](const batch& in, const step_info&) {  // 3 and 1
+    return parameter.sum() + in.labels.ne(ignored_label).sum().to(at::kFloat);
+  };
+  const std::vector<example> examples{
+      {{2, 5, 6, 7, 3}, {ignored_label, 1, 1, 1, ignored_label}, {}},
+      {{2, 5, 3}, {ignored_label, 1, ignored_label}, {}}};
+  fit_options options;
+  options.accumulate = 2;
+  const auto loss = [&](loss_unit unit) {
+    job.unit = unit;
+    return lowbit::train::detail::accumulate_gradients(job, examples, {0, 1}, options, torch::kCPU,
+                                                       workers(), {})
+        ->loss;
+  };
+  CHECK(loss(loss_unit::label) == 2.5);
+  CHECK(loss(loss_unit::sentence) == 2.0);
+}

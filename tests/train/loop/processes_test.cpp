@@ -56,6 +56,41 @@ TEST_CASE("two processes train what one trains, up to the order of sums") {
   CHECK(largest_difference(w.path / "one", w.path / "two") < 1e-4);
 }
 
+TEST_CASE("two processes prune in rounds") {
+  const workplace w;
+  REQUIRE(ended(w.start(w.finetune("fp32"))) == 0);
+  const strings arguments{"prune",
+                          "--data",
+                          w.path.native(),
+                          "--student",
+                          (w.path / "fp32").native(),
+                          "--out",
+                          (w.path / "out").native(),
+                          "--heads",
+                          "1",
+                          "--neurons",
+                          "8",
+                          "--rounds",
+                          "3",
+                          "--epochs",
+                          "1",
+                          "--batch-size",
+                          "7",
+                          "--lr",
+                          "0.002",
+                          "--patience",
+                          "30"};
+  const std::string port = free_port();
+  const pid_t second = w.start(arguments, place(1, 2, port));
+  const pid_t first = w.start(arguments, place(0, 2, port));
+  const int codes[] = {ended(first), ended(second)};
+  INFO(w.log(1) << w.log(2));
+  CHECK(codes[0] == 0);
+  CHECK(codes[1] == 0);
+  CHECK(w.results("out").at("shape").at("intermediate") == 8);
+  CHECK(w.results("out").at("finished") == true);
+}
+
 TEST_CASE("a process that dies ends the others with a message, and all go on with --resume") {
   const workplace w;
   const std::string port = free_port();

@@ -218,6 +218,13 @@ TEST_CASE("the general stage needs text alone and leaves an encoder that a task 
     REQUIRE(distill(o).ok());
     CHECK(t.results("texts").at("examples").at("train") == 60);
   }
+  SECTION("a line longer than the positions goes on in the next example") {
+    std::string line = "start";
+    for (int i = 0; i < 20; ++i) line += " please";  // 16 positions hold 14 words
+    o.data = t.write("long.txt", line + "\n"), o.out = t.path / "long", o.fit.epochs = 1;
+    REQUIRE(distill(o).ok());
+    CHECK(t.results("long").at("examples").at("train") == 2);
+  }
   SECTION("a file without text is refused") {
     std::ofstream(t.path / "empty.txt") << "\n \n";
     o.data = t.path / "empty.txt", o.out = t.path / "empty";

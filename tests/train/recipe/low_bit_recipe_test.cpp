@@ -7,8 +7,11 @@
 #include <string>
 
 #include "lowbit/io/model_folder.hpp"
+#include "lowbit/train/recipe/bibert.hpp"
 #include "lowbit/train/recipe/binarybert.hpp"
 #include "lowbit/train/recipe/bit.hpp"
+#include "lowbit/train/recipe/prune.hpp"
+#include "support/runtime.hpp"
 #include "support/separable_set.hpp"
 
 using namespace lowbit::train;
@@ -163,6 +166,48 @@ TEST_CASE("BinaryBERT trains a ternary model of half the width, splits it and tr
   CHECK(mentions(binarybert(other), "width"));
   other.teacher = t.path / "split";
   CHECK(mentions(binarybert(other), "binarybert_split_w1a4"));
+}
+
+TEST_CASE("a narrowed teacher with TinyBERT's head has students that the runtime reads") {
+  const stages_set t;
+  prune_options narrow;
+  t.fill(narrow, "narrow", 1);
+  narrow.student = t.path / "teacher", narrow.heads = 1, narrow.neurons = 24;
+  REQUIRE(prune(narrow).ok());
+  nlohmann::json config = t.json("narrow/config.json");
+  config["architectures"] = {"TinyBertForSequenceClassification"};
+  t.write("narrow/config.json", config.dump());
+
+  auto one = t.student("bit");
+  bibert_options two;
+  t.start(two, "bibert");
+  for (recipe_options* o :
+       {static_cast<recipe_options*>(&one), static_cast<recipe_options*>(&two)}) {
+    o->teacher = t.path / "narrow", o->fit.epochs = 1;
+  }
+  REQUIRE(bit(one).ok());
+  REQUIRE(bibert(two).ok());
+  const std::vector<std::int32_t> ids{2, 7, 9, 11, 8, 3};
+  const example same{{ids.begin(), ids.end()}, {0}, {}};
+  torch::NoGradGuard no_gradients;
+  const auto check = [&](const char* folder, auto policy) {
+    INFO(folder);
+    CHECK(t.json(std::string(folder) + "/config.json").at("architectures").at(0) ==
+          "BertForSequenceClassification");
+    const auto source = lowbit::open_model(t.path / folder);
+    INFO(source.status().message());
+    REQUIRE(source.ok());
+    CHECK(source->config.shape.inner() == 16);
+    const auto logits = train_test::runtime_logits<decltype(policy)>(*source, ids);
+    auto model = load_model(t.path / folder, torch::kCPU);
+    REQUIRE(model.ok());
+    const Tensor expected = model->model.forward(make_batch({same}, torch::kCPU), {}).logits;
+    for (int i = 0; i < 2; ++i) {
+      CHECK(std::abs(logits[static_cast<std::size_t>(i)] - expected[0][i].item<float>()) <= 1e-4F);
+    }
+  };
+  check("bit", lowbit::policy::bit{});
+  check("bibert", lowbit::policy::bibert{});
 }
 
 TEST_CASE("a schedule is falling bits of a teacher and its students") {

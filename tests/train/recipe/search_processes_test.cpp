@@ -91,7 +91,7 @@ TEST_CASE("a search that fails ends the processes that wait for it") {
 }
 #endif
 
-TEST_CASE("SIGTERM ends a search within a trial, and --resume measures nothing again") {
+TEST_CASE("SIGTERM ends a search within a trial and keeps what it measured") {
   const workplace w;
   train_teacher(w);
   const pid_t child = w.start(search_in(w, "out", "100000000"));

@@ -75,13 +75,6 @@ TEST_CASE("every n-th shape in the order of growth is kept, beginning with the l
   CHECK(interval_for(1.0, 100, 0) == 1);
 }
 
-TEST_CASE("the front is what nothing beats in size, latency and error at once") {
-  constexpr double none = std::numeric_limits<double>::infinity();
-  const std::vector<std::array<double, 3>> points{{1, 1, 3}, {2, 1, 2},        {2, 2, 2},
-                                                  {3, 3, 1}, {0.5, 0.5, none}, {3, 3, 1}};
-  CHECK(non_dominated(points) == std::vector<bool>{true, true, false, true, false, true});
-}
-
 TEST_CASE("a ranking sorts by W, and its JSON reads back exactly") {
   const auto candidate = [](shape_point at, std::uint64_t p, double seconds, double error) {
     search_candidate c{at, p, {seconds, 0.004, 77}, {{{0.5, 8}, error}}, 0.0};

@@ -11,6 +11,7 @@
 
 #include "lowbit/io/model_folder.hpp"
 #include "lowbit/train/model/ternarybert.hpp"
+#include "lowbit/train/recipe/qat.hpp"
 #include "support/runtime.hpp"
 #include "support/separable_set.hpp"
 
@@ -43,7 +44,8 @@ struct pair_of_models {
       : predecessor(shape_of(5, head), how), successor(shape_of(2, head), how) {
     torch::NoGradGuard no_gradients;
     for (auto& [name, t] : predecessor.parameters()) t.add_(at::randn(t.sizes()) * 0.1);
-    lowbit::train::detail::start_successor(predecessor, successor, start, layer_groups(5, 2));
+    copy_layers(predecessor, successor,
+                lowbit::train::detail::start_layers(start, layer_groups(5, 2)));
   }
 };
 
@@ -202,6 +204,28 @@ TEST_CASE("gradients reach replaced modules through the predecessor, and nothing
     CHECK(t.grad().defined() == name.starts_with("bert.encoder.layer.0."));
   }
   for (const auto& [name, t] : m.predecessor.parameters()) CHECK(!t.grad().defined());
+}
+
+TEST_CASE("the ranges and steps of a quantized successor come from the batches that it saw") {
+  const separable_set set("theseus-ranges");
+  set.train_model("fp32", 3, 16, 2);
+  qat_options q;
+  set.fill(q, "predecessor", 1);
+  q.student = set.path / "fp32", q.policy = "q8bert";
+  REQUIRE(qat(q).ok());
+  auto o = theseus_on(set, "successor");
+  o.fit.epochs = 2;
+  o.start = successor_start::random;
+  REQUIRE(theseus(o).ok());
+  CHECK(lowbit::open_model(set.path / "successor").ok());  // a range of 0 is refused
+  auto before = load_model(set.path / "predecessor", torch::kCPU);
+  auto after = load_model(set.path / "successor", torch::kCPU);
+  REQUIRE((before.ok() && after.ok()));
+  const auto ranges = site_tensors(after->model, range_suffix);
+  REQUIRE(ranges.size() == 2 * 4 + 1);  // q, k and v have one
+  for (const Tensor& range : ranges) CHECK(range.item<float>() > 0.0F);
+  const Tensor pooler = site_tensors(before->model, range_suffix).back();
+  CHECK(!at::equal(ranges.back(), pooler));
 }
 
 TEST_CASE("a successor learns inside a frozen predecessor, resumes exactly, and runs as trained") {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "lowbit/core/status.hpp"
-#include "lowbit/train/data/dataset.hpp"
+#include "lowbit/io/labelled_text.hpp"
 
 namespace lowbit::train {
 
@@ -29,7 +29,7 @@ class word_pairs {
       const std::vector<std::string> words = words_of(line);
       if (words.empty()) return {};
       if (words.size() != 2) {
-        return status::error(errc::malformed, path.native(), ": line ", n, ": ", words.size(),
+        return status::error(errc::malformed, path.native(), " line ", n, ": ", words.size(),
                              " words, expected two");
       }
       add(words[0], words[1]);
@@ -68,7 +68,7 @@ class word_vectors {
     word_vectors out;
     const status read = for_each_line(path, [&](std::string_view line, std::size_t n) -> status {
       if (n > limit || trimmed(line).empty()) return {};
-      return out.add(trimmed(line)).in(path.native() + ": line " + std::to_string(n));
+      return out.add(trimmed(line)).in(path.native() + " line " + std::to_string(n));
     });
     if (!read.ok()) return read;
     return out;

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The learning curves of a run as SVG text: the loss, the validation score and each measure over
 // steps, in panels one below the other. A panel each, because their scales differ and lines that
-// share a panel would cover each other. It knows the history and nothing of files; the background
-// is painted, so that the picture reads alike on light and dark pages.
+// share a panel would cover each other. It knows the history and nothing of files.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "lowbit/io/svg.hpp"
 #include "lowbit/train/loop/checkpoint.hpp"
-#include "lowbit/train/loop/svg.hpp"
 
 namespace lowbit::train {
 
@@ -31,17 +28,13 @@ struct curve {
 
 inline constexpr double curves_width = 720, curves_left = 72, curves_right = 24, curves_top = 76,
                         panel_height = 150, panel_pitch = 218;
-inline constexpr const char *training_colour = "#1f4e9c", *validation_colour = "#d9822b";
+inline constexpr double curve_width = 1.6;
 
-inline std::string curves_dot(double x, double y, const char* colour, double radius) {
-  return printed("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" fill=\"%s\"/>\n", x, y, radius,
-                 colour);
+inline std::string curves_dot(double x, double y) {
+  return svg_circle(x, y, 3, svg_fill(svg_orange));
 }
 inline std::string curves_ring(double x, double y) {
-  return printed(
-      "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6.5\" fill=\"none\" stroke=\"#c23b3b\" "
-      "stroke-width=\"1.5\"/>\n",
-      x, y);
+  return svg_circle(x, y, 6.5, svg_fill("none") + svg_stroke(svg_red, 1.5));
 }
 
 /// One panel, its frame's top at `top`. `best`: the step of the best validation, or negative.
@@ -54,20 +47,16 @@ inline std::string draw_panel(const curve& c, const svg_axis& steps, double top,
   }
   if (!(least <= most)) least = 0.0, most = 1.0;
   const svg_axis values = svg_axis::around(least, most, 5);
-  const auto x = [&](double s) { return curves_left + steps.share(s) * (right - curves_left); };
-  const auto y = [&](double v) { return bottom - values.share(v) * panel_height; };
+  const auto x = [&](double step) { return steps.place(step, curves_left, right); };
+  const auto y = [&](double value) { return values.place(value, bottom, top); };
   std::string out = svg_text(curves_left, top - 10, c.name, "start", 13);
   for (int i = 0; i <= values.steps(); ++i) {
-    out += printed("<path d=\"M%.1f %.1fH%.1f\" stroke=\"#ddd\"/>\n", curves_left,
-                   y(values.tick(i)), right);
-    out += svg_text(curves_left - 8, y(values.tick(i)) + 4, values.label(i), "end");
+    out += svg_row(curves_left, right, y(values.tick(i)), values.label(i));
   }
   for (int i = 0; i <= steps.steps(); ++i) {
-    out += printed("<path d=\"M%.1f %.1fv5\" stroke=\"#888\"/>\n", x(steps.tick(i)), bottom);
-    out += svg_text(x(steps.tick(i)), bottom + 19, steps.label(i), "middle");
+    out += svg_column(top, bottom, x(steps.tick(i)), steps.label(i));
   }
-  out += printed("<path d=\"M%.1f %.1fH%.1f\" stroke=\"#888\"/>\n", curves_left, bottom, right);
-  const char* colour = c.validation ? validation_colour : training_colour;
+  const char* colour = c.validation ? svg_orange : svg_blue;
   std::string line, dots;
   bool open = false;  // the line is broken where a value is missing
   for (const curve_point& p : c.points) {
@@ -75,14 +64,16 @@ inline std::string draw_panel(const curve& c, const svg_axis& steps, double top,
       open = false;
       continue;
     }
-    line += printed("%s%.1f %.1f", open ? "L" : "M", x(p.step), y(p.value));
+    line += (open ? "L" : "M") + svg_number(x(p.step)) + " " + svg_number(y(p.value));
     open = true;
-    if (c.validation || c.points.size() == 1) dots += curves_dot(x(p.step), y(p.value), colour, 3);
+    if (c.validation || c.points.size() == 1) {
+      dots += svg_circle(x(p.step), y(p.value), 3, svg_fill(colour));
+    }
     if (c.validation && p.step == best) dots += curves_ring(x(p.step), y(p.value));
   }
-  if (line.empty()) return out + svg_text(curves_left + 12, top + 24, "no value", "start");
-  return out + printed("<path fill=\"none\" stroke=\"%s\" stroke-width=\"1.6\" d=\"", colour) +
-         line + "\"/>\n" + dots;
+  if (line.empty()) return out + svg_text(curves_left + 12, top + 24, "no value");
+  return out + "<path" + svg_fill("none") + svg_stroke(colour, curve_width) +
+         svg_attribute("d", line) + "/>\n" + dots;
 }
 
 inline std::vector<curve> curves_of(const run_state& run, std::string score) {
@@ -128,23 +119,17 @@ inline std::string curves_svg(const run_state& run, const std::string& title,
   svg_axis steps = svg_axis::around(0.0, last, 8);
   if (steps.step < 1.0) steps = {0.0, std::ceil(last), 1.0};  // there is no half step
 
-  const double height = curves_top + panel_pitch * static_cast<double>(curves.size()) - 20;
-  std::string out = printed(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-      "viewBox=\"0 0 %.0f %.0f\" font-family=\"sans-serif\">\n"
-      "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
-      curves_width, height, curves_width, height);
-  out += svg_text(curves_left, 24, title, "start", 15);
+  std::string out = svg_text(curves_left, 24, title, "start", 15);
   const double line = 41;
-  out += printed("<path d=\"M%.1f %.1fh22\" stroke=\"%s\" stroke-width=\"1.6\"/>\n", curves_left,
-                 line - 4, training_colour);
-  out += svg_text(curves_left + 28, line, "training, a mean over steps", "start");
+  out += svg_line(curves_left, line - 4, curves_left + 22, line - 4,
+                  svg_stroke(svg_blue, curve_width));
+  out += svg_text(curves_left + 28, line, "training, a mean over steps");
   if (!run.scores.empty()) {
-    out += curves_dot(curves_left + 220, line - 4, validation_colour, 3);
-    out += svg_text(curves_left + 230, line, "validation", "start");
+    out += curves_dot(curves_left + 220, line - 4);
+    out += svg_text(curves_left + 230, line, "validation");
     if (best >= 0) {
       out += curves_ring(curves_left + 320, line - 4);
-      out += svg_text(curves_left + 333, line, "best", "start");
+      out += svg_text(curves_left + 333, line, "best");
     }
   }
   double top = curves_top;
@@ -153,7 +138,7 @@ inline std::string curves_svg(const run_state& run, const std::string& title,
     out += svg_text(curves_width - curves_right, top + panel_height + 36, "steps", "end");
     top += panel_pitch;
   }
-  return out + "</svg>\n";
+  return svg_document(curves_width, top - 20, out);
 }
 
 }  // namespace lowbit::train

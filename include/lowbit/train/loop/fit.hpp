@@ -104,8 +104,7 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
   }
   LOWBIT_TRY(detail::share_start(group, stored, run));
   const double seconds_before = run.seconds;
-  const auto batches =
-      static_cast<std::int64_t>((training.size() + options.batch_size - 1) / options.batch_size);
+  const std::int64_t batches = steps_of_epoch(training.size(), options.batch_size);
   const std::int64_t total = batches * options.epochs;
   const std::int64_t point = std::max<std::int64_t>(1, total / 200);
   progress shown(run.step, total, group.leads());

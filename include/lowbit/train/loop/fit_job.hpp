@@ -42,6 +42,11 @@ struct fit_options {
   std::int64_t stop_after = 0;  ///< stop after this many steps, as if killed; 0: run to the end
 };
 
+/// The last batch of an epoch may be smaller.
+inline std::int64_t steps_of_epoch(std::size_t examples, std::size_t batch_size) {
+  return static_cast<std::int64_t>((examples + batch_size - 1) / batch_size);
+}
+
 /// The shortest decimal that reads back as `value`.
 inline std::string number_text(double value) {
   char text[32];
@@ -82,6 +87,10 @@ struct step_info {
   }
 };
 
+/// What a loss is a mean over, and so what the pieces of a batch weigh. Where labels belong to
+/// tokens, layers that are matched over all positions still are a mean over sentences.
+enum class loss_unit { label, sentence };
+
 /// One training run, as a recipe describes it. Functions may be empty but for `loss`.
 struct fit_job {
   std::vector<trained_parameter> parameters;
@@ -90,9 +99,9 @@ struct fit_job {
   /// piece it is the greatest of all processes; after_step() takes it and puts it back to 0.
   std::vector<Tensor> maxima;
   corruption corrupt;
-  /// The scalar to minimise: a mean over the batch's sentences, or over its labels when they belong
-  /// to tokens.
+  /// The scalar to minimise.
   std::function<Tensor(const batch&, const step_info&)> loss;
+  loss_unit unit = loss_unit::label;
   std::function<void(const step_info&)> before_step, after_step;
   std::function<double()> validate;  ///< a score, greater is better
   /// Whether the model after `step` steps may be kept; empty: always. The last one must be.

@@ -16,8 +16,10 @@
 namespace lowbit::train::detail {
 
 /// What the mean of a batch's loss is taken over.
-inline double units_of(const batch& in) {
-  if (in.labels.dim() == 1) return static_cast<double>(in.labels.size(0));
+inline double units_of(const batch& in, loss_unit unit) {
+  if (in.labels.dim() == 1 || unit == loss_unit::sentence) {
+    return static_cast<double>(in.sentences());
+  }
   return in.labels.ne(ignored_label).sum().item<double>();
 }
 
@@ -47,7 +49,7 @@ inline result<step_outcome> accumulate_gradients(const fit_job& job,
     if (pieces[p].empty()) continue;
     const batch in =
         make_batch(training, pieces[p], job.corrupt, options.seed, info.step, device, width);
-    const double units = units_of(in);
+    const double units = units_of(in, job.unit);
     if (units == 0) continue;
     std::map<std::string, double> measures;
     step_info piece = info;
@@ -65,13 +67,15 @@ inline result<step_outcome> accumulate_gradients(const fit_job& job,
   for (const auto& [name, measure] : measured) info.measure(name, measure / units_sum);
   const bool stop = options.stop_asked && options.stop_asked();
   if (all == 1) return step_outcome{units_sum == 0 ? 0.0 : loss_sum / units_sum, stop};
-  const Tensor totals =
-      at::tensor(std::vector<double>{loss_sum, units_sum, stop ? 1.0 : 0.0}, at::kDouble);
-  std::vector<Tensor> summed{totals};
+  std::vector<double> counts{loss_sum, units_sum, stop ? 1.0 : 0.0};
+  std::vector<Tensor> summed;
   for (const trained_parameter& p : job.parameters) {
+    counts.push_back(p.tensor.grad().defined() ? 1.0 : 0.0);
     if (!p.tensor.grad().defined()) p.tensor.mutable_grad() = at::zeros_like(p.tensor);
     summed.push_back(p.tensor.grad());
   }
+  const Tensor totals = at::tensor(counts, at::kDouble);
+  summed.push_back(totals);
   std::vector<Tensor> seen;  // of each maximum a row for every process: the others add zeros
   for (const Tensor& maximum : job.maxima) {
     seen.push_back(
@@ -83,10 +87,18 @@ inline result<step_outcome> accumulate_gradients(const fit_job& job,
   for (std::size_t i = 0; i < seen.size(); ++i) {
     job.maxima[i].copy_(seen[i].amax(0).view(job.maxima[i].sizes()));
   }
-  const double units = std::max(totals[1].item<double>(), 1.0);
+  const double* total = totals.data_ptr<double>();
+  const double units = std::max(total[1], 1.0);
   torch::NoGradGuard no_gradients;
-  for (const trained_parameter& p : job.parameters) p.tensor.mutable_grad().div_(units);
-  return step_outcome{totals[0].item<double>() / units, totals[2].item<double>() > 0};
+  for (std::size_t i = 0; i < job.parameters.size(); ++i) {
+    Tensor& gradient = job.parameters[i].tensor.mutable_grad();
+    if (total[3 + i] > 0) {
+      gradient.div_(units);
+    } else {
+      gradient.reset();  // as in one piece: no weight decay where the loss reads nothing
+    }
+  }
+  return step_outcome{total[0] / units, total[2] > 0};
 }
 
 }  // namespace lowbit::train::detail

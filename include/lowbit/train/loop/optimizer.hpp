@@ -51,11 +51,11 @@ inline double warmup_constant(std::int64_t step, std::int64_t total, double warm
   return x < warmup ? x / warmup : 1.0;
 }
 
+/// b1, b2 and eps of BERT's Adam.
+inline constexpr double adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-6;
+
 struct optimizer_options {
   double learning_rate = 1e-4;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-6;
   double weight_decay = 0.01;  ///< decoupled; not on biases and LayerNorm
   double clip = 1.0;           ///< of the norm of all gradients together; 0: none
 };
@@ -63,18 +63,19 @@ struct optimizer_options {
 namespace detail {
 
 struct adam_step {
-  float beta1, beta2, epsilon, rate, clip, keep;
+  float rate, clip, keep;
 };
 
 /// The update of bert_adam in one pass over memory.
 LOWBIT_EVERY_CPU inline void adam_update(const adam_step& s, const float* __restrict gradient,
                                          float* __restrict m, float* __restrict v,
                                          float* __restrict p, std::int64_t size) {
+  constexpr auto beta1 = static_cast<float>(adam_beta1), beta2 = static_cast<float>(adam_beta2);
   for (std::int64_t i = 0; i < size; ++i) {
     const float g = gradient[i] * s.clip;
-    m[i] = s.beta1 * m[i] + (1.0F - s.beta1) * g;
-    v[i] = s.beta2 * v[i] + (1.0F - s.beta2) * g * g;
-    p[i] = p[i] * s.keep - s.rate * m[i] / (std::sqrt(v[i]) + s.epsilon);
+    m[i] = beta1 * m[i] + (1.0F - beta1) * g;
+    v[i] = beta2 * v[i] + (1.0F - beta2) * g * g;
+    p[i] = p[i] * s.keep - s.rate * m[i] / (std::sqrt(v[i]) + static_cast<float>(adam_epsilon));
   }
 }
 
@@ -138,16 +139,13 @@ class bert_adam {
   void update(slot& s, double rate, double shrink) const {
     const Tensor g = s.parameter.grad().contiguous();
     if (!s.parameter.is_cpu()) {
-      s.m.mul_(options_.beta1).add_(g, (1.0 - options_.beta1) * shrink);
-      s.v.mul_(options_.beta2).addcmul_(g, g, (1.0 - options_.beta2) * shrink * shrink);
-      s.parameter.mul_(1.0 - rate * s.decay)
-          .addcdiv_(s.m, s.v.sqrt().add_(options_.epsilon), -rate);
+      s.m.mul_(adam_beta1).add_(g, (1.0 - adam_beta1) * shrink);
+      s.v.mul_(adam_beta2).addcmul_(g, g, (1.0 - adam_beta2) * shrink * shrink);
+      s.parameter.mul_(1.0 - rate * s.decay).addcdiv_(s.m, s.v.sqrt().add_(adam_epsilon), -rate);
       return;
     }
-    const detail::adam_step step{
-        static_cast<float>(options_.beta1),   static_cast<float>(options_.beta2),
-        static_cast<float>(options_.epsilon), static_cast<float>(rate),
-        static_cast<float>(shrink),           static_cast<float>(1.0 - rate * s.decay)};
+    const detail::adam_step step{static_cast<float>(rate), static_cast<float>(shrink),
+                                 static_cast<float>(1.0 - rate * s.decay)};
     detail::adam_update(step, g.data_ptr<float>(), s.m.data_ptr<float>(), s.v.data_ptr<float>(),
                         s.parameter.data_ptr<float>(), s.parameter.numel());
     s.parameter.unsafeGetTensorImpl()->bump_version();  // as libtorch's own in-place functions do

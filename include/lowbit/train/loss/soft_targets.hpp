@@ -9,6 +9,14 @@
 
 namespace lowbit::train {
 
+/// mean over batch and classes of -softmax(teacher)_c * log_softmax(student)_c, both divided by the
+/// temperature. The mean is over B*C, not over B (as in TinyBERT's and BiBERT's code).
+inline Tensor soft_cross_entropy(const Tensor& student, const Tensor& teacher,
+                                 double temperature = 1.0) {
+  const Tensor target = at::softmax(teacher / temperature, -1);
+  return -(target * at::log_softmax(student / temperature, -1)).mean();
+}
+
 /// KL(softmax(teacher / T) || softmax(student / T)), summed over the C classes, mean over the n
 /// rows. logits (n, C).
 inline Tensor kl_divergence(const Tensor& student, const Tensor& teacher, double temperature) {

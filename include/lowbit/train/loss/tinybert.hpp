@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The terms of TinyBERT's objective but for the prediction term, which is soft_cross_entropy of
-// loss/distillation.hpp. The learned map from the student's width
-// to the teacher's stands here too: it is part of the loss and never of the model.
+// loss/soft_targets.hpp. The learned map from the student's width to the teacher's stands here too:
+// it is part of the loss and never of the model.
 #pragma once
 
 #include <torch/torch.h>

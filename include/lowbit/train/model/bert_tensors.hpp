@@ -5,7 +5,9 @@
 
 #include <torch/torch.h>
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,27 @@
 #include "lowbit/train/model/scheme.hpp"
 
 namespace lowbit::train {
+
+/// A tensor of an encoder layer: "bert.encoder.layer.3.output.dense.bias" is {3,
+/// "output.dense.bias"}.
+struct layer_tensor {
+  std::size_t layer = 0;
+  std::string rest;
+
+  /// Nothing for a tensor outside of the layers.
+  static std::optional<layer_tensor> of(const std::string& name) {
+    if (!name.starts_with(prefix)) return std::nullopt;
+    const std::size_t dot = name.find('.', prefix.size());
+    return layer_tensor{std::stoul(name.substr(prefix.size(), dot - prefix.size())),
+                        name.substr(dot + 1)};
+  }
+  [[nodiscard]] std::string name() const {
+    return std::string(prefix) + std::to_string(layer) + "." + rest;
+  }
+
+ private:
+  static constexpr std::string_view prefix = "bert.encoder.layer.";
+};
 
 struct affine_tensors {
   Tensor weight, bias;
@@ -50,7 +73,7 @@ struct bert_tensors {
           for (linear_part& part : one->parts) part.extras.clear();
         }
       }
-      l.attention = scheme.attention_extras(inner);
+      l.attention = scheme.attention_extras();
       l.attention_output = dense(scheme, site::attention_output, d, inner);
       l.attention_norm = unit_norm(d);
       l.intermediate = dense(scheme, site::feed_forward_input, size(shape.intermediate), d);
@@ -140,7 +163,7 @@ struct bert_tensors {
                               std::int64_t k) {
     linear_tensors out{at, {}};
     for (std::size_t p = 0; p < scheme.parts(); ++p) {
-      out.parts.push_back({normal({n, k}), at::zeros({n}), scheme.linear_extras(at, n, k)});
+      out.parts.push_back({normal({n, k}), at::zeros({n}), scheme.linear_extras(at, k)});
     }
     return out;
   }

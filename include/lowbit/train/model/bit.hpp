@@ -24,11 +24,11 @@ class bit_scheme : public low_bit_weight_scheme {
   }
   [[nodiscard]] const char* hidden_act() const override { return "relu"; }
 
-  [[nodiscard]] extra_tensors linear_extras(site, std::int64_t, std::int64_t k) const override {
+  [[nodiscard]] extra_tensors linear_extras(site, std::int64_t k) const override {
     return {{"input_clip_val", new_step()}, {"move.bias", at::zeros({k})}};
   }
   /// The authors' move_q, move_k and move_v are not among them: their forward never uses these.
-  [[nodiscard]] extra_tensors attention_extras(std::int64_t) const override {
+  [[nodiscard]] extra_tensors attention_extras() const override {
     return attention_clips(new_step);
   }
 

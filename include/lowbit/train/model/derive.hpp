@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // First weights of a model from those of another one: the same tensors under another scheme, a
-// narrower encoder, or two one-bit matrices for each ternary one. All work on tensors by name, so
-// they hold for every scheme. What only the new model has keeps its first value.
+// shallower or narrower encoder, or two one-bit matrices for each ternary one. All work on tensors
+// by name, so they hold for every scheme. What only the new model has keeps its first value.
 #pragma once
 
 #include <torch/torch.h>
@@ -45,6 +45,22 @@ inline status copy_shared(bert& from, bert& to,
     tensor.copy_(found->second);
   }
   return {};
+}
+
+/// Copies embeddings, head, and layer sources[m] to layer m; tensors whose shapes differ, and all
+/// layers without sources, keep what they have.
+inline void copy_layers(bert& from, bert& to, const std::vector<std::size_t>& sources) {
+  torch::NoGradGuard no_gradients;
+  const tensors_by_name known = exported_by_name(from);
+  for (const auto& [name, tensor] : to.exported()) {
+    auto in_layer = layer_tensor::of(name);
+    if (in_layer && sources.empty()) continue;
+    if (in_layer) in_layer->layer = sources[in_layer->layer];
+    const auto found = known.find(in_layer ? in_layer->name() : name);
+    if (found != known.end() && found->second.sizes() == tensor.sizes()) {
+      tensor.copy_(found->second);
+    }
+  }
 }
 
 /// The shape with `width` of the heads and neurons; the hidden size stays (DynaBERT's width).

@@ -216,7 +216,6 @@ inline result<model_config> load_training_config(const std::filesystem::path& fo
 
 /// Shape, labels and vocabulary of a model folder, and its tokenizer.
 struct opened_folder {
-  scheme recognised;
   model_description model;
   wordpiece_tokenizer tokenizer;
 };
@@ -261,7 +260,7 @@ inline result<opened_folder> open_model_folder(const std::filesystem::path& fold
   }
   model_description model{config->shape, config->labels, {}};
   LOWBIT_TRY(describe_tokenizer(*tokenizer, folder, model));
-  return opened_folder{config->recognised, std::move(model), *std::move(tokenizer)};
+  return opened_folder{std::move(model), *std::move(tokenizer)};
 }
 
 }  // namespace lowbit::train

@@ -60,13 +60,13 @@ struct learned_step_function : torch::autograd::Function<learned_step_function> 
     const Tensor &x = saved[0], &step = saved[1], &dy = gradients[0];
     const step_codes how{static_cast<unsigned>(context->saved_data["bits"].toInt()),
                          context->saved_data["signed"].toBool()};
-    // hardtanh_backward is open at its limits: the floats just outside make it closed.
-    const auto outside = [](double limit, float towards) {
-      return static_cast<double>(std::nextafter(static_cast<float>(limit), towards));
-    };
+    // hardtanh_backward is open at its limits: the floats just outside make it closed. Below 0 that
+    // is the normal one, for the program flushes others to 0.
+    const auto first = static_cast<float>(how.first()), last = static_cast<float>(how.last());
+    const float below =
+        first == 0.0F ? -std::numeric_limits<float>::min() : std::nextafter(first, -INFINITY);
     const Tensor ratio = x / step;
-    const Tensor dx = at::hardtanh_backward(dy, ratio, outside(how.first(), -INFINITY),
-                                            outside(how.last(), INFINITY));
+    const Tensor dx = at::hardtanh_backward(dy, ratio, below, std::nextafter(last, INFINITY));
     Tensor sum = (dy * codes(x, step, how)).sum();
     if (!how.sign_only()) sum = sum - (dx * ratio).sum();
     const double factor = 1.0 / std::sqrt(static_cast<double>(x.numel()) * how.last());
@@ -89,7 +89,7 @@ inline Tensor learned_step(const Tensor& x, Tensor& step, const step_codes& how)
   if (const float now = step.detach().item<float>(); now < least_step) {
     torch::NoGradGuard no_gradients;
     const double spread = (how.is_signed ? 2.0 : 4.0) / std::sqrt(how.last());
-    const double fresh = from.abs().mean(at::kDouble).item<double>() * spread;
+    const double fresh = x.abs().mean(at::kDouble).item<double>() * spread;
     step.fill_(now == unset_step ? std::max(fresh, static_cast<double>(least_step))
                                  : static_cast<double>(least_step));
   }

@@ -50,7 +50,8 @@ class q8bert_scheme : public float_scheme {
 
   [[nodiscard]] std::string name() const override { return "q8bert"; }
   void describe(nlohmann::json& config) const override { config["lowbit_scheme"] = "q8bert"; }
-  [[nodiscard]] extra_tensors linear_extras(site, std::int64_t, std::int64_t) const override {
+  [[nodiscard]] double decay() const { return decay_; }
+  [[nodiscard]] extra_tensors linear_extras(site, std::int64_t) const override {
     return {{std::string(range_suffix.substr(1)), at::zeros({1}), false, true},
             {std::string(seen_suffix.substr(1)), at::zeros({1}), false, false}};
   }

@@ -82,16 +82,13 @@ class training_scheme {
   /// Matrices of a linear layer and word tables: 1, or 2 (BinaryBERT after its split).
   [[nodiscard]] virtual std::size_t parts() const { return 1; }
 
-  /// Extras of a linear layer at `at` with weights (n, k), and of one layer's attention. Where q, k
-  /// and v share their input, the query has those of all three.
-  [[nodiscard]] virtual extra_tensors linear_extras(site at, std::int64_t n, std::int64_t k) const {
-    static_cast<void>(at), static_cast<void>(n), static_cast<void>(k);
+  /// Extras of a linear layer at `at` with k inputs, and of one layer's attention. Where q, k and v
+  /// share their input, the query has those of all three.
+  [[nodiscard]] virtual extra_tensors linear_extras(site at, std::int64_t k) const {
+    static_cast<void>(at), static_cast<void>(k);
     return {};
   }
-  [[nodiscard]] virtual extra_tensors attention_extras(std::int64_t inner) const {
-    static_cast<void>(inner);
-    return {};
-  }
+  [[nodiscard]] virtual extra_tensors attention_extras() const { return {}; }
 
   /// Rows `ids` (n) of the word table as the layers see them: (n, H).
   [[nodiscard]] virtual Tensor embed(const Tensor& table, const Tensor& ids,

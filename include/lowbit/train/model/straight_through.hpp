@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The binarizers of BiBERT as autograd functions: what the forward computes is exactly what the
 // runtime computes, what the backward passes on is the straight-through estimate. Nothing here
-// knows about layers; policy.hpp says which site uses which function.
+// knows about layers; bibert.hpp says which site uses which function.
 #pragma once
 
 #include <torch/torch.h>

@@ -123,21 +123,20 @@ inline bert shrink(bert& whole, const std::vector<kept_units>& kept, const schem
   const auto source = whole.parameters();
   small.to(source.front().second.device());
   const auto target = small.parameters();
-  const std::string prefix = "bert.encoder.layer.";
   for (std::size_t i = 0; i < source.size(); ++i) {
     const auto& [name, tensor] = source[i];
     LOWBIT_EXPECTS(target[i].first == name);
-    if (!name.starts_with(prefix)) {
+    const auto in_layer = layer_tensor::of(name);
+    if (!in_layer) {
       target[i].second.copy_(tensor);
       continue;
     }
-    const std::size_t dot = name.find('.', prefix.size());
-    const kept_units& units = kept[std::stoul(name.substr(prefix.size(), dot - prefix.size()))];
+    const kept_units& units = kept[in_layer->layer];
     const Tensor channels = (at::tensor(units.heads).unsqueeze(1) * width + at::arange(width))
                                 .flatten()
                                 .to(tensor.device());
     const Tensor neurons = at::tensor(units.neurons).to(tensor.device());
-    target[i].second.copy_(detail::part_of(name.substr(dot + 1), tensor, channels, neurons));
+    target[i].second.copy_(detail::part_of(in_layer->rest, tensor, channels, neurons));
   }
   return small;
 }

@@ -27,10 +27,10 @@ class ternarybert_scheme : public low_bit_weight_scheme {
     config["clip_val"] = clip_;
   }
   /// The authors' code holds these intervals fixed.
-  [[nodiscard]] extra_tensors linear_extras(site, std::int64_t, std::int64_t) const override {
+  [[nodiscard]] extra_tensors linear_extras(site, std::int64_t) const override {
     return {{"weight_clip_val", interval(), false}, {"act_clip_val", interval(), false}};
   }
-  [[nodiscard]] extra_tensors attention_extras(std::int64_t) const override {
+  [[nodiscard]] extra_tensors attention_extras() const override {
     return attention_clips([this] { return interval(); }, false);
   }
   [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
@@ -90,10 +90,10 @@ class binarybert_scheme : public low_bit_weight_scheme {
   }
   [[nodiscard]] const char* hidden_act() const override { return format_.relu ? "relu" : "gelu"; }
   [[nodiscard]] std::size_t parts() const override { return format_.split ? 2 : 1; }
-  [[nodiscard]] extra_tensors linear_extras(site, std::int64_t, std::int64_t) const override {
+  [[nodiscard]] extra_tensors linear_extras(site, std::int64_t) const override {
     return {{"input_clip_val", learned()}};
   }
-  [[nodiscard]] extra_tensors attention_extras(std::int64_t) const override {
+  [[nodiscard]] extra_tensors attention_extras() const override {
     return attention_clips([this] { return learned(); });
   }
   [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,

@@ -3,15 +3,15 @@
 // direction-matching distillation. The same recipe trains the naive baseline.
 #pragma once
 
-#include "lowbit/train/loss/attention_entropy.hpp"
-#include "lowbit/train/loss/distillation.hpp"
+#include "lowbit/train/loss/bibert_objective.hpp"
+#include "lowbit/train/recipe/attention_entropy.hpp"
 #include "lowbit/train/recipe/student.hpp"
 
 namespace lowbit::train {
 
 struct bibert_options : recipe_options {
   bool softmax_binarized = false;  ///< the naive baseline instead of Bi-Attention
-  distillation_options objective;
+  bibert_objective objective;
 };
 
 /// Errors: those of load_float_model for the teacher and of check_same_model for the student
@@ -20,7 +20,8 @@ inline status bibert(const bibert_options& options) {
   const torch::Device device = default_device();
   auto teacher = load_float_model(options.teacher, device);
   if (!teacher) return teacher.status();
-  const model_description& description = teacher->description;
+  model_description description = teacher->description;
+  description.shape.relu_before_classifier = false;  // BiBERT has no such head
   const auto examples = data_for(options, description, teacher->tokenizer, options.teacher);
   if (!examples) return examples.status();
 
@@ -37,7 +38,7 @@ inline status bibert(const bibert_options& options) {
   LOWBIT_TRY(load_parameters(start, student.exported()));
   student.to(device);
 
-  const distillation_options& o = options.objective;
+  const bibert_objective& o = options.objective;
   const bool logits_only = !o.direction_matching && o.hidden_weight <= 0;
   const forward_options forward = training_forward(options.fit, logits_only);
   fit_job job;
@@ -46,7 +47,7 @@ inline status bibert(const bibert_options& options) {
         teach(teacher->model, in, {.type = forward.type, .logits_only = logits_only});
     const trace out = student.forward(in, forward);
     measure_attention(out, in, info);
-    return distillation_loss(out, target, o);
+    return bibert_loss(out, target, o);
   };
   const nlohmann::json facts = {{"recipe", "bibert"},
                                 {"attention", how->name()},

@@ -6,8 +6,8 @@
 
 #include <optional>
 
-#include "lowbit/train/loss/distillation.hpp"
-#include "lowbit/train/loss/layer_matching.hpp"
+#include "lowbit/train/loss/layer_errors.hpp"
+#include "lowbit/train/loss/soft_targets.hpp"
 #include "lowbit/train/model/derive.hpp"
 #include "lowbit/train/recipe/stages.hpp"
 
@@ -114,11 +114,12 @@ inline status binarybert(const binarybert_options& options) {
                                   {"taught", !now.layers   ? "logits"
                                              : !now.logits ? "layers"
                                                            : "layers and logits"}};
-    const auto go_on =
-        train_stage(run, stage, student, teacher->model, facts,
-                    [&](const batch&, const step_info&, const trace& out, const trace& target) {
-                      return detail::binarybert_loss(out, target, now, heads);
-                    });
+    const auto go_on = train_stage(
+        run, stage, student, teacher->model, facts,
+        [&](const batch&, const step_info&, const trace& out, const trace& target) {
+          return detail::binarybert_loss(out, target, now, heads);
+        },
+        now.logits ? loss_unit::label : loss_unit::sentence);
     if (!go_on || !*go_on) return go_on.status();
     previous.emplace(std::move(student));
   }

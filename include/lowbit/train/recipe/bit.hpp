@@ -8,10 +8,10 @@
 #include <charconv>
 #include <optional>
 
-#include "lowbit/train/loss/attention_entropy.hpp"
-#include "lowbit/train/loss/distillation.hpp"
-#include "lowbit/train/loss/layer_matching.hpp"
+#include "lowbit/train/loss/layer_errors.hpp"
+#include "lowbit/train/loss/soft_targets.hpp"
 #include "lowbit/train/model/derive.hpp"
+#include "lowbit/train/recipe/attention_entropy.hpp"
 #include "lowbit/train/recipe/stages.hpp"
 #include "lowbit/train/recipe/student.hpp"
 

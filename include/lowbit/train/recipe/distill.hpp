@@ -5,11 +5,11 @@
 // one and never looks back: a best epoch of the first would be chosen with an untrained classifier.
 #pragma once
 
-#include "lowbit/train/loss/distillation.hpp"
+#include "lowbit/train/data/masking.hpp"
+#include "lowbit/train/data/sentences.hpp"
 #include "lowbit/train/loss/soft_targets.hpp"
 #include "lowbit/train/recipe/layer_matcher.hpp"
 #include "lowbit/train/recipe/student.hpp"
-#include "lowbit/train/recipe/vocabulary.hpp"
 
 namespace lowbit::train {
 
@@ -30,8 +30,9 @@ struct distill_options : recipe_options {
 
 namespace detail {
 
-/// Lines of text, or the sentences of a data set, as examples that ask for nothing.
-/// Errors: those of read_sentences and the tokenizer; malformed when there is no text
+/// Lines of text, or the sentences of a data set, as examples that ask for nothing; a line of more
+/// than max_length tokens is cut in pieces.
+/// Errors: those of read_sentences and pieces_of; malformed when there is no text
 inline result<tokenized_dataset> unlabelled(const std::filesystem::path& path,
                                             const wordpiece_tokenizer& tokenizer,
                                             std::size_t max_length) {
@@ -39,10 +40,12 @@ inline result<tokenized_dataset> unlabelled(const std::filesystem::path& path,
   if (!lines) return lines.status();
   tokenized_dataset data;
   for (const std::string& line : *lines) {
-    const auto encoded = tokenizer.encode(line, max_length);
-    if (!encoded) return encoded.status().in(path.native());
-    if (encoded->ids.size() == 2) continue;  // an empty line
-    data.train.push_back({{encoded->ids.begin(), encoded->ids.end()}, {0}, {}});
+    auto pieces = pieces_of(line, tokenizer, max_length);
+    if (!pieces) return pieces.status().in(path.native());
+    for (example& piece : *pieces) {
+      piece.labels = {0};
+      data.train.push_back(std::move(piece));
+    }
   }
   if (data.train.empty()) return status::error(errc::malformed, path.native(), ": no text");
   return data;
@@ -80,7 +83,7 @@ inline status check_pair(const distill_options& o, const model_shape& student,
 }
 
 inline std::filesystem::path stage_1_checkpoint(const recipe_options& o) {
-  return checkpoint_of(o.out).replace_extension(".stage1.checkpoint");
+  return beside(o.out, ".stage1.checkpoint");
 }
 
 /// The first stage of a task: its result is in the model, its checkpoint stays until the whole run
@@ -96,8 +99,9 @@ inline result<run_state> match_layers(const layer_matcher& match, const tokenize
   fitting.checkpoint = checkpoint;
   fit_job job = match.job(training_forward(fitting));
   job.buffers = match.student.buffers();
+  follow_ranges(match.student, job);
   job.corrupt = token_dropout(fitting.token_dropout, unknown_token);
-  const auto identity = run_identity(data.train, o.teacher);
+  const auto identity = run_identity(data.train, o.teacher, o.student);
   if (!identity) return identity.status();
   const std::string settings = settings_text(fitting, "stage 1 " + facts.dump()) + *identity;
   return fit(job, data.train, fitting, settings, default_device(), *o.group);

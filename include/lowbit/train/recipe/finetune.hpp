@@ -14,6 +14,11 @@ struct finetune_options : recipe_options {
   double label_smoothing = 0.0;
 };
 
+/// Minimises the cross entropy with the labels, (1 - s) CE(label) + s mean over classes of -log p
+/// where they are smoothed by s.
+///
+/// Errors: those of read_dataset, tokenize and train_and_write; unsupported for a student that is
+///         not full precision; malformed or shape_mismatch for extents that do not fit
 inline status finetune(const finetune_options& options) {
   LOWBIT_TRY(check_output(options));
   const auto data = read_dataset(options.data, options.asked);
@@ -37,6 +42,7 @@ inline status finetune(const finetune_options& options) {
     how = std::make_shared<float_scheme>(config->activation == hidden_activation::relu);
   }
   description.shape.head = data->head();
+  if (data->tagged) description.shape.relu_before_classifier = false;
   description.shape.labels = description.labels.size();
   description.shape.vocabulary = description.vocabulary.size();
   const auto length = sentence_limit(options, description.shape);

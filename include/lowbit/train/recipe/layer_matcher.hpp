@@ -12,12 +12,6 @@
 
 namespace lowbit::train::detail {
 
-/// A parameter that no intermediate term reads. It is left out: several processes sum gradients of
-/// 0 for it, and weight decay would then move it.
-inline bool is_head(const std::string& name) {
-  return name.starts_with("bert.pooler.") || name.starts_with("classifier.");
-}
-
 /// What the losses of TinyBERT need, for the time of a run.
 struct layer_matcher {
   bert &teacher, &student;
@@ -45,10 +39,9 @@ struct layer_matcher {
   [[nodiscard]] fit_job job(const forward_options& forward) const {
     fit_job out;
     for (const auto& parameters : {student.parameters(), fit.parameters()}) {
-      for (trained_parameter& p : trained(parameters)) {
-        if (!is_head(p.name)) out.parameters.push_back(std::move(p));
-      }
+      for (trained_parameter& p : trained(parameters)) out.parameters.push_back(std::move(p));
     }
+    out.unit = loss_unit::sentence;
     out.loss = [this, forward](const batch& in, const step_info& info) {
       return (*this)(in, forward, info);
     };

@@ -8,8 +8,8 @@
 #include <cmath>
 
 #include "lowbit/train/data/masking.hpp"
+#include "lowbit/train/data/sentences.hpp"
 #include "lowbit/train/recipe/recipe.hpp"
-#include "lowbit/train/recipe/vocabulary.hpp"
 
 namespace lowbit::train {
 

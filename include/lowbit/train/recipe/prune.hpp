@@ -50,7 +50,6 @@ struct prune_start {
       return objective.loss(in, model.forward(in, forward), forward.type);
     };
     facts["recipe"] = "prune";
-    facts["objective"] = objective.facts();
     model_description description = from.description;
     description.shape = model.shape();
     return train_and_write(model, description, examples, from.tokenizer.unk_id(), options,
@@ -71,8 +70,7 @@ inline status prune_weights(const prune_options& options) {
   }
   torch::manual_seed(options.fit.seed);
   magnitude_masks masks(matrices);
-  const std::size_t batch = options.fit.batch_size;
-  const auto steps = static_cast<std::int64_t>((start->examples.train.size() + batch - 1) / batch);
+  const auto steps = steps_of_epoch(start->examples.train.size(), options.fit.batch_size);
   const auto schedule = sparsity_schedule::of_run(options.sparsity, options.begin, options.end,
                                                   options.every, steps * options.fit.epochs);
   fit_job job;
@@ -84,7 +82,8 @@ inline status prune_weights(const prune_options& options) {
   job.after_step = [&](const step_info&) { masks.apply(); };
   job.eligible = [&](std::int64_t step) { return step > schedule.last(); };
   return start->train(model, options,
-                      {{"sparsity", options.sparsity},
+                      {{"objective", start->objective.facts()},
+                       {"sparsity", options.sparsity},
                        {"first_update", schedule.first},
                        {"last_update", schedule.last()},
                        {"every", schedule.every}},
@@ -97,23 +96,31 @@ inline std::size_t left_after(std::size_t round, std::size_t rounds, std::size_t
   return all - (all - last) * round / rounds;
 }
 
-/// One round of `whole`: measure, remove, fine-tune; nothing where an earlier call has finished it.
+/// One round of `whole`: measure, remove, fine-tune. `start` then holds the smaller model, which is
+/// read back where an earlier call has finished the round.
 ///
 /// Returns: whether the next round follows; false: this one was stopped on purpose
 inline result<bool> prune_units_once(const prune_options& whole, const prune_options& round,
-                                     std::size_t heads, std::size_t neurons) {
-  auto start = prune_start::load(round, round.student);
-  if (!start) return start.status();
-  const nlohmann::json facts = {{"heads", heads}, {"neurons", neurons}};
-  const auto done = finished_before(whole, round, "fp32", start->examples, facts);
+                                     prune_start& start, std::size_t heads, std::size_t neurons) {
+  const nlohmann::json facts = {{"heads", heads},
+                                {"neurons", neurons},
+                                {"measured_batches", round.batches},
+                                {"objective", start.objective.facts()}};
+  const auto done = finished_before(whole, round, "fp32", start.examples, facts);
   if (!done) return done.status();
-  if (*done) return true;
-  bert& from = start->from.model;
+  bert& from = start.from.model;
+  if (*done) {
+    bert small(narrowed(from.shape(), heads, neurons), start.from.how);
+    LOWBIT_TRY(load_parameters(round.out, small.exported()));
+    small.to(default_device());
+    from = std::move(small);
+    return true;
+  }
   std::mt19937_64 generator = seeded_generator(round.fit.seed, 0);
-  const auto plan = plan_batches(start->examples.train, round.fit.batch_size, &generator);
+  const auto plan = plan_batches(start.examples.train, round.fit.batch_size, &generator);
   std::vector<batch> batches;
   for (std::size_t b = 0; b < std::min(plan.size(), round.batches); ++b) {
-    batches.push_back(make_batch(start->examples.train, plan[b], default_device()));
+    batches.push_back(make_batch(start.examples.train, plan[b], default_device()));
   }
   const auto measured = importance(from, batches, [](const batch&, const trace& out) {
     return at::cross_entropy_loss(out.logits, out.targets);
@@ -125,18 +132,19 @@ inline result<bool> prune_units_once(const prune_options& whole, const prune_opt
     kept_heads.push_back(kept.back().heads);
   }
   torch::manual_seed(round.fit.seed);
-  bert small = shrink(from, kept, start->from.how);
+  bert small = shrink(from, kept, start.from.how);
   nlohmann::json more = facts;
   more["heads_kept"] = kept_heads;
-  LOWBIT_TRY(start->train(small, round, more, {}));
+  LOWBIT_TRY(start.train(small, round, more, {}));
+  from = std::move(small);
   return !was_stopped(round);
 }
 
 /// Rounds before the last are the folders OUT.round1, .. beside the output.
 inline status prune_units(const prune_options& options) {
-  const auto config = load_training_config(options.student);
-  if (!config) return config.status();
-  const model_shape& shape = config->shape;
+  auto start = prune_start::load(options, options.student);
+  if (!start) return start.status();
+  const model_shape shape = start->from.model.shape();
   const std::size_t heads = options.heads == 0 ? shape.heads : options.heads;
   const std::size_t neurons = options.neurons == 0 ? shape.intermediate : options.neurons;
   if (heads > shape.heads || neurons > shape.intermediate) {
@@ -151,9 +159,8 @@ inline status prune_units(const prune_options& options) {
   for (std::size_t r = 1; r <= options.rounds; ++r) {
     prune_options round = options;
     static_cast<recipe_options&>(round) = stage_options(options, suffixes[r - 1]);
-    if (r > 1) round.student = stage_folder(options.out, suffixes[r - 2]);
     const auto go_on =
-        prune_units_once(options, round, left_after(r, options.rounds, shape.heads, heads),
+        prune_units_once(options, round, *start, left_after(r, options.rounds, shape.heads, heads),
                          left_after(r, options.rounds, shape.intermediate, neurons));
     if (!go_on || !*go_on) return go_on.status();
   }

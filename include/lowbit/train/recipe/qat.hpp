@@ -77,8 +77,6 @@ inline status qat(const qat_options& options) {
   nlohmann::json facts = {
       {"recipe", "qat"}, {"policy", policy->name}, {"objective", objective->facts()}};
   if (ranges) {
-    job.maxima = site_tensors(student, seen_suffix);
-    job.after_step = [&](const step_info&) { advance_ranges(student, options.range_decay); };
     facts["range_decay"] = options.range_decay;
   } else {
     job.buffers = by_name->grids();

@@ -123,11 +123,16 @@ inline nlohmann::json to_json(const model_shape& s) {
           {"labels", s.labels},         {"attention", s.inner()}};
 }
 
-/// Where a run keeps its checkpoint: beside the output folder.
-inline std::filesystem::path checkpoint_of(const std::filesystem::path& out) {
+/// What stands beside the output folder: OUT with a suffix.
+inline std::filesystem::path beside(const std::filesystem::path& out, const std::string& suffix) {
   std::filesystem::path folder = out.lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
-  return folder.native() + ".checkpoint";
+  return folder.native() + suffix;
+}
+
+/// Where a run keeps its checkpoint.
+inline std::filesystem::path checkpoint_of(const std::filesystem::path& out) {
+  return beside(out, ".checkpoint");
 }
 
 /// A file or folder of an earlier run is only touched by a run that may.
@@ -140,6 +145,7 @@ inline status check_free(const recipe_options& options, const std::filesystem::p
 
 /// What cannot be written at the end is said at the start: the output and its checkpoint are free
 /// or may be replaced, their folder is there.
+/// Errors: invalid_argument naming the path; those of output_folder::create
 inline status check_output(const recipe_options& options) {
   if (!options.group->leads()) return {};
   LOWBIT_TRY(check_free(options, options.out));
@@ -158,6 +164,16 @@ inline status check_output(const recipe_options& options) {
       .status();
 }
 
+/// Lets the ranges of a q8bert model move at the end of every step, by what its pieces saw.
+inline void follow_ranges(bert& model, fit_job& job) {
+  const auto* how = dynamic_cast<const q8bert_scheme*>(&model.how());
+  if (how == nullptr) return;
+  job.maxima = site_tensors(model, seen_suffix);
+  job.after_step = [&model, decay = how->decay()](const step_info&) {
+    advance_ranges(model, decay);
+  };
+}
+
 /// What a recipe adds to its folder besides the model and the facts that are settings.
 struct folder_extras {
   nlohmann::json results = nlohmann::json::object();  ///< into results.json
@@ -169,6 +185,8 @@ struct folder_extras {
 /// job leaves empty gets its usual value: all parameters, token dropout, the score on validation
 /// examples. `facts` is added to results.json and is part of the settings that a resumed run must
 /// share.
+/// Errors: those of check_output and fit; invalid_argument for a test split that is asked for and
+///         is not there; what cannot be written
 inline status train_and_write(bert& model, const model_description& description,
                               const tokenized_dataset& data, std::int64_t unknown_token,
                               const recipe_options& options, nlohmann::json facts, fit_job job,
@@ -181,7 +199,7 @@ inline status train_and_write(bert& model, const model_description& description,
   const torch::Device device = default_device();
   fit_options fitting = options.fit;
   fitting.checkpoint = checkpoint_of(options.out);
-  const auto identity = run_identity(data.train, options.teacher);
+  const auto identity = run_identity(data.train, options.teacher, options.student);
   if (!identity) return identity.status();
   const std::string settings = settings_text(fitting, facts.dump()) + *identity;
   facts["settings"] = settings_text(fitting, model.how().name()) + *identity;
@@ -214,6 +232,7 @@ inline status train_and_write(bert& model, const model_description& description,
   };
   if (job.parameters.empty()) job.parameters = trained(model.parameters());
   for (const named_tensor& b : model.buffers()) job.buffers.push_back(b);
+  follow_ranges(model, job);
   if (!job.corrupt) job.corrupt = token_dropout(fitting.token_dropout, unknown_token);
   if (!job.validate && !data.validation.empty()) {
     job.validate = [&] { return score(model, data.validation, description.labels, device); };

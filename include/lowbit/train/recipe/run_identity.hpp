@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a resumed run must have in common with the stopped one besides its options: the examples and
-// the weights of its teacher, by their content, so that a file that was changed or moved is known.
+// the weights of its teacher and first student, by their content, so that a file that was changed
+// or moved is known.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lowbit/io/checkpoint_tensors.hpp"
@@ -62,15 +64,20 @@ inline result<std::string> fingerprint_of(const std::filesystem::path& folder) {
   return f.text();
 }
 
-/// For the settings of a run: its examples, and its teacher where there is one (a path that is not
-/// empty).
+/// For the settings of a run: its examples, and the teacher and the student that it starts from
+/// where there are any (paths that are not empty).
 inline result<std::string> run_identity(const std::vector<example>& examples,
-                                        const std::filesystem::path& teacher) {
+                                        const std::filesystem::path& teacher,
+                                        const std::filesystem::path& student) {
   std::string text = " examples=" + fingerprint_of(examples);
-  if (teacher.empty()) return text;
-  const auto taught = fingerprint_of(teacher);
-  if (!taught) return taught.status();
-  return text + " teacher=" + *taught;
+  for (const auto& [name, folder] :
+       {std::pair{" teacher=", &teacher}, std::pair{" student=", &student}}) {
+    if (folder->empty()) continue;
+    const auto content = fingerprint_of(*folder);
+    if (!content) return content.status();
+    text += name + *content;
+  }
+  return text;
 }
 
 }  // namespace lowbit::train

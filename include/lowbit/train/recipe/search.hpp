@@ -16,6 +16,7 @@
 #include "lowbit/train/recipe/recipe.hpp"
 #include "lowbit/train/recipe/search/front_svg.hpp"
 #include "lowbit/train/recipe/search/shape_search.hpp"
+#include "lowbit/train/recipe/stages.hpp"
 
 namespace lowbit::train {
 
@@ -23,14 +24,8 @@ namespace lowbit::train {
 inline status pretrain_chosen(const search_options& options, const shape_point& chosen,
                               loaded_model& teacher, const search_data& data, const scheme_ptr& how,
                               const std::map<std::string, std::string>& more_files) {
-  recipe_options o = options;
-  o.replace = true;
-  std::error_code ignored;
-  o.fit.resume = options.fit.resume && std::filesystem::exists(checkpoint_of(o.out), ignored);
-  if (options.fit.resume && !o.fit.resume) {
-    const auto results = read_json(o.out / "results.json");
-    if (results && results->value("finished", false)) return {};
-  }
+  recipe_options o = stage_options(options, "");
+  o.replace = true;  // the ranking is there
   model_description description = teacher.description;
   description.shape = shape_at(chosen, description.shape);
   const head_kind head = description.shape.head;
@@ -52,6 +47,8 @@ inline status pretrain_chosen(const search_options& options, const shape_point& 
     facts["soft_weight"] = objective.soft_weight;
     facts["temperature"] = objective.temperature;
   }
+  const auto done = finished_before(options, o, how->name(), data.examples, facts);
+  if (!done || *done) return done.status();
   folder_extras extras;
   extras.files = more_files;
   return train_and_write(model, description, data.examples, teacher.tokenizer.unk_id(), o, facts,
@@ -97,8 +94,9 @@ inline result<search_choice> choose_shape(const search_options& options, loaded_
   const search_candidate& best = ranking.candidates.front();
   if (!(best.coefficient > 0)) {
     return status::error(errc::invalid_argument, "no shape has a positive W: of the best, ",
-                         to_string(best.at), ", the latency is ", two_digits(best.measured.ratio()),
-                         " of the teacher's and the error ", two_digits(best.error()));
+                         to_string(best.at), ", the latency is ",
+                         three_digits(best.measured.ratio()), " of the teacher's and the error ",
+                         three_digits(best.error()));
   }
   warn_of_equal_errors(ranking);
   search_choice choice{best.at,

@@ -15,18 +15,10 @@
 
 namespace lowbit::train {
 
-/// The folder of a stage: OUT with a suffix, which is empty for the last one.
-inline std::filesystem::path stage_folder(const std::filesystem::path& out,
-                                          const std::string& suffix) {
-  std::filesystem::path folder = out.lexically_normal();
-  if (!folder.has_filename()) folder = folder.parent_path();
-  return folder.native() + suffix;
-}
-
-/// The options of one stage of a run.
+/// The options of one stage of a run. Its folder is OUT with a suffix, empty for the last stage.
 inline recipe_options stage_options(const recipe_options& whole, const std::string& suffix) {
   recipe_options stage = whole;
-  stage.out = stage_folder(whole.out, suffix);
+  stage.out = beside(whole.out, suffix);
   std::error_code ignored;
   stage.fit.resume = whole.fit.resume && std::filesystem::exists(checkpoint_of(stage.out), ignored);
   stage.replace = whole.replace || whole.fit.resume;
@@ -44,13 +36,15 @@ inline result<bool> finished_before(const recipe_options& whole, const recipe_op
   if (!whole.fit.resume || !std::filesystem::exists(path, ignored)) return false;
   const auto found = read_json(path);
   if (!found) return found.status();
-  if (!found->is_object() || found->value("finished", false) != true) return false;
-  const bool same_facts = std::all_of(facts.items().begin(), facts.items().end(), [&](auto& fact) {
-    return found->contains(fact.key()) && found->at(fact.key()) == fact.value();
-  });
-  const auto identity = run_identity(data.train, whole.teacher);
+  const auto says = [&](const std::string& name, const nlohmann::json& value) {
+    return found->is_object() && found->contains(name) && found->at(name) == value;
+  };
+  if (!says("finished", true)) return false;
+  const auto identity = run_identity(data.train, whole.teacher, whole.student);
   if (!identity) return identity.status();
-  if (!same_facts || found->value("settings", "") != settings_text(stage.fit, scheme) + *identity) {
+  bool same = says("settings", settings_text(stage.fit, scheme) + *identity);
+  for (const auto& [name, value] : facts.items()) same = same && says(name, value);
+  if (!same) {
     return status::error(errc::invalid_argument, stage.out.native(),
                          ": belongs to a run with other options");
   }
@@ -62,7 +56,7 @@ inline status check_outputs(const recipe_options& options,
                             const std::vector<std::string>& suffixes) {
   for (const std::string& suffix : suffixes) {
     recipe_options stage = options;
-    stage.out = stage_folder(options.out, suffix);
+    stage.out = beside(options.out, suffix);
     LOWBIT_TRY(check_output(stage));
   }
   return {};
@@ -118,8 +112,8 @@ using stage_loss = std::function<Tensor(const batch&, const step_info&, const tr
 ///
 /// Returns: whether the next stage follows; false: this one was stopped on purpose
 inline result<bool> train_stage(const staged_run& run, const recipe_options& stage, bert& student,
-                                bert& teacher, const nlohmann::json& facts,
-                                const stage_loss& loss) {
+                                bert& teacher, const nlohmann::json& facts, const stage_loss& loss,
+                                loss_unit unit = loss_unit::label) {
   const auto done = finished_before(run.options, stage, student.how().name(), run.examples, facts);
   if (!done) return done.status();
   if (*done) {
@@ -129,6 +123,7 @@ inline result<bool> train_stage(const staged_run& run, const recipe_options& sta
   show_first_batch(student, run.examples, stage.fit, default_device());
   const forward_options forward = training_forward(stage.fit);
   fit_job job;
+  job.unit = unit;
   job.parameters = with_clip_rate(student, run.clip_rate, stage.fit.optimizer.learning_rate);
   job.loss = [&](const batch& in, const step_info& info) {
     const trace target = teach(teacher, in, {.type = forward.type});

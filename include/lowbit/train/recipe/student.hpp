@@ -3,10 +3,11 @@
 // teacher's vocabulary, and its labels where it has a head; all else may differ.
 #pragma once
 
-#include <map>
 #include <string>
+#include <vector>
 
 #include "lowbit/train/loss/layer_map.hpp"
+#include "lowbit/train/model/derive.hpp"
 #include "lowbit/train/recipe/recipe.hpp"
 
 namespace lowbit::train {
@@ -119,27 +120,6 @@ inline result<student_plan> plan_student(const student_options& o,
   return plan;
 }
 
-/// Copies embeddings, layer g(m) to layer m, and the head; tensors whose shapes differ keep what
-/// they have.
-inline void copy_layers(bert& from, bert& to, const layer_map& map) {
-  std::map<std::string, Tensor> known;
-  for (const auto& [name, tensor] : from.exported()) known.emplace(name, tensor);
-  torch::NoGradGuard no_gradients;
-  for (const auto& [name, tensor] : to.exported()) {
-    const std::string prefix = "bert.encoder.layer.";
-    std::string source = name;
-    if (name.starts_with(prefix)) {
-      const std::size_t dot = name.find('.', prefix.size());
-      const std::size_t m = std::stoul(name.substr(prefix.size(), dot - prefix.size())) + 1;
-      source = prefix + std::to_string(map[m] - 1) + name.substr(dot);
-    }
-    const auto found = known.find(source);
-    if (found != known.end() && found->second.sizes() == tensor.sizes()) {
-      tensor.copy_(found->second);
-    }
-  }
-}
-
 /// The student on the teacher's device with its first weights.
 /// Errors: shape_mismatch for layers of a teacher of another width; those of load_encoder
 inline result<bert> make_student(const student_options& o, const std::filesystem::path& folder,
@@ -160,13 +140,12 @@ inline result<bert> make_student(const student_options& o, const std::filesystem
     return status::error(errc::shape_mismatch, "a student of width ", shape.hidden,
                          " cannot start from a teacher of width ", taught.hidden);
   }
-  if (o.start == student_start::mapped_layers) {
-    copy_layers(teacher, student, map);
-    return student;
-  }
   const auto first = make_layer_map("first", shape.layers, taught.layers);
   if (!first) return first.status();
-  copy_layers(teacher, student, *first);
+  const layer_map& from = o.start == student_start::mapped_layers ? map : *first;
+  std::vector<std::size_t> sources;  // counted from 0; a map counts layers from 1
+  for (std::size_t m = 1; m < from.size(); ++m) sources.push_back(from[m] - 1);
+  copy_layers(teacher, student, sources);
   return student;
 }
 

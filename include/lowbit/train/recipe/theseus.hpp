@@ -9,10 +9,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <map>
 #include <utility>
 
-#include "lowbit/train/recipe/recipe.hpp"
+#include "lowbit/train/model/derive.hpp"
+#include "lowbit/train/recipe/stages.hpp"
 
 namespace lowbit::train {
 
@@ -115,30 +115,15 @@ struct theseus_options : recipe_options {  // teacher: the predecessor
 
 namespace detail {
 
-inline bool in_layers(const std::string& name) { return name.starts_with("bert.encoder.layer."); }
-
-/// Copies embeddings, head and, unless the start is random, layers of the predecessor.
-inline void start_successor(bert& predecessor, bert& successor, successor_start start,
-                            const std::vector<std::size_t>& groups) {
-  torch::NoGradGuard no_gradients;
-  std::map<std::string, Tensor> from;
-  for (const auto& tensors : {predecessor.parameters(), predecessor.buffers()}) {
-    for (const auto& [name, tensor] : tensors) from.emplace(name, tensor);
+/// Which predecessor layer each of the successor's starts from; none where the start is random.
+inline std::vector<std::size_t> start_layers(successor_start start,
+                                             const std::vector<std::size_t>& groups) {
+  std::vector<std::size_t> sources;
+  if (start == successor_start::random) return sources;
+  for (std::size_t i = 0; i + 1 < groups.size(); ++i) {
+    sources.push_back(start == successor_start::spread ? groups[i + 1] - 1 : i);
   }
-  for (const auto& tensors : {successor.parameters(), successor.buffers()}) {
-    for (const auto& [name, tensor] : tensors) {
-      std::string source = name;
-      if (in_layers(name)) {
-        if (start == successor_start::random) continue;
-        const std::size_t digits = std::string_view("bert.encoder.layer.").size();
-        const std::size_t end = name.find('.', digits);
-        const std::size_t i = std::stoul(name.substr(digits, end - digits));
-        const std::size_t l = start == successor_start::spread ? groups[i + 1] - 1 : i;
-        source = name.substr(0, digits) + std::to_string(l) + name.substr(end);
-      }
-      tensor.copy_(from.at(source));
-    }
-  }
+  return sources;
 }
 
 /// The successor's layers; nothing else has a gradient afterwards.
@@ -146,8 +131,9 @@ inline std::vector<named_tensor> freeze_all_but_layers(bert& predecessor, bert& 
   for (const auto& [name, tensor] : predecessor.parameters()) tensor.requires_grad_(false);
   std::vector<named_tensor> layers;
   for (const auto& [name, tensor] : successor.parameters()) {
-    if (in_layers(name)) layers.emplace_back(name, tensor);
-    tensor.requires_grad_(in_layers(name));
+    const bool in_layer = layer_tensor::of(name).has_value();
+    if (in_layer) layers.emplace_back(name, tensor);
+    tensor.requires_grad_(in_layer);
   }
   return layers;
 }
@@ -180,8 +166,7 @@ inline status theseus(const theseus_options& options) {
   }
   const auto examples = data_for(options, description, predecessor->tokenizer, options.teacher);
   if (!examples) return examples.status();
-  const auto batches = static_cast<std::int64_t>(
-      (examples->train.size() + options.fit.batch_size - 1) / options.fit.batch_size);
+  const auto batches = steps_of_epoch(examples->train.size(), options.fit.batch_size);
   const auto schedule = schedule_for(options.schedule, batches * options.fit.epochs);
   if (!schedule) return schedule.status();
 
@@ -189,7 +174,8 @@ inline status theseus(const theseus_options& options) {
   bert successor(description.shape, predecessor->how);
   const std::vector<std::size_t> groups = layer_groups(depth, modules);
   successor.to(device);
-  detail::start_successor(predecessor->model, successor, options.start, groups);
+  copy_layers(predecessor->model, successor, detail::start_layers(options.start, groups));
+  show_first_batch(successor, *examples, options.fit, device);
   const auto layers = detail::freeze_all_but_layers(predecessor->model, successor);
   if (options.group->leads()) {
     std::fprintf(stderr,

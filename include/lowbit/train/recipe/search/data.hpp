@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "lowbit/train/data/masking.hpp"
+#include "lowbit/train/data/sentences.hpp"
 #include "lowbit/train/recipe/recipe.hpp"
-#include "lowbit/train/recipe/vocabulary.hpp"
 
 namespace lowbit::train {
 

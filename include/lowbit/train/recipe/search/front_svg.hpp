@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "lowbit/train/loop/svg.hpp"
+#include "lowbit/io/svg.hpp"
 #include "lowbit/train/recipe/search/ranking.hpp"
 
 namespace lowbit::train {
@@ -53,12 +53,7 @@ class front_picture {
   }
 
   [[nodiscard]] std::string draw(const std::string& title) {
-    const std::string head = printed(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" "
-        "font-family=\"sans-serif\" fill=\"#222\">\n<rect width=\"100%%\" height=\"100%%\" "
-        "fill=\"white\"/>\n",
-        width, height);
-    std::string out = head + svg_text(left, 26, title, "start", 17, "font-weight=\"bold\"");
+    std::string out = svg_text(left, 26, title, "start", 17, svg_attribute("font-weight", "bold"));
     out += draw_axes();
     // Large ones first, so that small ones stay visible; the choice last.
     std::stable_sort(dots_.begin(), dots_.end(), [this](const dot& a, const dot& b) {
@@ -66,49 +61,44 @@ class front_picture {
     });
     out += draw_dots();
     std::reverse(dots_.begin(), dots_.end());  // the choice has its label first
-    return out + draw_labels() + draw_legend() + "</svg>\n";
+    return svg_document(width, height, out + draw_labels() + draw_legend());
   }
 
  private:
   static constexpr double width = 960, height = 600, left = 100, right = 30, top = 78, bottom = 64;
-  static constexpr const char *choice_colour = "#d9480f", *front_colour = "#1864ab",
-                              *beaten_colour = "#868e96";
+  static constexpr const char *choice_colour = svg_red, *front_colour = svg_blue,
+                              *beaten_colour = svg_grey;
   struct dot {
     const search_candidate* of;
     double x, y, radius;
     bool front;
   };
 
-  [[nodiscard]] double across(double ms) const {
-    return left + x_.share(ms) * (width - right - left);
-  }
-  [[nodiscard]] double up(double error) const {
-    return height - bottom - y_.share(error) * (height - bottom - top);
-  }
+  [[nodiscard]] double across(double ms) const { return x_.place(ms, left, width - right); }
+  [[nodiscard]] double up(double error) const { return y_.place(error, height - bottom, top); }
 
   [[nodiscard]] std::string draw_axes() const {
-    std::string out = svg_text(
-        left, 48,
-        printed("maximum point %s: %.2f M parameters, %.3f ms. Shapes are "
-                "<layers,heads,hidden,intermediate>.",
-                to_string(r_.maximum.at).c_str(), static_cast<double>(r_.maximum.parameters) / 1e6,
-                r_.milliseconds(r_.maximum)),
-        "start", 13);
+    std::string out =
+        svg_text(left, 48,
+                 "maximum point " + to_string(r_.maximum.at) + ": " + size_and_time(r_.maximum) +
+                     ". Shapes are <layers,heads,hidden,intermediate>.",
+                 "start", 13);
     for (int t = 0; t <= x_.steps(); ++t) {
-      const double x = across(x_.tick(t));
-      out += printed("<path d=\"M%.1f %.1fV%.1f\" stroke=\"#e4e4e4\"/>\n", x, top, height - bottom);
-      out += svg_text(x, height - bottom + 18, x_.label(t), "middle");
+      out += svg_column(top, height - bottom, across(x_.tick(t)), x_.label(t));
     }
     for (int t = 0; t <= y_.steps(); ++t) {
-      const double y = up(y_.tick(t));
-      out += printed("<path d=\"M%.1f %.1fH%.1f\" stroke=\"#e4e4e4\"/>\n", left, y, width - right);
-      out += svg_text(left - 8, y + 4, y_.label(t), "end");
+      out += svg_row(left, width - right, up(y_.tick(t)), y_.label(t));
     }
     out += svg_text((left + width - right) / 2, height - 22,
                     "latency of one forward, ms (area: parameters)", "middle", 13);
     const double middle = (top + height - bottom) / 2;
     return out + svg_text(22, middle, "error: loss after the trial", "middle", 13,
-                          printed("transform=\"rotate(-90 22 %.1f)\"", middle).c_str());
+                          svg_attribute("transform", "rotate(-90 22 " + svg_number(middle) + ")"));
+  }
+
+  [[nodiscard]] std::string size_and_time(const search_candidate& c) const {
+    return svg_number(static_cast<double>(c.parameters) / 1e6, 2) + " M parameters, " +
+           svg_number(r_.milliseconds(c), 3) + " ms";
   }
 
   [[nodiscard]] std::string draw_dots() const {
@@ -116,12 +106,10 @@ class front_picture {
     for (const dot& d : dots_) {
       const bool choice = d.of == chosen_;
       const char* colour = choice ? choice_colour : d.front ? front_colour : beaten_colour;
-      out += printed(
-          "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" fill=\"%s\" fill-opacity=\"%.2f\" "
-          "stroke=\"%s\"><title>%.2f M, %.3f ms, error %.4f, W %.4g</title></circle>\n",
-          d.x, d.y, d.radius, colour, choice || d.front ? 0.55 : 0.08, colour,
-          static_cast<double>(d.of->parameters) / 1e6, r_.milliseconds(*d.of), d.of->error(),
-          d.of->coefficient);
+      out += svg_circle(d.x, d.y, d.radius,
+                        svg_fill(colour, choice || d.front ? 0.55 : 0.08) + svg_stroke(colour),
+                        size_and_time(*d.of) + ", error " + svg_number(d.of->error(), 4) + ", W " +
+                            svg_number(d.of->coefficient, 4, std::chars_format::general));
     }
     return out;
   }
@@ -136,7 +124,7 @@ class front_picture {
       const bool choice = d.of == chosen_;
       if (!d.front && !choice) continue;
       const std::string label = to_string(d.of->at) + (choice ? " chosen" : "");
-      const double w = 6.4 * static_cast<double>(label.size()), h = 13;
+      const double w = svg_width(label, 11), h = 13;
       // Beside, above, below; where all meet something, the label would hide more than it tells.
       for (const auto& [dx, dy] :
            {std::array{d.radius + 4, -h / 2}, std::array{-w - d.radius - 4, -h / 2},
@@ -147,9 +135,9 @@ class front_picture {
                                        [&box](const svg_box& o) { return box.meets(o); });
         if (!fits && !choice) continue;
         taken.push_back(box);
-        const std::string look = printed("fill=\"%s\"%s", choice ? choice_colour : front_colour,
-                                         choice ? " font-weight=\"bold\"" : "");
-        out += svg_text(box.x, box.y + h - 3, label, "start", 11, look.c_str());
+        out += svg_text(box.x, box.y + h - 3, label, "start", 11,
+                        svg_rim + svg_fill(choice ? choice_colour : front_colour) +
+                            (choice ? svg_attribute("font-weight", "bold") : ""));
         break;
       }
     }
@@ -162,9 +150,7 @@ class front_picture {
     for (const auto& [colour, text] :
          {std::pair{choice_colour, "greatest W"}, std::pair{front_colour, "beaten by none"},
           std::pair{beaten_colour, "beaten"}}) {
-      out += printed("<circle cx=\"%.1f\" cy=\"65\" r=\"5\" fill=\"%s\" fill-opacity=\"0.6\"/>\n",
-                     at, colour);
-      out += svg_text(at + 10, 69, text, "start");
+      out += svg_circle(at, 65, 5, svg_fill(colour, 0.6)) + svg_text(at + 10, 69, text);
       at += 120;
     }
     return out;

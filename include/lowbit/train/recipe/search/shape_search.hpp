@@ -44,19 +44,19 @@ namespace detail {
 inline result<std::string> search_settings(const search_options& o, const search_data& data,
                                            const model_shape& teacher) {
   const trial_options& t = o.trials;
-  const auto identity = run_identity(data.examples.train, o.teacher);
+  const auto identity = run_identity(data.examples.train, o.teacher, o.student);
   if (!identity) return identity.status();
   return "search shape=" + to_string(point_of(teacher)) +
          " parameters=" + std::to_string(stored_parameters(teacher)) +
          " measured=" + o.measured_as + " steps=" + std::to_string(t.steps) +
-         (t.adam ? " adam" : " sgd") + " clip=" + number_text(t.clip) +
-         " seed=" + std::to_string(t.seed) + (t.type == precision::bf16 ? " bf16" : " f32") +
+         (t.adam ? " adam" : " sgd") + " seed=" + std::to_string(t.seed) +
+         (t.type == precision::bf16 ? " bf16" : " f32") +
          " hard=" + number_text(t.objective.hard_weight) +
          " soft=" + number_text(t.objective.soft_weight) +
          " temperature=" + number_text(t.objective.temperature) + *identity;
 }
 
-inline std::string two_digits(double v) {
+inline std::string three_digits(double v) {
   char text[32];
   std::snprintf(text, sizeof text, "%.3g", v);
   return text;
@@ -66,8 +66,7 @@ inline std::string two_digits(double v) {
 
 /// Where a search keeps its state until it is done: beside the output folder.
 inline std::filesystem::path search_state_of(const std::filesystem::path& out) {
-  std::filesystem::path state = checkpoint_of(out);
-  return state.replace_extension(".search");
+  return beside(out, ".search");
 }
 
 /// A search under way: its numbers, and where they are kept.
@@ -253,12 +252,12 @@ class shape_search {
     });
     if (!grid.empty()) return {};
     const auto limit = [](double most, const char* unit) {
-      return most > 0 ? detail::two_digits(most) + unit : "any" + std::string(unit);
+      return most > 0 ? detail::three_digits(most) + unit : "any" + std::string(unit);
     };
     return status::error(errc::invalid_argument, "no shape of the grid has at most ",
                          limit(o_.max_milliseconds, " ms"), " and ", limit(o_.max_megabytes, " MB"),
-                         "; the fastest takes ", detail::two_digits(least_ms), " ms, the smallest ",
-                         detail::two_digits(least_mb), " MB");
+                         "; the fastest takes ", detail::three_digits(least_ms),
+                         " ms, the smallest ", detail::three_digits(least_mb), " MB");
   }
 
   const search_options& o_;

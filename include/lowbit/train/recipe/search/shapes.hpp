@@ -4,13 +4,13 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "lowbit/core/status.hpp"
+#include "lowbit/cost/pareto.hpp"
 #include "lowbit/io/model_layout.hpp"
 
 namespace lowbit::train {
@@ -104,18 +104,6 @@ inline double coefficient(double size_ratio, double latency_ratio, double error)
   if (!(size_ratio < 1.0) || !(latency_ratio < 1.0)) return 0.0;
   if (!std::isfinite(error) || !(error > 0.0)) return 0.0;
   return (1.0 - size_ratio) * (1.0 - latency_ratio) / error;
-}
-
-/// Which points nothing beats in size, latency and error at once. No error: not on the front.
-inline std::vector<bool> non_dominated(const std::vector<std::array<double, 3>>& points) {
-  std::vector<bool> front;
-  for (const auto& x : points) {
-    const bool beaten = std::any_of(points.begin(), points.end(), [&x](const auto& y) {
-      return y[0] <= x[0] && y[1] <= x[1] && y[2] <= x[2] && y != x;
-    });
-    front.push_back(!beaten && std::isfinite(x[2]));
-  }
-  return front;
 }
 
 }  // namespace lowbit::train

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "lowbit/train/data/batching.hpp"
+#include "lowbit/train/loop/fit_job.hpp"
 #include "lowbit/train/loop/optimizer.hpp"
-#include "lowbit/train/loss/distillation.hpp"
 #include "lowbit/train/loss/soft_targets.hpp"
 
 namespace lowbit::train {
@@ -32,7 +32,6 @@ struct trial_setting {
 struct trial_options {
   std::int64_t steps = 100;
   bool adam = false;  ///< instead of SGD
-  double clip = 1.0;  ///< of the norm of all gradients
   std::uint64_t seed = 42;
   precision type = precision::bf16;
   soft_target_options objective;
@@ -72,15 +71,14 @@ class taught_batches {
   [[nodiscard]] item at(std::size_t size, std::int64_t step) {
     const auto key = std::pair{size, step};
     if (const auto known = kept_.find(key); known != kept_.end()) return known->second;
-    const auto batches = static_cast<std::int64_t>((data_.size() + size - 1) / size);
-    const std::int64_t epoch = step / batches;
+    const std::int64_t epoch = step / steps_of_epoch(data_.size(), size);
     if (plan_of_ != std::pair{size, epoch}) {
       auto generator = seeded_generator(options_.seed, static_cast<std::uint64_t>(epoch));
       plan_ = plan_batches(data_, size, &generator);
       plan_of_ = {size, epoch};
     }
     item one;
-    one.in = make_batch(data_, plan_[static_cast<std::size_t>(step % batches)], corrupt_,
+    one.in = make_batch(data_, plan_[static_cast<std::size_t>(step) % plan_.size()], corrupt_,
                         options_.seed, step, device_);
     torch::NoGradGuard no_gradients;
     one.answers = teacher_.forward(one.in, {.type = options_.type, .logits_only = true}).logits;
@@ -105,8 +103,8 @@ class taught_batches {
   std::pair<std::size_t, std::int64_t> plan_of_{0, -1};
 };
 
-/// p -= rate * g, the norm of all gradients bounded by `clip`. Without effect unless it is finite.
-inline double sgd_step(const std::vector<trained_parameter>& parameters, double rate, double clip) {
+/// p -= rate * g, the norm of all gradients bounded by 1. Without effect unless it is finite.
+inline double sgd_step(const std::vector<trained_parameter>& parameters, double rate) {
   torch::NoGradGuard no_gradients;
   double squares = 0.0;
   for (const trained_parameter& p : parameters) {
@@ -114,7 +112,7 @@ inline double sgd_step(const std::vector<trained_parameter>& parameters, double 
   }
   const double norm = std::sqrt(squares);
   if (!std::isfinite(norm)) return norm;
-  const double shrink = clip > 0 && norm > clip ? clip / norm : 1.0;
+  const double shrink = norm > 1.0 ? 1.0 / norm : 1.0;
   for (const trained_parameter& p : parameters) {
     if (p.tensor.grad().defined()) p.tensor.sub_(p.tensor.grad(), rate * shrink);
   }
@@ -132,9 +130,7 @@ inline std::optional<double> trial_error(const model_shape& shape, const scheme_
   bert model(shape, how);
   model.to(device);
   const auto parameters = trained(model.parameters());
-  optimizer_options adam;
-  adam.clip = options.clip;
-  bert_adam optimizer(options.adam ? parameters : std::vector<trained_parameter>{}, adam);
+  bert_adam optimizer(options.adam ? parameters : std::vector<trained_parameter>{}, {});
   const forward_options forward{.training = true, .type = options.type, .logits_only = true};
   double sum = 0.0;
   for (std::int64_t step = 0; step < options.steps; ++step) {
@@ -145,8 +141,8 @@ inline std::optional<double> trial_error(const model_shape& shape, const scheme_
     const double value = loss.item<double>();
     if (!std::isfinite(value)) return diverged;
     loss.backward();
-    const double norm = options.adam ? optimizer.step(setting.rate)
-                                     : sgd_step(parameters, setting.rate, options.clip);
+    const double norm =
+        options.adam ? optimizer.step(setting.rate) : sgd_step(parameters, setting.rate);
     if (!std::isfinite(norm)) return diverged;
     if (step >= options.steps - options.last()) sum += value;
     if (!go_on()) return std::nullopt;

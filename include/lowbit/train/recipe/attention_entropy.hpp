@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "lowbit/train/loop/fit.hpp"
+#include "lowbit/train/loop/fit_job.hpp"
 #include "lowbit/train/model/bert.hpp"
 
 namespace lowbit::train {

@@ -9,17 +9,10 @@
 #include <vector>
 
 #include "lowbit/train/loss/masked_scores.hpp"
+#include "lowbit/train/loss/soft_targets.hpp"
 #include "lowbit/train/model/bert.hpp"
 
 namespace lowbit::train {
-
-/// mean over batch and classes of -softmax(teacher)_c * log_softmax(student)_c, both divided by the
-/// temperature. The mean is over B*C, not over B (as in TinyBERT's and BiBERT's code).
-inline Tensor soft_cross_entropy(const Tensor& student, const Tensor& teacher,
-                                 double temperature = 1.0) {
-  const Tensor target = at::softmax(teacher / temperature, -1);
-  return -(target * at::log_softmax(student / temperature, -1)).mean();
-}
 
 /// D(X, Y) = || X / ||X|| - Y / ||Y|| ||, Frobenius norms over the whole batch tensor.
 inline Tensor direction_distance(const Tensor& x, const Tensor& y) {
@@ -59,7 +52,7 @@ inline Tensor hidden_matching(const trace& student, const trace& teacher) {
 }
 
 /// Weights of the objective; the defaults are the paper's.
-struct distillation_options {
+struct bibert_objective {
   bool direction_matching = true;  ///< false: the ablation without DMD
   double dmd_weight = 1.0;
   double hidden_weight = 1.0;
@@ -69,8 +62,8 @@ struct distillation_options {
 };
 
 /// L = L_pred + L_Q + L_K + L_V + L_hid, L_pred = soft cross entropy + 0.5 * NLL(label).
-inline Tensor distillation_loss(const trace& student, const trace& teacher,
-                                const distillation_options& options) {
+inline Tensor bibert_loss(const trace& student, const trace& teacher,
+                          const bibert_objective& options) {
   Tensor loss = options.soft_weight *
                     soft_cross_entropy(student.logits, teacher.logits, options.temperature) +
                 options.hard_weight * at::cross_entropy_loss(student.logits, student.targets);

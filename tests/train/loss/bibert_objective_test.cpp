@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every loss against the same formula written with plain loops over doubles.
-#include "lowbit/train/loss/distillation.hpp"
+#include "lowbit/train/loss/bibert_objective.hpp"
 
 #include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -155,8 +155,8 @@ TEST_CASE("the objective is the weighted sum of its terms") {
   const double matched = direction_matching(student, teacher).item<double>();
   const double hidden = hidden_matching(student, teacher).item<double>();
 
-  const auto objective = [&](const distillation_options& o) {
-    return distillation_loss(student, teacher, o).item<double>();
+  const auto objective = [&](const bibert_objective& o) {
+    return bibert_loss(student, teacher, o).item<double>();
   };
   CHECK(objective({}) == Approx(soft + 0.5 * hard + matched + hidden).epsilon(1e-5));
   CHECK(objective({.direction_matching = false}) ==
