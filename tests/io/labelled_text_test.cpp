@@ -165,7 +165,10 @@ TEST_CASE("a TSV line of another width or with an empty column is named by file 
         {"\t\n", " line 1: has an empty sentence"},
         {"\t b\t1\n", " line 1: has an empty first sentence"},
         {"a\t \t1\n", " line 1: has an empty second sentence"},
-        {"a\tb\t \n", " line 1: has an empty label"}}) {
+        {"a\tb\t \n", " line 1: has an empty label"},
+        {"a\t1\n\xff\t1\n", " line 2: has a sentence that is not valid UTF-8 at its byte 0"},
+        {"a\tb\xff\t1\n", " line 1: has a second sentence that is not valid UTF-8 at its byte 1"},
+        {"a\ty\xff\n", " line 1: has a label that is not valid UTF-8 at its byte 1"}}) {
     expect_error(files.table(text).status(), errc::malformed, {"t.tsv" + message});
   }
 }
@@ -204,6 +207,10 @@ TEST_CASE("two files that do not fit are named, with the line", "[io][labelled_t
           path + "labels line 2: has 1 labels, expected one for each of 2 words");
   refused("\nb\n", "O\nO\n", labelling::words,
           "line 1: has 1 labels, expected one for each of 0 words");
+  refused("a\n", "\xff\n", labelling::sentences,
+          path + "labels line 1: has a label that is not valid UTF-8 at its byte 0");
+  refused("a\xff\n", "O\n", labelling::words,
+          path + "seq.in line 1: has a sentence that is not valid UTF-8 at its byte 1");
   const auto missing = lowbit::read_lines_and_labels(files.write("seq.in", "a\n"),
                                                      files.path() / "none", labelling::words);
   expect_error(missing.status(), errc::not_found, {path + "none", "no such file"});

@@ -118,7 +118,7 @@ TEST_CASE("lowbit-train refuses what it does not know with exit code 2") {
 TEST_CASE("lowbit-train refuses a value out of range with exit code 2 and names the option") {
   check_refused({{"pretrain --held-out 1", "--held-out: "},
                  {"finetune --epochs 0", "--epochs: "},
-                 {"finetune --lr 0", "--lr: "},
+                 {"finetune --lr 0", "--lr: found 0, expected a number above 0"},
                  {"finetune --dropout 0.96", "--dropout: "},
                  {"finetune --precision f16", "--precision: "},
                  {"finetune --label-smoothing 1", "--label-smoothing: "},
@@ -135,8 +135,10 @@ TEST_CASE("lowbit-train refuses a value out of range with exit code 2 and names 
 }
 
 TEST_CASE("lowbit-train takes no negative size and no share that is not a number") {
-  check_refused({{"vocab --data d --out o --size -3", "--size: "},
-                 {"finetune --data d --out o --vocab v --dropout nan", "--dropout: "}});
+  check_refused(
+      {{"vocab --data d --out o --size -3", "--size: found -3, expected 0 or more"},
+       {"finetune --data d --out o --vocab v --dropout nan", "--dropout: "},
+       {"finetune --data d --out o --vocab v --lr inf", "--lr: found inf, expected a finite"}});
 }
 
 TEST_CASE("lowbit-train refuses options that do not go together and names one of them") {

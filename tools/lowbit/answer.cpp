@@ -9,6 +9,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "number_checks.hpp"
 #include "program.hpp"
 #include "texts.hpp"
 
@@ -132,9 +133,9 @@ void add_answer(CLI::App& program, action& chosen) {
   verb->add_option("--stride", o->overlap,
                    "context tokens that neighbouring windows share "
                    "(default: 128, at most a third of a window)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   verb->add_option("--max-answer", o->longest, "tokens of an answer")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   verb->add_option("--top", o->top, "answers to print")
       ->check(CLI::Range(1, 1 << 20))

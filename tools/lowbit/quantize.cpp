@@ -7,6 +7,7 @@
 
 #include "budget.hpp"
 #include "calibrate.hpp"
+#include "number_checks.hpp"
 #include "program.hpp"
 #include "texts.hpp"
 
@@ -190,10 +191,10 @@ void add_quantize(CLI::App& program, action& chosen) {
       "text file, one sentence a line; not for a q8bert model that was trained as one");
   auto* megabytes = verb->add_option("--budget-mb", o->limits.megabytes,
                                      "choose formats per layer: at most so many 10^6 bytes")
-                        ->check(CLI::PositiveNumber);
+                        ->check(positive());
   verb->add_option("--budget-ms", o->limits.milliseconds,
                    "choose formats per layer: at most so long for one sentence")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->excludes(megabytes);
   verb->add_option("--zero", o->zero, "bibert: sign(0) is 0 (torch) or +1 (plus-one)");
   verb->add_option("in", o->input, "Hugging Face model folder")->required();

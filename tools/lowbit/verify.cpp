@@ -6,6 +6,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "number_checks.hpp"
 #include "program.hpp"
 #include "recorded.hpp"
 
@@ -135,7 +136,7 @@ void add_verify(CLI::App& program, action& chosen) {
       ->required();
   verb->add_option("--expected", o->expected, "safetensors file of expected tensors")->required();
   verb->add_option("--tolerance", o->tolerance, "largest allowed difference")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }

@@ -26,13 +26,12 @@ void add_augment(CLI::App& app, action& chosen) {
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   verb->add_option("--top", o->top, "candidates of a word")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb->add_option("--seed", o->seed)->capture_default_str();
-  verb->add_option("--precision", o->type, "operands of the matrix products")
-      ->default_str("f32")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, train::precision>{
-          {"f32", train::precision::f32}, {"bf16", train::precision::bf16}}));
+  add_choice(*verb, "--precision", o->type,
+             {{"f32", train::precision::f32}, {"bf16", train::precision::bf16}},
+             "operands of the matrix products");
   verb->add_flag("--replace", o->replace, "replace an existing --out");
   verb->add_option_function<int>(
           "-t,--threads", [](int threads) { at::set_num_threads(threads); }, "of libtorch")
@@ -41,10 +40,11 @@ void add_augment(CLI::App& app, action& chosen) {
       ->force_callback();
   verb->add_flag("--resume", o->resume, "go on from OUT.checkpoint, with the same options");
   verb->add_option("--checkpoint-seconds", o->checkpoint_seconds, "between two checkpoints")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb->callback([o, &chosen] {
     chosen = [o] {
+      if (!leads()) return 0;
       train::catch_interrupts();
       o->stop_asked = train::interrupted;
       return finish(train::augment_dataset(*o), o->out);

@@ -25,15 +25,27 @@ void add_bibert(CLI::App& app, action& chosen) {
   verb->add_flag_callback(
       "--no-dmd", [o] { o->objective.direction_matching = false; },
       "without direction-matching distillation");
-  verb->add_option("--dmd-weight", objective.dmd_weight)->capture_default_str();
-  verb->add_option("--hidden-weight", objective.hidden_weight)->capture_default_str();
+  verb->add_option("--dmd-weight", objective.dmd_weight)
+      ->check(lowbit_tool::not_negative())
+      ->capture_default_str();
+  verb->add_option("--hidden-weight", objective.hidden_weight)
+      ->check(lowbit_tool::not_negative())
+      ->capture_default_str();
   verb->add_option("--soft-weight", objective.soft_weight, "of the mean over batch and classes")
+      ->check(lowbit_tool::not_negative())
       ->capture_default_str();
-  verb->add_option("--hard-weight", objective.hard_weight)->capture_default_str();
+  verb->add_option("--hard-weight", objective.hard_weight)
+      ->check(lowbit_tool::not_negative())
+      ->capture_default_str();
   verb->add_option("--temperature", objective.temperature)
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
-  verb->callback([o, &chosen] { chosen = [o] { return finish_training(train::bibert(*o), *o); }; });
+  verb->callback([o, verb, &chosen] {
+    if (!o->objective.direction_matching) {
+      refuse_idle(*verb, {"--dmd-weight"}, "is not for --no-dmd");
+    }
+    chosen = [o] { return finish_training(train::bibert(*o), *o); };
+  });
 }
 
 }  // namespace lowbit_train

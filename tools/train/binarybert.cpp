@@ -51,13 +51,13 @@ void add_binarybert(CLI::App& app, action& chosen) {
       ->check(CLI::IsMember({1, 2}))
       ->capture_default_str();
   verb->add_option("--layer-rate", o->layer_rate, "factor on the rate where layers are matched")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb->add_option("--split-lr", o->split_rate, "learning rate after the split; 0: --lr")
-      ->check(CLI::NonNegativeNumber)
+      ->check(lowbit_tool::not_negative())
       ->capture_default_str();
   verb->add_option("--clip-lr", o->clip_rate, "learning rate of clips and steps")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
 }
 

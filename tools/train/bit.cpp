@@ -29,11 +29,14 @@ void add_bit(CLI::App& app, action& chosen) {
           "activation bits of the teacher (32: full precision) and of each stage")
       ->default_str("32,2,1");
   verb->add_option("--clip-lr", o->clip_rate, "learning rate of the steps")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb->add_option("--soft-weight", o->soft_weight, "of the mean over batch and classes")
+      ->check(lowbit_tool::not_negative())
       ->capture_default_str();
-  verb->add_option("--hidden-weight", o->hidden_weight)->capture_default_str();
+  verb->add_option("--hidden-weight", o->hidden_weight)
+      ->check(lowbit_tool::not_negative())
+      ->capture_default_str();
   verb->callback([o, &chosen] { chosen = [o] { return finish_training(train::bit(*o), *o); }; });
 }
 

@@ -22,24 +22,24 @@ void add_student_shape(CLI::App& verb, options& o) {
         std::pair{"-I,--intermediate", &shape.intermediate}}) {
     verb.add_option(name, *extent, "of the student; else the teacher's");
   }
-  verb.add_option("--init-from-teacher", o.built.start, "layers that the student starts from")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, student_start>{
-          {"first", student_start::first_layers}, {"mapped", student_start::mapped_layers}}));
+  add_choice(verb, "--init-from-teacher", o.built.start,
+             {{"first", student_start::first_layers}, {"mapped", student_start::mapped_layers}},
+             "layers that the student starts from");
   verb.add_flag("--tinybert-head", o.built.relu_before_classifier,
                 "a relu before the classifier, as in TinyBERT");
 }
 
 void add_tinybert_options(CLI::App& verb, const std::shared_ptr<options>& o) {
-  verb.add_option("--stage", o->stage, "of tinybert: general needs text alone")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, tinybert_stage>{
-          {"general", tinybert_stage::general}, {"task", tinybert_stage::task}}));
+  add_choice(verb, "--stage", o->stage,
+             {{"general", tinybert_stage::general}, {"task", tinybert_stage::task}},
+             "of tinybert: general needs text alone");
   verb.add_option("--layer-map", o->map, "uniform, last, first, or a teacher layer for each: 1,4,7")
       ->capture_default_str();
   verb.add_option("--stage1-epochs", o->layer_epochs, "of the intermediate terms, before --epochs")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
   verb.add_option("--stage1-lr", o->layer_rate, "constant")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb.add_option_function<std::vector<std::string>>(
           "--without",
@@ -65,18 +65,17 @@ void add_distill(CLI::App& app, action& chosen) {
   add_student_option(*verb, *o, "folder of the student's shape and first weights");
   add_packed_option(*verb, *o);
   add_student_shape(*verb, *o);
-  verb->add_option("--objective", o->objective)
-      ->transform(CLI::CheckedTransformer(std::map<std::string, distillation_objective>{
-          {"logits", distillation_objective::logits},
-          {"tinybert", distillation_objective::tinybert}}));
+  add_choice(
+      *verb, "--objective", o->objective,
+      {{"logits", distillation_objective::logits}, {"tinybert", distillation_objective::tinybert}});
   verb->add_option("--soft-weight", o->logits.soft_weight, "of logits")
-      ->check(CLI::NonNegativeNumber)
+      ->check(lowbit_tool::not_negative())
       ->capture_default_str();
   verb->add_option("--hard-weight", o->logits.hard_weight, "of logits")
-      ->check(CLI::NonNegativeNumber)
+      ->check(lowbit_tool::not_negative())
       ->capture_default_str();
   verb->add_option("--temperature", o->logits.temperature, "of logits")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   add_tinybert_options(*verb, o);
   verb->callback([o, verb, &chosen] {

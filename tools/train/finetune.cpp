@@ -14,9 +14,9 @@ void add_finetune(CLI::App& app, action& chosen) {
   CLI::App* verb = app.add_subcommand("finetune", "train a full precision encoder");
   add_training_options(*verb, *o);
   add_start_options(*verb, *o, o->shape, o->vocab);
-  verb->add_option("--task", o->asked, "labels of sentences, or BIO labels of words")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, train::labelling>{
-          {"sentences", train::labelling::sentences}, {"words", train::labelling::words}}));
+  add_choice(*verb, "--task", o->asked,
+             {{"sentences", train::labelling::sentences}, {"words", train::labelling::words}},
+             "labels of sentences, or BIO labels of words");
   verb->add_option("--label-smoothing", o->label_smoothing, "share of the label that all share")
       ->check(CLI::Range(0.0, 0.99))
       ->capture_default_str();

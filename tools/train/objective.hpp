@@ -12,15 +12,15 @@ inline void add_objective_options(CLI::App& verb, train::recipe_options& o,
   auto* teacher =
       verb.add_option("--teacher", o.teacher, "folder of a model whose logits are learnt, too");
   verb.add_option("--hard-weight", objective.hard_weight, "of the cross entropy with the labels")
-      ->check(CLI::NonNegativeNumber)
+      ->check(lowbit_tool::not_negative())
       ->capture_default_str();
   verb.add_option("--soft-weight", objective.soft_weight, "of the divergence from the teacher")
       ->needs(teacher)
-      ->check(CLI::NonNegativeNumber)
+      ->check(lowbit_tool::not_negative())
       ->capture_default_str();
   verb.add_option("--temperature", objective.temperature, "of the teacher's divergence")
       ->needs(teacher)
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
 }
 

@@ -37,14 +37,14 @@ void add_training_options(CLI::App& verb, train::recipe_options& o) {
       ->check(CLI::Range(1, 1 << 16))
       ->capture_default_str();
   verb.add_option("--lr", o.fit.optimizer.learning_rate, "peak learning rate")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb.add_flag("--constant-rate", o.fit.constant_rate, "do not lower the rate after the warm-up");
   verb.add_option("--warmup", o.fit.warmup, "share of the steps")
       ->check(CLI::Range(0.0, 0.99))
       ->capture_default_str();
   verb.add_option("--weight-decay", o.fit.optimizer.weight_decay)
-      ->check(CLI::NonNegativeNumber)
+      ->check(lowbit_tool::not_negative())
       ->capture_default_str();
   verb.add_option("--dropout", o.fit.dropout, "of embeddings, attention and outputs")
       ->check(CLI::Range(0.0, 0.95))
@@ -55,12 +55,11 @@ void add_training_options(CLI::App& verb, train::recipe_options& o) {
   verb.add_option("--token-dropout", o.fit.token_dropout, "tokens that become [UNK]")
       ->check(CLI::Range(0.0, 0.95))
       ->capture_default_str();
-  verb.add_option("--precision", o.fit.type, "operands of the matrix products in training steps")
-      ->default_str(o.fit.type == train::precision::bf16 ? "bf16" : "f32")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, train::precision>{
-          {"f32", train::precision::f32}, {"bf16", train::precision::bf16}}));
+  add_choice(verb, "--precision", o.fit.type,
+             {{"f32", train::precision::f32}, {"bf16", train::precision::bf16}},
+             "operands of the matrix products in training steps");
   verb.add_option("--checkpoint-seconds", o.fit.checkpoint_seconds, "between two checkpoints")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb.add_option_function<int>(
           "-t,--threads", [](int threads) { at::set_num_threads(threads); }, "of libtorch")
@@ -70,7 +69,7 @@ void add_training_options(CLI::App& verb, train::recipe_options& o) {
   auto patience = std::make_shared<double>(600.0);
   verb.add_option("--patience", *patience,
                   "seconds that several processes (RANK, WORLD_SIZE, ...) wait for each other")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb.parse_complete_callback([&o, patience] {
     auto group = train::workers_from_environment(
@@ -119,6 +118,11 @@ void refuse_idle(const CLI::App& verb, std::initializer_list<const char*> names,
   for (const char* name : names) {
     if (verb.get_option(name)->count() > 0) throw CLI::ValidationError(name, why);
   }
+}
+
+bool leads() {
+  const auto place = train::place_from_environment();
+  return !place || place->rank == 0;
 }
 
 int finish(const status& outcome, const std::filesystem::path& out) {

@@ -25,16 +25,17 @@ void add_prune(CLI::App& app, action& chosen) {
       ->check(CLI::Range(0.0, 0.99))
       ->capture_default_str();
   verb->add_option("--every", o->every, "steps between two updates of the zeros")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
-  verb->add_option("--heads", o->heads, "heads to keep in each layer")->check(CLI::PositiveNumber);
+  verb->add_option("--heads", o->heads, "heads to keep in each layer")
+      ->check(lowbit_tool::positive());
   verb->add_option("--neurons", o->neurons, "feed-forward neurons to keep in each layer")
-      ->check(CLI::PositiveNumber);
+      ->check(lowbit_tool::positive());
   verb->add_option("--rounds", o->rounds, "remove heads and neurons in so many steps")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
   verb->add_option("--batches", o->batches, "training batches that measure importance")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb->callback([o, verb, &chosen] {
     if (o->sparsity > 0) {

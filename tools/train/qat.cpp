@@ -33,7 +33,7 @@ void add_qat(CLI::App& app, action& chosen) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb->add_option("--recluster", o->recluster, "steps between two searches of scales or centroids")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb->add_option("--range-decay", o->range_decay,
                    "q8bert: share of an activation's range that a step keeps")

@@ -76,18 +76,18 @@ void add_search(CLI::App& app, action& chosen) {
   verb->add_option("--repetitions", o->timed.repetitions, "timed runs of each shape")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  verb->add_option("--max-latency-ms", o->max_milliseconds)->check(CLI::PositiveNumber);
-  verb->add_option("--max-mb", o->max_megabytes)->check(CLI::PositiveNumber);
+  verb->add_option("--max-latency-ms", o->max_milliseconds)->check(lowbit_tool::positive());
+  verb->add_option("--max-mb", o->max_megabytes)->check(lowbit_tool::positive());
   auto* every = verb->add_option("--every", o->every, "try every n-th shape in order of growth")
                     ->check(CLI::Range(1, 1 << 20))
                     ->capture_default_str();
   verb->add_option("--epsilon", o->epsilon, "or n = epsilon steps^2.5")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->excludes(every);
   verb->add_option("--steps", o->trials.steps, "of a trial")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
-  list("--trial-lr", o->rates, "learning rates of trials")->check(CLI::PositiveNumber);
+  list("--trial-lr", o->rates, "learning rates of trials")->check(lowbit_tool::positive());
   list("--trial-batch", o->batches, "batch sizes of trials")->check(CLI::Range(1, 1 << 20));
   verb->add_flag("--trial-adam", o->trials.adam, "trials by Adam instead of SGD");
   verb->add_option("--hard-weight", o->trials.objective.hard_weight, "of the masked token itself")
@@ -95,7 +95,7 @@ void add_search(CLI::App& app, action& chosen) {
   verb->add_option("--soft-weight", o->trials.objective.soft_weight, "of T^2 KL to the teacher")
       ->capture_default_str();
   verb->add_option("--temperature", o->trials.objective.temperature, "T")
-      ->check(CLI::PositiveNumber)
+      ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb->add_flag_callback(
       "--no-train", [o] { o->train = false; }, "stop after the search");

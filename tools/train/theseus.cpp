@@ -25,19 +25,17 @@ void add_theseus(CLI::App& app, action& chosen) {
       ->default_val("linear");
   verb->add_option("--p0", o->schedule.p0)->check(CLI::Range(0.0, 1.0))->capture_default_str();
   verb->add_option("--k", o->schedule.k, "growth of p per step; 0: p is 1 after half of the steps")
-      ->check(CLI::NonNegativeNumber)
+      ->check(lowbit_tool::not_negative())
       ->capture_default_str();
   verb->add_option("--replacing-steps", o->schedule.steps, "with constant p0; 0: half of the steps")
-      ->check(CLI::NonNegativeNumber)
+      ->check(lowbit_tool::not_negative())
       ->capture_default_str();
-  verb->add_option(
-          "--init", o->start,
-          "first weights of successor layer i: those of layer i (first), of the last layer "
-          "that it replaces (spread), or random")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, train::successor_start>{
-          {"first", train::successor_start::first},
-          {"spread", train::successor_start::spread},
-          {"random", train::successor_start::random}}));
+  add_choice(*verb, "--init", o->start,
+             {{"first", train::successor_start::first},
+              {"spread", train::successor_start::spread},
+              {"random", train::successor_start::random}},
+             "first weights of successor layer i: those of layer i (first), of the last layer that "
+             "it replaces (spread), or random");
   verb->callback([o, verb, &chosen] {
     if (o->schedule.linear) {
       refuse_idle(*verb, {"--replacing-steps"}, "is for --schedule constant");

@@ -14,8 +14,9 @@ void add_vocab(CLI::App& app, action& chosen) {
   verb->add_option("--out", o->out, "vocab.txt to write")->required();
   verb->add_option("--size", o->size, "tokens, special ones included")->capture_default_str();
   verb->add_flag("--replace", o->replace, "replace an existing --out");
-  verb->callback(
-      [o, &chosen] { chosen = [o] { return finish(train::make_vocabulary(*o), o->out); }; });
+  verb->callback([o, &chosen] {
+    chosen = [o] { return leads() ? finish(train::make_vocabulary(*o), o->out) : 0; };
+  });
 }
 
 }  // namespace lowbit_train

@@ -19,6 +19,7 @@
 #include "lowbit/io/diagnostics.hpp"
 #include "lowbit/io/json.hpp"
 #include "lowbit/io/mapped_file.hpp"
+#include "lowbit/text/unicode.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -83,6 +84,19 @@ inline const char* empty_part(const labelled_text& e, bool pair) {
   return e.label.empty() ? "label" : nullptr;
 }
 
+/// Errors: malformed naming `place` and the part that is not UTF-8
+inline status check_utf8(const labelled_text& e, std::string_view place) {
+  for (const auto& [name, part] :
+       {std::pair{"sentence", &e.text}, std::pair{"second sentence", &e.second},
+        std::pair{"label", &e.label}}) {
+    if (const auto at = find_invalid_utf8(*part)) {
+      return status::error(errc::malformed, place, ": has a ", name,
+                           " that is not valid UTF-8 at its byte ", *at);
+    }
+  }
+  return {};
+}
+
 /// The text between tabs, trimmed.
 inline std::vector<std::string_view> columns_of(std::string_view line) {
   std::vector<std::string_view> columns;
@@ -122,7 +136,7 @@ struct labelled_table {
 /// in capitals or not, is a header.
 ///
 /// Errors: those of for_each_line; malformed with file and line number for another number of
-///         columns, or an empty one
+///         columns, or one that is empty or not UTF-8
 inline result<labelled_table> read_labelled_tsv(const std::filesystem::path& path) {
   labelled_table table;
   std::size_t width = 0;
@@ -151,6 +165,7 @@ inline result<labelled_table> read_labelled_tsv(const std::filesystem::path& pat
       return status::error(errc::malformed, path.native(), " line ", number, ": has an empty ",
                            part, ", expected at least a word in each column");
     }
+    LOWBIT_TRY(detail::check_utf8(e, path.native() + " line " + std::to_string(number)));
     table.examples.push_back(std::move(e));
     return {};
   }));
@@ -162,7 +177,7 @@ inline result<labelled_table> read_labelled_tsv(const std::filesystem::path& pat
 /// others are skipped where both files have one.
 ///
 /// Errors: those of for_each_line; malformed with file and line number where the numbers of lines
-///         or words differ, or where one of the two lines is empty
+///         or words differ, or where a line is not UTF-8 or one of the two is empty
 inline result<std::vector<labelled_text>> read_lines_and_labels(const std::filesystem::path& texts,
                                                                 const std::filesystem::path& labels,
                                                                 labelling labelled) {
@@ -198,6 +213,9 @@ inline result<std::vector<labelled_text>> read_lines_and_labels(const std::files
                            e.line, ": has an empty ", part, ", expected one for line ", e.line,
                            " of ", (e.text.empty() ? labels : texts).native());
     }
+    const std::string line = " line " + std::to_string(e.line);
+    LOWBIT_TRY(detail::check_utf8({e.text, {}, {}}, texts.native() + line));
+    LOWBIT_TRY(detail::check_utf8({{}, e.label, {}}, labels.native() + line));
     examples.push_back(std::move(e));
   }
   return examples;

@@ -34,6 +34,12 @@ TEST_CASE("sparsity rises by the cubic schedule between its corners") {
   CHECK(s.updates_at(110));
   CHECK(s.updates_at(300));
   CHECK(!s.updates_at(310));
+  // Between two updates that of the first is in force.
+  CHECK(s.in_force(99) == 0.0);
+  CHECK(s.in_force(109) == 0.0);
+  CHECK(s.in_force(259) == s.at(250));
+  CHECK(s.in_force(299) == s.at(290));
+  CHECK(s.in_force(1000) == 0.8);
 }
 
 TEST_CASE("every run, however short, reaches the target before its last step ends") {

@@ -24,8 +24,8 @@ std::shared_ptr<quantized_scheme> scheme_named(const char* policy) {
 
 TEST_CASE("the packed folder gives the logits of libtorch's evaluation") {
   const train_test::scratch_folder s("quantized");
-  const char* name = GENERATE("int8", "w4a8", "w2a8", "w1a8", "codebook8", "codebook16", "mixed",
-                              "gobo3", "gobo4", "bf16", "f16");
+  const char* name = GENERATE("int8", "w4a8", "w4g32a8", "w2a8", "w1a8", "codebook8", "codebook16",
+                              "mixed", "gobo3", "gobo4", "bf16", "f16");
   INFO(name);
   const auto how = scheme_named(name);
   bert model = random_model(small_shape(), how, 21);

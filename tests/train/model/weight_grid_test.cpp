@@ -25,9 +25,9 @@ Tensor weights() {
 }  // namespace
 
 TEST_CASE("a projection right after the codec's choice is what the codec makes") {
-  const std::string format =
-      GENERATE("f32", "bf16", "f16", "int8", "int4", "ternary", "sign", "codebook8", "codebook16",
-               "codebook256", "codebook8f", "codebook16f", "codebook256f", "gobo3", "gobo4");
+  const std::string format = GENERATE(
+      "f32", "bf16", "f16", "int8", "int4", "int4g32", "int4g64", "ternary", "sign", "codebook8",
+      "codebook16", "codebook256", "codebook8f", "codebook16f", "codebook256f", "gobo3", "gobo4");
   INFO(format);
   const Tensor w = weights();
   const auto encoded = encode_weights(w, format);

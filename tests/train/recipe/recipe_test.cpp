@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole recipes on a toy set: they learn it, a resumed run equals an uninterrupted one, folders
-// read back what was written, and bad input is one message.
+// Whole recipes on a toy set: they learn it, folders read back what was written, and bad input is
+// one message.
 #include "lowbit/train/recipe/recipe.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <fstream>
-#include <limits>
 #include <string>
 
 #include "lowbit/io/model_folder.hpp"
@@ -101,41 +100,6 @@ TEST_CASE("a teacher learns a separable toy set and a binary student learns it f
   }
 }
 
-TEST_CASE("a resumed run equals the uninterrupted run, bit for bit") {
-  const recipe_set t;
-  auto whole = t.options("whole");
-  whole.fit.epochs = 6;
-  REQUIRE(finetune(whole).ok());
-  auto parts = t.options("parts");
-  parts.fit.epochs = 6;
-  parts.fit.stop_after = 18;  // in the third epoch of 8 steps
-  REQUIRE(finetune(parts).ok());
-  parts.fit.stop_after = 0;
-  parts.fit.resume = true;
-  auto changed = parts;
-  changed.fit.optimizer.learning_rate = 2e-3;
-  CHECK(mentions(finetune(changed), "other options"));
-  changed = parts;  // as many examples, another one of them
-  fs::copy(t.path / "data", t.path / "data2");
-  std::string text = t.bytes("data/train.tsv");
-  text.replace(text.find("class 0"), 7, "class 1");
-  std::ofstream(t.path / "data2" / "train.tsv") << text;
-  changed.data = t.path / "data2";
-  CHECK(mentions(finetune(changed), "other options"));
-  changed = parts, changed.fit.optimizer.learning_rate = 1e-3 + 1e-9;
-  CHECK(mentions(finetune(changed), "other options"));
-  changed = parts, changed.fit.resume = false;
-  CHECK(mentions(finetune(changed), "parts: exists"));
-  fs::remove_all(t.path / "parts");
-  CHECK(mentions(finetune(changed), "parts.checkpoint: exists"));
-  REQUIRE(finetune(parts).ok());
-  CHECK(t.bytes("whole/model.safetensors") == t.bytes("parts/model.safetensors"));
-  for (const char* what : {"history", "scores"}) {
-    CHECK(t.results("whole").at("run").at(what) == t.results("parts").at("run").at(what));
-  }
-  CHECK(!fs::exists(t.path / "parts.checkpoint"));  // finished
-}
-
 TEST_CASE("logits do not depend on padding, nor on computing [CLS] alone in the last layer") {
   torch::manual_seed(3);
   lowbit::model_shape shape;
@@ -172,61 +136,6 @@ TEST_CASE("every parameter that the scheme uses gets a gradient") {
   }
 }
 
-TEST_CASE("a loss that is not finite stops the run, names the step and keeps the checkpoint") {
-  const recipe_set t;
-  const auto folder_options = t.options("x");
-  auto o = folder_options.fit;
-  o.epochs = 3;
-  o.checkpoint = t.path / "x.checkpoint";
-  const auto data = read_dataset(t.path / "data");
-  const auto tokenizer = lowbit::wordpiece_tokenizer::load(t.path / "vocab.txt");
-  auto shape = folder_options.shape;
-  shape.vocabulary = tokenizer->vocabulary_size(), shape.labels = 2;
-  const auto examples = tokenize(*data, label_names(data->train), *tokenizer, 16, "data");
-  bert model(shape, std::make_shared<float_scheme>());
-  int calls = 0;
-  fit_job job;
-  job.parameters = trained(model.parameters());
-  job.loss = [&](const batch& in, const step_info&) {
-    const trace out = model.forward(in, training_forward(o, true));
-    const Tensor loss = at::cross_entropy_loss(out.logits, out.targets);
-    return ++calls == 12 ? loss * std::numeric_limits<double>::quiet_NaN() : loss;
-  };
-  const auto outcome = fit(job, examples->train, o, "test", torch::kCPU);
-  CHECK(mentions(outcome.status(), "step 11"));  // 0-based, in the second epoch of 8 steps
-  CHECK(mentions(outcome.status(), "epoch 2"));
-  CHECK(fs::exists(o.checkpoint));
-}
-
-TEST_CASE("a parameter that the last step made infinite is not kept, and the step is named") {
-  const recipe_set t;
-  REQUIRE(finetune(t.options("x")).ok());
-  auto loaded = load_model(t.path / "x", torch::kCPU);
-  REQUIRE(loaded.ok());
-  const auto examples = data_for(t.options("x"), loaded->description, loaded->tokenizer, "x");
-  fit_options o = t.options("x").fit;
-  o.epochs = 1, o.checkpoint = t.path / "y.checkpoint";
-  fit_job job;
-  job.parameters = trained(loaded->model.parameters());
-  job.loss = [&](const batch& in, const step_info&) {
-    const trace out = loaded->model.forward(in, training_forward(o, true));
-    return at::cross_entropy_loss(out.logits, out.targets);
-  };
-  job.after_step = [&](const step_info& info) {
-    torch::NoGradGuard no_gradients;
-    if (info.step + 1 == info.total) job.parameters[3].tensor[0].fill_(INFINITY);
-  };
-  bool written = false;
-  job.improved = [&](const run_state&) {
-    written = true;
-    return lowbit::status{};
-  };
-  const auto outcome = fit(job, examples->train, o, "test", torch::kCPU);
-  CHECK(mentions(outcome.status(), "a parameter is not finite at step 8"));
-  CHECK(!written);
-  CHECK(!fs::exists(o.checkpoint));
-}
-
 TEST_CASE("a tokenizer that keeps capitals goes on in what is trained from its folder") {
   const recipe_set t;
   auto o = t.options("uncased");
@@ -251,18 +160,55 @@ TEST_CASE("what could not be written at the end is said at the start") {
   auto o = t.options("none/out");
   CHECK(finetune(o).code() == lowbit::errc::not_found);
   o = t.options("out");
-  o.packed = t.path / "data";
+  fs::create_directories(t.path / "other"), t.write("other/text.txt", "my own\n");
+  o.packed = t.path / "other";
   CHECK(mentions(finetune(o), "exists"));
-  o.replace = true;  // of data, no older model folder
+  o.replace = true;  // of no older model folder
   CHECK(mentions(finetune(o), "holds no config.json"));
   o.packed = t.path / "x" / ".." / "out";
   CHECK(mentions(finetune(o), "float weights"));
-  o.packed.clear(), o.out = t.path / "data";
+  o.packed.clear(), o.out = t.path / "other";
   CHECK(mentions(finetune(o), "holds no config.json"));
-  CHECK(fs::exists(t.path / "data" / "train.tsv"));
+  CHECK(fs::exists(t.path / "other" / "text.txt"));
   o.out = t.path / "out", o.test = true;  // the set has none
   CHECK(mentions(finetune(o), "no test split"));
   CHECK(!fs::exists(o.out));
+}
+
+TEST_CASE("a run does not write over what it starts from") {
+  const recipe_set t;
+  auto o = t.options("start");
+  o.fit.epochs = 1;
+  REQUIRE(finetune(o).ok());
+  const std::string before = t.bytes("start/model.safetensors");
+  auto student = t.student("start/");
+  student.teacher = t.path / "start", student.replace = true;
+  CHECK(mentions(bibert(student), "is the teacher of this run, too"));
+  o.student = t.path / "." / "start", o.replace = true;
+  CHECK(mentions(finetune(o), "is the student of this run, too"));
+  o.out = t.path / "other", o.packed = t.path / "start";
+  CHECK(mentions(finetune(o), "is the student of this run, too"));
+  o.packed.clear(), o.out = t.path / "data";
+  CHECK(mentions(finetune(o), "is the data of this run, too"));
+  CHECK(t.bytes("start/model.safetensors") == before);
+}
+
+TEST_CASE("examples that are too long are counted, and a length without room is refused") {
+  const recipe_set t;
+  auto o = t.options("out");
+  o.max_length = 2;
+  CHECK(mentions(finetune(o), "at least 3"));
+  const auto tokenizer = lowbit::wordpiece_tokenizer::load(o.vocab);
+  REQUIRE(tokenizer.ok());
+  const auto data = read_dataset(o.data);
+  REQUIRE(data.ok());
+  std::size_t longer = 0;  // than three words
+  for (const auto* split : {&data->train, &data->validation}) {
+    for (const auto& e : *split) longer += tokenizer->encode_plain(e.text)->ids.size() > 3 ? 1 : 0;
+  }
+  REQUIRE(longer > 0);
+  CHECK(tokenize(*data, label_names(data->train), *tokenizer, 5, "data")->cut == longer);
+  CHECK(tokenize(*data, label_names(data->train), *tokenizer, 16, "data")->cut == 0);
 }
 
 TEST_CASE("a missing file, vocabulary or teacher is one message") {

@@ -23,6 +23,7 @@ struct example {
   std::vector<std::int64_t> ids;     // with [CLS] and [SEP]
   std::vector<std::int64_t> labels;  // one class, or one for each token
   std::vector<std::int64_t> types;   // of a pair; empty: all 0
+  bool cut = false;                  // it was longer than it may be
 };
 
 /// Random numbers for one number of a stream; independent of those of all other numbers.

@@ -167,7 +167,9 @@ inline result<tokenized_dataset> masked_dataset(const std::vector<std::string>& 
     mask(out.validation[i], fixed);
   }
   if (out.train.empty()) {
-    return status::error(errc::malformed, path.native(), ": no text to train on");
+    return status::error(
+        errc::malformed, path.native(), ": no text to train on",
+        validated.empty() ? "" : " beside the held-out lines (--held-out 0: none)");
   }
   return out;
 }

@@ -19,6 +19,7 @@ namespace lowbit::train {
 
 struct tokenized_dataset {
   std::vector<example> train, validation, test;
+  std::size_t cut = 0;  ///< how many of them were longer than they may be
 };
 
 namespace detail {
@@ -54,6 +55,7 @@ inline result<example> tokenize(const labelled_text& from, bool tagged,
                            : tokenizer.encode_pair(from.text, from.second, max_length);
   if (!encoded) return encoded.status();
   example one;
+  one.cut = encoded->truncated;
   one.ids.assign(encoded->ids.begin(), encoded->ids.end());
   if (!from.second.empty()) one.types.assign(encoded->type_ids.begin(), encoded->type_ids.end());
   if (tagged) {
@@ -81,6 +83,7 @@ inline result<tokenized_dataset> tokenize(const dataset& data,
         return one.status().in(path.native() + ": " + name + " example " +
                                std::to_string(to->size() + 1));
       }
+      out.cut += one->cut ? 1 : 0;
       to->push_back(*std::move(one));
     }
   }

@@ -23,11 +23,18 @@ namespace lowbit::train {
 
 namespace detail {
 
-inline status not_finite(const char* what, const run_state& run, std::int64_t epoch) {
+/// Says what is left of the run: the best epoch, which is in the output folder, the checkpoint.
+inline status not_finite(const char* what, const run_state& run, std::int64_t epoch,
+                         const std::filesystem::path& checkpoint) {
+  std::string left;
+  if (run.best_epoch > 0)
+    left += "; epoch " + std::to_string(run.best_epoch) + ", the best so far, stays";
+  std::error_code ignored;
+  if (!checkpoint.empty() && std::filesystem::exists(checkpoint, ignored)) {
+    left += "; so does " + checkpoint.native() + ", but --resume would repeat the step";
+  }
   return status::error(errc::invalid_argument, what, " is not finite at step ", run.step,
-                       " (epoch ", epoch + 1,
-                       "); the best model so far and the last checkpoint stay; start anew with a "
-                       "lower learning rate (--resume would repeat the step)");
+                       " (epoch ", epoch + 1, ")", left, "; start anew with a lower learning rate");
 }
 
 /// An update can leave the range of floats although loss and gradient were in it.
@@ -111,7 +118,7 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
   double saved = shown.elapsed();
   const auto check_finite = [&]() -> status {
     if (detail::all_finite(job.parameters)) return {};
-    return detail::not_finite("a parameter", run, (run.step - 1) / batches);
+    return detail::not_finite("a parameter", run, (run.step - 1) / batches, options.checkpoint);
   };
   const auto save = [&]() -> status {
     run.seconds = seconds_before + shown.elapsed();
@@ -137,11 +144,12 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
       if (!outcome) return outcome.status();
       const double loss = outcome->loss;
       stop = outcome->stop;
-      if (!std::isfinite(loss)) return detail::not_finite("the loss", run, epoch);
+      if (!std::isfinite(loss))
+        return detail::not_finite("the loss", run, epoch, options.checkpoint);
       const double factor = options.constant_rate ? warmup_constant(run.step, total, options.warmup)
                                                   : warmup_linear(run.step, total, options.warmup);
       if (!std::isfinite(optimizer.step(options.optimizer.learning_rate * factor))) {
-        return detail::not_finite("a gradient", run, epoch);
+        return detail::not_finite("a gradient", run, epoch, options.checkpoint);
       }
       if (job.after_step) job.after_step(info);
       ++run.step;

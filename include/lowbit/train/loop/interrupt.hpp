@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGINT and SIGTERM as a question that a training loop asks after each step, so that the step is
-// finished and a checkpoint written. A handler may do no more than set a flag. The second signal
-// has its usual effect: whoever asks twice does not want to wait.
+// SIGINT, SIGTERM and SIGHUP as a question that a training loop asks after each step, so that the
+// step is finished and a checkpoint written. A handler may do no more than set a flag. The second
+// signal has its usual effect: whoever asks twice does not want to wait.
 #pragma once
 
 #include <atomic>
@@ -15,13 +15,13 @@ static_assert(std::atomic<int>::is_always_lock_free);
 inline void remember_signal(int number) { caught_signal.store(number); }
 }  // namespace detail
 
-/// From now on SIGINT and SIGTERM are remembered, each once.
+/// From now on these are remembered, each once.
 inline void catch_interrupts() {
   struct sigaction action = {};
   action.sa_handler = detail::remember_signal;
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
   sigemptyset(&action.sa_mask);
-  for (const int number : {SIGINT, SIGTERM}) sigaction(number, &action, nullptr);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
 }
 
 /// A signal came since catch_interrupts().

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a user sees while a model trains: one line that is redrawn on a terminal, one line per epoch
-// otherwise. Writes to stderr, so stdout stays free for results.
+// What a user sees while a model trains: one line that is redrawn on a terminal; otherwise a line
+// for each epoch, and for each minute of a long one. Writes to stderr, so stdout stays free for
+// results.
 #pragma once
 
 #include <unistd.h>
@@ -34,13 +35,20 @@ class progress {
   progress(std::int64_t first, std::int64_t total, bool shows = true)
       : first_(first), total_(total), shows_(shows), terminal_(::isatty(STDERR_FILENO) != 0) {}
 
-  /// After each step; redraws at most ten times a second. The best score is negative before the
-  /// first validation.
+  /// After each step; redraws at most ten times a second, or writes a line a minute where there is
+  /// no terminal. The best score is negative before the first validation.
   void step(std::int64_t done, double loss, double best) {
-    if (!terminal_ || !shows_) return;
+    if (!shows_) return;
     const auto now = clock::now();
-    if (now - drawn_ < std::chrono::milliseconds(100)) return;
+    if (now - drawn_ < (terminal_ ? std::chrono::milliseconds(100) : std::chrono::minutes(1)))
+      return;
     drawn_ = now;
+    if (!terminal_) {
+      std::fprintf(stderr, "step %lld/%lld loss %.4f left %s\n", static_cast<long long>(done),
+                   static_cast<long long>(total_), loss, clock_text(left(done)).c_str());
+      std::fflush(stderr);
+      return;
+    }
     constexpr int width = 30;
     const int filled = static_cast<int>(done * width / std::max<std::int64_t>(total_, 1));
     const std::string bar = std::string(static_cast<std::size_t>(filled), '#') +
@@ -61,7 +69,8 @@ class progress {
     std::fprintf(stderr, "epoch %lld/%lld loss %.4f", static_cast<long long>(number),
                  static_cast<long long>(epochs), loss);
     if (validation >= 0) {
-      std::fprintf(stderr, " validation %.2f %% best %.2f %%", 100.0 * validation, 100.0 * best);
+      std::fprintf(stderr, " validation %.2f %%", 100.0 * validation);
+      if (best >= 0) std::fprintf(stderr, " best %.2f %%", 100.0 * best);
     }
     std::fprintf(stderr, " elapsed %s left %s\n", clock_text(elapsed()).c_str(),
                  clock_text(left(done)).c_str());
@@ -82,7 +91,7 @@ class progress {
 
   std::int64_t first_, total_;
   bool shows_, terminal_;
-  clock::time_point start_ = clock::now(), drawn_{};
+  clock::time_point start_ = clock::now(), drawn_ = start_;
 };
 
 /// The same for work without a loss: items done, redrawn on a terminal, ten lines otherwise.

@@ -45,6 +45,11 @@ struct sparsity_schedule {
   [[nodiscard]] bool updates_at(std::int64_t step) const {
     return step >= first && step <= last() && (step - first) % every == 0;
   }
+  /// The sparsity that the last update up to `step` brought.
+  [[nodiscard]] double in_force(std::int64_t step) const {
+    if (step < first) return 0.0;
+    return at(std::min(last(), first + (step - first) / every * every));
+  }
   [[nodiscard]] double at(std::int64_t step) const {
     if (step < first) return 0.0;
     if (step >= last()) return target;

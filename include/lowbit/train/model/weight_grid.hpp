@@ -29,7 +29,7 @@ enum class grid_kind {
   int8,      ///< scale of the row, 255 steps
   ternary,   ///< threshold and scale of the row
   sign,      ///< center and scale of the row
-  int4,      ///< grid (N, 1): the scales that the codec searched
+  int4,      ///< grid (N, 1), or (N, K) of groups: the scales that the codec searched
   levels,    ///< grid (L): sorted centroids
   outliers,  ///< grid (L + 2): sorted centroids, then the bounds outside of which weights are kept
 };
@@ -51,6 +51,9 @@ inline result<grid_kind> grid_of_format(std::string_view format) {
       {"ternary", grid_kind::ternary},
       {"sign", grid_kind::sign},
       {"int4", grid_kind::int4},
+      {"int4g32", grid_kind::int4},
+      {"int4g64", grid_kind::int4},
+      {"int4g128", grid_kind::int4},
       {"codebook8", grid_kind::levels},
       {"codebook16", grid_kind::levels},
       {"codebook256", grid_kind::levels},
@@ -114,8 +117,20 @@ result<Tensor> read_back(const encoded_matrix& m, const Tensor& like) {
   return out;
 }
 
-inline Tensor chosen_grid(grid_kind kind, const encoded_matrix& m, const Tensor& weights) {
-  if (kind == grid_kind::int4) return floats_of(*find_suffix(m, ".scale")).unsqueeze(1);
+/// The scales of int4, those of groups for every column.
+template <class Codec>
+Tensor chosen_scales(const encoded_matrix& m, const Tensor& weights) {
+  const Tensor scales = floats_of(*find_suffix(m, ".scale")).view({weights.size(0), -1});
+  if constexpr (requires { Codec::reader::group; }) {
+    constexpr auto group = static_cast<std::int64_t>(Codec::reader::group);
+    if (group > 0) return scales.repeat_interleave(group, 1).narrow(1, 0, weights.size(1));
+  }
+  return scales;
+}
+
+template <class Codec>
+Tensor chosen_grid(grid_kind kind, const encoded_matrix& m, const Tensor& weights) {
+  if (kind == grid_kind::int4) return chosen_scales<Codec>(m, weights);
   if (kind != grid_kind::levels && kind != grid_kind::outliers) return at::empty({0});
   Tensor levels = floats_of(*find_suffix(m, ".centroids"));
   if (const encoded_tensor* scale = find_suffix(m, ".scale")) levels = levels * floats_of(*scale);
@@ -150,7 +165,7 @@ inline result<encoded_weights> encode_weights(const Tensor& weights, std::string
     const auto values = detail::read_back<Codec>(*encoded, w);
     if (!values) return values.status();
     out.values = values->to(weights.device());
-    out.grid = detail::chosen_grid(*kind, *encoded, w).to(weights.device());
+    out.grid = detail::chosen_grid<Codec>(*kind, *encoded, w).to(weights.device());
     return {};
   }));
   return out;

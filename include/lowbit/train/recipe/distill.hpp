@@ -9,6 +9,7 @@
 #include "lowbit/train/data/sentences.hpp"
 #include "lowbit/train/loss/soft_targets.hpp"
 #include "lowbit/train/recipe/layer_matcher.hpp"
+#include "lowbit/train/recipe/stages.hpp"
 #include "lowbit/train/recipe/student.hpp"
 
 namespace lowbit::train {
@@ -101,7 +102,7 @@ inline result<run_state> match_layers(const layer_matcher& match, const tokenize
   job.buffers = match.student.buffers();
   follow_ranges(match.student, job);
   job.corrupt = token_dropout(fitting.token_dropout, unknown_token);
-  const auto identity = run_identity(data.train, o.teacher, o.student);
+  const auto identity = run_identity(data, o.teacher, o.student);
   if (!identity) return identity.status();
   const std::string settings = settings_text(fitting, "stage 1 " + facts.dump()) + *identity;
   return fit(job, data.train, fitting, settings, default_device(), *o.group);
@@ -117,6 +118,11 @@ inline status two_stages(const layer_matcher& match, const model_description& de
   const auto last = checkpoint_of(o.out);
   const auto first = stage_1_checkpoint(o);
   if (o.layer_epochs > 0) {
+    if (o.fit.resume && !std::filesystem::exists(first, ignored)) {
+      const auto done = finished_before(o, match.student.how().name(), data, facts);
+      if (!done || *done) return done.status();
+    }
+    announce(o, "stage 1, layers");
     // A run that starts anew must not end in what an older one left of the second stage.
     if (!o.fit.resume && o.group->leads()) std::filesystem::remove(last, ignored);
     const auto run = match_layers(match, data, unknown_token, o, facts, first);
@@ -128,6 +134,7 @@ inline status two_stages(const layer_matcher& match, const model_description& de
     extras.results["stage_1"] = to_json(*run);
     extras.files["curves.stage1.svg"] = curves_svg(*run, "distill, stage 1: layers", "");
   }
+  announce(o, "stage 2, predictions");
   LOWBIT_TRY(train_and_write(match.student, description, data, unknown_token, second, facts,
                              std::move(predict), extras));
   const bool finished = !std::filesystem::exists(last, ignored);

@@ -76,7 +76,7 @@ inline status prune_weights(const prune_options& options) {
   fit_job job;
   job.buffers = masks.buffers();
   job.before_step = [&](const step_info& info) {
-    info.measure("sparsity", schedule.at(info.step));
+    info.measure("sparsity", schedule.in_force(info.step));
     if (schedule.updates_at(info.step)) masks.prune(schedule.at(info.step));
   };
   job.after_step = [&](const step_info&) { masks.apply(); };
@@ -106,7 +106,8 @@ inline result<bool> prune_units_once(const prune_options& whole, const prune_opt
                                 {"neurons", neurons},
                                 {"measured_batches", round.batches},
                                 {"objective", start.objective.facts()}};
-  const auto done = finished_before(whole, round, "fp32", start.examples, facts);
+  announce(round, std::to_string(heads) + " heads, " + std::to_string(neurons) + " neurons");
+  const auto done = stage_finished(whole, round, "fp32", start.examples, facts);
   if (!done) return done.status();
   bert& from = start.from.model;
   if (*done) {

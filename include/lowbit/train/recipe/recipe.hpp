@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -41,12 +42,16 @@ struct recipe_options {
 };
 
 /// The longest sentence in tokens: the option, or all positions.
+/// Errors: invalid_argument for more than the positions, or no room for a token
 inline result<std::size_t> sentence_limit(const recipe_options& options, const model_shape& shape) {
   if (options.max_length > shape.positions) {
     return status::error(errc::invalid_argument, "max length ", options.max_length,
                          " is more than the ", shape.positions, " positions");
   }
-  return options.max_length == 0 ? shape.positions : options.max_length;
+  const std::size_t length = options.max_length == 0 ? shape.positions : options.max_length;
+  if (length >= 3) return length;
+  return status::error(errc::invalid_argument, "sentences of ", length,
+                       " tokens, expected at least 3: [CLS], a token, [SEP]");
 }
 
 namespace detail {
@@ -105,6 +110,19 @@ inline result<tokenized_dataset> data_for(const recipe_options& options,
   return tokenize(*data, model.labels, tokenizer, *length, options.data);
 }
 
+/// Tells what a user may not expect: sentences that were cut, scores that there are none of.
+inline void tell_of_data(const tokenized_dataset& data, const workers& group) {
+  if (!group.leads()) return;
+  const std::size_t all = data.train.size() + data.validation.size() + data.test.size();
+  if (data.cut > 0) {
+    std::fprintf(
+        stderr,
+        "%zu of %zu examples are longer than the model or --max-length takes and were cut\n",
+        data.cut, all);
+  }
+  if (data.validation.empty()) std::fprintf(stderr, "no validation split: the last epoch counts\n");
+}
+
 /// What a teacher computes for a batch: no gradient, no dropout.
 inline trace teach(bert& teacher, const batch& in, const forward_options& options = {}) {
   torch::NoGradGuard no_gradients;
@@ -143,11 +161,31 @@ inline status check_free(const recipe_options& options, const std::filesystem::p
                        ": exists; choose another folder, --replace or --resume");
 }
 
+/// Whether two paths name one file or folder.
+inline bool same_place(const std::filesystem::path& a, const std::filesystem::path& b) {
+  std::error_code ignored;
+  return !a.empty() && !b.empty() &&
+         (std::filesystem::equivalent(a, b, ignored) || beside(a, "") == beside(b, ""));
+}
+
+/// A run that overwrites what it starts from could not go on after an interruption.
+inline status check_no_input(const recipe_options& options, const std::filesystem::path& output) {
+  for (const auto& [name, input] :
+       {std::pair{"teacher", &options.teacher}, std::pair{"student", &options.student},
+        std::pair{"data", &options.data}}) {
+    if (!same_place(output, *input)) continue;
+    return status::error(errc::invalid_argument, output.native(), ": is the ", name,
+                         " of this run, too; choose another folder to write");
+  }
+  return {};
+}
+
 /// What cannot be written at the end is said at the start: the output and its checkpoint are free
-/// or may be replaced, their folder is there.
+/// or may be replaced, their folder is there, and the run starts from another one.
 /// Errors: invalid_argument naming the path; those of output_folder::create
 inline status check_output(const recipe_options& options) {
   if (!options.group->leads()) return {};
+  LOWBIT_TRY(check_no_input(options, options.out));
   LOWBIT_TRY(check_free(options, options.out));
   LOWBIT_TRY(check_free(options, checkpoint_of(options.out)));
   const bool may_replace = options.replace || options.fit.resume;
@@ -155,7 +193,8 @@ inline status check_output(const recipe_options& options) {
                                    model_folder_files)
                  .status());
   if (options.packed.empty()) return {};
-  if (options.packed.lexically_normal() == options.out.lexically_normal()) {
+  LOWBIT_TRY(check_no_input(options, options.packed));
+  if (same_place(options.packed, options.out)) {
     return status::error(errc::invalid_argument, options.packed.native(),
                          ": is the folder of the float weights, too; choose another one");
   }
@@ -181,6 +220,32 @@ struct folder_extras {
   std::map<std::string, std::string> files;           ///< texts that stand beside, by name
 };
 
+/// Whether an earlier call has finished this run. Only a run that resumes looks. `facts`: what the
+/// run would write of itself into results.json.
+/// Errors: invalid_argument when it had other options or data; those of read_json
+inline result<bool> finished_before(const recipe_options& options, const std::string& scheme,
+                                    const tokenized_dataset& data, const nlohmann::json& facts) {
+  const auto path = options.out / "results.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  const auto found = read_json(path);
+  if (!found) return found.status();
+  const auto says = [&](const std::string& name, const nlohmann::json& value) {
+    return found->is_object() && found->contains(name) && found->at(name) == value;
+  };
+  if (!says("finished", true)) return false;
+  const auto identity = run_identity(data, options.teacher, options.student);
+  if (!identity) return identity.status();
+  bool same = says("settings", settings_text(options.fit, scheme) + *identity);
+  for (const auto& [name, value] : facts.items()) same = same && says(name, value);
+  if (!same) {
+    return status::error(errc::invalid_argument, options.out.native(),
+                         ": belongs to a run with other options or data");
+  }
+  if (options.group->leads()) std::fprintf(stderr, "%s: finished already\n", options.out.c_str());
+  return true;
+}
+
 /// Trains, keeps the folder up to date with the best epoch, and writes the final results. What the
 /// job leaves empty gets its usual value: all parameters, token dropout, the score on validation
 /// examples. `facts` is added to results.json and is part of the settings that a resumed run must
@@ -199,7 +264,13 @@ inline status train_and_write(bert& model, const model_description& description,
   const torch::Device device = default_device();
   fit_options fitting = options.fit;
   fitting.checkpoint = checkpoint_of(options.out);
-  const auto identity = run_identity(data.train, options.teacher, options.student);
+  std::error_code ignored;
+  if (fitting.resume && !std::filesystem::exists(fitting.checkpoint, ignored)) {
+    const auto done = finished_before(options, model.how().name(), data, facts);
+    if (!done || *done) return done.status();
+  }
+  tell_of_data(data, *options.group);
+  const auto identity = run_identity(data, options.teacher, options.student);
   if (!identity) return identity.status();
   const std::string settings = settings_text(fitting, facts.dump()) + *identity;
   facts["settings"] = settings_text(fitting, model.how().name()) + *identity;
@@ -246,7 +317,6 @@ inline status train_and_write(bert& model, const model_description& description,
   if (!options.group->leads()) return {};
   LOWBIT_TRY(
       write(*run, true, options.test ? score(model, data.test, description.labels, device) : -1.0));
-  std::error_code ignored;
   std::filesystem::remove(fitting.checkpoint, ignored);
   return {};
 }

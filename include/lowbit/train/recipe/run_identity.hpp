@@ -16,6 +16,7 @@
 #include "lowbit/io/checkpoint_tensors.hpp"
 #include "lowbit/text/vocabulary.hpp"
 #include "lowbit/train/data/batching.hpp"
+#include "lowbit/train/data/tokenize.hpp"
 
 namespace lowbit::train {
 
@@ -64,12 +65,13 @@ inline result<std::string> fingerprint_of(const std::filesystem::path& folder) {
   return f.text();
 }
 
-/// For the settings of a run: its examples, and the teacher and the student that it starts from
-/// where there are any (paths that are not empty).
-inline result<std::string> run_identity(const std::vector<example>& examples,
+/// For the settings of a run: the examples that it learns from and is chosen by, and the teacher
+/// and the student that it starts from where there are any (paths that are not empty).
+inline result<std::string> run_identity(const tokenized_dataset& data,
                                         const std::filesystem::path& teacher,
                                         const std::filesystem::path& student) {
-  std::string text = " examples=" + fingerprint_of(examples);
+  std::string text = " examples=" + fingerprint_of(data.train);
+  if (!data.validation.empty()) text += " validation=" + fingerprint_of(data.validation);
   for (const auto& [name, folder] :
        {std::pair{" teacher=", &teacher}, std::pair{" student=", &student}}) {
     if (folder->empty()) continue;

@@ -47,7 +47,7 @@ inline status pretrain_chosen(const search_options& options, const shape_point& 
     facts["soft_weight"] = objective.soft_weight;
     facts["temperature"] = objective.temperature;
   }
-  const auto done = finished_before(options, o, how->name(), data.examples, facts);
+  const auto done = stage_finished(options, o, how->name(), data.examples, facts);
   if (!done || *done) return done.status();
   folder_extras extras;
   extras.files = more_files;

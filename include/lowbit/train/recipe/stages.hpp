@@ -4,8 +4,8 @@
 // finished ones are read back.
 #pragma once
 
+#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -26,29 +26,17 @@ inline recipe_options stage_options(const recipe_options& whole, const std::stri
   return stage;
 }
 
-/// Whether an earlier call has finished this stage. Only a run that resumes looks.
-/// Errors: invalid_argument when it had other options; those of read_json
-inline result<bool> finished_before(const recipe_options& whole, const recipe_options& stage,
-                                    const std::string& scheme, const tokenized_dataset& data,
-                                    const nlohmann::json& facts) {
-  const auto path = stage.out / "results.json";
-  std::error_code ignored;
-  if (!whole.fit.resume || !std::filesystem::exists(path, ignored)) return false;
-  const auto found = read_json(path);
-  if (!found) return found.status();
-  const auto says = [&](const std::string& name, const nlohmann::json& value) {
-    return found->is_object() && found->contains(name) && found->at(name) == value;
-  };
-  if (!says("finished", true)) return false;
-  const auto identity = run_identity(data.train, whole.teacher, whole.student);
-  if (!identity) return identity.status();
-  bool same = says("settings", settings_text(stage.fit, scheme) + *identity);
-  for (const auto& [name, value] : facts.items()) same = same && says(name, value);
-  if (!same) {
-    return status::error(errc::invalid_argument, stage.out.native(),
-                         ": belongs to a run with other options");
-  }
-  return true;
+/// finished_before for a stage: its own fit.resume says only whether it has a checkpoint.
+inline result<bool> stage_finished(const recipe_options& whole, const recipe_options& stage,
+                                   const std::string& scheme, const tokenized_dataset& data,
+                                   const nlohmann::json& facts) {
+  if (!whole.fit.resume) return false;
+  return finished_before(stage, scheme, data, facts);
+}
+
+/// Which of several trainings follows.
+inline void announce(const recipe_options& stage, const std::string& what) {
+  if (stage.group->leads()) std::fprintf(stderr, "%s: %s\n", stage.out.c_str(), what.c_str());
 }
 
 /// No folder of the run exists, or the run may touch them.
@@ -114,7 +102,8 @@ using stage_loss = std::function<Tensor(const batch&, const step_info&, const tr
 inline result<bool> train_stage(const staged_run& run, const recipe_options& stage, bert& student,
                                 bert& teacher, const nlohmann::json& facts, const stage_loss& loss,
                                 loss_unit unit = loss_unit::label) {
-  const auto done = finished_before(run.options, stage, student.how().name(), run.examples, facts);
+  announce(stage, student.how().name());
+  const auto done = stage_finished(run.options, stage, student.how().name(), run.examples, facts);
   if (!done) return done.status();
   if (*done) {
     LOWBIT_TRY(load_parameters(stage.out, student.exported()));

@@ -29,7 +29,7 @@ inline status make_vocabulary(const vocabulary_recipe_options& options) {
   vocabulary_options settings;
   settings.size = options.size;
   const auto tokens = train_vocabulary(*lines, settings);
-  if (!tokens) return tokens.status();
+  if (!tokens) return tokens.status().in(options.data.native());
   std::string text;
   for (const std::string& token : *tokens) text += token + '\n';
   return write_file(options.out, text, options.replace ? existing::replace : existing::refuse);

@@ -44,7 +44,7 @@ namespace detail {
 inline result<std::string> search_settings(const search_options& o, const search_data& data,
                                            const model_shape& teacher) {
   const trial_options& t = o.trials;
-  const auto identity = run_identity(data.examples.train, o.teacher, o.student);
+  const auto identity = run_identity(data.examples, o.teacher, o.student);
   if (!identity) return identity.status();
   return "search shape=" + to_string(point_of(teacher)) +
          " parameters=" + std::to_string(stored_parameters(teacher)) +
@@ -251,11 +251,12 @@ class shape_search {
              (o_.max_megabytes > 0 && mb > o_.max_megabytes);
     });
     if (!grid.empty()) return {};
-    const auto limit = [](double most, const char* unit) {
-      return most > 0 ? detail::three_digits(most) + unit : "any" + std::string(unit);
-    };
-    return status::error(errc::invalid_argument, "no shape of the grid has at most ",
-                         limit(o_.max_milliseconds, " ms"), " and ", limit(o_.max_megabytes, " MB"),
+    std::string limits;
+    if (o_.max_milliseconds > 0) limits = detail::three_digits(o_.max_milliseconds) + " ms";
+    if (o_.max_megabytes > 0) {
+      limits += (limits.empty() ? "" : " and ") + detail::three_digits(o_.max_megabytes) + " MB";
+    }
+    return status::error(errc::invalid_argument, "no shape of the grid has at most ", limits,
                          "; the fastest takes ", detail::three_digits(least_ms),
                          " ms, the smallest ", detail::three_digits(least_mb), " MB");
   }
