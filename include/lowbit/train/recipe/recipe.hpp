@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What recipes share: options, the data that a model is trained on, and the way from a training job
-// to a finished model folder. Recipes print progress and nothing else.
+// What recipes share: the data that a model is trained on, and the way from a training job to a
+// finished model folder. Recipes print progress and nothing else.
 #pragma once
 
 #include <torch/torch.h>
@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -23,23 +22,11 @@
 #include "lowbit/train/loop/fit.hpp"
 #include "lowbit/train/loop/score.hpp"
 #include "lowbit/train/recipe/loaded_model.hpp"
+#include "lowbit/train/recipe/options.hpp"
+#include "lowbit/train/recipe/output.hpp"
 #include "lowbit/train/recipe/run_identity.hpp"
 
 namespace lowbit::train {
-
-/// What all recipes are told.
-struct recipe_options {
-  std::filesystem::path data, out;
-  std::filesystem::path teacher;  ///< of recipes that have one
-  std::filesystem::path student;  ///< the first weights of what is trained; empty: the recipe's own
-  std::filesystem::path packed;   ///< the runtime's folder, which the program writes afterwards
-  labelling asked = labelling::sentences;
-  std::size_t max_length = 0;  ///< tokens of a sentence; 0: the number of positions
-  bool test = false;           ///< read the test split, once, with the final parameters
-  bool replace = false;        ///< replace an existing output folder
-  fit_options fit;
-  std::shared_ptr<const workers> group = std::make_shared<workers>();
-};
 
 /// The longest sentence in tokens: the option, or all positions.
 /// Errors: invalid_argument for more than the positions, or no room for a token
@@ -139,68 +126,6 @@ inline nlohmann::json to_json(const model_shape& s) {
           {"heads", s.heads},           {"intermediate", s.intermediate},
           {"vocabulary", s.vocabulary}, {"positions", s.positions},
           {"labels", s.labels},         {"attention", s.inner()}};
-}
-
-/// What stands beside the output folder: OUT with a suffix.
-inline std::filesystem::path beside(const std::filesystem::path& out, const std::string& suffix) {
-  std::filesystem::path folder = out.lexically_normal();
-  if (!folder.has_filename()) folder = folder.parent_path();
-  return folder.native() + suffix;
-}
-
-/// Where a run keeps its checkpoint.
-inline std::filesystem::path checkpoint_of(const std::filesystem::path& out) {
-  return beside(out, ".checkpoint");
-}
-
-/// A file or folder of an earlier run is only touched by a run that may.
-inline status check_free(const recipe_options& options, const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (options.replace || options.fit.resume || !std::filesystem::exists(path, ignored)) return {};
-  return status::error(errc::invalid_argument, path.native(),
-                       ": exists; choose another folder, --replace or --resume");
-}
-
-/// Whether two paths name one file or folder.
-inline bool same_place(const std::filesystem::path& a, const std::filesystem::path& b) {
-  std::error_code ignored;
-  return !a.empty() && !b.empty() &&
-         (std::filesystem::equivalent(a, b, ignored) || beside(a, "") == beside(b, ""));
-}
-
-/// A run that overwrites what it starts from could not go on after an interruption.
-inline status check_no_input(const recipe_options& options, const std::filesystem::path& output) {
-  for (const auto& [name, input] :
-       {std::pair{"teacher", &options.teacher}, std::pair{"student", &options.student},
-        std::pair{"data", &options.data}}) {
-    if (!same_place(output, *input)) continue;
-    return status::error(errc::invalid_argument, output.native(), ": is the ", name,
-                         " of this run, too; choose another folder to write");
-  }
-  return {};
-}
-
-/// What cannot be written at the end is said at the start: the output and its checkpoint are free
-/// or may be replaced, their folder is there, and the run starts from another one.
-/// Errors: invalid_argument naming the path; those of output_folder::create
-inline status check_output(const recipe_options& options) {
-  if (!options.group->leads()) return {};
-  LOWBIT_TRY(check_no_input(options, options.out));
-  LOWBIT_TRY(check_free(options, options.out));
-  LOWBIT_TRY(check_free(options, checkpoint_of(options.out)));
-  const bool may_replace = options.replace || options.fit.resume;
-  LOWBIT_TRY(output_folder::create(options.out, may_replace ? existing::replace : existing::refuse,
-                                   model_folder_files)
-                 .status());
-  if (options.packed.empty()) return {};
-  LOWBIT_TRY(check_no_input(options, options.packed));
-  if (same_place(options.packed, options.out)) {
-    return status::error(errc::invalid_argument, options.packed.native(),
-                         ": is the folder of the float weights, too; choose another one");
-  }
-  return output_folder::create(options.packed,
-                               options.replace ? existing::replace : existing::refuse)
-      .status();
 }
 
 /// Lets the ranges of a q8bert model move at the end of every step, by what its pieces saw.
