@@ -35,13 +35,18 @@ time_rows() {
 
 # The first seed's models that are still there, as a picture of bytes, milliseconds and validation score.
 draw() { # DATASET
-  local folder folders=()
+  local folder row links folders=()
+  links=$(mktemp -d)  # folders by the names of their rows, which the picture shows
   for folder in "$models/$1"/teacher-1 "$models/$1"/*-1.packed; do
-    if [[ -d $folder ]]; then folders+=(-m "$folder"); fi
+    if [[ ! -d $folder ]]; then continue; fi
+    row=$(basename "$folder" .packed)
+    ln -s "$folder" "$links/${row%-1}"
+    folders+=(-m "$links/${row%-1}")
   done
-  if ((${#folders[@]} < 4)); then return; fi
-  evaluated_all "$1" dev "${folders[@]}" --svg "$results/$1.svg" >/dev/null
-  sed -i 's/-1\(\.packed\)\? (/ (/' "$results/$1.svg"  # names of rows, not of folders
+  if ((${#folders[@]} >= 4)); then
+    evaluated_all "$1" dev "${folders[@]}" --svg "$results/$1.svg" >/dev/null
+  fi
+  rm -r "$links"
 }
 write_tables() {
   local d

@@ -16,15 +16,15 @@ namespace {
 constexpr double width = 800, height = 440, left = 70, right = 250, top = 30, bottom = 50;
 constexpr double line_height = 15;  // of the labels
 
-/// Places for one label beside each point, none over another: the nearest free line above or below.
+/// Places for one label beside each point, none over another: the nearest free one above or below.
 class labels {
  public:
   /// The height at which `text` from x on is closest to y.
   double place(const std::string& text, double x, double y) {
     const double end = x + lowbit::svg_width(text, 12);
-    for (int n = 0; n < 200; ++n) {
-      const int half_lines = (n + 1) / 2 * (n % 2 == 0 ? 1 : -1);
-      const double at = y + line_height / 2 * half_lines;
+    for (int n = 0; n < 400; ++n) {
+      const int steps = (n + 1) / 2 * (n % 2 == 0 ? 1 : -1);
+      const double at = y + line_height / 4 * steps;
       if (at < top || at > height - bottom || taken(x, end, at)) continue;
       placed_.push_back({x, end, at});
       return at;
