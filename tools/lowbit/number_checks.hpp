@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -14,8 +15,9 @@ namespace lowbit_tool {
 template <class Holds>
 CLI::Validator number_check(Holds holds, std::string expected, std::string name = {}) {
   const auto problem = [holds, expected = std::move(expected)](std::string& text) -> std::string {
-    double value = 0;
-    if (!CLI::detail::lexical_cast(text, value) || holds(value)) return {};
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (end == text.c_str() || *end != '\0' || holds(value)) return {};
     return "found " + text + ", expected " + expected;
   };
   return CLI::Validator(problem, std::move(name));

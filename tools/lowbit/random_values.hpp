@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random values with the spread of a trained BERT's, the same on every machine.
+// Random values with the spread of a trained BERT's, and token ids: the same on every machine.
 #pragma once
 
 #include <cstddef>

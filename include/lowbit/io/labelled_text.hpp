@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -84,17 +85,24 @@ inline const char* empty_part(const labelled_text& e, bool pair) {
   return e.label.empty() ? "label" : nullptr;
 }
 
-/// Errors: malformed naming `place` and the part that is not UTF-8
-inline status check_utf8(const labelled_text& e, std::string_view place) {
+/// The first part of an example that is not UTF-8, and the byte.
+struct invalid_part {
+  const char* name;
+  std::size_t at;
+};
+inline std::optional<invalid_part> find_invalid_part(const labelled_text& e) {
   for (const auto& [name, part] :
        {std::pair{"sentence", &e.text}, std::pair{"second sentence", &e.second},
         std::pair{"label", &e.label}}) {
-    if (const auto at = find_invalid_utf8(*part)) {
-      return status::error(errc::malformed, place, ": has a ", name,
-                           " that is not valid UTF-8 at its byte ", *at);
-    }
+    if (const auto at = find_invalid_utf8(*part)) return invalid_part{name, *at};
   }
-  return {};
+  return std::nullopt;
+}
+
+inline status not_utf8(const std::filesystem::path& path, std::size_t line,
+                       const invalid_part& bad) {
+  return status::error(errc::malformed, path.native(), " line ", line, ": has a ", bad.name,
+                       " that is not valid UTF-8 at its byte ", bad.at);
 }
 
 /// The text between tabs, trimmed.
@@ -165,7 +173,7 @@ inline result<labelled_table> read_labelled_tsv(const std::filesystem::path& pat
       return status::error(errc::malformed, path.native(), " line ", number, ": has an empty ",
                            part, ", expected at least a word in each column");
     }
-    LOWBIT_TRY(detail::check_utf8(e, path.native() + " line " + std::to_string(number)));
+    if (const auto bad = detail::find_invalid_part(e)) return detail::not_utf8(path, number, *bad);
     table.examples.push_back(std::move(e));
     return {};
   }));
@@ -213,9 +221,10 @@ inline result<std::vector<labelled_text>> read_lines_and_labels(const std::files
                            e.line, ": has an empty ", part, ", expected one for line ", e.line,
                            " of ", (e.text.empty() ? labels : texts).native());
     }
-    const std::string line = " line " + std::to_string(e.line);
-    LOWBIT_TRY(detail::check_utf8({e.text, {}, {}}, texts.native() + line));
-    LOWBIT_TRY(detail::check_utf8({{}, e.label, {}}, labels.native() + line));
+    if (const auto bad = detail::find_invalid_part(e)) {
+      const bool in_text = std::string_view(bad->name) == "sentence";
+      return detail::not_utf8(in_text ? texts : labels, e.line, *bad);
+    }
     examples.push_back(std::move(e));
   }
   return examples;

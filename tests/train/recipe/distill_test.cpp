@@ -152,6 +152,9 @@ TEST_CASE("both stages of a task resume bit for bit") {
         t.results("parts").at("stage_1").at("history"));
   CHECK(t.results("whole").at("run").at("history") == t.results("parts").at("run").at("history"));
   CHECK(!fs::exists(t.path / "parts.stage1.checkpoint"));
+  const auto written = fs::last_write_time(t.path / "parts" / "model.safetensors");
+  CHECK(distill(parts).ok());  // finished: nothing to do
+  CHECK(fs::last_write_time(t.path / "parts" / "model.safetensors") == written);
 
   // A new run does not end in the second stage of an older one.
   parts.fit.resume = false, parts.replace = true, parts.fit.stop_after = 35;

@@ -21,11 +21,6 @@ namespace {
 struct recipe_set : train_test::separable_set {
   recipe_set() : separable_set("recipe") {}
 
-  [[nodiscard]] finetune_options options(const std::string& out) const {
-    finetune_options o = model(out, 2, 32, 15);
-    o.fit.token_dropout = 0.05;
-    return o;
-  }
   [[nodiscard]] bibert_options student(const std::string& out) const {
     bibert_options o;
     fill(o, out, 15);
@@ -39,7 +34,7 @@ struct recipe_set : train_test::separable_set {
 
 TEST_CASE("a teacher learns a separable toy set and a binary student learns it from the teacher") {
   const recipe_set t;
-  REQUIRE(finetune(t.options("teacher")).ok());
+  REQUIRE(finetune(t.noisy_model("teacher")).ok());
   CHECK(t.results("teacher").at("validation_accuracy").get<double>() >= 0.95);
   REQUIRE(bibert(t.student("student")).ok());
   CHECK(t.results("student").at("validation_accuracy").get<double>() >= 0.9);
@@ -90,7 +85,7 @@ TEST_CASE("a teacher learns a separable toy set and a binary student learns it f
     CHECK(mentions(bibert(other), "bibert"));
   }
   SECTION("a student of another shape is refused") {
-    auto narrow = t.options("narrow");
+    auto narrow = t.noisy_model("narrow");
     narrow.shape.hidden = 16;
     narrow.fit.epochs = 1;
     REQUIRE(finetune(narrow).ok());
@@ -138,7 +133,7 @@ TEST_CASE("every parameter that the scheme uses gets a gradient") {
 
 TEST_CASE("a tokenizer that keeps capitals goes on in what is trained from its folder") {
   const recipe_set t;
-  auto o = t.options("uncased");
+  auto o = t.noisy_model("uncased");
   o.fit.epochs = 1;
   REQUIRE(finetune(o).ok());
   fs::rename(t.path / "uncased", t.path / "cased");
@@ -157,9 +152,9 @@ TEST_CASE("a tokenizer that keeps capitals goes on in what is trained from its f
 
 TEST_CASE("what could not be written at the end is said at the start") {
   const recipe_set t;
-  auto o = t.options("none/out");
+  auto o = t.noisy_model("none/out");
   CHECK(finetune(o).code() == lowbit::errc::not_found);
-  o = t.options("out");
+  o = t.noisy_model("out");
   fs::create_directories(t.path / "other"), t.write("other/text.txt", "my own\n");
   o.packed = t.path / "other";
   CHECK(mentions(finetune(o), "exists"));
@@ -177,7 +172,7 @@ TEST_CASE("what could not be written at the end is said at the start") {
 
 TEST_CASE("a run does not write over what it starts from") {
   const recipe_set t;
-  auto o = t.options("start");
+  auto o = t.noisy_model("start");
   o.fit.epochs = 1;
   REQUIRE(finetune(o).ok());
   const std::string before = t.bytes("start/model.safetensors");
@@ -195,7 +190,7 @@ TEST_CASE("a run does not write over what it starts from") {
 
 TEST_CASE("examples that are too long are counted, and a length without room is refused") {
   const recipe_set t;
-  auto o = t.options("out");
+  auto o = t.noisy_model("out");
   o.max_length = 2;
   CHECK(mentions(finetune(o), "at least 3"));
   const auto tokenizer = lowbit::wordpiece_tokenizer::load(o.vocab);
@@ -213,20 +208,20 @@ TEST_CASE("examples that are too long are counted, and a length without room is 
 
 TEST_CASE("a missing file, vocabulary or teacher is one message") {
   const recipe_set t;
-  auto o = t.options("out");
+  auto o = t.noisy_model("out");
   o.data = t.path / "nothing.tsv";
   CHECK(finetune(o).code() == lowbit::errc::not_found);
-  o = t.options("out");
+  o = t.noisy_model("out");
   o.vocab = t.path / "nothing.txt";
   CHECK(!finetune(o).ok());
-  o = t.options("out");
+  o = t.noisy_model("out");
   o.max_length = 17;
   CHECK(mentions(finetune(o), "positions"));
-  o = t.options("out");
+  o = t.noisy_model("out");
   o.shape.heads = 3;
   CHECK(mentions(finetune(o), "num_attention_heads"));
   CHECK(bibert(t.student("out")).code() == lowbit::errc::not_found);
   CHECK(!fs::exists(t.path / "out"));
   fs::create_directories(t.path / "out");
-  CHECK(mentions(finetune(t.options("out")), "exists"));
+  CHECK(mentions(finetune(t.noisy_model("out")), "exists"));
 }

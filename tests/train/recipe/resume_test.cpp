@@ -10,28 +10,15 @@
 
 using namespace lowbit::train;
 using train_test::mentions;
+using train_test::separable_set;
 namespace fs = std::filesystem;
 
-namespace {
-
-struct resume_set : train_test::separable_set {
-  resume_set() : separable_set("resume") {}
-
-  [[nodiscard]] finetune_options options(const std::string& out) const {
-    finetune_options o = model(out, 2, 32, 15);
-    o.fit.token_dropout = 0.05;
-    return o;
-  }
-};
-
-}  // namespace
-
 TEST_CASE("a resumed run equals the uninterrupted run, bit for bit") {
-  const resume_set t;
-  auto whole = t.options("whole");
+  const separable_set t("resume");
+  auto whole = t.noisy_model("whole");
   whole.fit.epochs = 6;
   REQUIRE(finetune(whole).ok());
-  auto parts = t.options("parts");
+  auto parts = t.noisy_model("parts");
   parts.fit.epochs = 6;
   parts.fit.stop_after = 18;  // in the third epoch of 8 steps
   REQUIRE(finetune(parts).ok());
@@ -62,8 +49,8 @@ TEST_CASE("a resumed run equals the uninterrupted run, bit for bit") {
 }
 
 TEST_CASE("a loss that is not finite stops the run, names the step and keeps the checkpoint") {
-  const resume_set t;
-  const auto folder_options = t.options("x");
+  const separable_set t("resume");
+  const auto folder_options = t.noisy_model("x");
   auto o = folder_options.fit;
   o.epochs = 3;
   o.checkpoint = t.path / "x.checkpoint";
@@ -84,17 +71,17 @@ TEST_CASE("a loss that is not finite stops the run, names the step and keeps the
   const auto outcome = fit(job, examples->train, o, "test", torch::kCPU);
   CHECK(mentions(outcome.status(), "step 11"));  // 0-based, in the second epoch of 8 steps
   CHECK(mentions(outcome.status(), "epoch 2"));
-  CHECK(mentions(outcome.status(), "x.checkpoint, but --resume would repeat the step"));
+  CHECK(mentions(outcome.status(), "x.checkpoint stays, but --resume would repeat the step"));
   CHECK(fs::exists(o.checkpoint));
 }
 
 TEST_CASE("a parameter that the last step made infinite is not kept, and the step is named") {
-  const resume_set t;
-  REQUIRE(finetune(t.options("x")).ok());
+  const separable_set t("resume");
+  REQUIRE(finetune(t.noisy_model("x")).ok());
   auto loaded = load_model(t.path / "x", torch::kCPU);
   REQUIRE(loaded.ok());
-  const auto examples = data_for(t.options("x"), loaded->description, loaded->tokenizer, "x");
-  fit_options o = t.options("x").fit;
+  const auto examples = data_for(t.noisy_model("x"), loaded->description, loaded->tokenizer, "x");
+  fit_options o = t.noisy_model("x").fit;
   o.epochs = 1, o.checkpoint = t.path / "y.checkpoint";
   fit_job job;
   job.parameters = trained(loaded->model.parameters());
@@ -119,8 +106,8 @@ TEST_CASE("a parameter that the last step made infinite is not kept, and the ste
 }
 
 TEST_CASE("a run that is finished says so when it is resumed, if it is the same run") {
-  const resume_set t;
-  auto o = t.options("out");
+  const separable_set t("resume");
+  auto o = t.noisy_model("out");
   o.fit.epochs = 2;
   REQUIRE(finetune(o).ok());
   const auto written = fs::last_write_time(o.out / "model.safetensors");

@@ -46,6 +46,12 @@ struct separable_set : scratch_folder {
     o.shape.intermediate = 2 * hidden, o.shape.positions = 16;
     return o;
   }
+  /// One of two layers whose training draws everything that can be drawn.
+  [[nodiscard]] lowbit::train::finetune_options noisy_model(const std::string& out) const {
+    auto o = model(out, 2, 32, 15);
+    o.fit.token_dropout = 0.05;
+    return o;
+  }
   void train_model(const std::string& out, std::size_t layers, std::size_t hidden,
                    std::int64_t epochs) const {
     REQUIRE(lowbit::train::finetune(model(out, layers, hidden, epochs)).ok());

@@ -31,7 +31,7 @@ inline status not_finite(const char* what, const run_state& run, std::int64_t ep
     left += "; epoch " + std::to_string(run.best_epoch) + ", the best so far, stays";
   std::error_code ignored;
   if (!checkpoint.empty() && std::filesystem::exists(checkpoint, ignored)) {
-    left += "; so does " + checkpoint.native() + ", but --resume would repeat the step";
+    left += "; " + checkpoint.native() + " stays, but --resume would repeat the step";
   }
   return status::error(errc::invalid_argument, what, " is not finite at step ", run.step,
                        " (epoch ", epoch + 1, ")", left, "; start anew with a lower learning rate");

@@ -145,8 +145,8 @@ struct folder_extras {
   std::map<std::string, std::string> files;           ///< texts that stand beside, by name
 };
 
-/// Whether an earlier call has finished this run. Only a run that resumes looks. `facts`: what the
-/// run would write of itself into results.json.
+/// Whether an earlier call has finished this run, which a resumed one asks. `facts`: what the run
+/// would write of itself into results.json.
 /// Errors: invalid_argument when it had other options or data; those of read_json
 inline result<bool> finished_before(const recipe_options& options, const std::string& scheme,
                                     const tokenized_dataset& data, const nlohmann::json& facts) {
