@@ -6,7 +6,7 @@ include(CheckCXXCompilerFlag)
 set(lowbit_flags_scalar "")
 set(lowbit_flags_avx2 -mavx2 -mfma -mbmi2 -mpopcnt)
 set(lowbit_flags_avx512 ${lowbit_flags_avx2} -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mavx512vpopcntdq
-    -mavx512vnni -mavx512vbmi)
+    -mavx512vnni -mavx512vbmi -mavx512ifma)
 set(lowbit_flags_amx ${lowbit_flags_avx512} -mamx-tile -mamx-int8)
 
 if(LOWBIT_ARCHS)

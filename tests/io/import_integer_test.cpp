@@ -4,6 +4,7 @@
 #include "lowbit/io/import_integer.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <string_view>
 
 #include "../model/integer_model.hpp"
 
@@ -23,7 +24,7 @@ lowbit::model_shape small_shape() {
   return s;
 }
 
-const lowbit::stored_tensor& tensor(const lowbit::canonical_model& m, const std::string& name) {
+const lowbit::stored_tensor& tensor(const lowbit::canonical_model& m, std::string_view name) {
   const lowbit::stored_tensor* t = m.weights().find(name);
   INFO(name);
   REQUIRE(t != nullptr);

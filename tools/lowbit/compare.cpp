@@ -229,7 +229,8 @@ void add_compare(CLI::App& program, action& chosen) {
       ->expected(1)
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option("text", o->texts,
+  // Not "text": CLI11 2.4 and later take a positional and an option of one name for the same.
+  verb->add_option("sentence", o->texts,
                    "sentences to classify, or - for lines of standard input; without -m: the two "
                    "model folders of --text");
   verb->add_option("--text", o->text_file,

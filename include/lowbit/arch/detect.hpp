@@ -68,7 +68,8 @@ inline bool enable_amx() { return detail::cpu_has_tiles() && detail::tiles_are_p
       avx2 && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512cd") != 0 &&
       __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
       __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vpopcntdq") != 0 &&
-      __builtin_cpu_supports("avx512vnni") != 0 && __builtin_cpu_supports("avx512vbmi") != 0;
+      __builtin_cpu_supports("avx512vnni") != 0 && __builtin_cpu_supports("avx512vbmi") != 0 &&
+      __builtin_cpu_supports("avx512ifma") != 0;
   if (tag == "avx512") return avx512;
   if (tag == "amx") return avx512 && detail::cpu_has_tiles() && detail::tiles_are_permitted(false);
 #endif

@@ -23,7 +23,8 @@ struct avx2 {
   static constexpr const char* name = "avx2";
 };
 
-/// AVX-512 F, BW, DQ, VL, VPOPCNTDQ, VNNI and VBMI: Ice Lake, Zen 4 and later.
+/// AVX-512 F, CD, BW, DQ, VL, VPOPCNTDQ, VNNI, VBMI and IFMA: Ice Lake, Zen 4 and later. No kernel
+/// uses CD or IFMA: xsimd refuses flags that leave out what every CPU with the others has.
 struct avx512 {
   using fallback = avx2;
   static constexpr bool compiled = LOWBIT_AVX512 != 0;

@@ -27,9 +27,10 @@
 #define LOWBIT_AVX2 0
 #endif
 
-#if LOWBIT_AVX2 && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && \
-    defined(__AVX512VL__) && defined(__AVX512VPOPCNTDQ__) && defined(__AVX512VNNI__) &&      \
-    defined(__AVX512VBMI__)
+// The list of cmake/lowbit_archs.cmake and of arch/detect.hpp.
+#if LOWBIT_AVX2 && defined(__AVX512F__) && defined(__AVX512CD__) && defined(__AVX512BW__) && \
+    defined(__AVX512DQ__) && defined(__AVX512VL__) && defined(__AVX512VPOPCNTDQ__) &&        \
+    defined(__AVX512VNNI__) && defined(__AVX512VBMI__) && defined(__AVX512IFMA__)
 #define LOWBIT_AVX512 1
 #else
 #define LOWBIT_AVX512 0

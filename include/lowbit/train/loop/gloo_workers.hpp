@@ -86,6 +86,17 @@ inline result<worker_place> place_from_environment() {
 
 #if LOWBIT_HAS_GLOO
 
+namespace detail {
+
+/// libtorch 2.4 and later serve the store by libuv unless told otherwise, and throw where they were
+/// built without it, as Debian's are. Earlier ones have no such field.
+template <class Options>
+void without_libuv(Options& options) {
+  if constexpr (requires { options.useLibUV; }) options.useLibUV = false;
+}
+
+}  // namespace detail
+
 class gloo_workers : public workers {
  public:
   /// Waits until all processes are there. libtorch throws when one does not come in time.
@@ -96,6 +107,7 @@ class gloo_workers : public workers {
     store.numWorkers = place.size;
     store.waitWorkers = false;  // the group below waits
     store.timeout = patience;
+    detail::without_libuv(store);
     const char* restarts = std::getenv("TORCHELASTIC_RESTART_COUNT");
     const auto shared = c10::make_intrusive<c10d::PrefixStore>(
         std::string("lowbit-train/") + (restarts == nullptr ? "0" : restarts),
