@@ -72,7 +72,9 @@ std::string pareto_svg(const std::vector<trade_off>& all, const std::string& met
     const auto at = names.place(around, svg_width(text, 12), line_height, height);
     if (!at) continue;  // more labels than the picture has room for: the table has them all
     lines += at->line_from(px, py, svg_stroke(svg_grey, 0.5));
-    texts += svg_text(at->x, at->y + line_height / 2 + 4, text, "start", 12, svg_rim);
+    const bool left_of_it = at->x + at->w <= px;
+    texts += svg_text(left_of_it ? at->x + at->w : at->x, at->y + line_height / 2 + 4, text,
+                      left_of_it ? "end" : "start", 12, svg_rim);
   }
   return svg_document(width, height, out + lines + points + texts);
 }

@@ -134,22 +134,21 @@ class svg_labels {
 
   void keep_free(const svg_box& box) { taken_.push_back(box); }
 
-  /// A free place for a box of w x h at a point: right of it, above, below, up to `reach` higher or
-  /// lower on its right; else on its left. It is taken from then on.
+  /// The nearest free place for a box of w x h at a point: right of it, left, above, below; else up
+  /// to `reach` higher or lower on one of its sides. It is taken from then on.
   [[nodiscard]] std::optional<svg_box> place(const svg_box& point, double w, double h,
                                              double reach = 0) {
     constexpr double gap = 4;
     const double right = point.x + point.w + gap, left = point.x - gap - w;
     const double x = point.x + (point.w - w) / 2, y = point.y + (point.h - h) / 2;
-    for (const svg_box& box : {svg_box{right, y, w, h}, svg_box{x, point.y - h - 2, w, h},
-                               svg_box{x, point.y + point.h + 2, w, h}}) {
-      if (take(box)) return box;
-    }
-    for (const double side : {right + gap, left}) {
-      for (double away = 0; away <= reach; away += h / 4) {
-        for (const svg_box& box : {svg_box{side, y - away, w, h}, svg_box{side, y + away, w, h}}) {
-          if (take(box)) return box;
-        }
+    for (double away = 0; away <= reach; away += h / 4) {
+      const double more = away > 0 ? gap : 0.0;  // room for a line to it
+      for (const svg_box& box :
+           {svg_box{right + more, y - away, w, h}, svg_box{right + more, y + away, w, h},
+            svg_box{left - more, y - away - h / 8, w, h},
+            svg_box{left - more, y + away + h / 8, w, h}, svg_box{x, point.y - h - 2, w, h},
+            svg_box{x, point.y + point.h + 2, w, h}}) {
+        if (take(box)) return box;
       }
     }
     return std::nullopt;
