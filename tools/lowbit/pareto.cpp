@@ -61,7 +61,7 @@ std::string pareto_svg(const std::vector<trade_off>& all, const std::string& met
   const std::vector<bool> front = pareto_front(all);
   svg_labels names({left, top, width - left, height - bottom - top});
   for (const trade_off& t : all) names.keep_free(svg_box::around(x(size(t)), y(t.score), radius));
-  std::string lines, points, texts;
+  std::string lines, points;  // lines to labels lie below all
   for (std::size_t i = 0; i < all.size(); ++i) {
     const trade_off& t = all[i];
     const double px = x(size(t)), py = y(t.score);
@@ -73,10 +73,10 @@ std::string pareto_svg(const std::vector<trade_off>& all, const std::string& met
     if (!at) continue;  // more labels than the picture has room for: the table has them all
     lines += at->line_from(px, py, svg_stroke(svg_grey, 0.5));
     const bool left_of_it = at->x + at->w <= px;
-    texts += svg_text(left_of_it ? at->x + at->w : at->x, at->y + line_height / 2 + 4, text,
-                      left_of_it ? "end" : "start", 12, svg_rim);
+    points += svg_text(left_of_it ? at->x + at->w : at->x, at->y + line_height / 2 + 4, text,
+                       left_of_it ? "end" : "start", 12, svg_rim);
   }
-  return svg_document(width, height, out + lines + points + texts);
+  return svg_document(width, height, out + lines + points);
 }
 
 }  // namespace lowbit_tool
