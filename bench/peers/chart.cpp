@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "lowbit/io/svg.hpp"
+#include "lowbit/io/svg_layout.hpp"
 
 namespace lowbit_bench {
 namespace {
@@ -20,31 +20,25 @@ constexpr int legend_columns = 3;
 constexpr const char* colours[] = {svg_blue,  "#4f9bd9", "#0f7f6b", svg_orange, svg_red,
                                    "#8a5bb0", svg_grey,  "#b8a13a", "#e08fb5",  "#5b8a2e"};
 
-/// Whole powers of ten around all values.
-struct axis {
-  double low = 0, high = 1;  // logarithms
+svg_log_axis axis_of(const chart& c) {
+  double least = 0;
+  double most = 0;
+  const auto see = [&](double v) {
+    if (!(v > 0)) return;
+    least = least > 0 ? std::min(least, v) : v;
+    most = std::max(most, v);
+  };
+  for (const chart_group& g : c.groups) {
+    for (const chart_bar& b : g.bars) see(b.value);
+  }
+  for (const chart_line& l : c.lines) see(l.value);
+  if (!(most > 0)) least = 1, most = 10;
+  return svg_log_axis::around(least / 1.5, most * 1.1, 10);  // the least bar has a height, too
+}
 
-  explicit axis(const chart& c) {
-    double least = 0;
-    double most = 0;
-    const auto see = [&](double v) {
-      if (!(v > 0)) return;
-      least = least > 0 ? std::min(least, v) : v;
-      most = std::max(most, v);
-    };
-    for (const chart_group& g : c.groups) {
-      for (const chart_bar& b : g.bars) see(b.value);
-    }
-    for (const chart_line& l : c.lines) see(l.value);
-    if (most > 0) {
-      low = std::floor(std::log10(least));
-      high = std::max(low + 1, std::ceil(std::log10(most)));
-    }
-  }
-  [[nodiscard]] double y(double value) const {
-    return top + height - height * (std::log10(value) - low) / (high - low);
-  }
-};
+double height_of(const svg_log_axis& scale, double value) {
+  return scale.place(value, top + height, top);
+}
 
 std::vector<std::string> series_of(const chart& c) {
   std::vector<std::string> names;
@@ -62,19 +56,17 @@ const char* colour_of(const std::vector<std::string>& names, const std::string& 
   return colours[at % std::size(colours)];
 }
 
-std::string draw_axis(const axis& scale, const std::string& unit, double right) {
+std::string draw_axis(const svg_log_axis& scale, const std::string& unit, double right) {
   std::string out;
-  for (double power = scale.low; power <= scale.high; ++power) {
-    const double y = scale.y(std::pow(10.0, power));
-    out += svg_row(left, right, y, fmt::format("{:g}", std::pow(10.0, power)));
-  }
+  for (const double tick : scale.ticks())
+    out += svg_row(left, right, height_of(scale, tick), svg_log_axis::label(tick));
   return out + svg_text(left - 8, top - 12, unit, "end");
 }
 
 }  // namespace
 
 std::string draw(const chart& c) {
-  const axis scale(c);
+  const svg_log_axis scale = axis_of(c);
   const auto names = series_of(c);
   std::string bars;
   double x = left + group_gap / 2;
@@ -82,7 +74,7 @@ std::string draw(const chart& c) {
     const double begin = x;
     for (const chart_bar& b : g.bars) {
       if (!(b.value > 0)) continue;
-      const double y = scale.y(b.value);
+      const double y = height_of(scale, b.value);
       bars += fmt::format(
           "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{}\" height=\"{:.1f}\" fill=\"{}\">"
           "<title>{}: {:.4g} {}</title></rect>\n",
@@ -101,12 +93,15 @@ std::string draw(const chart& c) {
   }
   const double right = std::max(x, left + 420);
   std::string lines;
+  svg_labels names_of_lines({right, top - 20, 4 * line_names, height + 40});
   for (const chart_line& l : c.lines) {
     if (!(l.value > 0)) continue;
-    const double y = scale.y(l.value);
+    const double y = height_of(scale, l.value);
     lines +=
         svg_line(left, y, right, y, svg_stroke("#333") + svg_attribute("stroke-dasharray", "5 3"));
-    lines += svg_text(right + 4, y + 4, fmt::format("{} {:.4g}", l.name, l.value), "start", 11);
+    const std::string text = fmt::format("{} {:.4g}", l.name, l.value);
+    const auto at = names_of_lines.place({right, y, 0, 0}, svg_width(text, 11), 13, height);
+    if (at) lines += svg_text(at->x, at->y + 10.5, text, "start", 11);
   }
   std::string legend;
   for (std::size_t i = 0; i < names.size(); ++i) {

@@ -12,7 +12,7 @@
 #include "crafted.hpp"
 #include "expect_error.hpp"
 #include "lowbit/io/output_file.hpp"
-#include "lowbit/io/output_folder.hpp"
+#include "lowbit/io/packed_folder.hpp"
 
 namespace fs = std::filesystem;
 using lowbit::errc;
@@ -37,8 +37,10 @@ void killed_after(Body&& body) {
   REQUIRE((WIFSIGNALED(code) && WTERMSIG(code) == SIGKILL));
 }
 
+const lowbit::replaceable_folder of_models{{"config.json", "stale"}};
+
 void save_model(const fs::path& target, existing policy, const char* contents) {
-  auto folder = output_folder::create(target, policy);
+  auto folder = output_folder::create(target, policy, of_models);
   REQUIRE(folder.ok());
   crafted::write(folder->folder() / "config.json", contents);
   const auto status = folder->commit();
@@ -165,13 +167,14 @@ TEST_CASE("output folder that exists is refused or replaced as asked", "[io][out
   CHECK(scratch.entries() == 1);
 }
 
-TEST_CASE("output folder replaces only a folder of plain files", "[io][output_folder][negative]") {
+TEST_CASE("output folder replaces only what holds nothing of others",
+          "[io][output_folder][negative]") {
   const crafted::scratch_folder scratch;
   const auto home = scratch.path() / "home";
   fs::create_directories(home / "documents");
   crafted::write(home / "documents" / "thesis", "x");
   expect_error(output_folder::create(home, existing::replace).status(), errc::invalid_argument,
-               {"home", "holds the folder \"documents\""});
+               {"home", "holds \"documents\""});
   crafted::write(scratch.path() / "file", "x");
   expect_error(output_folder::create(scratch.path() / "file", existing::replace).status(),
                errc::invalid_argument, {"expected a folder"});
@@ -180,12 +183,78 @@ TEST_CASE("output folder replaces only a folder of plain files", "[io][output_fo
                errc::invalid_argument, {"a link"});
   CHECK(crafted::read(home / "documents" / "thesis") == "x");
   CHECK(scratch.entries() == 3);
-  fs::create_directory(scratch.path() / "notes");
-  CHECK(output_folder::create(scratch.path() / "notes", existing::replace).ok());  // empty
-  crafted::write(scratch.path() / "notes" / "a.txt", "x");
-  expect_error(output_folder::create(scratch.path() / "notes", existing::replace).status(),
-               errc::invalid_argument, {"notes", "holds no config.json"});
-  CHECK(output_folder::create(scratch.path() / "notes", existing::replace, {"a.txt"}).ok());
+  const auto notes = scratch.path() / "notes";
+  fs::create_directory(notes);
+  CHECK(output_folder::create(notes, existing::replace).ok());  // empty
+  crafted::write(notes / "b.txt", "x");
+  crafted::write(notes / "c.txt", "x");
+  lowbit::replaceable_folder own{{"b.txt", "c.txt"}};
+  CHECK(output_folder::create(notes, existing::replace, own).ok());
+  crafted::write(notes / "a.txt", "x");
+  expect_error(output_folder::create(notes, existing::replace, own).status(),
+               errc::invalid_argument, {"notes", "holds \"a.txt\""});
+  fs::remove(notes / "a.txt");
+  fs::create_symlink(home, notes / "a.txt");
+  own.files.emplace_back("a.txt");
+  expect_error(output_folder::create(notes, existing::replace, own).status(),
+               errc::invalid_argument, {"notes", "holds \"a.txt\""});
+  fs::remove(notes / "a.txt");
+  own.check = [](const fs::path& at) {
+    return lowbit::status::error(errc::malformed, at.native(), ": somebody's");
+  };
+  expect_error(output_folder::create(notes, existing::replace, own).status(), errc::malformed,
+               {"notes: somebody's"});
+}
+
+TEST_CASE("a packed folder replaces packed folders only", "[io][output_folder][negative]") {
+  const crafted::scratch_folder scratch;
+  const auto target = scratch.path() / "model";
+  fs::create_directory(target);
+  const auto replace = [&] {
+    return output_folder::create(target, existing::replace, lowbit::replaceable_packed_folder())
+        .status();
+  };
+  crafted::write(target / "vocab.txt", "a");
+  expect_error(replace(), errc::not_found, {"config.json"});
+  for (const char* other : {"{}", "[]", "{\"quantization_config\": {\"quant_method\": \"gptq\"}}",
+                            "{\"quantization_config\": \"lowbit\"}"}) {
+    crafted::write(target / "config.json", other);
+    expect_error(replace(), errc::invalid_argument, {"config.json", "quant_method"});
+  }
+  crafted::write(target / "config.json",
+                 "{\"quantization_config\": {\"quant_method\": \"lowbit\"}}");
+  crafted::write(target / "model.safetensors", "");
+  CHECK(replace().ok());
+  crafted::write(target / "README.md", "mine");
+  expect_error(replace(), errc::invalid_argument, {"model: holds \"README.md\""});
+  CHECK(crafted::read(target / "README.md") == "mine");
+}
+
+TEST_CASE("outputs that are given up leave nothing", "[io][output_file][output_folder]") {
+  const crafted::scratch_folder scratch;
+  const int before = lowbit::unfinished_outputs;
+  {
+    auto folder = output_folder::create(scratch.path() / "model");
+    auto file = output_file::create(scratch.path() / "file");
+    REQUIRE((folder.ok() && file.ok()));
+    CHECK(lowbit::unfinished_outputs == before + 2);
+    const output_file moved = *std::move(file);
+    CHECK(lowbit::unfinished_outputs == before + 2);
+  }
+  CHECK(lowbit::unfinished_outputs == before);
+  {
+    auto folder = output_folder::create(scratch.path() / "model");
+    auto file = output_file::create(scratch.path() / "file");
+    REQUIRE((folder.ok() && file.ok() && file->write("half").ok()));
+    lowbit::outputs_given_up = true;
+    expect_error(file->write("rest"), errc::io_error, {"file", "told to stop"});
+    expect_error(file->commit(), errc::io_error, {"file", "told to stop"});
+    expect_error(folder->commit(), errc::io_error, {"model", "told to stop"});
+    lowbit::outputs_given_up = false;
+  }
+  CHECK(scratch.entries() == 0);
+  REQUIRE(lowbit::write_file(scratch.path() / "file", "whole").ok());
+  CHECK(lowbit::unfinished_outputs == before);
 }
 
 TEST_CASE("output folder commit sees a target that came later", "[io][output_folder][negative]") {
@@ -213,7 +282,7 @@ TEST_CASE("output folder whose files were taken away is an error",
   const crafted::scratch_folder scratch;
   const auto target = scratch.path() / "model";
   save_model(target, existing::refuse, "old");
-  auto folder = output_folder::create(target, existing::replace);
+  auto folder = output_folder::create(target, existing::replace, of_models);
   REQUIRE(folder.ok());
   fs::remove(folder->folder());
   CHECK(folder->commit().code() == errc::io_error);
@@ -244,7 +313,7 @@ TEST_CASE("a writer killed before its commit leaves the old folder alone", "[io]
   const auto target = scratch.path() / "model";
   save_model(target, existing::refuse, "old");
   killed_after([&] {
-    auto folder = output_folder::create(target, existing::replace);
+    auto folder = output_folder::create(target, existing::replace, of_models);
     if (folder) crafted::write(folder->folder() / "config.json", "half");
     ::kill(::getpid(), SIGKILL);
   });

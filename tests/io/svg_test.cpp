@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pictures: what is drawn is well-formed XML whatever the names are, and axes have round ticks.
-#include "lowbit/io/svg.hpp"
+#include "lowbit/io/svg_layout.hpp"
 
 #include <algorithm>
 #include <catch2/catch_approx.hpp>
@@ -215,4 +215,57 @@ TEST_CASE("a value stands on the axis where its share of the range puts it") {
   CHECK(a.place(6.0, 100, 20) == 20);
   CHECK(a.place(3.0, 100, 20) == 80);
   CHECK(a.tick(1) == 3.0);
+}
+
+TEST_CASE("ticks of a logarithmic axis are round and around the values") {
+  for (const auto& [least, most] : {std::pair{0.1, 1000.0},
+                                    {0.349, 4.8},
+                                    {1.0, 1.0},
+                                    {10.1, 11.9},
+                                    {0.9, 2.5},
+                                    {3.0, 400.0},
+                                    {1e-12, 1e9},
+                                    {5.0, 50.0},
+                                    {2e-3, 2.0000001e-3},
+                                    {1e300, 1e305}}) {
+    INFO(least << " to " << most);
+    const auto a = svg_log_axis::around(least, most, 8);
+    const auto& ticks = a.ticks();
+    REQUIRE(ticks.size() >= 2);
+    CHECK(ticks.size() <= 10);
+    CHECK(ticks.front() <= least * (1 + 1e-6));
+    CHECK(ticks.back() >= most * (1 - 1e-6));
+    for (std::size_t i = 0; i < ticks.size(); ++i) {
+      if (i > 0) CHECK(ticks[i] > ticks[i - 1]);
+      if (i > 0) CHECK(svg_log_axis::label(ticks[i]) != svg_log_axis::label(ticks[i - 1]));
+      if (most / least < 3) continue;  // steps of a plain axis
+      const double digit = ticks[i] / std::pow(10.0, std::floor(std::log10(ticks[i]) + 1e-9));
+      CHECK((digit == Catch::Approx(1) || digit == Catch::Approx(2) || digit == Catch::Approx(5)));
+    }
+    CHECK(a.place(ticks.front(), 10, 90) == Catch::Approx(10));
+    CHECK(a.place(ticks.back(), 10, 90) == Catch::Approx(90));
+    CHECK(a.place(std::sqrt(ticks.front()) * std::sqrt(ticks.back()), 10, 90) == Catch::Approx(50));
+  }
+  CHECK(svg_log_axis::label(0.5) == "0.5");
+  CHECK(svg_log_axis::label(0.1 + 0.2) == "0.3");
+}
+
+TEST_CASE("labels cover neither points nor each other nor the frame") {
+  const svg_box room{0, 0, 400, 300};
+  svg_labels labels(room);
+  std::vector<svg_box> points, placed;
+  for (int i = 0; i < 30; ++i)
+    points.push_back(svg_box::around(10 + i * 37 % 390, 10 + i * 53 % 280, 5));
+  for (const svg_box& p : points) labels.keep_free(p);
+  for (const svg_box& p : points) {
+    const auto at = labels.place(p, 60, 12, 300);
+    if (!at) continue;
+    CHECK(room.holds(*at));
+    for (const svg_box& other : points) CHECK(!at->meets(other));
+    for (const svg_box& other : placed) CHECK(!at->meets(other));
+    placed.push_back(*at);
+  }
+  CHECK(placed.size() > 25);
+  svg_labels full({0, 0, 20, 300});
+  CHECK(!full.place(svg_box::around(10, 10, 5), 60, 12, 300));
 }

@@ -54,3 +54,12 @@ TEST_CASE("labels of models that lie together do not", "[pareto]") {
   }
   CHECK(heights.size() == 12);
 }
+
+TEST_CASE("sizes have round ticks", "[pareto]") {
+  constexpr double mib = 1024 * 1024;
+  const std::string svg = lowbit_tool::pareto_svg(
+      {{"small", 0.349 * mib, 0.001, 0.9}, {"large", 4.83 * mib, 0.002, 0.95}}, "accuracy");
+  for (const char* tick : {">0.2<", ">0.5<", ">1<", ">2<", ">5<", ">10<"})
+    CHECK(count(svg, tick) == 1);
+  CHECK(count(svg, ">0.349<") == 0);
+}

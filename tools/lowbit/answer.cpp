@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iostream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "arguments.hpp"
 #include "number_checks.hpp"
 #include "program.hpp"
 #include "texts.hpp"
@@ -81,7 +80,7 @@ void print(const found_answers& found, const answer_options& o) {
                         {"answers", nlohmann::json::array()},
                         {"null_score", found.null_score},
                         {"windows", found.windows}};
-  if (none && !o.json) fmt::print("no answer\t{:.4f}\n", std::exp(found.null_score - top) / sum);
+  if (none && !o.json) put("no answer\t{:.4f}\n", std::exp(found.null_score - top) / sum);
   for (std::size_t i = 0; !none && i < std::min(o.top, found.best.size()); ++i) {
     const answer_span& a = found.best[i];
     const std::string text = o.context.substr(a.at.begin, a.at.end - a.at.begin);
@@ -92,17 +91,17 @@ void print(const found_answers& found, const answer_options& o) {
       out["answers"].push_back(
           {{"text", text}, {"begin", begin}, {"end", end}, {"score", a.score}, {"probability", p}});
     } else {
-      fmt::print("{}\t{}\t{}\t{:.4f}\n", text, begin, end, p);
+      put("{}\t{}\t{}\t{:.4f}\n", escaped(text), begin, end, p);
     }
   }
-  if (o.json) fmt::print("{}\n", out.dump());
+  if (o.json) put_json(out);
 }
 
 status run(answer_options o) {
-  if (o.context.empty()) {
-    o.context.assign(std::istreambuf_iterator<char>(std::cin), {});
-    if (std::cin.bad()) return status::error(errc::io_error, "standard input: cannot be read");
-    while (!o.context.empty() && o.context.back() == '\n') o.context.pop_back();
+  if (o.context.empty() || o.context == "-") {
+    auto text = read_input();
+    if (!text) return text.status();
+    o.context = *std::move(text);
   }
   if (o.context.empty() || o.question.empty()) {
     return status::error(errc::invalid_argument, "no ", o.question.empty() ? "question" : "context",
@@ -126,8 +125,8 @@ void add_answer(CLI::App& program, action& chosen) {
   CLI::App* verb = program.add_subcommand(
       "answer", "Answer a question from a text: answer, first and end character, probability");
   add_model_options(*verb, *o);
-  verb->add_option("question", o->question, "the question")->required();
-  verb->add_option("context", o->context, "the text (default: standard input)");
+  add_argument(*verb, "question", o->question, "the question")->required();
+  add_argument(*verb, "context", o->context, "the text (default, or -: standard input)");
   verb->add_option("--max-tokens", o->max_tokens, "tokens of a window, the question among them")
       ->capture_default_str();
   verb->add_option("--stride", o->overlap,

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "messages.hpp"
+#include "output.hpp"
 #include "program.hpp"
 #include "random_values.hpp"
 #include "session.hpp"
@@ -172,24 +174,23 @@ double fp32_seconds(const std::vector<row>& table, std::size_t tokens) {
 }
 
 void print_table(const bench_options& o, const std::vector<row>& table) {
-  fmt::print("{}, {} thread{}, batch {}, medians of {} interleaved runs\n",
-             o.model.empty() ? o.shape : o.model, o.threads, o.threads == 1 ? "" : "s", o.batch,
-             o.repetitions);
-  fmt::print("{:<22}{:<7}{:<9}{:>7}{:>12}{:>12}{:>14}{:>12}{:>12}{:>16}\n", "policy", "arch",
-             "weights", "tokens", "model MiB", "packed MiB", "workspace MiB", "ms", "tokens/s",
-             "x faster, fp32");
+  put("{}, {} thread{}, batch {}, medians of {} interleaved runs\n",
+      escaped(o.model.empty() ? o.shape : o.model), o.threads, o.threads == 1 ? "" : "s", o.batch,
+      o.repetitions);
+  put("{:<22}{:<7}{:<9}{:>7}{:>12}{:>12}{:>14}{:>12}{:>12}{:>16}\n", "policy", "arch", "weights",
+      "tokens", "model MiB", "packed MiB", "workspace MiB", "ms", "tokens/s", "x faster, fp32");
   for (const row& r : table) {
     const double fp32 = fp32_seconds(table, r.tokens);
-    fmt::print("{:<22}{:<7}{:<9}{:>7}{:>12.1f}{:>12.1f}{:>14.2f}{:>12.3f}{:>12.0f}{:>16}\n",
-               r.of->policy, r.of->runs.arch(), r.of->random ? "random" : "folder", r.tokens,
-               static_cast<double>(r.of->model_bytes) / mib,
-               static_cast<double>(r.of->runs.packed_bytes()) / mib,
-               static_cast<double>(r.workspace) / mib, 1e3 * r.seconds,
-               static_cast<double>(r.tokens * o.batch) / r.seconds,
-               fp32 > 0 ? fmt::format("{:.2f}", fp32 / r.seconds) : "-");
+    put("{:<22}{:<7}{:<9}{:>7}{:>12.1f}{:>12.1f}{:>14.2f}{:>12.3f}{:>12.0f}{:>16}\n",
+        escaped(r.of->policy), r.of->runs.arch(), r.of->random ? "random" : "folder", r.tokens,
+        static_cast<double>(r.of->model_bytes) / mib,
+        static_cast<double>(r.of->runs.packed_bytes()) / mib,
+        static_cast<double>(r.workspace) / mib, 1e3 * r.seconds,
+        static_cast<double>(r.tokens * o.batch) / r.seconds,
+        fp32 > 0 ? fmt::format("{:.2f}", fp32 / r.seconds) : "-");
   }
-  fmt::print("peak resident memory, all models together: {:.1f} MiB\n",
-             static_cast<double>(peak_bytes()) / mib);
+  put("peak resident memory, all models together: {:.1f} MiB\n",
+      static_cast<double>(peak_bytes()) / mib);
 }
 
 void print_json(const bench_options& o, const std::vector<row>& table) {
@@ -214,7 +215,7 @@ void print_json(const bench_options& o, const std::vector<row>& table) {
     if (fp32 > 0) entry["times_faster_than_fp32"] = fp32 / r.seconds;
     out["rows"].push_back(std::move(entry));
   }
-  fmt::print("{}\n", out.dump());
+  put_json(out);
 }
 
 status run(bench_options o) {

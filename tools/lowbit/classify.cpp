@@ -13,8 +13,7 @@ namespace {
 
 using lowbit::status;
 
-struct classify_options : model_options {
-  std::vector<std::string> texts;
+struct classify_options : model_options, text_options {
   std::size_t top = 1;
   bool pairs = false;
   bool truncate = false;
@@ -35,35 +34,31 @@ void print(const session& s, const std::string& text, const float* logits,
       line["labels"].push_back(
           {{"label", s.label(i)}, {"probability", p[i]}, {"logit", logits[i]}});
     }
-    fmt::print("{}\n", line.dump());
+    put_json(line);
     return;
   }
-  for (const std::size_t i : order) fmt::print("{}\t{:.4f}\t{}\n", s.label(i), p[i], text);
+  for (const std::size_t i : order)
+    put("{}\t{:.4f}\t{}\n", escaped(s.label(i)), p[i], escaped(text, tabs::kept));
 }
 
 status run(const classify_options& o) {
-  const auto texts = read_texts(o.texts);
-  if (!texts) return texts.status();
   auto s = session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
                          lowbit::head_kind::sequence);
   if (!s) return s.status();
   const auto tokenizer = open_tokenizer(o.model, s->shape());
   if (!tokenizer) return tokenizer.status();
-  constexpr std::size_t batch = 32;
-  for (std::size_t begin = 0; begin < texts->size(); begin += batch) {
-    const std::size_t end = std::min(begin + batch, texts->size());
+  const auto encode = [&](const std::string& text) {
+    return encode_text(*tokenizer, text, s->shape().positions, o.pairs, o.truncate);
+  };
+  return answer_all(o, texts_at_once(*s), encode, [&](auto texts, auto encoded) -> status {
     token_rows rows;
-    for (std::size_t i = begin; i < end; ++i) {
-      LOWBIT_TRY(
-          add_text(*tokenizer, (*texts)[i], s->shape().positions, o.pairs, o.truncate, rows));
-    }
+    for (const lowbit::encoding& e : encoded) rows.add(e.ids, e.type_ids);
     const auto logits = s->run(rows);
     if (!logits) return logits.status();
-    for (std::size_t i = begin; i < end; ++i) {
-      print(*s, (*texts)[i], logits->data() + (i - begin) * s->shape().labels, o);
-    }
-  }
-  return {};
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      print(*s, texts[i].text, logits->data() + i * s->shape().labels, o);
+    return {};
+  });
 }
 
 }  // namespace
@@ -72,7 +67,7 @@ void add_classify(CLI::App& program, action& chosen) {
   auto o = std::make_shared<classify_options>();
   CLI::App* verb = program.add_subcommand("classify", "Classify sentences");
   add_model_options(*verb, *o);
-  verb->add_option("text", o->texts, "sentences (default: lines of standard input)");
+  add_text_options(*verb, *o);
   verb->add_option("--top", o->top, "labels per sentence")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

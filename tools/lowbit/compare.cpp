@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "arguments.hpp"
 #include "contestant.hpp"
 #include "labelled.hpp"
 #include "layer_errors.hpp"
@@ -33,14 +34,15 @@ struct compare_options {
 };
 
 /// At most `columns` characters of a text, on one line.
-std::string shortened(const std::string& text, std::size_t columns) {
+std::string shortened(const std::string& given, std::size_t columns) {
+  const std::string text = escaped(given);
   std::string out;
   std::size_t characters = 0;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     const bool begins = (byte & 0xC0U) != 0x80U;  // not inside a UTF-8 sequence
     if (begins && ++characters > columns) return out + "..";
-    out += byte < 0x20 || byte == 0x7F ? ' ' : c;
+    out += c;
   }
   return out;
 }
@@ -48,8 +50,8 @@ std::string shortened(const std::string& text, std::size_t columns) {
 status answer_texts(std::vector<contestant>& all, const compare_options& o, nlohmann::json& out) {
   if (!o.json) {
     std::string header = fmt::format("{:<46}", "sentence");
-    for (const contestant& c : all) header += fmt::format("  {:<26}", c.name);
-    fmt::print("{}\n", header);
+    for (const contestant& c : all) header += fmt::format("  {:<26}", escaped(c.name));
+    put("{}\n", header);
   }
   for (const std::string& text : o.texts) {
     nlohmann::json line = {{"text", text}, {"answers", nlohmann::json::array()}};
@@ -62,9 +64,9 @@ status answer_texts(std::vector<contestant>& all, const compare_options& o, nloh
                          100.0 * static_cast<double>(found->probability));
     }
     out["texts"].push_back(std::move(line));
-    if (!o.json) fmt::print("{}\n", row);
+    if (!o.json) put("{}\n", row);
   }
-  if (!o.json) fmt::print("\n");
+  if (!o.json) put("\n");
   return {};
 }
 
@@ -103,22 +105,22 @@ status time_all(std::vector<contestant>& all, const std::vector<std::string>& te
 
 void print_table(const std::vector<contestant>& all, std::size_t examples,
                  const compare_options& o) {
-  fmt::print("{:<20} {:<8} {:<6} {:>12} {:>10} {:>13} {:>9} {:>8}\n", "model", "policy", "arch",
-             "file bytes", "accuracy", "ms/sentence", "smaller", "faster");
+  put("{:<20} {:<8} {:<6} {:>12} {:>10} {:>13} {:>9} {:>8}\n", "model", "policy", "arch",
+      "file bytes", "accuracy", "ms/sentence", "smaller", "faster");
   const contestant& first = all.front();
   for (const contestant& c : all) {
     const std::string accuracy =
         examples == 0 ? "-"
                       : fmt::format("{:.1f} %", 100.0 * static_cast<double>(c.right) /
                                                     static_cast<double>(examples));
-    fmt::print("{:<20} {:<8} {:<6} {:>12} {:>10} {:>13.3f} {:>8.1f}x {:>7.1f}x\n", c.name,
-               c.runs.model().policy, c.runs.arch(), c.file_bytes, accuracy, 1e3 * c.seconds,
-               static_cast<double>(first.file_bytes) / static_cast<double>(c.file_bytes),
-               first.seconds / c.seconds);
+    put("{:<20} {:<8} {:<6} {:>12} {:>10} {:>13.3f} {:>8.1f}x {:>7.1f}x\n", escaped(c.name),
+        c.runs.model().policy, c.runs.arch(), c.file_bytes, accuracy, 1e3 * c.seconds,
+        static_cast<double>(first.file_bytes) / static_cast<double>(c.file_bytes),
+        first.seconds / c.seconds);
   }
-  fmt::print("{} thread{}; ms from text to label, medians of {} runs taken in turns{}\n", o.threads,
-             o.threads == 1 ? "" : "s", o.repetitions,
-             examples == 0 ? "" : fmt::format("; accuracy on {} sentences", examples));
+  put("{} thread{}; ms from text to label, medians of {} runs taken in turns{}\n", o.threads,
+      o.threads == 1 ? "" : "s", o.repetitions,
+      examples == 0 ? "" : fmt::format("; accuracy on {} sentences", examples));
 }
 
 void print_json(const std::vector<contestant>& all, std::size_t examples, const compare_options& o,
@@ -137,7 +139,7 @@ void print_json(const std::vector<contestant>& all, std::size_t examples, const 
     if (examples != 0) entry["right"] = c.right;
     out["models"].push_back(std::move(entry));
   }
-  fmt::print("{}\n", out.dump());
+  put_json(out);
 }
 
 /// Two models layer by layer on the lines of a file.
@@ -156,9 +158,9 @@ status print_layers(const compare_options& o) {
   if (!errors) return errors.status();
   nlohmann::json out = {{"first", o.models[0]}, {"second", o.models[1]}};
   if (!o.json) {
-    fmt::print("{:<12} {:>36}   {:>36}\n", "", "the layer alone", "accumulated");
-    fmt::print("{:<12} {:>12} {:>12} {:>10}   {:>12} {:>12} {:>10}\n", "layer", "cosine",
-               "max error", "SNR dB", "cosine", "max error", "SNR dB");
+    put("{:<12} {:>36}   {:>36}\n", "", "the layer alone", "accumulated");
+    put("{:<12} {:>12} {:>12} {:>10}   {:>12} {:>12} {:>10}\n", "layer", "cosine", "max error",
+        "SNR dB", "cosine", "max error", "SNR dB");
   }
   for (std::size_t l = 0; l < errors->alone.size(); ++l) {
     const signal_error& a = errors->alone[l];
@@ -169,10 +171,10 @@ status print_layers(const compare_options& o) {
     };
     out["layers"].push_back({{"layer", name}, {"alone", json(a)}, {"accumulated", json(b)}});
     if (o.json) continue;
-    fmt::print("{:<12} {:>12.6f} {:>12.4g} {:>10.1f}   {:>12.6f} {:>12.4g} {:>10.1f}\n", name,
-               a.cosine, a.largest, a.decibels(), b.cosine, b.largest, b.decibels());
+    put("{:<12} {:>12.6f} {:>12.4g} {:>10.1f}   {:>12.6f} {:>12.4g} {:>10.1f}\n", name, a.cosine,
+        a.largest, a.decibels(), b.cosine, b.largest, b.decibels());
   }
-  if (o.json) fmt::print("{}\n", out.dump());
+  if (o.json) put_json(out);
   return {};
 }
 
@@ -180,8 +182,8 @@ status run(compare_options o) {
   if (o.models.empty()) o.models = std::move(o.texts);  // compare A B --text FILE
   if (o.models.empty()) return status::error(errc::invalid_argument, "no model folder is given");
   if (!o.text_file.empty()) return print_layers(o);
-  if (o.texts == std::vector<std::string>{"-"}) {
-    auto lines = read_texts({});
+  if (!o.texts.empty()) {
+    auto lines = read_texts(o.texts);
     if (!lines) return lines.status();
     o.texts = *std::move(lines);
   }
@@ -230,9 +232,9 @@ void add_compare(CLI::App& program, action& chosen) {
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   // Not "text": CLI11 2.4 and later take a positional and an option of one name for the same.
-  verb->add_option("sentence", o->texts,
-                   "sentences to classify, or - for lines of standard input; without -m: the two "
-                   "model folders of --text");
+  add_arguments(*verb, "sentence", o->texts,
+                "sentences to classify, or - for lines of standard input; without -m: the two "
+                "model folders of --text");
   verb->add_option("--text", o->text_file,
                    "text file: hidden rows of two models layer by layer, alone and accumulated");
   verb->add_option("--data", o->data, "labelled sentences: TSV (sentence, tab, label) or CLINC150");

@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "lowbit/model/embedding_search.hpp"
 #include "program.hpp"
@@ -18,8 +19,7 @@ namespace {
 using lowbit::errc;
 using lowbit::status;
 
-struct embed_options : model_options {
-  std::vector<std::string> texts;
+struct embed_options : model_options, text_options {
   std::string pooling = "mean";
   std::string output = "f32";
   bool raw = false;
@@ -52,14 +52,18 @@ coded encode(const float* row, std::size_t d, const std::string& output) {
   return c;
 }
 
+template <class Value>
+void put_values(std::span<const Value> values) {
+  put_bytes({reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+}
+
 void print(const std::string& text, const coded& c, const embed_options& o) {
   if (o.raw) {
-    if (!c.floats.empty()) std::fwrite(c.floats.data(), sizeof(float), c.floats.size(), stdout);
-    if (!c.int8.empty()) {
-      std::fwrite(&c.scale, sizeof c.scale, 1, stdout);
-      std::fwrite(c.int8.data(), 1, c.int8.size(), stdout);
-    }
-    for (const unsigned byte : c.bytes) std::fputc(static_cast<int>(byte), stdout);
+    put_values(std::span(c.floats));
+    if (!c.int8.empty()) put_values(std::span(&c.scale, 1));
+    put_values(std::span(c.int8));
+    const std::vector<std::uint8_t> bits(c.bytes.begin(), c.bytes.end());
+    put_values(std::span(bits));
     return;
   }
   const std::vector<int> codes(c.int8.begin(), c.int8.end());
@@ -68,13 +72,13 @@ void print(const std::string& text, const coded& c, const embed_options& o) {
     if (!c.floats.empty()) line["embedding"] = c.floats;
     if (!codes.empty()) line["scale"] = c.scale, line["embedding"] = codes;
     if (!c.bytes.empty()) line["embedding"] = c.bytes;
-    fmt::print("{}\n", line.dump());
+    put_json(line);
   } else if (!c.floats.empty()) {
-    fmt::print("{}\n", fmt::join(c.floats, " "));
+    put("{}\n", fmt::join(c.floats, " "));
   } else if (!codes.empty()) {
-    fmt::print("{} {}\n", c.scale, fmt::join(codes, " "));
+    put("{} {}\n", c.scale, fmt::join(codes, " "));
   } else {
-    fmt::print("{:02x}\n", fmt::join(c.bytes, ""));
+    put("{:02x}\n", fmt::join(c.bytes, ""));
   }
 }
 
@@ -83,8 +87,6 @@ status run(const embed_options& o) {
     return status::error(errc::invalid_argument,
                          "--raw writes bytes: send standard output to a file or a program");
   }
-  const auto texts = read_texts(o.texts);
-  if (!texts) return texts.status();
   auto s = session::open(
       o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
       o.pooling == "cls" ? lowbit::head_kind::cls_embedding : lowbit::head_kind::mean_embedding);
@@ -92,18 +94,18 @@ status run(const embed_options& o) {
   const auto tokenizer = open_tokenizer(o.model, s->shape());
   if (!tokenizer) return tokenizer.status();
   const std::size_t d = s->shape().hidden;
-  constexpr std::size_t batch = 32;
-  for (std::size_t begin = 0; begin < texts->size(); begin += batch) {
-    const std::size_t end = std::min(begin + batch, texts->size());
+  const auto encode_one = [&](const std::string& text) {
+    return encode_text(*tokenizer, text, s->shape().positions, false, o.truncate);
+  };
+  return answer_all(o, texts_at_once(*s), encode_one, [&](auto texts, auto encoded) -> status {
     token_rows rows;
-    for (std::size_t i = begin; i < end; ++i)
-      LOWBIT_TRY(add_text(*tokenizer, (*texts)[i], s->shape().positions, false, o.truncate, rows));
+    for (const lowbit::encoding& e : encoded) rows.add(e.ids, e.type_ids);
     const auto embeddings = s->run(rows);
     if (!embeddings) return embeddings.status();
-    for (std::size_t i = begin; i < end; ++i)
-      print((*texts)[i], encode(embeddings->data() + (i - begin) * d, d, o.output), o);
-  }
-  return {};
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      print(texts[i].text, encode(embeddings->data() + i * d, d, o.output), o);
+    return {};
+  });
 }
 
 }  // namespace
@@ -112,7 +114,7 @@ void add_embed(CLI::App& program, action& chosen) {
   auto o = std::make_shared<embed_options>();
   CLI::App* verb = program.add_subcommand("embed", "Print a vector of length 1 for each sentence");
   add_model_options(*verb, *o);
-  verb->add_option("text", o->texts, "sentences (default: lines of standard input)");
+  add_text_options(*verb, *o);
   verb->add_option("--pooling", o->pooling, "mean of all tokens, or the first one (cls)")
       ->check(CLI::IsMember({"mean", "cls"}))
       ->capture_default_str();

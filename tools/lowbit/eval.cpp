@@ -32,29 +32,29 @@ nlohmann::json to_json(const evaluation& e) {
 
 void print_one(const evaluation& e) {
   if (e.metric == "accuracy" && e.scores[0].first == "accuracy") {
-    fmt::print("accuracy {:.2f} % ({} of {})", 100.0 * e.score, e.right, e.examples);
+    put("accuracy {:.2f} % ({} of {})", 100.0 * e.score, e.right, e.examples);
   } else {
-    fmt::print("{} {:.4f} ({} examples)", e.metric, e.score, e.examples);
+    put("{} {:.4f} ({} examples)", e.metric, e.score, e.examples);
   }
-  fmt::print(", {:.3f} ms per sentence in batches of {}, policy {}\n", 1e3 * e.seconds, eval_batch,
-             e.policy);
+  put(", {:.3f} ms per sentence in batches of {}, policy {}\n", 1e3 * e.seconds, eval_batch,
+      e.policy);
   for (const auto& [name, value] : e.scores) {
-    if (name != e.metric) fmt::print("{} {:.4f}\n", name, value);
+    if (name != e.metric) put("{} {:.4f}\n", name, value);
   }
 }
 
 void print_table(const std::vector<evaluation>& all, const std::vector<bool>& front) {
   std::size_t width = 5;
-  for (const evaluation& e : all) width = std::max(width, e.model.size());
-  fmt::print("{:<{}} {:<12} {:>10} {:>14} {:>10}\n", "model", width, "policy", "MiB",
-             "ms / sentence", all[0].metric);
+  for (const evaluation& e : all) width = std::max(width, escaped(e.model).size());
+  put("{:<{}} {:<12} {:>10} {:>14} {:>10}\n", "model", width, "policy", "MiB", "ms / sentence",
+      all[0].metric);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const evaluation& e = all[i];
-    fmt::print("{:<{}} {:<12} {:>10.2f} {:>14.3f} {:>10.4f}{}\n", e.model, width, e.policy,
-               static_cast<double>(e.bytes) / 1048576.0, 1e3 * e.seconds, e.score,
-               front[i] ? "  *" : "");
+    put("{:<{}} {:<12} {:>10.2f} {:>14.3f} {:>10.4f}{}\n", escaped(e.model), width,
+        escaped(e.policy), static_cast<double>(e.bytes) / 1048576.0, 1e3 * e.seconds, e.score,
+        front[i] ? "  *" : "");
   }
-  fmt::print("* no other model here is as small, as fast and as good\n");
+  put("* no other model here is as small, as fast and as good\n");
 }
 
 status run(eval_options o) {
@@ -84,7 +84,7 @@ status run(eval_options o) {
       out.push_back(to_json(all[i]));
       if (all.size() > 1) out.back()["front"] = static_cast<bool>(front[i]);
     }
-    fmt::print("{}\n", all.size() == 1 ? out[0].dump() : out.dump());
+    put_json(all.size() == 1 ? out[0] : out);
   } else if (all.size() == 1) {
     print_one(all[0]);
   } else {
@@ -114,7 +114,8 @@ void add_eval(CLI::App& program, action& chosen) {
   verb->add_option("--pooling", o->pooling, "score the embeddings of pairs: mean or cls")
       ->check(CLI::IsMember({"mean", "cls"}));
   verb->add_option("--svg", o->svg, "write a picture of score and bytes");
-  verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
+  verb->add_flag("--truncate", o->truncate,
+                 "say nothing of sentences that are longer than the model takes and are cut");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }
 

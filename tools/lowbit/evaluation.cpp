@@ -48,17 +48,26 @@ class runner {
       const std::size_t end = std::min(begin + eval_batch, count);
       token_rows rows;
       for (std::size_t i = begin; i < end; ++i) {
-        LOWBIT_TRY(add_text(tokenizer_, text(i), session_.shape().positions, pairs,
-                            options_.truncate, rows));
+        const auto encoded =
+            encode_text(tokenizer_, text(i), session_.shape().positions, pairs, true);
+        if (!encoded) return encoded.status();
+        rows.add(encoded->ids, encoded->type_ids);
+        cut_ += encoded->truncated ? 1 : 0;
       }
       const auto started = std::chrono::steady_clock::now();
       const auto values = session_.run(rows);
       seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
       if (!values) return values.status();
       LOWBIT_TRY(visit(begin, rows, *values));
-      if (terminal) fmt::print(stderr, "\r{} of {}", end, count);
+      if (terminal) print_error(fmt::format("\r{} of {}", end, count));
     }
-    if (terminal) fmt::print(stderr, "\r{:40}\r", "");
+    if (terminal) print_error(fmt::format("\r{:40}\r", ""));
+    if (cut_ != 0 && !options_.truncate) {
+      warn(
+          fmt::format("{}: {} of {} texts are longer than the {} tokens that the model takes and "
+                      "were cut, as in training",
+                      options_.data, cut_, count, session_.shape().positions));
+    }
     return {};
   }
   [[nodiscard]] double seconds() const { return seconds_; }
@@ -67,6 +76,7 @@ class runner {
   session& session_;
   const lowbit::wordpiece_tokenizer& tokenizer_;
   const eval_options& options_;
+  std::size_t cut_ = 0;
   double seconds_ = 0;
 };
 
@@ -186,7 +196,7 @@ status score_entities(session& s, const lowbit::wordpiece_tokenizer& tokenizer, 
         for (std::size_t r = 0; r < rows.sentences(); ++r) {
           const tagged_sentence& wanted = (*data)[first + r];
           const std::string& text = texts[first + r];
-          const auto encoded = encode_text(tokenizer, text, s.shape().positions, false, o.truncate);
+          const auto encoded = encode_text(tokenizer, text, s.shape().positions, false, true);
           if (!encoded) return encoded.status();
           const auto found = label_words(names, lowbit::pieces_by_white_space(text, *encoded),
                                          logits.data() + rows.offsets[r] * names.size());

@@ -15,10 +15,15 @@ namespace {
 using lowbit::errc;
 using lowbit::status;
 
-struct fill_options : model_options {
-  std::vector<std::string> texts;
+struct fill_options : model_options, text_options {
   std::size_t top = 5;
   bool truncate = false;
+};
+
+/// A text as a batch of its own, and where its masks stand.
+struct masked_text {
+  token_rows rows;
+  std::vector<lowbit::text_span> masks;
 };
 
 /// `text` with the mask replaced; a piece of a word joins what stands before it.
@@ -56,15 +61,13 @@ void print(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text
       line["words"].push_back(
           {{"word", word}, {"id", id}, {"probability", p[id]}, {"logit", logits[id]}});
     } else {
-      fmt::print("{}\t{:.4f}\t{}\n", word, p[id], filled(text, at, word));
+      put("{}\t{:.4f}\t{}\n", escaped(word), p[id], escaped(filled(text, at, word), tabs::kept));
     }
   }
-  if (o.json) fmt::print("{}\n", line.dump());
+  if (o.json) put_json(line);
 }
 
 status run(const fill_options& o) {
-  const auto texts = read_texts(o.texts);
-  if (!texts) return texts.status();
   auto s = session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
                          lowbit::head_kind::masked_lm);
   if (!s) return s.status();
@@ -75,27 +78,30 @@ status run(const fill_options& o) {
     return status::error(errc::not_found, o.model, ": the tokenizer has no mask token, expected ",
                          "[MASK] in its vocabulary");
   }
-  for (const std::string& text : *texts) {
-    const auto encoded = encode_text(*tokenizer, text, s->shape().positions, false, o.truncate);
+  const auto prepare = [&](const std::string& text) -> lowbit::result<masked_text> {
+    auto encoded = encode_text(*tokenizer, text, s->shape().positions, false, o.truncate);
     if (!encoded) return encoded.status();
-    token_rows rows;
-    rows.add(encoded->ids, encoded->type_ids);
+    masked_text out;
+    out.rows.add(encoded->ids, encoded->type_ids);
     for (std::size_t t = 0; t < encoded->ids.size(); ++t) {
-      if (encoded->ids[t] == *mask) rows.asked.push_back(static_cast<std::uint32_t>(t));
+      if (encoded->ids[t] != *mask) continue;
+      out.rows.asked.push_back(static_cast<std::uint32_t>(t));
+      out.masks.push_back(encoded->offsets[t]);
     }
-    if (rows.asked.empty()) {
-      return status::error(errc::invalid_argument, "text \"", text.substr(0, 40), "\" has no ",
-                           tokenizer->token(*mask), ", expected at least one");
-    }
-    const auto logits = s->run(rows);
+    if (!out.masks.empty()) return out;
+    return status::error(errc::invalid_argument, "text \"", text.substr(0, 40), "\" has no ",
+                         tokenizer->token(*mask), ", expected at least one");
+  };
+  return answer_all(o, 1, prepare, [&](auto texts, auto masked) -> status {
+    const auto logits = s->run(masked[0].rows);
     if (!logits) return logits.status();
     const std::size_t vocabulary = s->shape().vocabulary;
-    for (std::size_t m = 0; m < rows.asked.size(); ++m) {
-      print(*tokenizer, text, encoded->offsets[rows.asked[m]], logits->data() + m * vocabulary,
+    for (std::size_t m = 0; m < masked[0].masks.size(); ++m) {
+      print(*tokenizer, texts[0].text, masked[0].masks[m], logits->data() + m * vocabulary,
             vocabulary, o);
     }
-  }
-  return {};
+    return {};
+  });
 }
 
 }  // namespace
@@ -104,7 +110,7 @@ void add_fill(CLI::App& program, action& chosen) {
   auto o = std::make_shared<fill_options>();
   CLI::App* verb = program.add_subcommand("fill", "Guess the word behind each [MASK]");
   add_model_options(*verb, *o);
-  verb->add_option("text", o->texts, "sentences with [MASK] (default: lines of standard input)");
+  add_text_options(*verb, *o, "sentences with [MASK]");
   verb->add_option("--top", o->top, "words per mask")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

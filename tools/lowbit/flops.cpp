@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lowbit/cost/model_ledger.hpp"
+#include "output.hpp"
 #include "program.hpp"
 #include "session.hpp"
 #include "timing.hpp"
@@ -74,18 +75,16 @@ result<std::vector<double>> measure(const flops_options& o, const lowbit::model_
 }
 
 void print_row(const std::string& name, const cost& c, const cost& full) {
-  fmt::print("{:<28}{:>11.3f}{:>11.3f}{:>11.3f}{:>11.3f}{:>12.1f}  |{:>11.3f}{:>12.1f}{:>8.1f}x\n",
-             name, in(mega, c.defined.f32_macs), in(mega, c.defined.int8_macs),
-             in(mega, c.defined.bit_macs), in(mega, c.defined.f32_operations),
-             in(kib, c.stored.total()), in(mega, full.defined.f32_macs),
-             in(kib, full.stored.total()),
-             c.stored.total() == 0 ? 1.0 : in(1, full.stored.total()) / in(1, c.stored.total()));
+  put("{:<28}{:>11.3f}{:>11.3f}{:>11.3f}{:>11.3f}{:>12.1f}  |{:>11.3f}{:>12.1f}{:>8.1f}x\n", name,
+      in(mega, c.defined.f32_macs), in(mega, c.defined.int8_macs), in(mega, c.defined.bit_macs),
+      in(mega, c.defined.f32_operations), in(kib, c.stored.total()),
+      in(mega, full.defined.f32_macs), in(kib, full.stored.total()),
+      c.stored.total() == 0 ? 1.0 : in(1, full.stored.total()) / in(1, c.stored.total()));
 }
 
 void print_items(const named_ledger& ledger, const named_ledger& fp32, std::size_t layers) {
-  fmt::print("{:<28}{:>11}{:>11}{:>11}{:>11}{:>12}  |{:>11}{:>12}{:>9}\n", "M operations, KiB",
-             "f32 MAC", "int8 MAC", "1-bit MAC", "f32 other", "stored", "fp32 MAC", "stored",
-             "smaller");
+  put("{:<28}{:>11}{:>11}{:>11}{:>11}{:>12}  |{:>11}{:>12}{:>9}\n", "M operations, KiB", "f32 MAC",
+      "int8 MAC", "1-bit MAC", "f32 other", "stored", "fp32 MAC", "stored", "smaller");
   cost layer;
   cost full_layer;
   for (std::size_t i = 0; i < ledger.rows.size(); ++i) {
@@ -105,15 +104,14 @@ void print_items(const named_ledger& ledger, const named_ledger& fp32, std::size
 
 void print_summary(const std::string& what, const char* unit, double value, double full,
                    int digits) {
-  fmt::print("{:<44}{:>12.{}f}{:>12.{}f} {:<8}{}\n", what, value, digits, full, digits, unit,
-             value > 0 && full > 0 ? fmt::format("{:>8.2f}x", full / value) : "");
+  put("{:<44}{:>12.{}f}{:>12.{}f} {:<8}{}\n", what, value, digits, full, digits, unit,
+      value > 0 && full > 0 ? fmt::format("{:>8.2f}x", full / value) : "");
 }
 
 void print_table(const named_ledger& l, const named_ledger& f, std::size_t layers) {
-  fmt::print("policy {}, one sentence of {} tokens; every equation for every token\n", l.policy,
-             l.tokens);
+  put("policy {}, one sentence of {} tokens; every equation for every token\n", l.policy, l.tokens);
   print_items(l, f, layers);
-  fmt::print("\n{:<44}{:>12}{:>12}\n", "", l.policy, f.policy);
+  put("\n{:<44}{:>12}{:>12}\n", "", l.policy, f.policy);
   print_summary("papers' rule: operations", "GFLOP", l.total.papers_flops / giga,
                 f.total.papers_flops / giga, 3);
   print_summary("papers' rule: size", "MiB", l.total.papers_bytes / mib, f.total.papers_bytes / mib,
@@ -212,7 +210,7 @@ status run(flops_options o) {
                     full.gigamacs_per_second, 1);
     }
   }
-  if (o.json) fmt::print("{}\n", out.dump());
+  if (o.json) put_json(out);
   return {};
 }
 

@@ -4,6 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "arguments.hpp"
+#include "messages.hpp"
+#include "output.hpp"
 #include "program.hpp"
 #include "session.hpp"
 
@@ -30,30 +33,30 @@ status run(const std::string& folder, bool as_json) {
                                 {"shape", {t.shape[0], t.shape[1]}},
                                 {"bytes", t.bytes()}});
     }
-    fmt::print("{}\n", out.dump(2));
+    put_json(out, 2);
     return {};
   }
-  fmt::print("{}: {} folder of a {} model, policy {}{}\n", folder,
-             model->config.packed.has_value() ? "packed" : "Hugging Face", name_of(s.head),
-             model->policy, model->policy == "bibert" ? ", sign(0) " + model->zero : "");
-  fmt::print(
-      "layers {}, hidden {}, heads {} x {}, intermediate {}, vocabulary {}, positions {}, labels "
+  put("{}: {} folder of a {} model, policy {}{}\n", escaped(folder),
+      model->config.packed.has_value() ? "packed" : "Hugging Face", name_of(s.head),
+      escaped(model->policy), model->policy == "bibert" ? ", sign(0) " + model->zero : "");
+  put("layers {}, hidden {}, heads {} x {}, intermediate {}, vocabulary {}, positions {}, labels "
       "{}{}\n",
       s.layers, s.hidden, s.heads, s.head_width(), s.intermediate, s.vocabulary, s.positions,
       s.labels, s.relu_before_classifier ? ", relu before the classifier" : "");
   if (const auto named = lowbit::find_policy(model->policy);
       named && lowbit::needs_padding(named->family)) {
-    fmt::print("results depend on the batch and its padding: activation ranges span both\n");
+    put("results depend on the batch and its padding: activation ranges span both\n");
   }
-  fmt::print("{:<66} {:<4} {:>16} {:>12}\n", "canonical tensor", "type", "shape", "bytes");
+  put("{:<66} {:<4} {:>16} {:>12}\n", "canonical tensor", "type", "shape", "bytes");
   for (const auto& t : model->tensors()) {
-    fmt::print("{:<66} {:<4} {:>16} {:>12}\n", t.name, name_of(t.type),
-               t.rank == 2 ? fmt::format("{} x {}", t.shape[0], t.shape[1])
-                           : fmt::format("{}", t.shape[0]),
-               t.bytes());
+    put("{:<66} {:<4} {:>16} {:>12}\n", escaped(t.name), name_of(t.type),
+        t.rank == 2 ? fmt::format("{} x {}", t.shape[0], t.shape[1])
+                    : fmt::format("{}", t.shape[0]),
+        t.bytes());
   }
-  for (const std::string& name : model->ignored) fmt::print("{:<66} not read by inference\n", name);
-  fmt::print("{} bytes in all\n", model->bytes());
+  for (const std::string& name : model->ignored)
+    put("{:<66} not read by inference\n", escaped(name));
+  put("{} bytes in all\n", model->bytes());
   return {};
 }
 
@@ -63,7 +66,7 @@ void add_inspect(CLI::App& program, action& chosen) {
   auto folder = std::make_shared<std::string>();
   auto as_json = std::make_shared<bool>(false);
   CLI::App* verb = program.add_subcommand("inspect", "List the tensors of a model folder");
-  verb->add_option("-m,--model,model", *folder, "model folder")->required();
+  add_argument(*verb, "-m,--model,model", *folder, "model folder")->required();
   verb->add_flag("--json", *as_json, "print JSON");
   verb->callback([folder, as_json, &chosen] {
     chosen = [folder, as_json] { return run(*folder, *as_json); };

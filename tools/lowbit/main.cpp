@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/core.h>
-
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
+#include <sstream>
 
+#include "arguments.hpp"
+#include "guard.hpp"
 #include "lowbit/core/config.hpp"
+#include "messages.hpp"
 #include "number_checks.hpp"
+#include "output.hpp"
 #include "program.hpp"
 
 namespace lowbit_tool {
@@ -33,62 +34,55 @@ void add_model_options(CLI::App& verb, model_options& options) {
 
 namespace {
 
-/// The arguments in the order that CLI11 wants. It takes a text like "[MASK] or [MASK]" for a list
-/// in brackets; a blank at the end, which read_texts() takes away, makes it a text again.
-std::vector<std::string> reversed_arguments(int argc, char** argv) {
-  std::vector<std::string> arguments;
-  for (int i = argc - 1; i > 0; --i) {
-    std::string text = argv[i];
-    std::error_code ignored;
-    if (text.starts_with('[') && text.ends_with(']') && !std::filesystem::exists(text, ignored))
-      text += ' ';
-    arguments.push_back(std::move(text));
+using namespace lowbit_tool;
+
+/// What CLI11 has to say: help and version on standard output, what is wrong on standard error.
+int print_help_or_error(const CLI::App& program, const CLI::ParseError& error) {
+  std::ostringstream out, err;
+  const int code = std::min(program.exit(error, out, err), 2);
+  put_bytes(out.str());
+  print_error(err.str());
+  if (const lowbit::status printed = flush_output(); !printed.ok()) {
+    report(printed.message());
+    return 1;
   }
-  return arguments;
+  return code;
+}
+
+int run_program(int argc, char** argv) {
+  CLI::App program("lowbit: low-bit BERT on CPUs", "lowbit");
+  program.set_version_flag("--version", LOWBIT_VERSION);
+  program.require_subcommand(0, 1);  // none: see below
+  program.failure_message([](const CLI::App*, const CLI::Error& error) {
+    std::string what = error.what();
+    std::erase(what, argument_mark);
+    return "lowbit: " + escaped(what) + "\nlowbit --help says more\n";
+  });
+  action chosen;
+  for (const auto add :
+       {add_tokenize, add_classify, add_tokens, add_embed, add_fill, add_answer, add_quantize,
+        add_inspect, add_verify, add_eval, add_flops, add_bench, add_compare}) {
+    add(program, chosen);
+  }
+  check_numbers(program);
+  unmark_options(program);
+  try {
+    program.parse(reversed_arguments(argc, argv));
+  } catch (const CLI::ParseError& error) {
+    return print_help_or_error(program, error);
+  }
+  if (!chosen) {
+    report("no verb; lowbit --help lists them");
+    return 2;
+  }
+  lowbit::status done = chosen();
+  if (done.ok()) done = flush_output();
+  if (done.ok()) return 0;
+  flush_output();  // answers first
+  report(done.message());
+  return 1;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  using namespace lowbit_tool;
-  CLI::App program("lowbit: low-bit BERT on CPUs");
-  program.set_version_flag("--version", LOWBIT_VERSION);
-  program.require_subcommand(0, 1);  // none: see below
-  program.failure_message([](const CLI::App*, const CLI::Error& error) {
-    return std::string("lowbit: ") + error.what() + "\nlowbit --help says more\n";
-  });
-  action chosen;
-  add_tokenize(program, chosen);
-  add_classify(program, chosen);
-  add_tokens(program, chosen);
-  add_embed(program, chosen);
-  add_fill(program, chosen);
-  add_answer(program, chosen);
-  add_quantize(program, chosen);
-  add_inspect(program, chosen);
-  add_verify(program, chosen);
-  add_eval(program, chosen);
-  add_flops(program, chosen);
-  add_bench(program, chosen);
-  add_compare(program, chosen);
-  check_numbers(program);
-  try {
-    program.parse(reversed_arguments(argc, argv));
-  } catch (const CLI::ParseError& error) {
-    return std::min(program.exit(error), 2);
-  }
-  if (!chosen) {
-    fmt::print(stderr, "lowbit: no verb; lowbit --help lists them\n");
-    return 2;
-  }
-  const lowbit::status done = chosen();
-  if (!done.ok()) {
-    fmt::print(stderr, "lowbit: {}\n", done.message());
-    return 1;
-  }
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    fmt::print(stderr, "lowbit: cannot write to standard output\n");
-    return 1;
-  }
-  return 0;
-}
+int main(int argc, char** argv) { return run_guarded("lowbit", run_program, argc, argv); }

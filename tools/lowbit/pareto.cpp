@@ -8,41 +8,22 @@
 #include <cmath>
 
 #include "lowbit/cost/pareto.hpp"
-#include "lowbit/io/svg.hpp"
+#include "lowbit/io/svg_layout.hpp"
 
 namespace lowbit_tool {
 namespace {
 
 constexpr double width = 800, height = 440, left = 70, right = 250, top = 30, bottom = 50;
-constexpr double line_height = 15;  // of the labels
+constexpr double line_height = 15, radius = 5;
+constexpr std::size_t longest_name = 36;  // bytes
 
-/// Places for one label beside each point, none over another: the nearest free one above or below.
-class labels {
- public:
-  /// The height at which `text` from x on is closest to y.
-  double place(const std::string& text, double x, double y) {
-    const double end = x + lowbit::svg_width(text, 12);
-    for (int n = 0; n < 400; ++n) {
-      const int steps = (n + 1) / 2 * (n % 2 == 0 ? 1 : -1);
-      const double at = y + line_height / 4 * steps;
-      if (at < top || at > height - bottom || taken(x, end, at)) continue;
-      placed_.push_back({x, end, at});
-      return at;
-    }
-    return y;  // more labels than the picture has room for
-  }
-
- private:
-  struct box {
-    double begin, end, y;
-  };
-  [[nodiscard]] bool taken(double begin, double end, double y) const {
-    return std::any_of(placed_.begin(), placed_.end(), [&](const box& b) {
-      return begin < b.end && b.begin < end && std::abs(y - b.y) < line_height;
-    });
-  }
-  std::vector<box> placed_;
-};
+/// A name that leaves room for its neighbours: its end, which tells folders apart.
+std::string shown_name(const std::string& name) {
+  if (name.size() <= longest_name) return name;
+  std::size_t begin = name.size() - longest_name;
+  while (begin < name.size() && lowbit::detail::is_continuation_byte(name[begin])) ++begin;
+  return ".." + name.substr(begin);
+}
 
 }  // namespace
 
@@ -54,7 +35,8 @@ std::vector<bool> pareto_front(const std::vector<trade_off>& all) {
 
 std::string pareto_svg(const std::vector<trade_off>& all, const std::string& metric) {
   using namespace lowbit;
-  const auto size = [](const trade_off& t) { return std::log10(std::max(t.bytes, 1.0)); };
+  constexpr double mib = 1024.0 * 1024.0;
+  const auto size = [](const trade_off& t) { return std::max(t.bytes, 1.0) / mib; };
   double small = size(all[0]), large = small, worst = all[0].score, best = worst;
   for (const trade_off& t : all) {
     small = std::min(small, size(t));
@@ -63,36 +45,38 @@ std::string pareto_svg(const std::vector<trade_off>& all, const std::string& met
     best = std::max(best, t.score);
   }
   // Room on all sides, so that no point lies on the frame.
-  const double size_room = large > small ? (large - small) / 10 : 0.5;
   const double score_room = (best - worst) / 20;
-  const svg_axis sizes{small - size_room, large + size_room, (large - small + 2 * size_room) / 4};
+  const svg_log_axis sizes = svg_log_axis::around(small / 1.1, large * 1.1, 8);
   const svg_axis scores = svg_axis::around(worst - score_room, best + score_room, 6);
   const auto x = [&](double v) { return sizes.place(v, left, width - right); };
   const auto y = [&](double v) { return scores.place(v, height - bottom, top); };
   std::string out;
-  for (int i = 0; i <= sizes.steps(); ++i) {
-    const double bytes = std::pow(10.0, sizes.tick(i));
-    out += svg_column(top, height - bottom, x(sizes.tick(i)),
-                      fmt::format("{:.3g}", bytes / 1048576.0));
-  }
-  for (int i = 0; i <= scores.steps(); ++i) {
+  for (const double tick : sizes.ticks())
+    out += svg_column(top, height - bottom, x(tick), svg_log_axis::label(tick));
+  for (int i = 0; i <= scores.steps(); ++i)
     out += svg_row(left, width - right, y(scores.tick(i)), scores.label(i));
-  }
   out += svg_text((left + width - right) / 2, height - 10,
                   "MiB of weights; filled: no other is as small, as fast and as good", "middle");
   out += svg_text(left - 40, top - 12, metric);
   const std::vector<bool> front = pareto_front(all);
-  labels names;
+  svg_labels names({left, top, width - left, height - bottom - top});
+  for (const trade_off& t : all) names.keep_free(svg_box::around(x(size(t)), y(t.score), radius));
+  std::string lines, points;  // lines to labels lie below all
   for (std::size_t i = 0; i < all.size(); ++i) {
     const trade_off& t = all[i];
-    const double px = x(size(t)), py = y(t.score), tx = px + 14;
-    const std::string text = fmt::format("{} ({:.2f} ms)", t.name, 1e3 * t.seconds);
-    const double ty = names.place(text, tx, py);
-    out += svg_line(px, py, tx, ty, svg_stroke(svg_grey, 0.5));
-    out += svg_circle(px, py, 5, svg_stroke(svg_blue) + svg_fill(front[i] ? svg_blue : "white"));
-    out += svg_text(tx, ty + 4, text, "start", 12, svg_rim);
+    const double px = x(size(t)), py = y(t.score);
+    points +=
+        svg_circle(px, py, radius, svg_stroke(svg_blue) + svg_fill(front[i] ? svg_blue : "white"));
+    const std::string text = fmt::format("{} ({:.2f} ms)", shown_name(t.name), 1e3 * t.seconds);
+    const svg_box around = svg_box::around(px, py, radius);
+    const auto at = names.place(around, svg_width(text, 12), line_height, height);
+    if (!at) continue;  // more labels than the picture has room for: the table has them all
+    lines += at->line_from(px, py, svg_stroke(svg_grey, 0.5));
+    const bool left_of_it = at->x + at->w <= px;
+    points += svg_text(left_of_it ? at->x + at->w : at->x, at->y + line_height / 2 + 4, text,
+                       left_of_it ? "end" : "start", 12, svg_rim);
   }
-  return svg_document(width, height, out);
+  return svg_document(width, height, out + lines + points);
 }
 
 }  // namespace lowbit_tool

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "arguments.hpp"
 #include "budget.hpp"
 #include "calibrate.hpp"
 #include "number_checks.hpp"
@@ -50,37 +51,40 @@ void print_json(const lowbit::canonical_model& model) {
                               {"bytes", t.bytes},
                               {"ties", t.ties}});
   }
-  fmt::print("{}\n", out.dump(2));
+  put_json(out, 2);
+}
+
+std::string size_change(double from, double to) {
+  if (to > from) return fmt::format("{:.1f} % larger", 100.0 * (to / from - 1.0));
+  return fmt::format("{:.1f} times smaller", to == 0 ? 0.0 : from / to);
 }
 
 void print_table(const lowbit::canonical_model& model, bool every_tensor) {
   std::size_t source = 0;
   if (every_tensor)
-    fmt::print("{:<60} {:<12} {:>14} {:>12} {:>12}\n", "tensor", "format", "shape", "bytes",
-               "from");
+    put("{:<60} {:<12} {:>14} {:>12} {:>12}\n", "tensor", "format", "shape", "bytes", "from");
   for (const auto& t : model.report) {
     source += t.source_bytes;
     if (!every_tensor) continue;
-    fmt::print("{:<60} {:<12} {:>14} {:>12} {:>12}", t.name, t.format, shape_text(t.shape), t.bytes,
-               t.source_bytes);
-    if (t.ties != 0) fmt::print("  {} weights equal to their mean are stored as +1", t.ties);
-    fmt::print("\n");
+    put("{:<60} {:<12} {:>14} {:>12} {:>12}", escaped(t.name), t.format, shape_text(t.shape),
+        t.bytes, t.source_bytes);
+    if (t.ties != 0) put("  {} weights equal to their mean are stored as +1", t.ties);
+    put("\n");
   }
   for (const std::string& name : model.ignored) {
-    if (every_tensor) fmt::print("{:<60} not read by inference\n", name);
+    if (every_tensor) put("{:<60} not read by inference\n", escaped(name));
   }
   const std::size_t bytes = model.bytes();  // formats and ranges, too, which no line above has
-  const double times = bytes == 0 ? 0.0 : static_cast<double>(source) / static_cast<double>(bytes);
-  fmt::print("policy {}: {} bytes from {} ({:.1f} times smaller)\n", model.policy, bytes, source,
-             times);
+  put("policy {}: {} bytes from {} ({})\n", escaped(model.policy), bytes, source,
+      size_change(static_cast<double>(source), static_cast<double>(bytes)));
 }
 
 void print_plan(const budget_plan& plan) {
-  fmt::print("{:<18} {:<12} {:>10} {:>12} {:>10}\n", "part", "format", "SNR dB", "bytes", "ms");
+  put("{:<18} {:<12} {:>10} {:>12} {:>10}\n", "part", "format", "SNR dB", "bytes", "ms");
   for (std::size_t p = 0; p < plan.parts.size(); ++p) {
     const budget_option& o = plan.parts[p].options[plan.chosen[p]];
-    fmt::print("{:<18} {:<12} {:>10.1f} {:>12.0f} {:>10.3f}\n", plan.parts[p].name, o.format,
-               signal_error{0, 0, o.noise}.decibels(), o.bytes, o.milliseconds);
+    put("{:<18} {:<12} {:>10.1f} {:>12.0f} {:>10.3f}\n", plan.parts[p].name, o.format,
+        signal_error{0, 0, o.noise}.decibels(), o.bytes, o.milliseconds);
   }
 }
 
@@ -158,8 +162,7 @@ status run(const quantize_options& o) {
   }
   auto model = open_input(o);
   if (!model) return model.status();
-  for (const std::string& warning : model->warnings)
-    fmt::print(stderr, "lowbit: warning: {}\n", warning);
+  for (const std::string& warning : model->warnings) warn(warning);
   // The engine's own loading checks come first: a folder that it would refuse is never written.
   auto loaded = session::start(*std::move(model), {}, 1);
   if (!loaded) return loaded.status().in(o.input);
@@ -171,6 +174,8 @@ status run(const quantize_options& o) {
   } else {
     print_table(loaded->model(), !o.quiet);
   }
+  if (const status printed = flush_output(); !printed.ok())
+    return printed.in(o.output + ": is written, but");
   return {};
 }
 
@@ -197,9 +202,9 @@ void add_quantize(CLI::App& program, action& chosen) {
       ->check(positive())
       ->excludes(megabytes);
   verb->add_option("--zero", o->zero, "bibert: sign(0) is 0 (torch) or +1 (plus-one)");
-  verb->add_option("in", o->input, "Hugging Face model folder")->required();
-  verb->add_option("out", o->output, "folder to write")->required();
-  verb->add_flag("--replace,--overwrite", o->overwrite, "replace an existing model folder");
+  add_argument(*verb, "in", o->input, "Hugging Face model folder")->required();
+  add_argument(*verb, "out", o->output, "folder to write")->required();
+  verb->add_flag("--replace,--overwrite", o->overwrite, "replace a folder that lowbit packed");
   verb->add_flag("-q,--quiet", o->quiet, "print the totals only");
   verb->add_flag("--json", o->json, "print JSON");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });

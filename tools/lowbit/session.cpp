@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session.hpp"
 
-#include <iostream>
-
 #include "lowbit/arch/detect.hpp"
+#include "messages.hpp"
 
 namespace lowbit_tool {
 
@@ -188,8 +187,7 @@ result<session> session::open(const std::string& folder, const lowbit::load_opti
     return status::error(errc::invalid_argument, folder, ": this is a ", name_of(head),
                          " model, expected a ", name_of(*wanted), " model");
   }
-  for (const std::string& warning : model->warnings)
-    std::cerr << "lowbit: warning: " << warning << '\n';
+  for (const std::string& warning : model->warnings) warn(warning);
   auto s = start(*std::move(model), arch, threads);
   if (!s) return s.status().in(folder);
   return s;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "texts.hpp"
 
-#include <fstream>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
-#include <iostream>
+
+#include "arguments.hpp"
+#include "lowbit/io/file_descriptor.hpp"
 
 namespace lowbit_tool {
 
@@ -12,25 +16,77 @@ using lowbit::errc;
 using lowbit::result;
 using lowbit::status;
 
-result<std::vector<std::string>> read_texts(const std::vector<std::string>& arguments) {
-  if (!arguments.empty()) {
-    std::vector<std::string> texts = arguments;
-    for (std::string& text : texts) {
-      if (text.starts_with('[') && text.ends_with("] ")) text.pop_back();  // see main()
+void add_text_options(CLI::App& verb, text_options& options, const std::string& what) {
+  add_arguments(verb, "text", options.texts, what + " (default, or -: lines of standard input)");
+  verb.add_flag("--keep-going", options.keep_going,
+                "report a text that cannot be answered and go on; the exit code is 1 at the end");
+}
+
+text_source::text_source(const std::vector<std::string>& arguments)
+    : arguments_(arguments), lines_(STDIN_FILENO, "standard input") {
+  if (arguments_.empty()) arguments_ = {"-"};
+}
+
+result<std::vector<given_text>> text_source::next(std::size_t most) {
+  std::vector<given_text> texts;
+  while (at_ < arguments_.size() && texts.size() < most) {
+    if (arguments_[at_] != "-") {
+      texts.push_back({std::move(arguments_[at_++]), ++number_, {}});
+      continue;
     }
-    return texts;
+    if (!texts.empty() && !lines_.ready()) break;
+    auto line = lines_.next();
+    if (!line) {
+      if (texts.empty()) return line.status();
+      break;  // said when it is asked for alone
+    }
+    if (!line->has_value()) {
+      ++at_;
+      continue;
+    }
+    given_text text{std::move((*line)->text), ++number_,
+                    "standard input:" + std::to_string((*line)->number)};
+    if ((*line)->too_long) {
+      text.problem = status::error(errc::invalid_argument, "a line that is longer than ",
+                                   line_reader::longest, " bytes");
+    }
+    texts.push_back(std::move(text));
   }
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(std::cin, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    lines.push_back(std::move(line));  // an empty one, too: each line has its answer
+  return texts;
+}
+
+bool text_source::waits() {
+  return at_ < arguments_.size() && arguments_[at_] == "-" && !lines_.ready();
+}
+
+result<std::vector<std::string>> read_texts(const std::vector<std::string>& arguments) {
+  std::vector<std::string> all;
+  text_source source(arguments);
+  while (true) {
+    auto next = source.next(1000);
+    if (!next) return next.status();
+    if (next->empty()) break;
+    for (given_text& text : *next) {
+      if (!text.problem.ok()) return text.problem.in(text.place);
+      all.push_back(std::move(text.text));
+    }
   }
-  if (std::cin.bad()) return status::error(errc::io_error, "standard input: cannot be read");
-  if (lines.empty()) {
-    return status::error(errc::invalid_argument,
-                         "no text: give sentences as arguments or as lines of standard input");
-  }
-  return lines;
+  if (!all.empty()) return all;
+  return status::error(errc::invalid_argument,
+                       "no text: give sentences as arguments or as lines of standard input");
+}
+
+result<std::string> read_input() {
+  std::string text;
+  char part[1U << 14U];
+  ssize_t count = 0;
+  do {
+    count = ::read(STDIN_FILENO, part, sizeof part);
+    if (count > 0) text.append(part, static_cast<std::size_t>(count));
+  } while (count > 0 || (count < 0 && errno == EINTR));
+  if (count < 0) return lowbit::detail::os_error("standard input", "cannot read", errno);
+  while (text.ends_with('\n')) text.pop_back();
+  return text;
 }
 
 result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
@@ -43,9 +99,8 @@ result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
                          shape.vocabulary);
   }
   if (tokenizer->vocabulary_size() < shape.vocabulary) {  // a table may be filled up
-    std::cerr << "lowbit: warning: " << folder << ": the tokenizer has "
-              << tokenizer->vocabulary_size() << " tokens, the model's word table "
-              << shape.vocabulary << '\n';
+    warn(fmt::format("{}: the tokenizer has {} tokens, the model's word table {}", folder,
+                     tokenizer->vocabulary_size(), shape.vocabulary));
   }
   return tokenizer;
 }
@@ -107,15 +162,19 @@ std::size_t largest(const float* logits, std::size_t labels) {
 result<std::vector<token_rows>> read_batches(const lowbit::wordpiece_tokenizer& tokenizer,
                                              const std::string& path, std::size_t positions) {
   constexpr std::size_t sentences = 8;
-  std::ifstream file(path);
-  if (!file) return status::error(errc::not_found, path, ": cannot be read");
+  const auto file = lowbit::detail::open_retrying(path, O_RDONLY);
+  if (!file.valid()) return status::error(errc::not_found, path, ": cannot be read");
+  line_reader lines(file.get(), path);
   std::vector<token_rows> batches;
-  std::string line;
-  for (std::size_t number = 1; std::getline(file, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+  while (true) {
+    const auto line = lines.next();
+    if (!line) return line.status();
+    if (!line->has_value()) break;
+    const std::string& text = (*line)->text;
+    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
     if (batches.empty() || batches.back().sentences() == sentences) batches.emplace_back();
-    const status added = add_text(tokenizer, line, positions, false, true, batches.back());
-    if (!added.ok()) return added.in(path + ":" + std::to_string(number));
+    const status added = add_text(tokenizer, text, positions, false, true, batches.back());
+    if (!added.ok()) return added.in(path + ":" + std::to_string((*line)->number));
   }
   if (batches.empty()) return status::error(errc::invalid_argument, path, ": has no text");
   return batches;

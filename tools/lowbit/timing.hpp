@@ -5,11 +5,11 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <string>
 #include <utility>
 
 #include "lowbit/cost/measure.hpp"
+#include "messages.hpp"
 
 namespace lowbit_tool {
 
@@ -23,7 +23,7 @@ inline lowbit::measure_options timing_options(std::size_t repetitions, double le
   options.progress = [what = std::move(what), repetitions](std::size_t done) {
     const std::string line = fmt::format("{}: {} of {}", what, done, repetitions);
     const bool last = done == repetitions;  // leaves nothing behind
-    fmt::print(stderr, "\r{}{}", line, last ? '\r' + std::string(line.size(), ' ') + '\r' : "");
+    print_error('\r' + line + (last ? '\r' + std::string(line.size(), ' ') + '\r' : ""));
   };
   return options;
 }

@@ -13,9 +13,8 @@ namespace {
 
 using lowbit::status;
 
-struct tokenize_options {
+struct tokenize_options : text_options {
   std::string model;
-  std::vector<std::string> texts;
   std::size_t max_tokens = 512;
   bool pairs = false;
   bool plain = false;
@@ -38,7 +37,8 @@ void print(const lowbit::wordpiece_tokenizer& tokenizer, const lowbit::encoding&
   std::vector<std::string> tokens;
   for (const std::int32_t id : e.ids) tokens.emplace_back(tokenizer.token(id));
   if (!as_json) {
-    fmt::print("{}\n{}\n", fmt::join(tokens, " "), fmt::join(e.ids, " "));
+    for (std::string& token : tokens) token = escaped(token);
+    put("{}\n{}\n", fmt::join(tokens, " "), fmt::join(e.ids, " "));
     return;
   }
   nlohmann::json offsets = nlohmann::json::array();
@@ -48,20 +48,18 @@ void print(const lowbit::wordpiece_tokenizer& tokenizer, const lowbit::encoding&
                                {"type_ids", e.type_ids},
                                {"offsets", offsets},
                                {"truncated", e.truncated}};
-  fmt::print("{}\n", line.dump());
+  put_json(line);
 }
 
 status run(const tokenize_options& o) {
-  const auto texts = read_texts(o.texts);
-  if (!texts) return texts.status();
   const auto tokenizer = lowbit::wordpiece_tokenizer::load(o.model);
   if (!tokenizer) return tokenizer.status();
-  for (const std::string& text : *texts) {
-    const auto encoded = encode(*tokenizer, o, text);
-    if (!encoded) return encoded.status();
-    print(*tokenizer, *encoded, o.json);
-  }
-  return {};
+  return answer_all(
+      o, 1, [&](const std::string& text) { return encode(*tokenizer, o, text); },
+      [&](auto, auto encoded) -> status {
+        print(*tokenizer, encoded[0], o.json);
+        return {};
+      });
 }
 
 }  // namespace
@@ -70,7 +68,7 @@ void add_tokenize(CLI::App& program, action& chosen) {
   auto o = std::make_shared<tokenize_options>();
   CLI::App* verb = program.add_subcommand("tokenize", "Split text into WordPiece tokens");
   verb->add_option("-m,--model", o->model, "model folder, vocab.txt or tokenizer.json")->required();
-  verb->add_option("text", o->texts, "sentences (default: lines of standard input)");
+  add_text_options(*verb, *o);
   verb->add_option("--max-tokens", o->max_tokens, "cut longer sentences")->capture_default_str();
   verb->add_flag("--pairs", o->pairs, "each line is two sentences with a tab between them");
   verb->add_flag("--plain", o->plain, "no [CLS] and [SEP]");

@@ -14,8 +14,7 @@ namespace {
 
 using lowbit::status;
 
-struct tokens_options : model_options {
-  std::vector<std::string> texts;
+struct tokens_options : model_options, text_options {
   bool truncate = false;
 };
 
@@ -30,43 +29,35 @@ void print(std::size_t number, const std::string& text, const std::vector<lowbit
       spans.push_back(
           {{"text", part}, {"type", e.type}, {"begin", begin}, {"end", end}, {"score", e.score}});
     } else {
-      fmt::print("{}\t{}\t{}\t{}\t{:.4f}\t{}\n", number, begin, end, e.type, e.score, part);
+      put("{}\t{}\t{}\t{}\t{:.4f}\t{}\n", number, begin, end, escaped(e.type), e.score,
+          escaped(part, tabs::kept));
     }
   }
-  if (as_json)
-    fmt::print("{}\n", nlohmann::json({{"text", text}, {"entities", std::move(spans)}}).dump());
+  if (as_json) put_json(nlohmann::json({{"text", text}, {"entities", std::move(spans)}}));
 }
 
 status run(const tokens_options& o) {
-  const auto texts = read_texts(o.texts);
-  if (!texts) return texts.status();
   auto s =
       session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads, lowbit::head_kind::token);
   if (!s) return s.status();
   const auto tokenizer = open_tokenizer(o.model, s->shape());
   if (!tokenizer) return tokenizer.status();
   const std::vector<std::string> names = label_names(*s);
-  constexpr std::size_t batch = 32;
-  for (std::size_t begin = 0; begin < texts->size(); begin += batch) {
-    const std::size_t end = std::min(begin + batch, texts->size());
+  const auto encode = [&](const std::string& text) {
+    return encode_text(*tokenizer, text, s->shape().positions, false, o.truncate);
+  };
+  return answer_all(o, texts_at_once(*s), encode, [&](auto texts, auto encoded) -> status {
     token_rows rows;
-    std::vector<lowbit::encoding> encoded;
-    for (std::size_t i = begin; i < end; ++i) {
-      auto e = encode_text(*tokenizer, (*texts)[i], s->shape().positions, false, o.truncate);
-      if (!e) return e.status();
-      rows.add(e->ids, e->type_ids);
-      encoded.push_back(*std::move(e));
-    }
+    for (const lowbit::encoding& e : encoded) rows.add(e.ids, e.type_ids);
     const auto logits = s->run(rows);
     if (!logits) return logits.status();
-    for (std::size_t i = begin; i < end; ++i) {
-      const lowbit::encoding& e = encoded[i - begin];
-      const float* own = logits->data() + rows.offsets[i - begin] * s->shape().labels;
-      const auto words = label_words(names, lowbit::pieces_by_word(*tokenizer, e), own);
-      print(i + 1, (*texts)[i], lowbit::decode_bio(words), o.json);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const float* own = logits->data() + rows.offsets[i] * s->shape().labels;
+      const auto words = label_words(names, lowbit::pieces_by_word(*tokenizer, encoded[i]), own);
+      print(texts[i].number, texts[i].text, lowbit::decode_bio(words), o.json);
     }
-  }
-  return {};
+    return {};
+  });
 }
 
 }  // namespace
@@ -76,7 +67,7 @@ void add_tokens(CLI::App& program, action& chosen) {
   CLI::App* verb = program.add_subcommand(
       "tokens", "Find entities: text number, first and end character, type, score, text");
   add_model_options(*verb, *o);
-  verb->add_option("text", o->texts, "sentences (default: lines of standard input)");
+  add_text_options(*verb, *o);
   verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }

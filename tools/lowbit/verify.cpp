@@ -6,7 +6,9 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "messages.hpp"
 #include "number_checks.hpp"
+#include "output.hpp"
 #include "program.hpp"
 #include "recorded.hpp"
 
@@ -84,20 +86,22 @@ status print(const recorded_outputs& outputs, const verify_options& o, const cha
   nlohmann::json json = {
       {"arch", arch}, {"tolerance", o.tolerance}, {"tensors", nlohmann::json::object()}};
   if (!o.json)
-    fmt::print("{:<24} {:>10} {:>12}  ({} build, tolerance {})\n", "tensor", "values", "largest",
-               arch, o.tolerance);
+    put("{:<24} {:>10} {:>12}  ({} build, tolerance {})\n", "tensor", "values", "largest", arch,
+        o.tolerance);
   for (const auto& [name, c] : outputs.compared()) {
     const bool ok = c.values != 0 && c.largest <= o.tolerance;  // false for NaN
     failed += ok ? 0 : 1;
     json["tensors"][name] = {{"values", c.values}, {"largest", c.largest}, {"ok", ok}};
     if (!o.json)
-      fmt::print("{:<24} {:>10} {:>12.3g}  {}\n", name, c.values, c.largest, ok ? "ok" : "FAILED");
+      put("{:<24} {:>10} {:>12.3g}  {}\n", escaped(name), c.values, c.largest,
+          ok ? "ok" : "FAILED");
   }
   for (const std::string& name : outputs.skipped()) {
     json["not_compared"].push_back(name);
-    if (!o.json) fmt::print("{:<24} {:>10} {:>12}  used by training losses only\n", name, "-", "-");
+    if (!o.json)
+      put("{:<24} {:>10} {:>12}  used by training losses only\n", escaped(name), "-", "-");
   }
-  if (o.json) fmt::print("{}\n", json.dump(2));
+  if (o.json) put_json(json, 2);
   if (failed == 0) return {};
   return status::error(errc::malformed, o.expected, ": ", failed, " of ", outputs.compared().size(),
                        " tensors differ by more than the tolerance");

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <exception>
 
+#include "guard.hpp"
 #include "lowbit/core/config.hpp"
 #include "number_checks.hpp"
 #include "verbs.hpp"
@@ -15,7 +15,9 @@
 #include <malloc.h>
 #endif
 
-int main(int argc, char** argv) {
+namespace {
+
+int run_program(int argc, char** argv) {
   // Large tensors are freed and allocated at every step: keep their pages instead of returning
   // them to the system, which would zero them again each time.
 #if defined(__GLIBC__)
@@ -25,7 +27,7 @@ int main(int argc, char** argv) {
   // Adam's moments of pruned weights and of words that do not occur fade until they are denormal,
   // and arithmetic on those takes a hundred cycles: 38 % of a pruning step.
   at::globalContext().setFlushDenormal(true);
-  CLI::App app("Train the models that lowbit runs");
+  CLI::App app("Train the models that lowbit runs", "lowbit-train");
   app.set_version_flag("--version", LOWBIT_VERSION);
   app.require_subcommand(0, 1);  // none: see below
   app.failure_message([](const CLI::App*, const CLI::Error& error) {
@@ -59,10 +61,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "lowbit-train: no verb; lowbit-train --help lists them\n");
     return 2;
   }
-  try {
-    return chosen();
-  } catch (const std::exception& error) {  // libtorch reports by exceptions
-    std::fprintf(stderr, "lowbit-train: %s\n", error.what());
-    return 1;
-  }
+  return chosen();  // libtorch reports by exceptions
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return lowbit_tool::run_guarded("lowbit-train", run_program, argc, argv);
 }

@@ -4,10 +4,9 @@
 // the model lists every tensor with the format that it got.
 #pragma once
 
-#include <regex>
-
 #include "lowbit/io/canonical_model.hpp"
 #include "lowbit/io/model_layout.hpp"
+#include "lowbit/io/name_pattern.hpp"
 #include "lowbit/io/named_policy.hpp"
 #include "lowbit/policy/policy.hpp"
 
@@ -18,7 +17,7 @@ struct format_override {
   std::string pattern;
   std::string format;
 
-  /// Errors: invalid_argument for text without '=', or a pattern that is no regular expression
+  /// Errors: invalid_argument for text without '=', or a pattern that name_pattern refuses
   static result<format_override> parse(const std::string& text) {
     const std::size_t at = text.rfind('=');
     if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
@@ -26,12 +25,7 @@ struct format_override {
                            ", expected PATTERN=FORMAT");
     }
     format_override out{text.substr(0, at), text.substr(at + 1)};
-    try {
-      static_cast<void>(std::regex(out.pattern));
-    } catch (const std::regex_error& e) {
-      return status::error(errc::invalid_argument, "format override ", detail::quote_name(text),
-                           ": ", e.what());
-    }
+    LOWBIT_TRY(name_pattern::parse(out.pattern).status().in("format override"));
     return out;
   }
 };
@@ -39,15 +33,23 @@ struct format_override {
 /// Which format each matrix gets.
 class format_choice {
  public:
-  explicit format_choice(std::vector<format_override> overrides = {})
-      : overrides_(std::move(overrides)), matched_(overrides_.size()) {
-    for (const format_override& o : overrides_) patterns_.emplace_back(o.pattern);
+  /// Errors: invalid_argument for a pattern that is no regular expression
+  static result<format_choice> of_overrides(std::vector<format_override> overrides) {
+    format_choice out;
+    for (const format_override& o : overrides) {
+      auto pattern = name_pattern::parse(o.pattern);
+      if (!pattern) return pattern.status().in("format override");
+      out.patterns_.push_back(*std::move(pattern));
+    }
+    out.matched_.resize(overrides.size());
+    out.overrides_ = std::move(overrides);
+    return out;
   }
   /// `otherwise` where no override matches.
   [[nodiscard]] std::string of(const std::string& weight_name, std::string_view otherwise) {
     std::string format(otherwise);
     for (std::size_t i = 0; i < patterns_.size(); ++i) {
-      if (!std::regex_search(weight_name, patterns_[i])) continue;
+      if (!patterns_[i].matches(weight_name)) continue;
       matched_[i] = true;
       format = overrides_[i].format;
     }
@@ -65,7 +67,7 @@ class format_choice {
 
  private:
   std::vector<format_override> overrides_;
-  std::vector<std::regex> patterns_;
+  std::vector<name_pattern> patterns_;
   std::vector<bool> matched_;
 };
 
@@ -134,7 +136,8 @@ inline result<canonical_model> encode_model(const canonical_model& source,
   out.config = source.config;
   out.policy = policy.name;
   out.warnings = source.warnings;
-  format_choice choice(overrides);
+  auto choice = format_choice::of_overrides(overrides);
+  if (!choice) return choice.status();
   std::map<std::string, bool> encoded;  // matrix -> is the word table
   for (const linear_layout& layer : linear_layers(source.config.shape)) {
     if (layer.at != site::classifier) encoded.emplace(layer.name + ".weight", false);
@@ -156,7 +159,7 @@ inline result<canonical_model> encode_model(const canonical_model& source,
     std::vector<float> values(t.elements());
     std::memcpy(values.data(), t.data, values.size() * sizeof(float));
     const matrix_view<const float> w{values.data(), t.shape[0], t.shape[1], t.shape[1]};
-    const std::string format = choice.of(t.name, it->second ? policy.table : policy.format);
+    const std::string format = choice->of(t.name, it->second ? policy.table : policy.format);
     status added;
     if (it->second) {
       added = detail::add_matrix_as<any_table>(out, t.name, w, format);
@@ -168,7 +171,7 @@ inline result<canonical_model> encode_model(const canonical_model& source,
     }
     if (!added.ok()) return added.code() == errc::unsupported ? added.in(t.name) : added;
   }
-  LOWBIT_TRY(choice.check_all_matched());
+  LOWBIT_TRY(choice->check_all_matched());
   return out;
 }
 

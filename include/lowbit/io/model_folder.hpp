@@ -5,7 +5,7 @@
 #pragma once
 
 #include "lowbit/io/import_named.hpp"
-#include "lowbit/io/output_folder.hpp"
+#include "lowbit/io/packed_folder.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
 #include "lowbit/text/tokenizer_file_names.hpp"
 
@@ -127,12 +127,12 @@ inline result<canonical_model> open_model(const std::filesystem::path& folder,
 }
 
 /// Writes `model` as a packed folder that appears whole or not at all. Tokenizer files are copied
-/// from `tokenizer_source`.
+/// from `tokenizer_source`. A folder that is replaced is a packed one with nothing else in it.
 inline status save_packed(const canonical_model& model, const std::filesystem::path& target,
                           const std::filesystem::path& tokenizer_source,
                           existing overwrite = existing::refuse) {
   return detail::without_exceptions(target.native(), [&]() -> status {
-    auto output = output_folder::create(target, overwrite);
+    auto output = output_folder::create(target, overwrite, replaceable_packed_folder());
     if (!output) return output.status();
     std::vector<tensor_to_write> tensors;
     for (const stored_tensor& t : model.tensors()) {

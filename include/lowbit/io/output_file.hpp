@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file that appears complete under its name or not at all. Must not know what is written.
 // The temporary file stands beside the target, not in /tmp: a rename is one step only within one
-// file system. A process that is killed leaves a hidden `.name.tmp-<pid>-<n>`, never a half target.
+// file system. A process that is killed by what no handler sees (SIGKILL, a power cut) leaves a
+// hidden `.name.tmp-<pid>-<n>`, never a half target. Those of others are left alone: a process
+// number does not say who is writing on a file system that several machines share.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -16,6 +19,7 @@
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/diagnostics.hpp"
 #include "lowbit/io/file_descriptor.hpp"
+#include "lowbit/io/unfinished_output.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -79,7 +83,8 @@ class output_file {
       : target_(std::move(other.target_)),
         temporary_(std::exchange(other.temporary_, {})),
         file_(std::move(other.file_)),
-        policy_(other.policy_) {}
+        policy_(other.policy_),
+        unfinished_(std::move(other.unfinished_)) {}
   output_file& operator=(output_file&&) = delete;
   ~output_file() {
     if (!temporary_.empty()) ::unlink(temporary_.c_str());
@@ -107,9 +112,16 @@ class output_file {
     });
   }
 
-  /// Appends. A full disk or quota is an io_error.
+  /// Appends. A full disk or quota is an io_error, as is a program that is to stop.
   status write(std::span<const std::byte> bytes) {
-    return detail::write_all(file_, bytes, target_.native());
+    constexpr std::size_t part = std::size_t{16} << 20U;  // between two: is the program to stop?
+    do {
+      LOWBIT_TRY(detail::check_not_given_up(target_.native()));
+      const auto now = bytes.first(std::min(part, bytes.size()));
+      LOWBIT_TRY(detail::write_all(file_, now, target_.native()));
+      bytes = bytes.subspan(now.size());
+    } while (!bytes.empty());
+    return {};
   }
   status write(std::string_view text) {
     return write(std::as_bytes(std::span(text.data(), text.size())));
@@ -121,9 +133,11 @@ class output_file {
     return detail::without_exceptions(target_.native(), [&]() -> status {
       LOWBIT_TRY(detail::sync(file_, target_.native()));
       LOWBIT_TRY(file_.close(target_.native()));
+      LOWBIT_TRY(detail::check_not_given_up(target_.native()));
       LOWBIT_TRY(check_target());  // someone may have been faster
       LOWBIT_TRY(detail::rename_path(temporary_, target_));
       temporary_.clear();
+      unfinished_.finish();
       return detail::sync_folder(target_.parent_path());
     });
   }
@@ -148,6 +162,7 @@ class output_file {
   std::filesystem::path temporary_;
   detail::file_descriptor file_;
   existing policy_;
+  detail::unfinished_output unfinished_;  // the last to go
 };
 
 /// Writes a whole file in one step.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A folder that appears complete under its name or not at all. Must not know what is in it.
-// A folder that is to be replaced must hold plain files only, one of them with a name that says
-// what it is: a model folder does, a home folder or one of notes given by mistake does not.
+// A folder that is replaced is deleted: the caller says what it may hold, and whatever else is
+// found there is somebody's own and stays.
 #pragma once
 
 #include <algorithm>
@@ -42,6 +42,14 @@ inline status swap_folder(const std::filesystem::path& from, const std::filesyst
 
 }  // namespace detail
 
+/// Which folders may be replaced: empty ones, and those that hold no other files than these and
+/// pass the check.
+struct replaceable_folder {
+  std::vector<std::string> files;
+  /// Whether an earlier run wrote the folder; else an error that names what says otherwise.
+  status (*check)(const std::filesystem::path&) = nullptr;
+};
+
 /// Files are written into folder(); commit() gives it its name. Without commit() nothing remains.
 class output_folder {
  public:
@@ -49,25 +57,24 @@ class output_folder {
       : target_(std::move(other.target_)),
         temporary_(std::exchange(other.temporary_, {})),
         policy_(other.policy_),
-        marks_(std::move(other.marks_)) {}
+        replaceable_(std::move(other.replaceable_)),
+        unfinished_(std::move(other.unfinished_)) {}
   output_folder& operator=(output_folder&&) = delete;
   ~output_folder() {
     std::error_code ignored;
     if (!temporary_.empty()) std::filesystem::remove_all(temporary_, ignored);
   }
 
-  /// `marks`: names of files; a folder that is replaced has one of them, or is empty.
-  ///
   /// Errors: not_found for a missing parent folder; invalid_argument when the target exists and
-  ///         `policy` is refuse, or when it is a file, a link, a folder that holds folders or has
-  ///         none of the marks; io_error.
+  ///         `policy` is refuse, or when it is a file, a link or a folder that is not replaceable,
+  ///         with the name of what it holds; io_error.
   static result<output_folder> create(const std::filesystem::path& path,
                                       existing policy = existing::refuse,
-                                      std::vector<std::string> marks = {"config.json"}) {
+                                      replaceable_folder replaceable = {}) {
     return detail::without_exceptions(path.native(), [&]() -> result<output_folder> {
       auto target = detail::output_target(path);
       if (!target) return target.status();
-      output_folder output(*std::move(target), policy, std::move(marks));
+      output_folder output(*std::move(target), policy, std::move(replaceable));
       LOWBIT_TRY(output.check_target());
       for (unsigned attempt = 0; attempt < detail::name_attempts; ++attempt) {
         const auto temporary = detail::hidden_sibling(output.target_, "tmp", attempt);
@@ -92,17 +99,19 @@ class output_folder {
     LOWBIT_EXPECTS(!temporary_.empty());
     return detail::without_exceptions(target_.native(), [&]() -> status {
       LOWBIT_TRY(sync_tree());
+      LOWBIT_TRY(detail::check_not_given_up(target_.native()));
       LOWBIT_TRY(check_target());  // someone may have been faster
       LOWBIT_TRY(detail::occupied(target_) ? detail::swap_folder(temporary_, target_)
                                            : detail::rename_path(temporary_, target_));
       temporary_.clear();
+      unfinished_.finish();
       return detail::sync_folder(target_.parent_path());
     });
   }
 
  private:
-  output_folder(std::filesystem::path target, existing policy, std::vector<std::string> marks)
-      : target_(std::move(target)), policy_(policy), marks_(std::move(marks)) {}
+  output_folder(std::filesystem::path target, existing policy, replaceable_folder replaceable)
+      : target_(std::move(target)), policy_(policy), replaceable_(std::move(replaceable)) {}
 
   [[nodiscard]] status check_target() const {
     if (!detail::occupied(target_)) return {};
@@ -114,23 +123,22 @@ class output_folder {
                            ": is a file or a link, expected a folder to replace");
     }
     std::filesystem::directory_iterator at(target_, error);
-    bool known = at == std::filesystem::directory_iterator();
+    if (!error && at == std::filesystem::directory_iterator()) return {};
+    std::vector<std::string> foreign;
     for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
       const std::string name = at->path().filename().native();
-      known = known || std::find(marks_.begin(), marks_.end(), name) != marks_.end();
-      const auto type = at->symlink_status(error).type();
-      if (error) break;
-      if (type == std::filesystem::file_type::directory) {
-        return status::error(errc::invalid_argument, target_.native(), ": holds the folder ",
-                             detail::quote_name(name),
-                             "; only a folder of plain files is replaced");
-      }
+      const auto& own = replaceable_.files;
+      const bool plain = at->symlink_status(error).type() == std::filesystem::file_type::regular;
+      if (!plain || std::find(own.begin(), own.end(), name) == own.end()) foreign.push_back(name);
     }
     if (error) return detail::os_error(target_.native(), "cannot list", error.value());
-    if (!known) {
-      return status::error(errc::invalid_argument, target_.native(), ": holds no ", marks_.front(),
-                           "; only a folder that does is replaced");
+    if (!foreign.empty()) {
+      const auto& first = *std::min_element(foreign.begin(), foreign.end());
+      return status::error(errc::invalid_argument, target_.native(), ": holds ",
+                           detail::quote_name(first),
+                           ", which lowbit did not write there; choose another folder");
     }
+    if (replaceable_.check != nullptr) LOWBIT_TRY(replaceable_.check(target_));
     return {};
   }
 
@@ -155,7 +163,8 @@ class output_folder {
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   existing policy_;
-  std::vector<std::string> marks_;
+  replaceable_folder replaceable_;
+  detail::unfinished_output unfinished_;  // the last to go
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the project's pictures are made of: text and numbers as SVG holds them, the few elements
-// that they share, an axis with round ticks, and one look. Plain SVG without scripts or fonts. It
-// does not know what is drawn: where things stand is the caller's. Numbers are not printed by
-// printf, which writes a decimal comma where the program has such a locale.
+// that they share, and one look; io/svg_layout.hpp has axes and places for labels. Plain SVG
+// without scripts or fonts. It does not know what is drawn: where things stand is the caller's.
+// Numbers are not printed by printf, which writes a decimal comma where the program has such a
+// locale.
 #pragma once
 
 #include <algorithm>
@@ -147,42 +148,5 @@ inline constexpr const char* svg_rim =
       svg_attribute("font-family", "sans-serif"), svg_fill(svg_ink),
       ">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n", elements, "</svg>\n");
 }
-
-/// An axis from `low` to `high` with a tick every `step`.
-struct svg_axis {
-  double low = 0.0, high = 1.0, step = 0.2;
-
-  /// Around all values, which are finite, with at most `ticks` steps of 1, 2 or 5 times a power of
-  /// ten.
-  [[nodiscard]] static svg_axis around(double least, double most, int ticks) {
-    if (!(most > least)) {  // a constant: room on both sides
-      const double room = std::max(std::abs(least) * 0.1, 1e-3);
-      least -= room, most += room;
-    }
-    const double raw = (most - least) / ticks, power = std::pow(10.0, std::floor(std::log10(raw)));
-    svg_axis a;
-    for (const double factor : {1.0, 2.0, 5.0, 10.0}) {
-      a.step = factor * power;
-      a.low = std::floor(least / a.step + 1e-9) * a.step;
-      a.high = std::ceil(most / a.step - 1e-9) * a.step;
-      if (a.high - a.low < a.step * (ticks + 0.5)) break;
-    }
-    return a;
-  }
-  /// Where a value stands, the axis being drawn between two places.
-  [[nodiscard]] double place(double value, double from, double to) const {
-    return from + (value - low) / (high - low) * (to - from);
-  }
-  [[nodiscard]] int steps() const { return static_cast<int>(std::lround((high - low) / step)); }
-  [[nodiscard]] double tick(int i) const { return low + i * step; }
-  /// As many decimals as the step has.
-  [[nodiscard]] std::string label(int i) const {
-    const double value = std::abs(tick(i)) < step / 2 ? 0.0 : tick(i);
-    if (std::abs(value) >= 1e6 || step < 1e-4) {
-      return svg_number(value, 6, std::chars_format::general);
-    }
-    return svg_number(value, std::max(0, -static_cast<int>(std::floor(std::log10(step) + 1e-9))));
-  }
-};
 
 }  // namespace lowbit::inline LOWBIT_ISA

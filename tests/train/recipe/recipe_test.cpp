@@ -159,11 +159,11 @@ TEST_CASE("what could not be written at the end is said at the start") {
   o.packed = t.path / "other";
   CHECK(mentions(finetune(o), "exists"));
   o.replace = true;  // of no older model folder
-  CHECK(mentions(finetune(o), "holds no config.json"));
+  CHECK(mentions(finetune(o), "holds \"text.txt\""));
   o.packed = t.path / "x" / ".." / "out";
   CHECK(mentions(finetune(o), "float weights"));
   o.packed.clear(), o.out = t.path / "other";
-  CHECK(mentions(finetune(o), "holds no config.json"));
+  CHECK(mentions(finetune(o), "holds \"text.txt\""));
   CHECK(fs::exists(t.path / "other" / "text.txt"));
   o.out = t.path / "out", o.test = true;  // the set has none
   CHECK(mentions(finetune(o), "no test split"));

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "lowbit/io/svg.hpp"
+#include "lowbit/io/svg_layout.hpp"
 #include "lowbit/train/loop/checkpoint.hpp"
 
 namespace lowbit::train {

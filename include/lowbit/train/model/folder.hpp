@@ -24,6 +24,7 @@
 #include "lowbit/io/import_heads.hpp"
 #include "lowbit/io/output_folder.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
+#include "lowbit/text/tokenizer_file_names.hpp"
 #include "lowbit/text/wordpiece_tokenizer.hpp"
 #include "lowbit/train/model/bert.hpp"
 
@@ -133,9 +134,24 @@ inline status write_tensors(const std::filesystem::path& path,
   return write_safetensors(path, written, metadata, policy);
 }
 
-/// A folder that a training folder may replace has one of these: a search leaves its ranking before
-/// there is a model.
-inline const std::vector<std::string> model_folder_files{"config.json", "ranking.json"};
+/// What a training folder may replace: the files of one, which has its results, or the ranking that
+/// a search leaves before there is a model.
+inline replaceable_folder replaceable_training_folder() {
+  replaceable_folder out{{"config.json", "model.safetensors", "results.json", "curves.svg",
+                          "curves.stage1.svg", "ranking.json", "front.svg"},
+                         [](const std::filesystem::path& at) {
+                           std::error_code ignored;
+                           for (const char* name : {"results.json", "ranking.json"}) {
+                             if (std::filesystem::exists(at / name, ignored)) return status{};
+                           }
+                           return status::error(
+                               errc::invalid_argument, at.native(),
+                               ": is no folder of an earlier training (it has neither results.json "
+                               "nor ranking.json); choose another");
+                         }};
+  out.files.insert(out.files.end(), tokenizer_file_names.begin(), tokenizer_file_names.end());
+  return out;
+}
 
 /// Writes the whole folder in one step; `existing::replace` swaps an older folder for it.
 /// `more_files`: texts that stand beside, by name.
@@ -144,7 +160,7 @@ inline status write_model_folder(const std::filesystem::path& path, const model_
                                  const std::vector<named_tensor>& tensors,
                                  const nlohmann::json& results, existing policy,
                                  const std::map<std::string, std::string>& more_files = {}) {
-  auto output = output_folder::create(path, policy, model_folder_files);
+  auto output = output_folder::create(path, policy, replaceable_training_folder());
   if (!output) return output.status();
   const std::filesystem::path& at = output->folder();
   std::map<std::string, std::string> files = complete_tokenizer_files(model);

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "lowbit/core/status.hpp"
-#include "lowbit/io/output_folder.hpp"
+#include "lowbit/io/packed_folder.hpp"
 #include "lowbit/train/model/folder.hpp"
 #include "lowbit/train/recipe/options.hpp"
 
@@ -62,7 +62,7 @@ inline status check_output(const recipe_options& options) {
   LOWBIT_TRY(check_free(options, checkpoint_of(options.out)));
   const bool may_replace = options.replace || options.fit.resume;
   LOWBIT_TRY(output_folder::create(options.out, may_replace ? existing::replace : existing::refuse,
-                                   model_folder_files)
+                                   replaceable_training_folder())
                  .status());
   if (options.packed.empty()) return {};
   LOWBIT_TRY(check_no_input(options, options.packed));
@@ -71,7 +71,8 @@ inline status check_output(const recipe_options& options) {
                          ": is the folder of the float weights, too; choose another one");
   }
   return output_folder::create(options.packed,
-                               options.replace ? existing::replace : existing::refuse)
+                               options.replace ? existing::replace : existing::refuse,
+                               replaceable_packed_folder())
       .status();
 }
 

@@ -107,7 +107,7 @@ inline result<search_choice> choose_shape(const search_options& options, loaded_
       *written != nlohmann::json::parse(choice.files.at("ranking.json"))) {
     auto folder = output_folder::create(
         options.out, options.replace || options.fit.resume ? existing::replace : existing::refuse,
-        model_folder_files);
+        replaceable_training_folder());
     if (!folder) return folder.status();
     for (const auto& [name, file] : choice.files) {
       LOWBIT_TRY(write_file(folder->folder() / name, file));

@@ -4,25 +4,17 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "lowbit/io/svg.hpp"
+#include "lowbit/io/svg_layout.hpp"
 #include "lowbit/train/recipe/search/ranking.hpp"
 
 namespace lowbit::train {
 namespace detail {
-
-struct svg_box {
-  double x, y, w, h;
-  [[nodiscard]] bool meets(const svg_box& o) const {
-    return x < o.x + o.w && o.x < x + w && y < o.y + o.h && o.y < y + h;
-  }
-};
 
 /// One front picture under way.
 class front_picture {
@@ -115,31 +107,22 @@ class front_picture {
   }
 
   [[nodiscard]] std::string draw_labels() const {
-    std::vector<svg_box> taken;
-    for (const dot& d : dots_) {
-      taken.push_back({d.x - d.radius, d.y - d.radius, 2 * d.radius, 2 * d.radius});
-    }
+    svg_labels places({left, top - 10, width - left, height - bottom - top + 10});
+    for (const dot& d : dots_) places.keep_free(svg_box::around(d.x, d.y, d.radius));
     std::string out;
     for (const dot& d : dots_) {
       const bool choice = d.of == chosen_;
       if (!d.front && !choice) continue;
       const std::string label = to_string(d.of->at) + (choice ? " chosen" : "");
       const double w = svg_width(label, 11), h = 13;
-      // Beside, above, below; where all meet something, the label would hide more than it tells.
-      for (const auto& [dx, dy] :
-           {std::array{d.radius + 4, -h / 2}, std::array{-w - d.radius - 4, -h / 2},
-            std::array{-w / 2, -d.radius - h - 2}, std::array{-w / 2, d.radius + 2}}) {
-        const svg_box box{d.x + dx, d.y + dy, w, h};
-        const bool fits = box.x > left && box.x + w < width && box.y > top - 10 &&
-                          std::none_of(taken.begin(), taken.end(),
-                                       [&box](const svg_box& o) { return box.meets(o); });
-        if (!fits && !choice) continue;
-        taken.push_back(box);
-        out += svg_text(box.x, box.y + h - 3, label, "start", 11,
-                        svg_rim + svg_fill(choice ? choice_colour : front_colour) +
-                            (choice ? svg_attribute("font-weight", "bold") : ""));
-        break;
-      }
+      // Only the choice's label may stand further away, with a line to it.
+      const auto at =
+          places.place(svg_box::around(d.x, d.y, d.radius), w, h, choice ? height : 0.0);
+      if (!at) continue;
+      if (choice) out += at->line_from(d.x, d.y, svg_stroke(choice_colour, 0.5));
+      out += svg_text(at->x, at->y + h - 3, label, "start", 11,
+                      svg_rim + svg_fill(choice ? choice_colour : front_colour) +
+                          (choice ? svg_attribute("font-weight", "bold") : ""));
     }
     return out;
   }

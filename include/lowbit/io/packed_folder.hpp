@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which folders a packed one may replace.
+#pragma once
+
+#include <filesystem>
+
+#include "lowbit/io/json.hpp"
+#include "lowbit/io/output_folder.hpp"
+#include "lowbit/text/tokenizer_file_names.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+namespace detail {
+
+/// Whether config.json says that lowbit wrote the folder, be it in a version that cannot be read.
+inline status check_is_packed(const std::filesystem::path& folder) {
+  const auto path = folder / "config.json";
+  const auto config = read_json(path);
+  if (!config) return config.status();
+  const auto* packing = config->is_object() ? find_member(*config, "quantization_config") : nullptr;
+  const auto* method =
+      packing != nullptr && packing->is_object() ? find_member(*packing, "quant_method") : nullptr;
+  if (method != nullptr && *method == "lowbit") return {};
+  return status::error(errc::invalid_argument, path.native(),
+                       ": has no quantization_config with quant_method \"lowbit\": only a folder "
+                       "that lowbit packed is replaced; choose another one");
+}
+
+}  // namespace detail
+
+/// A folder that save_packed() wrote, with nothing else in it.
+inline replaceable_folder replaceable_packed_folder() {
+  replaceable_folder out{{"config.json", "model.safetensors"}, detail::check_is_packed};
+  out.files.insert(out.files.end(), tokenizer_file_names.begin(), tokenizer_file_names.end());
+  return out;
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA
