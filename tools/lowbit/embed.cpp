@@ -20,7 +20,7 @@ using lowbit::status;
 
 struct embed_options : model_options {
   std::vector<std::string> texts;
-  std::string pooling = "mean";
+  std::string pooling = "folder";
   std::string output = "f32";
   bool raw = false;
   bool truncate = false;
@@ -85,19 +85,18 @@ status run(const embed_options& o) {
   }
   const auto texts = read_texts(o.texts);
   if (!texts) return texts.status();
-  auto s = session::open(
-      o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
-      o.pooling == "cls" ? lowbit::head_kind::cls_embedding : lowbit::head_kind::mean_embedding);
+  auto s = session::open(o.model, {o.policy, o.zero, {}, o.pooling}, o.arch, o.threads);
   if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->shape());
+  const auto tokenizer = open_tokenizer(o.model, s->model().config);
   if (!tokenizer) return tokenizer.status();
   const std::size_t d = s->shape().hidden;
+  const std::size_t max_tokens = s->model().config.max_tokens();
   constexpr std::size_t batch = 32;
   for (std::size_t begin = 0; begin < texts->size(); begin += batch) {
     const std::size_t end = std::min(begin + batch, texts->size());
     token_rows rows;
     for (std::size_t i = begin; i < end; ++i)
-      LOWBIT_TRY(add_text(*tokenizer, (*texts)[i], s->shape().positions, false, o.truncate, rows));
+      LOWBIT_TRY(add_text(*tokenizer, (*texts)[i], max_tokens, false, o.truncate, rows));
     const auto embeddings = s->run(rows);
     if (!embeddings) return embeddings.status();
     for (std::size_t i = begin; i < end; ++i)
@@ -113,9 +112,10 @@ void add_embed(CLI::App& program, action& chosen) {
   CLI::App* verb = program.add_subcommand("embed", "Print a vector of length 1 for each sentence");
   add_model_options(*verb, *o);
   verb->add_option("text", o->texts, "sentences (default: lines of standard input)");
-  verb->add_option("--pooling", o->pooling, "mean of all tokens, or the first one (cls)")
-      ->check(CLI::IsMember({"mean", "cls"}))
-      ->capture_default_str();
+  verb->add_option("--pooling", o->pooling,
+                   "mean of all tokens, or the first one (cls), whatever the folder says (default: "
+                   "as its sentence-transformers modules say, else mean)")
+      ->check(CLI::IsMember({"mean", "cls"}));
   verb->add_option("--output", o->output,
                    "f32; int8: a scale and codes; binary: signs, 1 for -, byte by byte from bit 0")
       ->check(CLI::IsMember({"f32", "int8", "binary"}))

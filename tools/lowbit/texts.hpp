@@ -16,7 +16,7 @@ lowbit::result<std::vector<std::string>> read_texts(const std::vector<std::strin
 
 /// The tokenizer of a model folder, whose vocabulary must be the model's.
 lowbit::result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
-                                                           const lowbit::model_shape& shape);
+                                                           const lowbit::model_config& config);
 
 /// Encodes one text, or two separated by a tab when `pairs`. A text longer than the model takes is
 /// an error unless `truncate`.

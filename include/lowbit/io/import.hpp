@@ -233,6 +233,7 @@ result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
     const std::string& place = folder.native();
     model.keep_open(*std::move(files));
     detail::checkpoint_reader reader(model.files(), place);
+    LOWBIT_TRY(reader.open());
     LOWBIT_TRY(detail::find_head(model.config, model.files(), place));
     if constexpr (whole_batch_ranges<Policy>) detail::find_attention_width(model.config, reader);
     LOWBIT_TRY(model.config.shape.check().in(place));
