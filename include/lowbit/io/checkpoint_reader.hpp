@@ -68,19 +68,18 @@ inline status not_part_of(const tensor_view& tensor, std::string_view name,
 /// used.
 class checkpoint_reader {
  public:
-  checkpoint_reader(const checkpoint_tensors& files, std::string place)
-      : files_(files), place_(std::move(place)) {}
-
+  /// `files` must outlive the reader.
   /// Errors: malformed for two tensors of one parameter
-  status open() {
-    for (const tensor_view& t : files_.tensors()) {
-      const auto [at, inserted] = by_name_.emplace(canonical_name(t.name), &t);
+  static result<checkpoint_reader> open(const checkpoint_tensors& files, std::string place) {
+    checkpoint_reader reader(files, std::move(place));
+    for (const tensor_view& t : files.tensors()) {
+      const auto [at, inserted] = reader.by_name_.emplace(canonical_name(t.name), &t);
       if (!inserted) {
         return status::error(errc::malformed, t.place(), " and ", quote_name(at->second->name),
                              " are both the parameter ", quote_name(at->first), ", expected one");
       }
     }
-    return {};
+    return reader;
   }
 
   [[nodiscard]] const tensor_view* find(const std::string& name) {
@@ -93,7 +92,7 @@ class checkpoint_reader {
   /// The tensor with exactly this shape ([n] for rows == 0; a scalar fits [1]), finite, as floats.
   result<std::vector<float>> read(const std::string& name, const std::vector<std::size_t>& shape) {
     const tensor_view* t = find(name);
-    if (t == nullptr) return missing_tensor(files_, name, place_);
+    if (t == nullptr) return missing_tensor(*files_, name, place_);
     const bool scalar = shape.size() == 1 && shape[0] == 1 && t->element_count() == 1;
     if (t->shape != shape && !scalar) {
       return status::error(errc::shape_mismatch, t->place(), " has shape ", shape_text(t->shape),
@@ -126,6 +125,9 @@ class checkpoint_reader {
   [[nodiscard]] const std::string& place() const { return place_; }
 
  private:
+  checkpoint_reader(const checkpoint_tensors& files, std::string place)
+      : files_(&files), place_(std::move(place)) {}
+
   /// Old checkpoints call layer-norm parameters gamma and beta; a bare BertModel has no "bert."
   /// prefix.
   static std::string canonical_name(std::string name) {
@@ -137,7 +139,7 @@ class checkpoint_reader {
     return name;
   }
 
-  const checkpoint_tensors& files_;
+  const checkpoint_tensors* files_;
   std::string place_;
   std::map<std::string, const tensor_view*> by_name_;
   std::set<std::string> used_;

@@ -11,12 +11,13 @@ namespace detail {
 
 /// What stands before `name` in the files, when every name has something before it: "module.".
 inline std::string foreign_prefix(const checkpoint_tensors& files, std::string_view name) {
-  if (name.starts_with("bert.")) name.remove_prefix(5);
+  const bool in_encoder = name.starts_with("bert.");  // which a bare BertModel leaves out
+  if (in_encoder) name.remove_prefix(5);
   for (const tensor_view& t : files.tensors()) {
     if (!t.name.ends_with(name) || t.name.size() == name.size()) continue;
     std::string_view prefix = std::string_view(t.name).substr(0, t.name.size() - name.size());
     if (prefix.back() != '.') continue;
-    if (prefix.ends_with("bert.")) prefix.remove_suffix(5);
+    if (in_encoder && prefix.ends_with("bert.")) prefix.remove_suffix(5);
     if (!prefix.empty()) return std::string(prefix);
   }
   return {};
