@@ -53,6 +53,41 @@ TEST_CASE("a message that is too long keeps its start and ends in dots", "[statu
   CHECK(appended.message() == std::string(497, 'a') + "...");
 }
 
+TEST_CASE("a message is one printable line whatever is put into it", "[status]") {
+  const auto shown = [](std::string_view text) {
+    return std::string(status::error(errc::malformed, text).message());
+  };
+  CHECK(shown("a\nlowbit: all is well") == "a\\nlowbit: all is well");
+  CHECK(shown("\x1b[2J\t\r\x07\x7f") == "\\x1b[2J\\t\\r\\x07\\x7f");
+  CHECK(shown(std::string_view("a\0b", 3)) == "a\\x00b");
+  CHECK(shown("\xc2\x9b" "31m \xc2\x85") == "\\xc2\\x9b31m \\xc2\\x85");  // C1 controls
+  CHECK(shown("\xe2\x80\xa8 \xe2\x80\xa9") == "\\xe2\\x80\\xa8 \\xe2\\x80\\xa9");  // line breaks
+  for (const char* turn : {"\xe2\x80\xae", "\xe2\x80\x8f", "\xe2\x81\xa6", "\xd8\x9c"})
+    CHECK(shown(turn).find(turn) == std::string::npos);  // direction of writing
+  CHECK(shown("\xff caf\xe9 \xed\xa0\x80 \xc0\x80 \xf4\x90\x80\x80") ==
+        "\\xff caf\\xe9 \\xed\\xa0\\x80 \\xc0\\x80 \\xf4\\x90\\x80\\x80");
+  for (const char* kept : {"caf\xc3\xa9 \xc2\xa0", "\xe6\x9d\xb1\xe4\xba\xac \xe2\x80\x94",
+                           "\xf0\x9f\x98\x80", "\\n \\x1b"})
+    CHECK(shown(kept) == kept);
+  const status inner = status::error(errc::malformed, "a\n");
+  CHECK(inner.in("p\tq").in("r").message() == "r: p\\tq: a\\n");  // once, however often it is passed on
+  CHECK_THROWS_WITH(static_cast<void>(result<int>(inner).value()), "a\\n");
+  static_assert(status::error(errc::malformed, "\x1b").message() == "\\x1b");
+}
+
+TEST_CASE("a message is cut between characters", "[status]") {
+  const std::string two = "\xc3\xa9", three = "\xe6\x9d\xb1";
+  for (std::size_t a = 490; a <= 500; ++a) {
+    const std::string text = std::string(a, 'a') + two + three + two + three + two;
+    const status s = status::error(errc::malformed, text);
+    const std::string message(s.message());
+    CHECK(message.size() <= 500);
+    CHECK(message.ends_with("..."));
+    CHECK(message.find('\\') == std::string::npos);
+    CHECK(s.in("").message().find('\\') == std::string_view::npos);  // is UTF-8
+  }
+}
+
 TEST_CASE("status.in puts the place in front of an error and leaves success alone", "[status]") {
   CHECK(status{}.in("file").ok());
   const status s = status::error(errc::malformed, "bad").in("file");

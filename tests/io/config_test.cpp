@@ -2,9 +2,11 @@
 #include "lowbit/io/config.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <cmath>
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "crafted.hpp"
 #include "expect_error.hpp"
@@ -231,7 +233,7 @@ TEST_CASE("config refuses BiT variants by the name of their field", "[io][config
 }
 
 TEST_CASE("config reads the packed format and refuses others", "[io][config]") {
-  const auto config = parse(packed({{"zero", "plus-one"}, {"extra", 1}}));
+  const auto config = parse(packed({{"zero", "plus-one"}}));
   REQUIRE(config.packed.has_value());
   CHECK(config.packed->version == 1);
   CHECK(config.packed->policy == "bibert");
@@ -243,6 +245,60 @@ TEST_CASE("config reads the packed format and refuses others", "[io][config]") {
   refuse(packed({{"policy", nullptr}}), errc::not_found, {"policy"});
   refuse(packed({{"zero", "minus-one"}}), errc::malformed, {"zero", "minus-one"});
   refuse(with(bert(), {{"quantization_config", "x"}}), errc::malformed, {"quantization_config"});
+  refuse(packed({{"extra", 1}}), errc::unsupported, {"quantization_config", "\"extra\""});
+  refuse(packed({{"zer0", "plus-one"}}), errc::unsupported, {"\"zer0\""});
+  refuse(packed({{"modules_to_not_convert", nullptr}}), errc::unsupported, {"modules_to_not"});
+}
+
+TEST_CASE("config reads how a packed folder embeds", "[io][config]") {
+  CHECK_FALSE(parse(packed({})).embedding.has_value());
+  const auto cls = parse(packed({{"pooling", "cls"}, {"max_tokens", 12}, {"lower_case", true}}));
+  REQUIRE(cls.embedding.has_value());
+  CHECK(cls.embedding->pooling == "cls");
+  CHECK(cls.embedding->max_tokens == 12);
+  CHECK(cls.embedding->lower_case);
+  CHECK(cls.max_tokens() == 64);  // of its head, a classifier's, all positions
+  refuse(packed({{"max_tokens", 12}}), errc::not_found, {"pooling", "max_tokens"});
+  refuse(packed({{"pooling", "cls"}, {"max_tokens", 2}}), errc::malformed, {"max_tokens is 2"});
+  refuse(packed({{"pooling", 1}}), errc::malformed, {"pooling"});
+}
+
+TEST_CASE("config says what the logits of a classifier mean", "[io][config]") {
+  using lowbit::problem_type;
+  const auto of = [](const char* name) { return with(bert(), {{"problem_type", name}}); };
+  CHECK(parse(bert()).problem == problem_type::single_label);
+  CHECK(parse(with(bert(), {{"problem_type", nullptr}})).problem == problem_type::single_label);
+  CHECK(parse(of("single_label_classification")).problem == problem_type::single_label);
+  CHECK(parse(of("multi_label_classification")).problem == problem_type::multi_label);
+  CHECK(parse(of("regression")).problem == problem_type::regression);
+  refuse(of("ranking"), errc::unsupported, {"problem_type", "\"ranking\"", "regression"});
+  refuse(with(bert(), {{"problem_type", 1}}), errc::malformed, {"problem_type"});
+}
+
+TEST_CASE("scores are those of Hugging Face's pipeline", "[io][config]") {
+  using lowbit::label_scores;
+  using lowbit::problem_type;
+  const float logits[] = {1.0F, -2.0F, 0.5F, 100.0F};
+  const auto near = [](float found, double expected) {
+    return std::abs(static_cast<double>(found) - expected) < 1e-6;
+  };
+  const auto one = [&](problem_type p, float logit) { return label_scores(p, &logit, 1).at(0); };
+  CHECK(near(one(problem_type::single_label, 1.4353F), 0.8077258));
+  CHECK(near(one(problem_type::single_label, -1.4353F), 0.1922742));
+  CHECK(near(one(problem_type::multi_label, 1.8017F), 0.8583557));
+  CHECK(one(problem_type::regression, 1.8017F) == 1.8017F);
+  CHECK(one(problem_type::single_label, 200.0F) == 1.0F);
+  CHECK(one(problem_type::single_label, -200.0F) >= 0.0F);
+  const auto soft = label_scores(problem_type::single_label, logits, 3);
+  CHECK(near(soft[0], 0.6037489));
+  CHECK(near(soft[1], 0.0300589));
+  CHECK(near(soft[2], 0.3661923));
+  const auto each = label_scores(problem_type::multi_label, logits, 4);
+  CHECK(near(each[0], 0.7310586));
+  CHECK(near(each[1], 0.1192029));
+  CHECK(near(each[3], 1.0));
+  CHECK(label_scores(problem_type::regression, logits, 4) == std::vector<float>(logits, logits + 4));
+  CHECK(label_scores(problem_type::single_label, logits, 0).empty());
 }
 
 TEST_CASE("config is loaded from a model folder", "[io][config]") {

@@ -76,6 +76,50 @@ TEST_CASE("json refuses more values or bytes than its limits", "[io][json][negat
                {"f.json", "19 bytes", "at most 18"});
 }
 
+TEST_CASE("json takes memory of a few times its text", "[io][json][negative]") {
+  std::string arrays = "[";  // each becomes a node and a vector: 16 times its bytes
+  for (int i = 0; i < 2'000'000; ++i) arrays += "[],";
+  arrays += "[]]";
+  expect_malformed(arrays, "more than 81554");  // 32 MiB and 8 times 6,000,004 bytes
+  std::string objects = arrays;
+  for (char& c : objects) c = c == '[' ? '{' : c == ']' ? '}' : c;
+  objects.front() = '[', objects.back() = ']';
+  expect_malformed(objects, "memory");
+  std::string words = "{";  // what a vocabulary looks like
+  for (int i = 0; i < 200'000; ++i)
+    words += "\"##w" + std::to_string(i) + "\":" + std::to_string(i) + ",";
+  CHECK(parse_json(words + "\"\":0}", "f.json").ok());
+}
+
+TEST_CASE("json keeps the members that are asked for, and checks the others",
+          "[io][json][negative]") {
+  constexpr std::string_view members[] = {"a", "c"};
+  const lowbit::json_limits limits{.object = true, .members = members};
+  const auto parse = [&](std::string_view text) { return parse_json(text, "f.json", limits); };
+  const auto value = parse(R"({"a":{"b":1,"x":[2]},"b":[{"a":1},[[]],{}],"d":3,"c":[{"b":4}]})");
+  REQUIRE(value.ok());
+  CHECK(value->dump() == R"({"a":{"b":1,"x":[2]},"c":[{"b":4}]})");
+  CHECK(parse(R"({"b":null})")->dump() == "{}");
+  expect_error(parse("[1]").status(), errc::malformed, {"JSON array, expected an object"});
+  expect_error(parse(R"({"b":[1,],"a":2})").status(), errc::malformed, {"not valid JSON"});
+  expect_error(parse(R"({"a":1,"b":2,"a":1})").status(), errc::malformed, {"\"a\" appears twice"});
+  expect_error(parse(R"({"b":)" + nested(64) + "}").status(), errc::malformed, {"deeper than 64"});
+  std::string large = R"({"b":[)";
+  for (int i = 0; i < 5'000'000; ++i) large += "[],";
+  CHECK(parse(large + "[]]}")->dump() == "{}");
+}
+
+TEST_CASE("what stands in place of JSON is named", "[io][json][negative]") {
+  expect_malformed("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull");
+  expect_malformed("\n <!DOCTYPE HTML><html>", "a web page (HTML)");
+  expect_malformed("\xEF\xBB\xBF<html lang=en>", "a web page (HTML)");
+  expect_malformed("<?xml version=\"1.0\"?><Error>", "an XML document");
+  expect_malformed(std::string_view("PK\3\4\0\0", 6), "a zip archive");
+  expect_malformed(std::string_view("\xFF\xFE{\0}\0", 6), "UTF-16");
+  expect_malformed("\x1F\x8B\b", "gzip");
+  expect_malformed("Entry not found", "Hugging Face Hub");
+}
+
 TEST_CASE("json messages escape control bytes found in the text", "[io][json][negative]") {
   const auto value = parse_json("{\"a\\u001b[31m\":1,\"a\\u001b[31m\":2}", "f.json");
   expect_error(value.status(), errc::malformed, {R"("a\x1b[31m")"});

@@ -94,7 +94,7 @@ lowbit::canonical_model import_model(const fs::path& folder, const std::string& 
   model.config = lowbit::load_config(folder).value();
   model.policy = policy;
   model.keep_open(lowbit::checkpoint_tensors::open(folder).value());
-  lowbit::detail::checkpoint_reader reader(model.files(), folder.native());
+  auto reader = lowbit::detail::checkpoint_reader::open(model.files(), folder.native()).value();
   lowbit::detail::find_attention_width(model.config, reader);
   lowbit::detail::dynamic_importer<Policy, lowbit::detail::checkpoint_reader> importer(model,
                                                                                        reader);

@@ -110,7 +110,7 @@ status run(answer_options o) {
   auto s =
       session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads, lowbit::head_kind::span);
   if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->shape());
+  const auto tokenizer = open_tokenizer(o.model, s->model().config);
   if (!tokenizer) return tokenizer.status();
   const auto found = find(*s, *tokenizer, o);
   if (!found) return found.status();

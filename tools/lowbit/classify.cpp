@@ -22,7 +22,8 @@ struct classify_options : model_options, text_options {
 void print(const session& s, const std::string& text, const float* logits,
            const classify_options& o) {
   const std::size_t labels = s.shape().labels;
-  const std::vector<float> p = probabilities(logits, labels);
+  const std::vector<float> p = s.scores(logits);
+  const bool values = s.model().config.problem == lowbit::problem_type::regression;
   std::vector<std::size_t> order(labels);
   for (std::size_t i = 0; i < labels; ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(),
@@ -32,7 +33,7 @@ void print(const session& s, const std::string& text, const float* logits,
     nlohmann::json line = {{"text", text}, {"labels", nlohmann::json::array()}};
     for (const std::size_t i : order) {
       line["labels"].push_back(
-          {{"label", s.label(i)}, {"probability", p[i]}, {"logit", logits[i]}});
+          {{"label", s.label(i)}, {values ? "score" : "probability", p[i]}, {"logit", logits[i]}});
     }
     put_json(line);
     return;
@@ -45,7 +46,7 @@ status run(const classify_options& o) {
   auto s = session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
                          lowbit::head_kind::sequence);
   if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->shape());
+  const auto tokenizer = open_tokenizer(o.model, s->model().config);
   if (!tokenizer) return tokenizer.status();
   const auto encode = [&](const std::string& text) {
     return encode_text(*tokenizer, text, s->shape().positions, o.pairs, o.truncate);
@@ -65,7 +66,7 @@ status run(const classify_options& o) {
 
 void add_classify(CLI::App& program, action& chosen) {
   auto o = std::make_shared<classify_options>();
-  CLI::App* verb = program.add_subcommand("classify", "Classify sentences");
+  CLI::App* verb = program.add_subcommand("classify", "Classify sentences: label, probability or value, text");
   add_model_options(*verb, *o);
   add_text_options(*verb, *o);
   verb->add_option("--top", o->top, "labels per sentence")

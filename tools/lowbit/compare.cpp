@@ -59,9 +59,12 @@ status answer_texts(std::vector<contestant>& all, const compare_options& o, nloh
     for (contestant& c : all) {
       const auto found = c.classify(text);
       if (!found) return found.status();
-      line["answers"].push_back({{"label", found->label}, {"probability", found->probability}});
-      row += fmt::format("  {:<21}{:>4.0f}%", shortened(found->label, 19),
-                         100.0 * static_cast<double>(found->probability));
+      const bool value = c.runs.model().config.problem == lowbit::problem_type::regression;
+      line["answers"].push_back(
+          {{"label", found->label}, {value ? "score" : "probability", found->score}});
+      const auto score = static_cast<double>(found->score);
+      row += fmt::format("  {:<19}{:>7}", shortened(found->label, 17),
+                         value ? fmt::format("{:.3f}", score) : fmt::format("{:.0f}%", 100 * score));
     }
     out["texts"].push_back(std::move(line));
     if (!o.json) put("{}\n", row);
@@ -71,6 +74,7 @@ status answer_texts(std::vector<contestant>& all, const compare_options& o, nloh
 }
 
 status count_right(contestant& c, const std::vector<example>& examples, const std::string& path) {
+  LOWBIT_TRY(lowbit::check_one_label(c.runs.model().config).in(c.name));
   const auto wanted = label_ids(c.runs, examples, path);
   if (!wanted) return wanted.status();
   for (std::size_t i = 0; i < examples.size(); ++i) {
@@ -204,7 +208,7 @@ status run(compare_options o) {
   }
   std::vector<contestant> all;
   for (const std::string& folder : o.models) {
-    auto c = open_contestant(folder, o.arch, o.threads);
+    auto c = open_contestant(folder, o.arch, o.threads, lowbit::head_kind::sequence);
     if (!c) return c.status();
     all.push_back(*std::move(c));
   }

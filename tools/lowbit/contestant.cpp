@@ -35,14 +35,14 @@ result<answer> contestant::classify(const std::string& text) {
   const auto logits = runs.run(rows);
   if (!logits) return logits.status();
   const std::size_t best = largest(logits->data(), shape.labels);
-  return answer{runs.label(best), probabilities(logits->data(), shape.labels)[best]};
+  return answer{runs.label(best), runs.scores(logits->data())[best]};
 }
 
 result<contestant> open_contestant(const std::string& folder, const std::string& arch,
-                                   std::size_t threads) {
-  auto s = session::open(folder, {}, arch, threads);
+                                   std::size_t threads, std::optional<lowbit::head_kind> head) {
+  auto s = session::open(folder, {}, arch, threads, head);
   if (!s) return s.status();
-  auto tokenizer = open_tokenizer(folder, s->shape());
+  auto tokenizer = open_tokenizer(folder, s->model().config);
   if (!tokenizer) return tokenizer.status();
   const auto bytes = file_bytes(folder);
   if (!bytes) return bytes.status();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "lowbit/text/wordpiece_tokenizer.hpp"
@@ -12,7 +13,7 @@ namespace lowbit_tool {
 
 struct answer {
   std::string label;
-  float probability;
+  float score;  // a probability but for a regression
 };
 
 struct contestant {
@@ -27,8 +28,9 @@ struct contestant {
   lowbit::result<answer> classify(const std::string& text);
 };
 
-/// arch: empty for the best of this CPU.
+/// arch: empty for the best of this CPU; head: the one it must have, if any.
 lowbit::result<contestant> open_contestant(const std::string& folder, const std::string& arch,
-                                           std::size_t threads);
+                                           std::size_t threads,
+                                           std::optional<lowbit::head_kind> head = std::nullopt);
 
 }  // namespace lowbit_tool

@@ -20,7 +20,7 @@ using lowbit::errc;
 using lowbit::status;
 
 struct embed_options : model_options, text_options {
-  std::string pooling = "mean";
+  std::string pooling = "folder";
   std::string output = "f32";
   bool raw = false;
   bool truncate = false;
@@ -87,15 +87,14 @@ status run(const embed_options& o) {
     return status::error(errc::invalid_argument,
                          "--raw writes bytes: send standard output to a file or a program");
   }
-  auto s = session::open(
-      o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
-      o.pooling == "cls" ? lowbit::head_kind::cls_embedding : lowbit::head_kind::mean_embedding);
+  auto s = session::open(o.model, {o.policy, o.zero, {}, o.pooling}, o.arch, o.threads);
   if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->shape());
+  const auto tokenizer = open_tokenizer(o.model, s->model().config);
   if (!tokenizer) return tokenizer.status();
   const std::size_t d = s->shape().hidden;
+  const std::size_t max_tokens = s->model().config.max_tokens();
   const auto encode_one = [&](const std::string& text) {
-    return encode_text(*tokenizer, text, s->shape().positions, false, o.truncate);
+    return encode_text(*tokenizer, text, max_tokens, false, o.truncate);
   };
   return answer_all(o, texts_at_once(*s), encode_one, [&](auto texts, auto encoded) -> status {
     token_rows rows;
@@ -115,9 +114,10 @@ void add_embed(CLI::App& program, action& chosen) {
   CLI::App* verb = program.add_subcommand("embed", "Print a vector of length 1 for each sentence");
   add_model_options(*verb, *o);
   add_text_options(*verb, *o);
-  verb->add_option("--pooling", o->pooling, "mean of all tokens, or the first one (cls)")
-      ->check(CLI::IsMember({"mean", "cls"}))
-      ->capture_default_str();
+  verb->add_option("--pooling", o->pooling,
+                   "mean of all tokens, or the first one (cls), whatever the folder says (default: "
+                   "as its sentence-transformers modules say, else mean)")
+      ->check(CLI::IsMember({"mean", "cls"}));
   verb->add_option("--output", o->output,
                    "f32; int8: a scale and codes; binary: signs, 1 for -, byte by byte from bit 0")
       ->check(CLI::IsMember({"f32", "int8", "binary"}))

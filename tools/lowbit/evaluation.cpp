@@ -49,7 +49,7 @@ class runner {
       token_rows rows;
       for (std::size_t i = begin; i < end; ++i) {
         const auto encoded =
-            encode_text(tokenizer_, text(i), session_.shape().positions, pairs, true);
+            encode_text(tokenizer_, text(i), session_.model().config.max_tokens(), pairs, true);
         if (!encoded) return encoded.status();
         rows.add(encoded->ids, encoded->type_ids);
         cut_ += encoded->truncated ? 1 : 0;
@@ -97,6 +97,7 @@ result<std::vector<double>> numbers(const std::vector<example>& examples, const 
 }
 
 status score_classes(session& s, runner& run, const eval_options& o, evaluation& out) {
+  LOWBIT_TRY(lowbit::check_one_label(s.model().config).in(out.model));
   const auto data = read_labelled(o.data, o.split);
   if (!data) return data.status();
   const auto ids = label_ids(s, data->examples, o.data);
@@ -219,12 +220,9 @@ status score_entities(session& s, const lowbit::wordpiece_tokenizer& tokenizer, 
 }  // namespace
 
 result<evaluation> evaluate(const std::string& model, const eval_options& o) {
-  std::optional<head_kind> wanted;
-  if (!o.pooling.empty())
-    wanted = o.pooling == "cls" ? head_kind::cls_embedding : head_kind::mean_embedding;
-  auto s = session::open(model, {o.policy, o.zero, {}}, o.arch, o.threads, wanted);
+  auto s = session::open(model, {o.policy, o.zero, {}, o.pooling}, o.arch, o.threads);
   if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(model, s->shape());
+  const auto tokenizer = open_tokenizer(model, s->model().config);
   if (!tokenizer) return tokenizer.status();
   evaluation out;
   out.model = model;

@@ -71,7 +71,7 @@ status run(const fill_options& o) {
   auto s = session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
                          lowbit::head_kind::masked_lm);
   if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->shape());
+  const auto tokenizer = open_tokenizer(o.model, s->model().config);
   if (!tokenizer) return tokenizer.status();
   const auto mask = tokenizer->mask_id();
   if (!mask) {

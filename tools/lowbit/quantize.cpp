@@ -96,7 +96,7 @@ struct calibration {
   static result<calibration> open(const quantize_options& o) {
     auto floats = lowbit::open_model(o.input, {"fp32", {}});
     if (!floats) return floats.status();
-    const auto tokenizer = open_tokenizer(o.input, floats->config.shape);
+    const auto tokenizer = open_tokenizer(o.input, floats->config);
     if (!tokenizer) return tokenizer.status();
     auto text = read_batches(*tokenizer, o.calibrate, floats->config.shape.positions);
     if (!text) return text.status();

@@ -180,13 +180,7 @@ result<session> session::open(const std::string& folder, const lowbit::load_opti
                               std::optional<lowbit::head_kind> wanted) {
   auto model = lowbit::open_model(folder, options);
   if (!model) return model.status();
-  lowbit::head_kind& head = model->config.shape.head;
-  if (wanted == lowbit::head_kind::mean_embedding || wanted == lowbit::head_kind::cls_embedding)
-    head = *wanted;
-  if (wanted && *wanted != head) {
-    return status::error(errc::invalid_argument, folder, ": this is a ", name_of(head),
-                         " model, expected a ", name_of(*wanted), " model");
-  }
+  if (wanted) LOWBIT_TRY(lowbit::check_head(model->config, *wanted).in(folder));
   for (const std::string& warning : model->warnings) warn(warning);
   auto s = start(*std::move(model), arch, threads);
   if (!s) return s.status().in(folder);
@@ -246,9 +240,8 @@ status session::run_layer(std::size_t index, const token_rows& rows, std::vector
   return {};
 }
 
-std::string session::label(std::size_t i) const {
-  const auto& labels = model_.config.labels;
-  return i < labels.size() ? labels[i] : "LABEL_" + std::to_string(i);
+void warn(std::string_view message) {
+  std::cerr << "lowbit: warning: " << status::error(errc::ok, message).message() << '\n';
 }
 
 }  // namespace lowbit_tool

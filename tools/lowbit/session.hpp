@@ -10,6 +10,7 @@
 
 #include "engine.hpp"
 #include "lowbit/core/thread_pool.hpp"
+#include "lowbit/io/model_checks.hpp"
 #include "lowbit/io/model_folder.hpp"
 #include "lowbit/tensor/arena.hpp"
 
@@ -40,8 +41,8 @@ class session {
   /// Packs the model for the engine. threads >= 1.
   static lowbit::result<session> start(lowbit::canonical_model model, const std::string& arch,
                                        std::size_t threads);
-  /// `wanted` is the head that the caller needs: an error when the model has another one, except
-  /// that an embedding may be taken from any encoder.
+  /// `wanted` is the head that the caller needs: an error when the model has another one. For an
+  /// embedder of any model see load_options::pooling.
   static lowbit::result<session> open(const std::string& folder,
                                       const lowbit::load_options& options, const std::string& arch,
                                       std::size_t threads,
@@ -64,7 +65,11 @@ class session {
     return engine_->workspace_bytes(policy_, engine_shape_, rows.view(), pool_->workers(), false);
   }
   /// The label of logit i: from id2label, else LABEL_i.
-  [[nodiscard]] std::string label(std::size_t i) const;
+  [[nodiscard]] std::string label(std::size_t i) const { return model_.config.label(i); }
+  /// The scores of one row of logits of a sequence classifier.
+  [[nodiscard]] std::vector<float> scores(const float* logits) const {
+    return lowbit::label_scores(model_.config.problem, logits, shape().labels);
+  }
 
  private:
   explicit session(lowbit::canonical_model model) : model_(std::move(model)) {}
@@ -81,6 +86,9 @@ class session {
   lowbit::aligned_buffer workspace_;
   std::unique_ptr<lowbit::thread_pool> pool_;
 };
+
+/// One line on standard error.
+void warn(std::string_view message);
 
 /// A model of random weights for benchmarks: canonical tensors of `policy`, nothing read from disk.
 lowbit::result<lowbit::canonical_model> random_model(const lowbit::model_shape& shape,

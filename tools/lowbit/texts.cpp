@@ -90,17 +90,13 @@ result<std::string> read_input() {
 }
 
 result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
-                                                   const lowbit::model_shape& shape) {
+                                                   const lowbit::model_config& config) {
   auto tokenizer = lowbit::wordpiece_tokenizer::load(folder);
   if (!tokenizer) return tokenizer;
-  if (tokenizer->vocabulary_size() > shape.vocabulary) {
-    return status::error(errc::shape_mismatch, folder, ": the tokenizer has ",
-                         tokenizer->vocabulary_size(), " tokens, the model's word table ",
-                         shape.vocabulary);
-  }
-  if (tokenizer->vocabulary_size() < shape.vocabulary) {  // a table may be filled up
-    warn(fmt::format("{}: the tokenizer has {} tokens, the model's word table {}", folder,
-                     tokenizer->vocabulary_size(), shape.vocabulary));
+  LOWBIT_TRY(lowbit::check_vocabulary(*tokenizer, config).in(folder));
+  if (tokenizer->vocabulary_size() < config.shape.vocabulary) {  // a table may be filled up
+    warn(folder + ": the tokenizer has " + std::to_string(tokenizer->vocabulary_size()) +
+         " tokens, the model's word table " + std::to_string(config.shape.vocabulary));
   }
   return tokenizer;
 }

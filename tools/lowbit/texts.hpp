@@ -119,7 +119,7 @@ inline std::size_t texts_at_once(const session& s) { return s.pads() ? 1 : 32; }
 
 /// The tokenizer of a model folder, whose vocabulary must be the model's.
 lowbit::result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
-                                                           const lowbit::model_shape& shape);
+                                                           const lowbit::model_config& config);
 
 /// Encodes one text, or two separated by a tab when `pairs`. A text longer than the model takes is
 /// an error unless `truncate`.

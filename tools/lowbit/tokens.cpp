@@ -40,7 +40,7 @@ status run(const tokens_options& o) {
   auto s =
       session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads, lowbit::head_kind::token);
   if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->shape());
+  const auto tokenizer = open_tokenizer(o.model, s->model().config);
   if (!tokenizer) return tokenizer.status();
   const std::vector<std::string> names = label_names(*s);
   const auto encode = [&](const std::string& text) {

@@ -4,12 +4,15 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
 #include "lowbit/io/canonical_model.hpp"
+#include "lowbit/io/import_heads.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -26,7 +29,8 @@ inline bool unused_by_inference(std::string_view name) {
                               ".value.scale",  // BiBERT, registered only
                               ".output.gate", ".weight_clip_val", ".act_clip_val", ".move_q.bias",
                               ".move_k.bias", ".move_v.bias",  // BiT, overwritten before use
-                              "embeddings.position_ids"}) ||
+                              "embeddings.position_ids",
+                              "embeddings.token_type_ids"}) ||  // buffers
          name.starts_with("cls.") || name.starts_with("fit_dense");
 }
 
@@ -37,12 +41,45 @@ inline status check_range(std::string_view place, float range) {
                        ", expected a finite number above 0");
 }
 
+/// The layer that a tensor belongs to, when the model has no such layer.
+inline std::optional<std::size_t> layer_beyond(std::string_view name, const model_shape& shape) {
+  constexpr std::string_view prefix = "bert.encoder.layer.";
+  if (!name.starts_with(prefix)) return std::nullopt;
+  const char* const end = name.data() + name.size();
+  std::size_t index = 0;
+  const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, index);
+  if (error != std::errc() || index < shape.layers) return std::nullopt;
+  return index;
+}
+
+/// The error for a tensor that is no part of the model.
+inline status not_part_of(const tensor_view& tensor, std::string_view name,
+                          const canonical_model& model) {
+  const model_shape& s = model.config.shape;
+  if (const auto layer = layer_beyond(name, s)) {
+    return status::error(errc::malformed, tensor.place(), " belongs to layer ", *layer,
+                         ", but num_hidden_layers is ", s.layers);
+  }
+  return status::error(errc::unsupported, tensor.place(), " is not part of a BERT ",
+                       name_of(s.head), " model under policy ", model.policy);
+}
+
 /// Reads the tensors of one checkpoint by canonical Hugging Face name and remembers which were
 /// used.
 class checkpoint_reader {
  public:
-  checkpoint_reader(const checkpoint_tensors& files, std::string place) : place_(std::move(place)) {
-    for (const tensor_view& t : files.tensors()) by_name_.emplace(canonical_name(t.name), &t);
+  /// `files` must outlive the reader.
+  /// Errors: malformed for two tensors of one parameter
+  static result<checkpoint_reader> open(const checkpoint_tensors& files, std::string place) {
+    checkpoint_reader reader(files, std::move(place));
+    for (const tensor_view& t : files.tensors()) {
+      const auto [at, inserted] = reader.by_name_.emplace(canonical_name(t.name), &t);
+      if (!inserted) {
+        return status::error(errc::malformed, t.place(), " and ", quote_name(at->second->name),
+                             " are both the parameter ", quote_name(at->first), ", expected one");
+      }
+    }
+    return reader;
   }
 
   [[nodiscard]] const tensor_view* find(const std::string& name) {
@@ -55,8 +92,7 @@ class checkpoint_reader {
   /// The tensor with exactly this shape ([n] for rows == 0; a scalar fits [1]), finite, as floats.
   result<std::vector<float>> read(const std::string& name, const std::vector<std::size_t>& shape) {
     const tensor_view* t = find(name);
-    if (t == nullptr)
-      return status::error(errc::not_found, place_, ": tensor ", name, " is missing");
+    if (t == nullptr) return missing_tensor(*files_, name, place_);
     const bool scalar = shape.size() == 1 && shape[0] == 1 && t->element_count() == 1;
     if (t->shape != shape && !scalar) {
       return status::error(errc::shape_mismatch, t->place(), " has shape ", shape_text(t->shape),
@@ -77,10 +113,9 @@ class checkpoint_reader {
           ends_with_any(name, {".clip_query", ".clip_key", ".clip_value", ".clip_attn"});
       const bool pooler =
           model.config.shape.head != head_kind::sequence && name.starts_with("bert.pooler.");
-      if (!unused_by_inference(name) && !bibert_clip && !pooler) {
-        return status::error(errc::unsupported, tensor->place(), " is not part of a BERT ",
-                             name_of(model.config.shape.head), " model under policy ",
-                             model.policy);
+      if ((!unused_by_inference(name) && !bibert_clip && !pooler) ||
+          layer_beyond(name, model.config.shape)) {
+        return not_part_of(*tensor, name, model);
       }
       model.ignored.push_back(tensor->name);
     }
@@ -90,6 +125,9 @@ class checkpoint_reader {
   [[nodiscard]] const std::string& place() const { return place_; }
 
  private:
+  checkpoint_reader(const checkpoint_tensors& files, std::string place)
+      : files_(&files), place_(std::move(place)) {}
+
   /// Old checkpoints call layer-norm parameters gamma and beta; a bare BertModel has no "bert."
   /// prefix.
   static std::string canonical_name(std::string name) {
@@ -101,6 +139,7 @@ class checkpoint_reader {
     return name;
   }
 
+  const checkpoint_tensors* files_;
   std::string place_;
   std::map<std::string, const tensor_view*> by_name_;
   std::set<std::string> used_;

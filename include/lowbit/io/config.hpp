@@ -6,6 +6,7 @@
 // here too.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -19,27 +20,36 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/config_scheme.hpp"
+#include "lowbit/io/embedding_format.hpp"
 #include "lowbit/io/json.hpp"
+#include "lowbit/io/label_scores.hpp"
+#include "lowbit/io/packed_format.hpp"
 #include "lowbit/model/shape.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
 enum class hidden_activation : std::uint8_t { gelu_erf, relu };
 
-/// config["quantization_config"] of a folder that lowbit packed.
-struct packed_format {
-  int version = 1;
-  std::string policy;
-  std::string zero;  ///< "torch": sign(0) = 0, or "plus-one": sign(0) = +1
-};
-
 struct model_config {
   model_shape shape;  ///< labels 0: the file does not say, classifier.weight does
   scheme recognised = scheme::fp32;
   hidden_activation activation = hidden_activation::gelu_erf;
+  problem_type problem = problem_type::single_label;
   std::vector<std::string> labels;  ///< empty when the file has no id2label
   std::optional<packed_format> packed;
+  /// Of a model that embeds, where a file says how. Not in config.json but for a packed folder.
+  std::optional<embedding_format> embedding;
   nlohmann::json raw;
+
+  /// Tokens of the longest text that is not cut.
+  [[nodiscard]] std::size_t max_tokens() const {
+    const std::size_t limit = embedding && is_embedding(shape.head) ? embedding->max_tokens : 0;
+    return limit == 0 ? shape.positions : std::min(limit, shape.positions);
+  }
+  /// Label i: from id2label, else LABEL_i.
+  [[nodiscard]] std::string label(std::size_t i) const {
+    return i < labels.size() ? labels[i] : "LABEL_" + std::to_string(i);
+  }
 };
 
 namespace detail {
@@ -171,36 +181,6 @@ inline status refuse_other_models(const nlohmann::json& config, std::string_view
   return {};
 }
 
-inline result<std::optional<packed_format>> parse_packed(const nlohmann::json& config,
-                                                         std::string_view name) {
-  const nlohmann::json* field = find_member(config, "quantization_config");
-  if (field == nullptr) return std::optional<packed_format>();
-  const std::string place = std::string(name) + ": quantization_config";
-  if (!field->is_object()) return wrong_type(name, "quantization_config", *field, "an object");
-  const auto method = json_string(*field, "quant_method", place);
-  if (!method) return method.status();
-  if (*method != "lowbit") {
-    return status::error(errc::unsupported, place, ": quant_method is ", quote_name(*method),
-                         ", expected \"lowbit\"");
-  }
-  const auto version = json_size(*field, "format_version", place);
-  if (!version) return version.status();
-  if (*version != 1) {
-    return status::error(errc::unsupported, place, ": format_version is ", *version,
-                         ", expected 1, the only one this version of lowbit reads");
-  }
-  auto policy = json_string(*field, "policy", place);
-  if (!policy) return policy.status();
-  if (policy->empty()) return status::error(errc::malformed, place, ": policy is an empty string");
-  auto zero = json_string(*field, "zero", place);
-  if (!zero) return zero.status();
-  if (*zero != "torch" && *zero != "plus-one") {
-    return status::error(errc::malformed, place, ": zero is ", quote_name(*zero),
-                         ", expected \"torch\" or \"plus-one\"");
-  }
-  return std::optional(packed_format{1, *std::move(policy), *std::move(zero)});
-}
-
 }  // namespace detail
 
 /// Checks and reads every field that inference needs. shape.check() has passed, except that
@@ -223,9 +203,10 @@ inline result<model_config> parse_config(const nlohmann::json& config, std::stri
     if (!activation) return activation.status();
     out.activation = *activation;
     LOWBIT_TRY(detail::parse_shape(config, name, out));
-    auto packed = detail::parse_packed(config, name);
-    if (!packed) return packed.status();
-    out.packed = *std::move(packed);
+    const auto problem = parse_problem(config, name);
+    if (!problem) return problem.status();
+    out.problem = *problem;
+    LOWBIT_TRY(detail::parse_packed(config, name, out.packed, out.embedding));
     out.raw = config;
     return out;
   });

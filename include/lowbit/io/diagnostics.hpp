@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the io layer words its errors, and the one net that turns an exception of the standard
-// library into a status. Must not know any file format. Names found inside a file are escaped
-// before they reach a message: a crafted tensor name must not be able to drive a terminal.
+// library into a status. Must not know any file format. Names found inside a file are cut before
+// they reach a message; status escapes them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <new>
@@ -17,26 +18,13 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// `text` with control bytes written as \xNN, cut at a character boundary after `limit` bytes.
+/// `text` as it stands in a message: one printable line, cut after `limit` bytes.
 inline std::string printable(std::string_view text, std::size_t limit = 120) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::size_t end = text.size();
-  if (end > limit) {
-    end = limit;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  }
-  std::string out;
-  for (const char c : text.substr(0, end)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) {
-      out += "\\x";
-      out += digits[byte >> 4U];
-      out += digits[byte & 15U];
-    } else {
-      out += c;
-    }
-  }
-  if (end < text.size()) out += "...";
+  const bool cut = text.size() > limit;
+  std::size_t end = std::min(text.size(), limit);
+  while (cut && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  std::string out(status::error(errc::ok, text.substr(0, end)).message());
+  if (cut) out += "...";
   return out;
 }
 

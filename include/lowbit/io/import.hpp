@@ -232,11 +232,12 @@ result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
     if (!files) return files.status();
     const std::string& place = folder.native();
     model.keep_open(*std::move(files));
-    detail::checkpoint_reader reader(model.files(), place);
+    auto reader = detail::checkpoint_reader::open(model.files(), place);
+    if (!reader) return reader.status();
     LOWBIT_TRY(detail::find_head(model.config, model.files(), place));
-    if constexpr (whole_batch_ranges<Policy>) detail::find_attention_width(model.config, reader);
+    if constexpr (whole_batch_ranges<Policy>) detail::find_attention_width(model.config, *reader);
     LOWBIT_TRY(model.config.shape.check().in(place));
-    LOWBIT_TRY((detail::importer(model, reader).template run<Policy>()));
+    LOWBIT_TRY((detail::importer(model, *reader).template run<Policy>()));
     if (std::is_base_of_v<counting_op, typename Policy::linear::op> &&
         model.config.recognised == scheme::fp32) {
       model.warnings.push_back("the checkpoint was not trained for policy " + model.policy +

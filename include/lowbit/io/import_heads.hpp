@@ -9,8 +9,39 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// The head that the field architectures names; nothing when it names none that is known.
-inline std::optional<head_kind> head_by_architecture(const nlohmann::json& config) {
+/// What stands before `name` in the files, when every name has something before it: "module.".
+inline std::string foreign_prefix(const checkpoint_tensors& files, std::string_view name) {
+  const bool in_encoder = name.starts_with("bert.");  // which a bare BertModel leaves out
+  if (in_encoder) name.remove_prefix(5);
+  for (const tensor_view& t : files.tensors()) {
+    if (!t.name.ends_with(name) || t.name.size() == name.size()) continue;
+    std::string_view prefix = std::string_view(t.name).substr(0, t.name.size() - name.size());
+    if (prefix.back() != '.') continue;
+    if (in_encoder && prefix.ends_with("bert.")) prefix.remove_suffix(5);
+    if (!prefix.empty()) return std::string(prefix);
+  }
+  return {};
+}
+
+/// `head`: the name of what was expected; may be empty.
+inline status missing_tensor(const checkpoint_tensors& files, std::string_view name,
+                             std::string_view place, std::string_view head = {}) {
+  const std::string prefix = foreign_prefix(files, name);
+  if (!prefix.empty()) {
+    return status::error(errc::not_found, place, ": tensor ", name,
+                         " is missing: names in the file begin with ", quote_name(prefix),
+                         ", expected those that save_pretrained() of the model itself writes");
+  }
+  if (head.empty()) return status::error(errc::not_found, place, ": tensor ", name, " is missing");
+  return status::error(errc::not_found, place, ": tensor ", name, " is missing, expected a ", head,
+                       " model");
+}
+
+/// The head that the field architectures names; nothing where the field is absent or empty.
+/// Errors: unsupported when it names none that is computed: the tensors of, say, multiple choice
+///         are those of a classifier, but its logits mean something else
+inline result<std::optional<head_kind>> head_by_architecture(const nlohmann::json& config,
+                                                             std::string_view place) {
   struct entry {
     std::string_view part;
     head_kind head;
@@ -24,39 +55,47 @@ inline std::optional<head_kind> head_by_architecture(const nlohmann::json& confi
       {"BertModel", head_kind::mean_embedding},
   };
   const nlohmann::json* names = find_member(config, "architectures");
-  if (names == nullptr || !names->is_array()) return std::nullopt;
+  if (names == nullptr) return std::optional<head_kind>();
+  if (!names->is_array()) return wrong_type(place, "architectures", *names, "an array of names");
   for (const nlohmann::json& name : *names) {
-    if (!name.is_string()) continue;
+    if (!name.is_string()) return wrong_type(place, "architectures", name, "the name of a class");
     for (const entry& e : entries) {
-      if (name.get_ref<const std::string&>().ends_with(e.part)) return e.head;
+      if (name.get_ref<const std::string&>().ends_with(e.part)) return std::optional(e.head);
     }
   }
-  return std::nullopt;
+  if (names->empty()) return std::optional<head_kind>();
+  std::string known;
+  for (const entry& e : entries) known += (known.empty() ? "" : ", ") + std::string(e.part);
+  return status::error(errc::unsupported, place, ": architectures is ",
+                       quote_name(names->front().get_ref<const std::string&>()),
+                       ", expected a name that ends in one of ", known);
 }
 
-/// The head that the tensors of a checkpoint or packed folder make up. A file that says how many
-/// labels it has is a classifier even when its tensor is missing.
-inline head_kind head_by_tensors(const checkpoint_tensors& files, bool labelled) {
+/// The head that the tensors of a checkpoint or packed folder make up. The number of labels says
+/// nothing: old programs wrote num_labels 2 for every model.
+inline head_kind head_by_tensors(const checkpoint_tensors& files) {
   const auto has = [&](std::string_view part) {
     return std::any_of(files.tensors().begin(), files.tensors().end(), [&](const tensor_view& t) {
       return t.name.find(part) != std::string::npos;
     });
   };
   if (files.find("qa_outputs.weight") != nullptr) return head_kind::span;
-  if (labelled || files.find("classifier.weight") != nullptr)
+  if (files.find("classifier.weight") != nullptr)
     return has("pooler.dense.") ? head_kind::sequence : head_kind::token;
   if (has("cls.predictions.transform.")) return head_kind::masked_lm;
   return head_kind::mean_embedding;
 }
 
 /// Sets head and labels of config.shape.
-/// Errors: not_found for a classifier whose number of labels nothing says; unsupported for a
-///         masked language model with a decoder of its own
+/// Errors: not_found for a classifier whose number of labels nothing says; unsupported for an
+///         architecture that is not computed, and for a masked language model with a decoder of its
+///         own
 inline status find_head(model_config& config, const checkpoint_tensors& files,
                         std::string_view place) {
   model_shape& shape = config.shape;
-  const auto named = head_by_architecture(config.raw);
-  shape.head = named ? *named : head_by_tensors(files, shape.labels != 0);
+  const auto named = head_by_architecture(config.raw, place);
+  if (!named) return named.status();
+  shape.head = *named ? **named : head_by_tensors(files);
   if (shape.head == head_kind::span && shape.labels == 0) shape.labels = 2;
   if (shape.head == head_kind::masked_lm) {
     const auto tied = json_bool(config.raw, "tie_word_embeddings", place, true);
@@ -73,8 +112,7 @@ inline status find_head(model_config& config, const checkpoint_tensors& files,
     shape.labels = head->shape[0];
     return {};
   }
-  return status::error(errc::not_found, place, ": tensor classifier.weight is missing, expected a ",
-                       name_of(shape.head), " model");
+  return missing_tensor(files, "classifier.weight", place, name_of(shape.head));
 }
 
 /// A tensor that Hugging Face stores twice, or an error: the decoder of a masked language model is

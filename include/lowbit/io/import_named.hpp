@@ -43,6 +43,25 @@ inline status check_policy(const canonical_model& model, std::string_view place)
   return {};
 }
 
+/// The one policy that a TernaryBERT or BinaryBERT folder can run under: `wanted`, if that is not
+/// empty.
+inline result<std::string> find_dynamic_policy(const std::filesystem::path& folder,
+                                               const model_config& config,
+                                               std::string_view wanted) {
+  const auto files = checkpoint_tensors::open(folder);
+  if (!files) return files.status();
+  const bool split =
+      std::any_of(files->tensors().begin(), files->tensors().end(), [](const tensor_view& t) {
+        return t.name.ends_with("embeddings.word_embeddings_1.weight");
+      });
+  auto found = dynamic_policy_name(config, split, folder.native());
+  if (found && !wanted.empty() && canonical_policy_name(wanted) != *found) {
+    return status::error(errc::invalid_argument, folder.native(), ": this is a ", *found,
+                         " checkpoint, it cannot run under policy ", wanted);
+  }
+  return found;
+}
+
 /// function(std::type_identity<Policy>) for the policy of that name (named_policies has it).
 template <class Function>
 auto with_quantized_bert(std::string_view name, Function function) {
@@ -69,18 +88,8 @@ inline result<canonical_model> import_checkpoint(
   canonical_model model;
   model.config = std::move(config);
   if (detail::is_dynamic_scheme(model.config.recognised)) {
-    const auto files = checkpoint_tensors::open(folder);
-    if (!files) return files.status();
-    const bool split =
-        std::any_of(files->tensors().begin(), files->tensors().end(), [](const tensor_view& t) {
-          return t.name.ends_with("embeddings.word_embeddings_1.weight");
-        });
-    const auto found = detail::dynamic_policy_name(model.config, split, folder.native());
+    const auto found = detail::find_dynamic_policy(folder, model.config, policy_name);
     if (!found) return found.status();
-    if (!policy_name.empty() && canonical_policy_name(policy_name) != *found) {
-      return status::error(errc::invalid_argument, folder.native(), ": this is a ", *found,
-                           " checkpoint, it cannot run under policy ", policy_name);
-    }
     policy_name = *found;
   }
   model.policy = policy_name.empty() ? std::string(scheme_name(model.config.recognised))

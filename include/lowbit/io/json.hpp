@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON from untrusted bytes, and typed fields of it. Must not know what a field means.
-// The tree is built here from parser events instead of by the parser's own reader: that one lets
-// the last of two equal keys win, has no depth limit, and takes a zero byte for the end of the
-// text.
+// The tree is built by text/json_builder.hpp, not by the parser, which also takes a zero byte for
+// the end of the text.
 #pragma once
 
 #include <cmath>
@@ -18,8 +17,8 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/diagnostics.hpp"
-#include "lowbit/io/json_builder.hpp"
 #include "lowbit/io/mapped_file.hpp"
+#include "lowbit/text/json_builder.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -68,24 +67,13 @@ inline status missing_field(std::string_view name, std::string_view field,
 
 }  // namespace detail
 
-/// The JSON value that `text` is; `name` (a path) starts every message.
-///
-/// Errors: malformed for bad syntax or UTF-8, two equal keys in one object, bytes after the value,
-///         or a limit that is passed.
-/// Cost:   at most limits.values tree nodes, whatever the text says.
+/// The JSON value that `text` is; `name` (a path) starts every message. See detail::build_json.
 inline result<nlohmann::json> parse_json(std::string_view text, std::string_view name,
                                          const json_limits& limits = {}) {
-  if (text.size() > limits.bytes) {
-    return status::error(errc::malformed, name, ": ", text.size(),
-                         " bytes of JSON, expected at most ", limits.bytes);
-  }
-  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
-    return status::error(errc::malformed, name, ": not valid JSON at byte ", zero, ": a zero byte");
-  }
   return detail::without_exceptions(name, [&]() -> result<nlohmann::json> {
-    detail::json_builder builder(name, limits);
-    const bool complete = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
-    return builder.finish(complete);
+    auto value = detail::build_json(text, limits);
+    if (!value) return value.status().in(name);
+    return value;
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include "lowbit/io/import_named.hpp"
 #include "lowbit/io/packed_folder.hpp"
+#include "lowbit/io/packed_tensors.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
 #include "lowbit/text/tokenizer_file_names.hpp"
 
@@ -16,6 +17,8 @@ struct load_options {
   std::string policy;
   std::string zero;
   std::vector<format_override> formats{};
+  /// "mean" or "cls": an embedder, whatever the folder says; "folder": an embedder as it says.
+  std::string pooling{};
 };
 
 namespace detail {
@@ -26,7 +29,7 @@ inline status check_zero(const load_options& options, const std::string& policy)
     return status::error(errc::invalid_argument, "--zero is ", quote_name(options.zero),
                          ", expected torch or plus-one");
   }
-  if (policy != "bibert" && options.zero != "torch") {
+  if (canonical_policy_name(policy) != "bibert" && options.zero != "torch") {
     return status::error(errc::invalid_argument,
                          "--zero plus-one is a choice of policy bibert, not of ", policy);
   }
@@ -57,8 +60,8 @@ inline dtype file_type(stored_type type) {
   return types[static_cast<std::size_t>(type)];
 }
 
-/// A packed folder holds canonical tensors only; the engine checks each name and shape when it
-/// loads them.
+/// A packed folder holds canonical tensors only, and only those of its model; the engine checks the
+/// type and shape of each when it loads them.
 inline result<canonical_model> open_packed(const std::filesystem::path& folder, model_config config,
                                            const load_options& options) {
   auto files = checkpoint_tensors::open(folder);
@@ -75,6 +78,11 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
   if (!options.formats.empty()) {
     return status::error(errc::invalid_argument, folder.native(),
                          ": a packed folder, its formats are chosen when it is made");
+  }
+  if (model.zero != "torch" && find_policy(model.policy) &&
+      canonical_policy_name(model.policy) != "bibert") {
+    return status::error(errc::unsupported, folder.native(), ": zero is ", quote_name(model.zero),
+                         ", a choice of policy bibert, not of ", model.policy);
   }
   model.keep_open(*std::move(files));
   for (const tensor_view& t : model.files().tensors()) {
@@ -94,7 +102,28 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
   }
   LOWBIT_TRY(detail::find_head(model.config, model.files(), folder.native()));
   LOWBIT_TRY(model.config.shape.check().in(folder.native()));
+  LOWBIT_TRY(detail::packed_tensor_check(model).run());
   return model;
+}
+
+/// Makes an embedder of a model that is one, or that the caller wants as one.
+inline status find_pooling(const std::filesystem::path& folder, const std::string& wanted,
+                           model_config& config) {
+  if (wanted.empty() && !is_embedding(config.shape.head)) return {};
+  if (!config.embedding) {
+    auto format = read_embedding_format(folder, config.shape.hidden);
+    if (!format) return format.status();
+    config.embedding = *std::move(format);
+  }
+  const bool chosen = !wanted.empty() && wanted != "folder";
+  const std::string pooling = chosen             ? wanted
+                              : config.embedding ? config.embedding->pooling
+                                                 : embedding_format().pooling;
+  const auto head = head_of_pooling(pooling);
+  if (!head) return head.status().in(folder.native());
+  config.shape.head = *head;
+  if (config.embedding) config.embedding->pooling = pooling;
+  return {};
 }
 
 }  // namespace detail
@@ -116,13 +145,15 @@ inline result<canonical_model> open_model(const std::filesystem::path& folder,
                                    ? config->packed->policy
                                    : std::string(scheme_name(config->recognised));
     LOWBIT_TRY(detail::check_zero(options, policy));
-    if (config->packed.has_value()) {
-      auto packed = detail::open_packed(folder, *std::move(config), options);
-      if (packed) LOWBIT_TRY(detail::check_policy(*packed, folder.native()));
-      return packed;
-    }
-    return import_checkpoint(folder, *std::move(config), options.policy,
-                             options.zero.empty() ? "torch" : options.zero, options.formats);
+    auto model = config->packed.has_value()
+                     ? detail::open_packed(folder, *std::move(config), options)
+                     : import_checkpoint(folder, *std::move(config), options.policy,
+                                         options.zero.empty() ? "torch" : options.zero,
+                                         options.formats);
+    if (!model) return model;
+    LOWBIT_TRY(detail::check_policy(*model, folder.native()));
+    LOWBIT_TRY(detail::find_pooling(folder, options.pooling, model->config));
+    return model;
   });
 }
 
@@ -143,10 +174,8 @@ inline status save_packed(const canonical_model& model, const std::filesystem::p
         write_safetensors(output->folder() / "model.safetensors", tensors, {{"format", "lowbit"}}));
     nlohmann::json config = model.config.raw;
     if (model.config.shape.has_labels()) config["num_labels"] = model.config.shape.labels;
-    config["quantization_config"] = {{"quant_method", "lowbit"},
-                                     {"format_version", 1},
-                                     {"policy", model.policy},
-                                     {"zero", model.zero}};
+    config["quantization_config"] = packed_fields({1, model.policy, model.zero},
+                                                  model.config.embedding);
     LOWBIT_TRY(write_file(output->folder() / "config.json", config.dump(2) + "\n"));
     for (const char* name : tokenizer_file_names) {
       const auto from = tokenizer_source / name;

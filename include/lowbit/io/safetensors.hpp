@@ -186,22 +186,25 @@ class safetensors_file {
                                                 const std::string& name,
                                                 const safetensors_limits& limits) {
     constexpr std::size_t prefix = 8;
+    const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     if (bytes.size() < prefix) {
       return status::error(errc::malformed, name, ": ", bytes.size(),
                            " bytes, expected at least 8 for the header length");
     }
     const auto length = detail::load_unaligned<std::uint64_t>(bytes.data());
     if (length > limits.header_bytes || length > bytes.size() - prefix) {
-      return status::error(errc::malformed, name, ": header of ", length,
-                           " bytes, expected at most ",
-                           std::min(limits.header_bytes, bytes.size() - prefix));
+      const auto error = status::error(errc::malformed, "header of ", length,
+                                       " bytes, expected at most ",
+                                       std::min(limits.header_bytes, bytes.size() - prefix));
+      return detail::unless_foreign(all, error).in(name);
     }
     const auto header_bytes = bytes.subspan(prefix, static_cast<std::size_t>(length));
     const auto data = bytes.subspan(prefix + header_bytes.size());
     const std::string_view text(reinterpret_cast<const char*>(header_bytes.data()),
                                 header_bytes.size());
     if (!text.starts_with('{')) {
-      return status::error(errc::malformed, name, ": header does not begin with {");
+      const auto error = status::error(errc::malformed, "header does not begin with {");
+      return detail::unless_foreign(all, error).in(name);
     }
     const auto header = parse_json(text, name, {.bytes = limits.header_bytes});
     if (!header) return header.status();

@@ -4,6 +4,7 @@
 // classifier), which is what an embedded build does.
 #pragma once
 
+#include "lowbit/io/model_checks.hpp"
 #include "lowbit/io/model_folder.hpp"
 #include "lowbit/model/classifier.hpp"
 #include "lowbit/text/wordpiece_tokenizer.hpp"
@@ -11,9 +12,10 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 struct prediction {
-  std::string label;
-  float probability = 0;      // softmax of the logits
+  std::string label;          // the one of the largest logit
+  float probability = 0;      // of the label; of a regression the value itself
   std::vector<float> logits;  // (labels)
+  std::vector<float> scores;  // (labels) probabilities, see label_scores
 };
 
 template <class Policy, class Arch = native>
@@ -33,8 +35,10 @@ class text_classifier {
       }
       auto model = open_as(folder, *std::move(config));
       if (!model) return model.status();
+      LOWBIT_TRY(check_head(model->config, head_kind::sequence).in(folder.native()));
       auto tokenizer = wordpiece_tokenizer::load(folder);
       if (!tokenizer) return tokenizer.status();
+      LOWBIT_TRY(check_vocabulary(*tokenizer, model->config).in(folder.native()));
       text_classifier out(*std::move(model), *std::move(tokenizer), folder);
       LOWBIT_TRY(out.pack().in(folder.native()));
       return out;
@@ -74,6 +78,9 @@ class text_classifier {
   }
 
   [[nodiscard]] const model_shape& shape() const { return encoder_.shape(); }
+  [[nodiscard]] const model_config& config() const { return model_.config; }
+  /// What was odd about the folder, one sentence each.
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return model_.warnings; }
   [[nodiscard]] const wordpiece_tokenizer& tokenizer() const { return tokenizer_; }
 
   /// Writes a packed folder that load<Policy> opens again; whole or not at all.
@@ -87,11 +94,10 @@ class text_classifier {
       : model_(std::move(model)), tokenizer_(std::move(tokenizer)), folder_(std::move(folder)) {}
 
   static result<canonical_model> open_as(const std::filesystem::path& folder, model_config config) {
-    const std::string zero = Policy::zero::name;
-    const bool chooses_zero = std::is_same_v<typename Policy::attention, bi_attention>;
     if (config.packed.has_value()) {
-      return detail::open_packed(folder, std::move(config),
-                                 {Policy::name, chooses_zero ? zero : std::string()});
+      auto model = detail::open_packed(folder, std::move(config), {Policy::name, {}});
+      if (model) LOWBIT_TRY(check(*model, folder));
+      return model;
     }
     if (std::is_base_of_v<counting_op, typename Policy::linear::op> &&
         config.recognised == scheme::fp32) {
@@ -99,11 +105,30 @@ class text_classifier {
                            ": a plain BERT checkpoint, policy ", Policy::name,
                            " needs one trained for it");
     }
+    if (detail::is_dynamic_scheme(config.recognised)) {
+      const auto found = detail::find_dynamic_policy(folder, config, Policy::name);
+      if (!found) return found.status();
+    }
     canonical_model model;
     model.config = std::move(config);
     model.policy = Policy::name;
-    model.zero = chooses_zero ? zero : "torch";
+    model.zero = zero;
+    LOWBIT_TRY(check(model, folder));
     return import_checkpoint<Policy>(folder, std::move(model));
+  }
+
+  /// The rule for sign(0) where the policy has one; files of the others say "torch".
+  static constexpr const char* zero =
+      std::is_same_v<typename Policy::attention, bi_attention> ? Policy::zero::name : "torch";
+
+  /// What open_model checks of a policy's name, and what only the type says.
+  static status check(const canonical_model& model, const std::filesystem::path& folder) {
+    if (find_policy(Policy::name)) LOWBIT_TRY(detail::check_policy(model, folder.native()));
+    if (model.zero == zero) return {};
+    return status::error(errc::invalid_argument, folder.native(), ": packed with zero \"",
+                         model.zero, "\", this policy ", Policy::name, " has \"", zero,
+                         "\": load it as policy::",
+                         model.zero == "torch" ? "bibert" : "bibert_plus_one");
   }
 
   status pack() {
@@ -156,14 +181,9 @@ class text_classifier {
 
   [[nodiscard]] prediction best(const float* logits) const {
     const std::size_t labels = model_.config.shape.labels;
-    const std::size_t top =
-        static_cast<std::size_t>(std::max_element(logits, logits + labels) - logits);
-    float sum = 0;
-    for (std::size_t i = 0; i < labels; ++i) sum += std::exp(logits[i] - logits[top]);
-    const auto& names = model_.config.labels;
-    return {top < names.size() ? names[top] : "LABEL_" + std::to_string(top),
-            1.0F / sum,
-            {logits, logits + labels}};
+    const auto top = static_cast<std::size_t>(std::max_element(logits, logits + labels) - logits);
+    std::vector<float> scores = label_scores(model_.config.problem, logits, labels);
+    return {model_.config.label(top), scores[top], {logits, logits + labels}, std::move(scores)};
   }
 
   canonical_model model_;

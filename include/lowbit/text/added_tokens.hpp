@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens that are found in the text itself, before it is split into words: [SEP], [MASK] and what a
-// tokenizer.json adds. Leftmost match, the longest at one place, as the reference's. The surprising
-// decision: no trie. There are a handful of them, and a list per first byte needs no structure.
+// tokenizer's files add. Leftmost match, the longest at one place, as the reference's. The
+// surprising decision: no trie. Sorted contents are one already: the tokens that begin with a
+// stretch of text are a range, which each byte of the text narrows.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "lowbit/core/status.hpp"
 #include "lowbit/text/unicode.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -29,31 +33,41 @@ struct added_token {
 
 class added_token_matcher {
  public:
-  void add(added_token token) {
-    LOWBIT_EXPECTS(!token.content.empty());
-    auto& list = by_first_byte_[static_cast<unsigned char>(token.content[0])];
-    const auto longer_or_equal = [&](const added_token& t) {
-      return t.content.size() >= token.content.size();
-    };
-    list.insert(std::find_if_not(list.begin(), list.end(), longer_or_equal), std::move(token));
-    empty_ = false;
+  added_token_matcher() = default;
+
+  /// Of two tokens that normalization has made equal the first counts.
+  ///
+  /// Errors: malformed for a token that occurs twice
+  /// Requires: no content is empty
+  static result<added_token_matcher> make(std::vector<added_token> tokens) {
+    std::stable_sort(tokens.begin(), tokens.end(), [](const added_token& a, const added_token& b) {
+      return a.content < b.content;
+    });
+    added_token_matcher m;
+    for (added_token& t : tokens) {
+      LOWBIT_EXPECTS(!t.content.empty());
+      if (!m.tokens_.empty() && m.tokens_.back().content == t.content) {
+        if (m.tokens_.back().id != t.id) continue;
+        return status::error(errc::malformed, "added token '", t.content, "' occurs twice");
+      }
+      ++m.first_[static_cast<unsigned char>(t.content[0]) + 1U];
+      m.tokens_.push_back(std::move(t));
+    }
+    for (std::size_t byte = 0; byte < 256; ++byte) m.first_[byte + 1] += m.first_[byte];
+    return m;
   }
 
-  [[nodiscard]] bool empty() const { return empty_; }
-
-  [[nodiscard]] bool contains(std::string_view content) const {
-    if (content.empty()) return false;
-    const auto& list = by_first_byte_[static_cast<unsigned char>(content[0])];
-    return std::any_of(list.begin(), list.end(),
-                       [&](const added_token& t) { return t.content == content; });
-  }
+  [[nodiscard]] bool empty() const { return tokens_.empty(); }
 
   /// Calls `between(begin, end)` for every stretch without a match (also empty ones are left out)
   /// and `matched(token, begin, end)` for every match with the white space that it takes.
+  ///
+  /// Cost: linear in the text, times at most the longest token
   template <class Between, class Matched>
   void split(std::string_view text, Between&& between, Matched&& matched) const {
-    std::size_t done = 0;  // everything before it has been handed out
-    for (std::size_t at = 0; at < text.size() && !empty_;) {
+    std::size_t done = 0;    // everything before it has been handed out
+    std::size_t spaces = 0;  // end of the white space that was found last on the right of a match
+    for (std::size_t at = 0; at < text.size() && !empty();) {
       const added_token* token = longest_at(text, at);
       if (token == nullptr) {
         ++at;
@@ -62,8 +76,8 @@ class added_token_matcher {
       std::size_t begin = at, end = at + token->content.size();
       at = end;
       if (token->single_word && (word_ends_at(text, begin) || word_starts_at(text, end))) continue;
-      if (token->lstrip) begin = std::max(space_before(text, begin), done);
-      if (token->rstrip) end = space_after(text, end);
+      if (token->lstrip) begin = std::max(space_before(text, begin, done), done);
+      if (token->rstrip) end = spaces = end < spaces ? spaces : space_after(text, end);
       if (done < begin) between(done, begin);
       matched(*token, begin, end);
       done = end;
@@ -73,9 +87,46 @@ class added_token_matcher {
 
  private:
   [[nodiscard]] const added_token* longest_at(std::string_view text, std::size_t at) const {
-    for (const added_token& t : by_first_byte_[static_cast<unsigned char>(text[at])])
-      if (text.substr(at, t.content.size()) == t.content) return &t;
-    return nullptr;
+    const auto first_byte = static_cast<unsigned char>(text[at]);
+    auto begin = tokens_.begin() + first_[first_byte];
+    auto end = tokens_.begin() + first_[first_byte + 1U];
+    const added_token* longest = nullptr;
+    text.remove_prefix(at);
+    for (std::size_t size = 1; begin != end;) {  // the bytes that text and this range have in common
+      if (begin->content.size() == size) {
+        longest = &*begin++;
+        continue;
+      }
+      // What its first and last token have in common, all have.
+      const std::string_view low = std::string_view(begin->content).substr(size);
+      const std::string_view high = std::string_view(std::prev(end)->content).substr(size);
+      const std::size_t same = common(low, text.substr(size));
+      if (const std::size_t more = common(low.substr(0, same), high); more > 0) {
+        size += more;
+        continue;
+      }
+      if (size == text.size()) break;
+      const auto next = static_cast<unsigned char>(text[size]);
+      const auto byte_of = [size](const added_token& t) {
+        return static_cast<unsigned char>(t.content[size]);
+      };
+      begin = std::partition_point(begin, end,
+                                   [&](const added_token& t) { return byte_of(t) < next; });
+      end = std::partition_point(begin, end,
+                                 [&](const added_token& t) { return byte_of(t) == next; });
+      ++size;
+    }
+    return longest;
+  }
+
+  /// Bytes that both begin with.
+  [[nodiscard]] static std::size_t common(std::string_view a, std::string_view b) {
+    const std::size_t limit = std::min(a.size(), b.size());
+    std::size_t n = 0;
+    constexpr std::size_t block = 64;
+    while (n + block <= limit && std::memcmp(a.data() + n, b.data() + n, block) == 0) n += block;
+    while (n < limit && a[n] == b[n]) ++n;
+    return n;
   }
 
   [[nodiscard]] static std::size_t previous(std::string_view text, std::size_t at) {
@@ -89,8 +140,9 @@ class added_token_matcher {
   [[nodiscard]] static bool word_starts_at(std::string_view text, std::size_t at) {
     return at < text.size() && is_word_character(decode_utf8(text, at));
   }
-  [[nodiscard]] static std::size_t space_before(std::string_view text, std::size_t at) {
-    while (at > 0) {
+  [[nodiscard]] static std::size_t space_before(std::string_view text, std::size_t at,
+                                                std::size_t least) {
+    while (at > least) {
       const std::size_t p = previous(text, at);
       if (!is_whitespace(decode_utf8(text, p))) break;
       at = p;
@@ -102,8 +154,8 @@ class added_token_matcher {
     return at;
   }
 
-  std::array<std::vector<added_token>, 256> by_first_byte_{};  // each: longest first
-  bool empty_ = true;
+  std::vector<added_token> tokens_;         // sorted by content, bytes compared as unsigned
+  std::array<std::ptrdiff_t, 257> first_{};  // of those that begin with a byte
 };
 
 }  // namespace detail

@@ -1,48 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading JSON fields with errors as values, for the files of a tokenizer. The surprising decision:
-// an object that names a key twice is refused while parsing, because the parser would keep the last
-// one and a token would be lost.
+// Reading JSON fields with errors as values, for the files of a tokenizer.
 #pragma once
 
+#include <new>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_set>
-#include <vector>
 
 #include "lowbit/core/status.hpp"
+#include "lowbit/text/json_builder.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-inline constexpr int max_json_depth = 64;
-
-/// Errors: malformed with the parser's position, with the key that an object has twice, or when
-///         values are nested deeper than max_json_depth.
-[[nodiscard]] inline result<nlohmann::json> parse_json(std::string_view text) {
-  using event = nlohmann::json::parse_event_t;
-  std::vector<std::unordered_set<std::string>> keys;  // of every open object
-  std::optional<std::string> twice;
-  struct too_deep {};
-  const auto watch = [&](int depth, event what, nlohmann::json& value) {
-    if (depth > max_json_depth) throw too_deep{};
-    if (what == event::object_start) keys.emplace_back();
-    if (what == event::object_end) keys.pop_back();
-    if (what == event::key && !keys.back().insert(value.get<std::string>()).second && !twice)
-      twice = value.get<std::string>();
-    return true;
-  };
+/// An object; of its members only those named, if any are. Errors: those of build_json
+[[nodiscard]] inline result<nlohmann::json> parse_object(
+    std::string_view text, std::span<const std::string_view> members = {}) {
   try {
-    auto json = nlohmann::json::parse(text.begin(), text.end(), watch);
-    if (twice) return status::error(errc::malformed, "key '", *twice, "' occurs twice");
-    if (!json.is_object())
-      return status::error(errc::malformed, "JSON ", json.type_name(), ", expected an object");
-    return json;
-  } catch (const too_deep&) {
-    return status::error(errc::malformed, "JSON nested deeper than ", max_json_depth, " levels");
-  } catch (const nlohmann::json::exception& e) {
-    return status::error(errc::malformed, "not JSON: ", e.what());
+    return build_json(text, {.object = true, .members = members});
+  } catch (const std::bad_alloc&) {
+    return status::error(errc::io_error, "out of memory");
   }
 }
 

@@ -174,9 +174,9 @@ inline result<std::vector<answer_window>> answer_windows(const wordpiece_tokeniz
     detail::append_token(w.tokens, tokenizer.sep_id(), 0, {});
     w.context_begin = w.tokens.ids.size();
     for (std::size_t t = begin; t < end; ++t)
-      detail::append_token(w.tokens, all->ids[t], 1, all->offsets[t]);
+      detail::append_token(w.tokens, all->ids[t], tokenizer.second_type(), all->offsets[t]);
     w.context_end = w.tokens.ids.size();
-    detail::append_token(w.tokens, tokenizer.sep_id(), 1, {});
+    detail::append_token(w.tokens, tokenizer.sep_id(), tokenizer.second_type(), {});
     windows.push_back(std::move(w));
     if (end == all->ids.size()) return windows;
     begin = end - overlap;

@@ -9,7 +9,8 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-inline constexpr std::array<const char*, 4> tokenizer_file_names = {
-    "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"};
+inline constexpr std::array<const char*, 5> tokenizer_file_names = {
+    "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json"};
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds and reads the files of a Hugging Face tokenizer: tokenizer.json, or vocab.txt with its two
-// optional companions. The surprising decision: a tokenizer.json stands alone, its neighbours are
-// not asked, because it is what the reference itself reads.
+// Finds and reads the files of a Hugging Face tokenizer: tokenizer.json, or vocab.txt, and what
+// stands beside it. The surprising decision: a tokenizer.json has the last word on how text is cut,
+// because it is what the reference itself reads; its neighbours only add tokens to it.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include <fstream>
 #include <initializer_list>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -17,6 +18,8 @@
 #include <vector>
 
 #include "lowbit/core/status.hpp"
+#include "lowbit/text/foreign_file.hpp"
+#include "lowbit/text/tokenizer_companions.hpp"
 #include "lowbit/text/tokenizer_file_names.hpp"
 #include "lowbit/text/tokenizer_json.hpp"
 #include "lowbit/text/tokenizer_parts.hpp"
@@ -25,6 +28,8 @@ namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
 inline constexpr std::uintmax_t max_tokenizer_file_bytes = std::uintmax_t{1} << 26;
+/// A line of two bytes becomes a string of 32.
+inline constexpr std::size_t max_vocabulary_tokens = std::size_t{1} << 22;
 
 [[nodiscard]] inline result<std::string> read_text_file(const std::filesystem::path& path) {
   std::error_code error;
@@ -43,6 +48,8 @@ inline constexpr std::uintmax_t max_tokenizer_file_bytes = std::uintmax_t{1} << 
 /// One token per line. A final line break and "\r\n" are accepted, an empty line is not.
 [[nodiscard]] inline result<std::vector<std::string>> parse_vocabulary_text(std::string_view text) {
   std::vector<std::string> tokens;
+  if (const auto kind = foreign_kind(text); !kind.empty())
+    return status::error(errc::malformed, "this is ", kind);
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     std::string_view line = text.substr(begin, end - begin);
@@ -50,6 +57,9 @@ inline constexpr std::uintmax_t max_tokenizer_file_bytes = std::uintmax_t{1} << 
     if (line.empty())
       return status::error(errc::malformed, "line ", tokens.size() + 1,
                            " is empty, expected a token");
+    if (tokens.size() == max_vocabulary_tokens)
+      return status::error(errc::malformed, "more than ", max_vocabulary_tokens,
+                           " lines, the limit");
     tokens.emplace_back(line);
     begin = end + 1;
   }
@@ -68,17 +78,36 @@ inline void add_special_tokens(tokenizer_parts& parts) {
   }
 }
 
-/// Applies `file` of `folder`, when it is there, to parts.
-template <class Apply>
-[[nodiscard]] status apply_optional_json(const std::filesystem::path& file, Apply&& apply,
-                                         tokenizer_parts& parts) {
+/// The object in a file, or null where there is no file; of its members only those named.
+[[nodiscard]] inline result<nlohmann::json> read_optional_object(
+    const std::filesystem::path& file, std::span<const std::string_view> members = {}) {
   std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return {};
+  if (!std::filesystem::exists(file, ignored)) return nlohmann::json();
   const auto text = read_text_file(file);
   if (!text) return text.status().in(file.string());
-  const auto json = parse_json(*text);
+  auto json = parse_object(*text, members);
   if (!json) return json.status().in(file.string());
-  return apply(*json, parts).in(file.string());
+  return json;
+}
+
+[[nodiscard]] inline result<tokenizer_companions> read_companions(
+    const std::filesystem::path& folder) {
+  constexpr std::string_view model_members[] = {"tokenizer_class"};
+  tokenizer_companions files;
+  struct entry {
+    const char* name;
+    nlohmann::json* json;
+    std::span<const std::string_view> members;
+  };
+  for (const entry& e : {entry{"tokenizer_config.json", &files.config, tokenizer_config_members},
+                         entry{"special_tokens_map.json", &files.special_map, {}},
+                         entry{"added_tokens.json", &files.added, {}},
+                         entry{"config.json", &files.model_config, model_members}}) {
+    auto json = read_optional_object(folder / e.name, e.members);
+    if (!json) return json.status();
+    *e.json = *std::move(json);
+  }
+  return files;
 }
 
 [[nodiscard]] inline result<tokenizer_parts> read_vocabulary_file(
@@ -112,16 +141,18 @@ template <class Apply>
     if (parts) add_special_tokens(*parts);
     return parts;
   }
-  if (std::filesystem::exists(path / "tokenizer.json", ignored))
-    return read_tokenizer_json_file(path / "tokenizer.json");
-  if (!std::filesystem::exists(path / "vocab.txt", ignored))
+  const bool is_json = std::filesystem::exists(path / "tokenizer.json", ignored);
+  if (!is_json && !std::filesystem::exists(path / "vocab.txt", ignored))
     return status::error(errc::not_found, path.string(),
                          ": neither tokenizer.json nor vocab.txt, expected one of them");
-  auto parts = read_vocabulary_file(path / "vocab.txt");
+  auto files = read_companions(path);
+  if (!files) return files.status();
+  files->is_tokenizer_json = is_json;
+  auto parts = is_json ? read_tokenizer_json_file(path / "tokenizer.json")
+                       : read_vocabulary_file(path / "vocab.txt");
   if (!parts) return parts;
-  LOWBIT_TRY(apply_optional_json(path / "tokenizer_config.json", apply_tokenizer_config, *parts));
-  LOWBIT_TRY(apply_optional_json(path / "special_tokens_map.json", apply_special_tokens, *parts));
-  add_special_tokens(*parts);
+  LOWBIT_TRY(apply_companions(*files, *parts).in(path.string()));
+  if (!is_json) add_special_tokens(*parts);
   return parts;
 }
 

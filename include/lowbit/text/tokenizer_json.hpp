@@ -19,11 +19,17 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-[[nodiscard]] inline result<added_token> parse_added_token(const nlohmann::json& value) {
+/// `special` says whether the token is one of those that a model needs: by default normalization
+/// hides the others, not these.
+[[nodiscard]] inline result<added_token> parse_added_token(const nlohmann::json& value,
+                                                           bool special) {
   added_token token;
   if (value.is_string()) {
     token.content = value.get<std::string>();
+    token.normalized = !special;
   } else if (value.is_object()) {
+    LOWBIT_TRY(read_bool(value, "special", special));
+    token.normalized = !special;
     LOWBIT_TRY(read_string(value, "content", token.content));
     LOWBIT_TRY(read_bool(value, "single_word", token.single_word));
     LOWBIT_TRY(read_bool(value, "lstrip", token.lstrip));
@@ -73,7 +79,7 @@ namespace detail {
   if (!list.is_array()) return wrong_type("added_tokens", list, "an array");
   const auto& vocabulary = root["model"]["vocab"];
   for (const auto& entry : list) {
-    auto token = parse_added_token(entry);
+    auto token = parse_added_token(entry, true);
     if (!token) return token.status().in("added_tokens");
     const auto& id = entry.is_object() ? member(entry, "id") : entry;
     if (!id.is_number_unsigned()) return wrong_type("added_tokens: id", id, "a token id");
@@ -137,7 +143,10 @@ namespace detail {
 
 /// Errors: malformed, or unsupported when a component is not one of BERT's.
 [[nodiscard]] inline result<tokenizer_parts> parse_tokenizer_json(std::string_view text) {
-  auto root = parse_json(text);
+  constexpr std::string_view members[] = {"model",          "normalizer", "pre_tokenizer",
+                                          "post_processor", "truncation", "padding",
+                                          "added_tokens"};
+  auto root = parse_object(text, members);
   if (!root) return root.status();
   tokenizer_parts parts;
   LOWBIT_TRY(parse_model(*root, parts));
@@ -161,51 +170,6 @@ namespace detail {
   if (const auto& pad = member(*root, "padding"); pad.is_object())
     LOWBIT_TRY(read_string(pad, "pad_token", parts.padding));
   return parts;
-}
-
-/// special_tokens_map.json, and the same keys of a tokenizer_config.json. A token that is not in
-/// the vocabulary gets the next id, as in the reference.
-[[nodiscard]] inline status apply_special_tokens(const nlohmann::json& json,
-                                                 tokenizer_parts& parts) {
-  const auto add = [&](const nlohmann::json& value, std::string* name) -> status {
-    auto token = parse_added_token(value);
-    if (!token) return token.status();
-    if (name != nullptr) *name = token->content;
-    std::erase_if(parts.added, [&](const added_token& t) { return t.content == token->content; });
-    if (std::find(parts.tokens.begin(), parts.tokens.end(), token->content) == parts.tokens.end()) {
-      if (name != nullptr) return {};  // a required one is reported missing by the tokenizer
-      parts.tokens.push_back(token->content);
-    }
-    parts.added.push_back(*std::move(token));
-    return {};
-  };
-  for (const auto& [key, name] :
-       {std::pair{"unk_token", &parts.unknown}, std::pair{"cls_token", &parts.classifier},
-        std::pair{"sep_token", &parts.separator}, std::pair{"pad_token", &parts.padding},
-        std::pair{"mask_token", &parts.mask}}) {
-    const auto& value = member(json, key);
-    if (value.is_null()) continue;
-    if (auto s = add(value, name); !s.ok()) return s.in(key);
-  }
-  const auto& more = member(json, "additional_special_tokens");
-  if (more.is_null()) return {};
-  if (!more.is_array()) return wrong_type("additional_special_tokens", more, "an array");
-  for (const auto& value : more)
-    if (auto s = add(value, nullptr); !s.ok()) return s.in("additional_special_tokens");
-  return {};
-}
-
-/// tokenizer_config.json beside a vocab.txt.
-[[nodiscard]] inline status apply_tokenizer_config(const nlohmann::json& json,
-                                                   tokenizer_parts& parts) {
-  LOWBIT_TRY(read_bool(json, "do_lower_case", parts.normalizer.lower_case));
-  LOWBIT_TRY(read_bool(json, "strip_accents", parts.normalizer.strip_accents));
-  LOWBIT_TRY(read_bool(json, "tokenize_chinese_chars", parts.normalizer.handle_chinese_chars));
-  LOWBIT_TRY(read_bool(json, "clean_text", parts.normalizer.clean_text));
-  bool basic = true;
-  LOWBIT_TRY(read_bool(json, "do_basic_tokenize", basic));
-  if (!basic) return status::error(errc::unsupported, "do_basic_tokenize: false, expected true");
-  return apply_special_tokens(json, parts);
 }
 
 }  // namespace detail

@@ -22,6 +22,7 @@ struct tokenizer_parts {
   std::string padding = "[PAD]", mask = "[MASK]";  ///< optional in the vocabulary
   std::string prefix = "##";
   std::size_t max_word_characters = 100;  ///< a longer word is unknown
+  bool has_type_ids = true;               ///< the second text of a pair has type 1, else 0
 };
 
 }  // namespace detail

@@ -33,9 +33,10 @@ namespace lowbit::inline LOWBIT_ISA {
 ///         run at the same time.
 class wordpiece_tokenizer {
  public:
-  /// From a folder (tokenizer.json if it is there, else vocab.txt with the optional
-  /// tokenizer_config.json and special_tokens_map.json), or from one such file alone (`*.json` is a
-  /// tokenizer.json, anything else a vocab.txt with the defaults of BERT uncased).
+  /// From a folder (tokenizer.json if it is there, else vocab.txt, with the optional files beside
+  /// it: tokenizer_config.json, special_tokens_map.json, added_tokens.json, config.json), or from
+  /// one such file alone (`*.json` is a tokenizer.json, anything else a vocab.txt with the defaults
+  /// of BERT uncased).
   /// The truncation and padding that a tokenizer.json asks for are the caller's business here.
   ///
   /// Errors: not_found, io_error; malformed for JSON or UTF-8 that is not, duplicate tokens, ids
@@ -82,12 +83,12 @@ class wordpiece_tokenizer {
     encoding e, rest;
     detail::append_token(e, cls_, 0, {});
     if (auto s = append_text(e, first, 0, max_tokens); !s.ok()) return s.in("first text");
-    if (auto s = append_text(rest, second, 1, max_tokens); !s.ok()) return s.in("second text");
+    if (auto s = append_text(rest, second, second_type_, max_tokens); !s.ok()) return s.in("second text");
     const auto [a, b] = detail::longest_first(e.ids.size() - 1, rest.ids.size(), max_tokens - 3);
     detail::cut(e, 1, e.ids.size() - 1, a);
     detail::cut(rest, 0, rest.ids.size(), b);
     detail::append_token(e, sep_, 0, {});
-    detail::append_token(rest, sep_, 1, {});
+    detail::append_token(rest, sep_, second_type_, {});
     detail::append(e, rest);
     return e;
   }
@@ -113,6 +114,8 @@ class wordpiece_tokenizer {
   [[nodiscard]] std::optional<std::int32_t> pad_id() const { return pad_; }
   [[nodiscard]] std::optional<std::int32_t> mask_id() const { return mask_; }
   [[nodiscard]] const normalizer_options& normalizer() const { return normalizer_; }
+  /// The type id of the second text of a pair: 1, or 0 for a model that is not told which is which.
+  [[nodiscard]] std::int32_t second_type() const { return second_type_; }
 
  private:
   // Turns words into tokens. Stops where the reference does: after the word that reaches the limit,
@@ -156,6 +159,7 @@ class wordpiece_tokenizer {
     t.vocabulary_ = *std::move(vocabulary);
     t.normalizer_ = parts.normalizer;
     t.max_word_characters_ = parts.max_word_characters;
+    t.second_type_ = parts.has_type_ids ? 1 : 0;
     for (const auto& [name, id] :
          {std::pair{&parts.unknown, &t.unk_}, std::pair{&parts.classifier, &t.cls_},
           std::pair{&parts.separator, &t.sep_}}) {
@@ -166,6 +170,7 @@ class wordpiece_tokenizer {
     }
     t.pad_ = t.id(parts.padding);
     t.mask_ = t.id(parts.mask);
+    std::vector<detail::added_token> exact, normalized;
     for (detail::added_token& a : parts.added) {
       const auto id = t.id(a.content);
       LOWBIT_EXPECTS(id.has_value());
@@ -178,10 +183,13 @@ class wordpiece_tokenizer {
                                "': nothing is left of it after normalization");
         a.content = std::move(n.text);
       }
-      auto& matcher = a.normalized ? t.normalized_added_ : t.added_;
-      if (matcher.contains(a.content))
-        return status::error(errc::malformed, "added token '", a.content, "' occurs twice");
-      matcher.add(std::move(a));
+      (a.normalized ? normalized : exact).push_back(std::move(a));
+    }
+    for (auto [tokens, matcher] :
+         {std::pair{&exact, &t.added_}, std::pair{&normalized, &t.normalized_added_}}) {
+      auto made = detail::added_token_matcher::make(std::move(*tokens));
+      if (!made) return made.status();
+      *matcher = *std::move(made);
     }
     return t;
   }
@@ -230,7 +238,7 @@ class wordpiece_tokenizer {
   detail::added_token_matcher added_, normalized_added_;
   normalizer_options normalizer_;
   std::size_t max_word_characters_ = 100;
-  std::int32_t unk_ = 0, cls_ = 0, sep_ = 0;
+  std::int32_t unk_ = 0, cls_ = 0, sep_ = 0, second_type_ = 1;
   std::optional<std::int32_t> pad_, mask_;
 };
 

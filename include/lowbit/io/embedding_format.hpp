@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a sentence-transformers folder makes a vector of a text: modules.json, the Pooling module,
+// sentence_bert_config.json. What is not computed here is refused by name. Whether a folder also
+// normalizes does not matter: a vector has length 1 here.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/json.hpp"
+#include "lowbit/model/shape.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+[[nodiscard]] constexpr bool is_embedding(head_kind head) {
+  return head == head_kind::mean_embedding || head == head_kind::cls_embedding;
+}
+
+struct embedding_format {
+  std::string pooling = "mean";  ///< as the folder calls it: "mean" and "cls" are computed
+  std::size_t max_tokens = 0;    ///< longer texts are cut; 0: what the positions allow
+  bool lower_case = false;       ///< the text is lower-cased before it is tokenized
+};
+
+namespace detail {
+
+/// The name of the one mode that a Pooling module has switched on.
+/// Errors: unsupported for none or several
+inline result<std::string> parse_pooling(const nlohmann::json& pooling, std::string_view name,
+                                         std::size_t hidden) {
+  const auto width = json_size(pooling, "word_embedding_dimension", name, hidden);
+  if (!width) return width.status();
+  if (*width != hidden) {
+    return status::error(errc::shape_mismatch, name, ": word_embedding_dimension is ", *width,
+                         ", hidden_size ", hidden);
+  }
+  std::string modes;
+  const auto add = [&](std::string_view mode) { modes += (modes.empty() ? "" : "+") + std::string(mode); };
+  constexpr std::string_view prefix = "pooling_mode";
+  for (const auto& [field, value] : pooling.items()) {
+    if (!std::string_view(field).starts_with(prefix)) continue;
+    if (field == prefix && value.is_string()) {  // newer files: {"pooling_mode": "mean"}
+      add(value.get_ref<const std::string&>());
+      continue;
+    }
+    const auto on = json_bool(pooling, field, name, false);
+    if (!on) return on.status();
+    if (!*on) continue;
+    std::string_view mode = std::string_view(field).substr(prefix.size());
+    if (mode.starts_with('_')) mode.remove_prefix(1);
+    add(mode == "cls_token" ? "cls" : mode == "mean_tokens" ? "mean" : mode);
+  }
+  if (modes.empty()) return status::error(errc::unsupported, name, ": no pooling mode is true");
+  return modes;
+}
+
+inline status check_module(std::string_view type, std::string_view name) {
+  const std::string_view last = type.substr(std::min(type.rfind('.') + 1, type.size()));
+  for (const std::string_view known : {"Transformer", "Pooling", "Normalize"})
+    if (last == known) return {};
+  return status::error(errc::unsupported, name, ": module ", quote_name(type),
+                       ", expected Transformer, Pooling and Normalize");
+}
+
+/// sentence_bert_config.json, and the prompt that config_sentence_transformers.json puts before a
+/// text.
+inline status read_text_options(const std::filesystem::path& folder, embedding_format& out) {
+  const auto options = folder / "sentence_bert_config.json";
+  if (std::filesystem::exists(options)) {
+    const auto json = read_json(options, {.object = true});
+    if (!json) return json.status();
+    const auto tokens = json_size(*json, "max_seq_length", options.native(), 0);
+    if (!tokens) return tokens.status();
+    const auto lower = json_bool(*json, "do_lower_case", options.native(), false);
+    if (!lower) return lower.status();
+    if (find_member(*json, "max_seq_length") != nullptr && *tokens < 3) {
+      return status::error(errc::malformed, options.native(), ": max_seq_length is ", *tokens,
+                           ", expected at least 3");
+    }
+    out.max_tokens = *tokens;
+    out.lower_case = *lower;
+  }
+  const auto prompts = folder / "config_sentence_transformers.json";
+  if (std::filesystem::exists(prompts)) {
+    const auto json = read_json(prompts, {.object = true});
+    if (!json) return json.status();
+    if (const auto* prompt = find_member(*json, "default_prompt_name")) {
+      return status::error(errc::unsupported, prompts.native(), ": default_prompt_name is ",
+                           describe(*prompt), ", expected none: no prompt is put before a text");
+    }
+  }
+  return {};
+}
+
+}  // namespace detail
+
+/// What the modules of a folder say; nothing where it is none of sentence-transformers.
+/// Errors: unsupported for another module, with its name; malformed or missing files
+inline result<std::optional<embedding_format>> read_embedding_format(
+    const std::filesystem::path& folder, std::size_t hidden) {
+  const auto path = folder / "modules.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return std::optional<embedding_format>();
+  const std::string& name = path.native();
+  const auto modules = read_json(path);
+  if (!modules) return modules.status();
+  if (!modules->is_array() || modules->empty()) {
+    return status::error(errc::malformed, name, ": is ", detail::describe(*modules),
+                         ", expected an array of modules");
+  }
+  embedding_format out;
+  bool pools = false;
+  for (const nlohmann::json& module : *modules) {
+    const auto type = json_string(module, "type", name);
+    if (!type) return type.status();
+    LOWBIT_TRY(detail::check_module(*type, name));
+    const auto at = json_string(module, "path", name, "");
+    if (!at) return at.status();
+    if (type->ends_with("Transformer") && !at->empty()) {
+      return status::error(errc::unsupported, name, ": the transformer is in folder ",
+                           detail::quote_name(*at), ", expected this one");
+    }
+    if (!type->ends_with("Pooling")) continue;
+    if (at->empty() || at->find_first_of("/\\") != std::string::npos || *at == "..") {
+      return status::error(errc::malformed, name, ": path ", detail::quote_name(*at),
+                           ", expected the plain name of a folder");
+    }
+    if (pools) return status::error(errc::unsupported, name, ": two Pooling modules, expected one");
+    pools = true;
+    const auto file = folder / *at / "config.json";
+    const auto json = read_json(file, {.object = true});
+    if (!json) return json.status();
+    auto pooling = detail::parse_pooling(*json, file.native(), hidden);
+    if (!pooling) return pooling.status();
+    out.pooling = *std::move(pooling);
+  }
+  if (!pools) return status::error(errc::unsupported, name, ": no Pooling module, expected one");
+  LOWBIT_TRY(detail::read_text_options(folder, out));
+  return std::optional(std::move(out));
+}
+
+/// Errors: unsupported for a pooling that is not computed, by name
+inline result<head_kind> head_of_pooling(std::string_view pooling) {
+  if (pooling == "mean") return head_kind::mean_embedding;
+  if (pooling == "cls") return head_kind::cls_embedding;
+  return status::error(errc::unsupported, "pooling is ", detail::quote_name(pooling),
+                       ", expected mean or cls");
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

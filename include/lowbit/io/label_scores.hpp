@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the logits of a sequence classifier mean, and the scores that they become: the problem_type
+// of config.json, read as Hugging Face's text-classification pipeline reads it. Must not know
+// sentences or labels' names.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/json.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+enum class problem_type : std::uint8_t {
+  single_label,  ///< one label of several: softmax; a single logit has a probability of its own
+  multi_label,   ///< any number of labels: sigmoid of each
+  regression,    ///< values, no probabilities
+};
+
+[[nodiscard]] constexpr std::string_view name_of(problem_type problem) {
+  constexpr std::string_view names[] = {"single_label_classification", "multi_label_classification",
+                                        "regression"};
+  return names[static_cast<std::size_t>(problem)];
+}
+
+/// Errors: unsupported for an unknown problem_type
+inline result<problem_type> parse_problem(const nlohmann::json& config, std::string_view name) {
+  const auto text =
+      json_string(config, "problem_type", name, std::string(name_of(problem_type::single_label)));
+  if (!text) return text.status();
+  for (const auto known :
+       {problem_type::single_label, problem_type::multi_label, problem_type::regression}) {
+    if (*text == name_of(known)) return known;
+  }
+  return status::error(errc::unsupported, name, ": problem_type is ", detail::quote_name(*text),
+                       ", expected \"single_label_classification\", "
+                       "\"multi_label_classification\" or \"regression\"");
+}
+
+/// A score for each logit, in the same order; probabilities but for a regression.
+[[nodiscard]] inline std::vector<float> label_scores(problem_type problem, const float* logits,
+                                                     std::size_t labels) {
+  std::vector<float> scores(logits, logits + labels);
+  if (problem == problem_type::regression || labels == 0) return scores;
+  if (problem == problem_type::multi_label || labels == 1) {
+    for (float& s : scores) {  // exp of what is not above 0: no overflow
+      const float e = std::exp(-std::abs(s));
+      s = s < 0 ? e / (1.0F + e) : 1.0F / (1.0F + e);
+    }
+    return scores;
+  }
+  const float top = *std::max_element(scores.begin(), scores.end());
+  float sum = 0;
+  for (float& s : scores) sum += s = std::exp(s - top);
+  for (float& s : scores) s /= sum;
+  return scores;
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a model and its tokenizer are what a caller needs: the same checks for the library's
+// classes and for programs.
+#pragma once
+
+#include <string>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/config.hpp"
+#include "lowbit/text/wordpiece_tokenizer.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// Errors: invalid_argument for a model with another head
+[[nodiscard]] inline status check_head(const model_config& config, head_kind wanted) {
+  if (config.shape.head == wanted) return {};
+  return status::error(errc::invalid_argument, "this is a ", name_of(config.shape.head),
+                       " model, expected a ", name_of(wanted), " model");
+}
+
+/// Errors: shape_mismatch for a tokenizer whose ids the model's table does not have; unsupported
+///         for one that keeps the case of letters in an embedder that wants it gone
+[[nodiscard]] inline status check_vocabulary(const wordpiece_tokenizer& tokenizer,
+                                             const model_config& config) {
+  if (tokenizer.vocabulary_size() > config.shape.vocabulary) {
+    return status::error(errc::shape_mismatch, "the tokenizer has ", tokenizer.vocabulary_size(),
+                         " tokens, the model's word table ", config.shape.vocabulary);
+  }
+  if (config.embedding && config.embedding->lower_case && is_embedding(config.shape.head) &&
+      !tokenizer.normalizer().lower_case) {
+    return status::error(errc::unsupported,
+                         "do_lower_case is true for a tokenizer that keeps the case of letters");
+  }
+  return {};
+}
+
+/// Errors: unsupported for a classifier that does not choose one label for a text
+[[nodiscard]] inline status check_one_label(const model_config& config) {
+  if (config.problem == problem_type::single_label) return {};
+  return status::error(errc::unsupported, "problem_type is ", name_of(config.problem), " with ",
+                       config.shape.labels, " labels, expected one label for each text");
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The quantization_config of a packed folder, read and written in one place. Every field is known:
+// one that is not may change what the tensors mean.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "lowbit/core/status.hpp"
+#include "lowbit/io/embedding_format.hpp"
+#include "lowbit/io/json.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// config["quantization_config"] of a folder that lowbit packed.
+struct packed_format {
+  int version = 1;
+  std::string policy;
+  std::string zero;  ///< "torch": sign(0) = 0, or "plus-one": sign(0) = +1
+};
+
+namespace detail {
+
+inline status parse_packed_embedding(const nlohmann::json& field, std::string_view place,
+                                     std::optional<embedding_format>& out) {
+  if (find_member(field, "pooling") == nullptr) {
+    for (const std::string_view other : {"max_tokens", "lower_case"}) {
+      if (find_member(field, other) != nullptr)
+        return missing_field(place, "pooling", "mean or cls beside " + std::string(other));
+    }
+    return {};
+  }
+  const auto pooling = json_string(field, "pooling", place);
+  if (!pooling) return pooling.status();
+  const auto tokens = json_size(field, "max_tokens", place, 0);
+  if (!tokens) return tokens.status();
+  const auto lower = json_bool(field, "lower_case", place, false);
+  if (!lower) return lower.status();
+  if (find_member(field, "max_tokens") != nullptr && *tokens < 3) {
+    return status::error(errc::malformed, place, ": max_tokens is ", *tokens,
+                         ", expected at least 3");
+  }
+  out = embedding_format{*pooling, *tokens, *lower};
+  return {};
+}
+
+/// Both stay as they are where the config has no quantization_config.
+/// Errors: unsupported or malformed naming the field
+inline status parse_packed(const nlohmann::json& config, std::string_view name,
+                           std::optional<packed_format>& out,
+                           std::optional<embedding_format>& embedding) {
+  const nlohmann::json* field = find_member(config, "quantization_config");
+  if (field == nullptr) return {};
+  const std::string place = std::string(name) + ": quantization_config";
+  if (!field->is_object()) return wrong_type(name, "quantization_config", *field, "an object");
+  const auto method = json_string(*field, "quant_method", place);
+  if (!method) return method.status();
+  if (*method != "lowbit") {
+    return status::error(errc::unsupported, place, ": quant_method is ", quote_name(*method),
+                         ", expected \"lowbit\"");
+  }
+  constexpr std::string_view known[] = {"quant_method", "format_version", "policy",    "zero",
+                                        "pooling",      "max_tokens",     "lower_case"};
+  for (const auto& [key, value] : field->items()) {
+    if (std::find(std::begin(known), std::end(known), key) == std::end(known)) {
+      return status::error(errc::unsupported, place, ": field ", quote_name(key),
+                           " is not known to this version of lowbit");
+    }
+  }
+  const auto version = json_size(*field, "format_version", place);
+  if (!version) return version.status();
+  if (*version != 1) {
+    return status::error(errc::unsupported, place, ": format_version is ", *version,
+                         ", expected 1, the only one this version of lowbit reads");
+  }
+  auto policy = json_string(*field, "policy", place);
+  if (!policy) return policy.status();
+  if (policy->empty()) return status::error(errc::malformed, place, ": policy is an empty string");
+  auto zero = json_string(*field, "zero", place);
+  if (!zero) return zero.status();
+  if (*zero != "torch" && *zero != "plus-one") {
+    return status::error(errc::malformed, place, ": zero is ", quote_name(*zero),
+                         ", expected \"torch\" or \"plus-one\"");
+  }
+  out = packed_format{1, *std::move(policy), *std::move(zero)};
+  return parse_packed_embedding(*field, place, embedding);
+}
+
+}  // namespace detail
+
+/// The quantization_config that parse_packed reads.
+inline nlohmann::json packed_fields(const packed_format& format,
+                                    const std::optional<embedding_format>& embedding) {
+  nlohmann::json out = {{"quant_method", "lowbit"},
+                        {"format_version", format.version},
+                        {"policy", format.policy},
+                        {"zero", format.zero}};
+  if (!embedding) return out;
+  out["pooling"] = embedding->pooling;
+  if (embedding->max_tokens != 0) out["max_tokens"] = embedding->max_tokens;
+  if (embedding->lower_case) out["lower_case"] = true;
+  return out;
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

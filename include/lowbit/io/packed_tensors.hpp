@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which tensors a packed folder may hold, docs/format.md#canonical-tensors. An engine asks for what
+// it needs and never sees the rest: a config.json of fewer layers, or of another policy, would run
+// a part of the model. So the rest is looked for here.
+#pragma once
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "lowbit/io/canonical_model.hpp"
+#include "lowbit/io/checkpoint_reader.hpp"
+#include "lowbit/io/model_layout.hpp"
+#include "lowbit/io/named_policy.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+namespace detail {
+
+class packed_tensor_check {
+ public:
+  explicit packed_tensor_check(const canonical_model& model) : model_(model) {
+    const model_shape& s = model.config.shape;
+    const bool split = model.policy.find("_split_") != std::string::npos;
+    for (const linear_layout& layer : linear_layers(s))
+      add_matrix(layer.name, split && layer.at != site::classifier);
+    for (const std::string& norm : layer_norms(s)) parts_.insert(norm);
+    add_matrix("bert.embeddings.word_embeddings", split);
+    parts_.insert("bert.embeddings.position_embeddings");
+    parts_.insert("bert.embeddings.token_type_embeddings");
+    for (std::size_t l = 0; l < s.layers; ++l)
+      parts_.insert("bert.encoder.layer." + std::to_string(l) + ".attention.self.probability");
+    parts_.insert("bert.encoder.output");
+    parts_.insert("cls.predictions");
+  }
+
+  /// Errors: malformed or unsupported naming the tensor that the model does not read
+  [[nodiscard]] status run() const {
+    const auto named = find_policy(model_.policy);
+    std::unordered_map<std::string_view, const tensor_view*> first;  // of each matrix
+    for (const tensor_view& t : model_.files().tensors()) {
+      const std::string_view name = t.name;
+      const auto [part, rest] = split(name);
+      if (part.empty()) return not_part_of(t, name, model_);
+      if (!named) continue;  // a policy of the caller: its codecs have their own tensors
+      if (!is_known(rest) || (!rest.starts_with("weight") && !reads(*named, part, rest)))
+        return not_part_of(t, name, model_);
+      if (rest.starts_with("weight")) LOWBIT_TRY(check_weight(t, part, rest, first));
+    }
+    return {};
+  }
+
+ private:
+  /// A split model has two matrices in place of one.
+  void add_matrix(const std::string& name, bool split) {
+    if (!split) parts_.insert(name);
+    if (split) parts_.insert({name + "_1", name + "_2"});
+  }
+
+  struct name_parts {
+    std::string_view part, rest;
+  };
+  /// "NAME.input.scale" as NAME and input.scale; empty for a name that no part of the model has.
+  [[nodiscard]] name_parts split(std::string_view name) const {
+    for (std::size_t dot = name.rfind('.'); dot != std::string_view::npos && dot > 0;
+         dot = name.rfind('.', dot - 1)) {
+      const std::string_view part = name.substr(0, dot);
+      if (parts_.contains(std::string(part))) return {part, name.substr(dot + 1)};
+    }
+    return {};
+  }
+
+  [[nodiscard]] static bool is_known(std::string_view rest) {
+    constexpr std::string_view known[] = {
+        "weight",         "weight.format",         "weight.codes",          "weight.scale",
+        "weight.offsets", "weight.outliers.index", "weight.outliers.value", "weight.mask",
+        "weight.values",  "weight.centroids",      "bias",                  "input.scale",
+        "input.shift",    "input.clip",            "output.scale",          "output.clip",
+        "scale",          "clip"};
+    return std::find(std::begin(known), std::end(known), rest) != std::end(known);
+  }
+
+  /// Whether a policy reads encodings of activations, and halves of a matrix.
+  [[nodiscard]] static bool reads(const named_policy& p, std::string_view part,
+                                  std::string_view rest) {
+    if (rest == "bias") return true;
+    switch (p.family) {
+      case policy_family::floats:
+      case policy_family::integers:
+      case policy_family::bibert:
+        return false;
+      case policy_family::static_integers:
+        return rest == "input.scale";
+      case policy_family::integer_only:
+        return rest == "input.scale" || rest == "output.scale" || part == "bert.encoder.output";
+      case policy_family::bit:
+        return !rest.ends_with("clip");
+      case policy_family::quantized_bert:
+        return rest != "input.shift";
+    }
+    return false;
+  }
+
+  /// Two encodings of one matrix would be two matrices: its tensors are those of one kind.
+  [[nodiscard]] static status check_weight(
+      const tensor_view& t, std::string_view part, std::string_view rest,
+      std::unordered_map<std::string_view, const tensor_view*>& first) {
+    if (rest == "weight.format") return {};
+    const auto [at, inserted] = first.emplace(part, &t);
+    const std::string_view other = std::string_view(at->second->name).substr(part.size() + 1);
+    const bool scaled = rest == "weight.scale" && other != "weight";
+    if (inserted || scaled || kind(rest) == kind(other)) return {};
+    return status::error(errc::malformed, t.place(), " and ", quote_name(at->second->name),
+                         " are both the matrix ", quote_name(part), ", expected one");
+  }
+  [[nodiscard]] static int kind(std::string_view rest) {
+    if (rest == "weight") return 0;
+    return rest == "weight.mask" || rest == "weight.offsets" || rest == "weight.values" ? 1 : 2;
+  }
+
+  const canonical_model& model_;
+  std::unordered_set<std::string> parts_;  // names of layers, norms and tables
+};
+
+}  // namespace detail
+}  // namespace lowbit::inline LOWBIT_ISA
