@@ -75,8 +75,6 @@ token_rows token_rows::padded() const {
   return out;
 }
 
-namespace {
-
 lowbit_engine::policy engine_policy(const lowbit::canonical_model& m) {
   using lowbit_engine::policy;
   const bool relu = m.config.activation == lowbit::hidden_activation::relu;
@@ -134,6 +132,20 @@ lowbit_engine::shape engine_shape(const lowbit::model_shape& s) {
           s.attention};
 }
 
+std::vector<lowbit_engine::tensor> engine_tensors(const lowbit::canonical_model& m) {
+  std::vector<lowbit_engine::tensor> tensors;
+  for (const lowbit::stored_tensor& t : m.tensors()) {
+    tensors.push_back({t.name,
+                       t.data,
+                       static_cast<lowbit_engine::element>(t.type),
+                       t.rank,
+                       {t.shape[0], t.shape[1]}});
+  }
+  return tensors;
+}
+
+namespace {
+
 void run_on_pool(void* self, std::size_t tasks, void* task,
                  void (*call)(void*, std::size_t, std::size_t)) {
   static_cast<lowbit::thread_pool*>(self)->run(
@@ -152,14 +164,7 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
   s.engine_shape_ = engine_shape(s.model_.config.shape);
   const auto named = lowbit::find_policy(s.model_.policy);
   s.pads_ = named && lowbit::needs_padding(named->family);
-  std::vector<lowbit_engine::tensor> tensors;
-  for (const lowbit::stored_tensor& t : s.model_.tensors()) {
-    tensors.push_back({t.name,
-                       t.data,
-                       static_cast<lowbit_engine::element>(t.type),
-                       t.rank,
-                       {t.shape[0], t.shape[1]}});
-  }
+  const std::vector<lowbit_engine::tensor> tensors = engine_tensors(s.model_);
   s.packed_ = lowbit::aligned_buffer(
       s.engine_->model_bytes(s.policy_, s.engine_shape_, tensors.data(), tensors.size()));
   if (s.packed_.data() == nullptr)
@@ -171,7 +176,9 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
     return status::error(errc::malformed, why.text);
   }
   s.model_.release_pages();
-  s.pool_ = std::make_unique<lowbit::thread_pool>(threads);
+  auto pool = lowbit::thread_pool::start(threads);
+  if (!pool) return pool.status();
+  s.pool_ = *std::move(pool);
   return s;
 }
 

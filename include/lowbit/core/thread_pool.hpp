@@ -3,12 +3,16 @@
 // microseconds, and waking a sleeping thread takes longer than most steps: workers look for the
 // next step for a bounded time (some 20 to 50 microseconds) and then sleep, so an idle pool costs
 // nothing. The calling thread is worker 0. One run() at a time: a pool belongs to one caller.
+// Threads are the system's to give: start() says why it did not.
 #pragma once
 
 #include "lowbit/core/executor.hpp"
+#include "lowbit/core/status.hpp"
 
 #if LOWBIT_HOSTED
 #include <atomic>
+#include <exception>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -17,9 +21,23 @@ namespace lowbit::inline LOWBIT_ISA {
 class thread_pool {
  public:
   /// workers >= 1, the calling thread included.
-  explicit thread_pool(std::size_t workers) {
+  /// Errors: io_error with how many threads there are
+  static result<std::unique_ptr<thread_pool>> start(std::size_t workers) {
     LOWBIT_EXPECTS(workers >= 1);
-    for (std::size_t w = 1; w < workers; ++w) threads_.emplace_back([this, w] { serve(w); });
+    std::unique_ptr<thread_pool> pool;
+    try {
+      pool.reset(new thread_pool);
+      pool->add_threads(workers);
+    } catch (const std::exception& why) {
+      return status::error(errc::io_error, "started ", pool == nullptr ? 0 : pool->workers(),
+                           " of ", workers, " threads: ", why.what());
+    }
+    return pool;
+  }
+  /// The same; throws what std::thread does. It delegates, so the destructor joins what has started.
+  explicit thread_pool(std::size_t workers) : thread_pool() {
+    LOWBIT_EXPECTS(workers >= 1);
+    add_threads(workers);
   }
   thread_pool(const thread_pool&) = delete;
   thread_pool& operator=(const thread_pool&) = delete;
@@ -31,7 +49,8 @@ class thread_pool {
 
   [[nodiscard]] std::size_t workers() const { return threads_.size() + 1; }
 
-  /// task(index, worker) for every index < tasks; tasks are handed out as workers become free.
+  /// task(index, worker) for every index < tasks; tasks are handed out as workers become free. A
+  /// task does not throw.
   template <class Task>
   void run(std::size_t tasks, Task task) {
     if (threads_.empty() || tasks <= 1) {
@@ -53,6 +72,13 @@ class thread_pool {
 
  private:
   using counter = std::atomic<std::uint32_t>;
+
+  thread_pool() = default;
+
+  void add_threads(std::size_t workers) {
+    threads_.reserve(workers - 1);
+    for (std::size_t w = 1; w < workers; ++w) threads_.emplace_back([this, w] { serve(w); });
+  }
 
   void announce() {
     step_.fetch_add(1, std::memory_order_release);

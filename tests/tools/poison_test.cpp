@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nothing reads memory that nobody wrote: with packed weights, workspace, output and stack full of
+// one byte or another, every policy gives the same bits at widths that fill no vector, word or
+// tile, on every instruction set.
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "../support/archs.hpp"
+#include "../support/compare.hpp"
+#include "lowbit/io/named_policy.hpp"
+#include "random_values.hpp"
+#include "session.hpp"
+
+namespace {
+
+using lowbit::head_kind;
+using lowbit_test::guarded;
+using lowbit_tool::token_rows;
+
+constexpr unsigned char patterns[] = {0x55, 0xAA};
+
+struct width {
+  std::size_t hidden, heads, intermediate;
+};
+constexpr width widths[] = {{24, 3, 51}, {60, 4, 131}, {75, 5, 150}, {104, 8, 211}, {312, 12, 625}};
+
+struct variant {
+  std::string policy;
+  std::string zero;
+  bool other_activation = false;  // relu for gelu, or gelu for relu
+};
+
+std::vector<variant> variants() {
+  std::vector<variant> all;
+  for (const lowbit::named_policy& p : lowbit::named_policies) {
+    all.push_back({std::string(p.name), ""});
+    if (p.family == lowbit::policy_family::quantized_bert ||
+        p.family == lowbit::policy_family::integer_only || p.name == "fp32" || p.name == "int8")
+      all.push_back({std::string(p.name), "", true});
+  }
+  all.push_back({"pruned80", ""});
+  all.push_back({"bibert", "plus-one"});
+  return all;
+}
+
+std::vector<const lowbit_engine::engine*> engines() {
+  std::vector<const lowbit_engine::engine*> all;
+  for (const char* arch : {"scalar", "avx2", "avx512", "amx"}) {
+    if (const auto found = lowbit_tool::find_engine(arch)) all.push_back(*found);
+  }
+  return all;
+}
+
+lowbit::canonical_model make_model(const variant& v, const width& w, head_kind head) {
+  lowbit::model_shape shape{2, w.hidden, w.heads, w.intermediate, 97, 70, 2, 3};
+  shape.head = head;
+  if (head == head_kind::span) shape.labels = 2;
+  auto model = lowbit_tool::random_model(shape, v.policy, v.zero, 7 + w.hidden);
+  INFO(v.policy << ": " << model.status().message());
+  REQUIRE(model.ok());
+  if (v.other_activation) {
+    using enum lowbit::hidden_activation;
+    model->config.activation = model->config.activation == relu ? gelu_erf : relu;
+  }
+  return *std::move(model);
+}
+
+/// Sentences of the given lengths; a masked language model answers two tokens of each.
+token_rows make_rows(const std::vector<std::size_t>& lengths, std::uint64_t seed) {
+  token_rows rows;
+  for (std::size_t s = 0; s < lengths.size(); ++s) {
+    lowbit_tool::random_values random(seed + s);
+    std::vector<std::int32_t> types(lengths[s], 0);
+    for (std::size_t t = lengths[s] / 2; t < lengths[s]; ++t) types[t] = 1;
+    rows.asked.push_back(rows.offsets.back());
+    if (lengths[s] > 1) rows.asked.push_back(rows.offsets.back() + 1);
+    rows.add(random.tokens(lengths[s], 97), types);
+  }
+  return rows;
+}
+
+/// What the call frames of the next run find below it.
+__attribute__((noinline)) void poison_stack(unsigned char pattern) {
+  std::array<unsigned char, 128 * 1024> frame;
+  volatile unsigned char* bytes = frame.data();
+  for (std::size_t i = 0; i < frame.size(); ++i) bytes[i] = pattern;
+}
+
+void run_here(void*, std::size_t tasks, void* task, void (*call)(void*, std::size_t, std::size_t)) {
+  for (std::size_t i = 0; i < tasks; ++i) call(task, i, 0);
+}
+
+/// A model packed into memory full of `pattern`.
+class packed_model {
+ public:
+  packed_model(const lowbit::canonical_model& model, const lowbit_engine::engine& engine,
+               unsigned char pattern)
+      : policy_(lowbit_tool::engine_policy(model)),
+        shape_(lowbit_tool::engine_shape(model.config.shape)),
+        engine_(engine.computes(policy_) ? engine : *engine.below),
+        tensors_(lowbit_tool::engine_tensors(model)),
+        memory_(engine_.model_bytes(policy_, shape_, tensors_.data(), tensors_.size()), pattern),
+        pattern_(pattern) {
+    lowbit_engine::error why{};
+    poison_stack(pattern);
+    const bool loaded = engine_.load(policy_, shape_, tensors_.data(), tensors_.size(),
+                                     memory_.data(), memory_.size(), why);
+    INFO(model.policy << ": " << why.text);
+    REQUIRE(loaded);
+  }
+
+  /// The head's values, and what an observer sees after them.
+  [[nodiscard]] std::vector<float> run(const token_rows& rows, bool observed = false) const {
+    const lowbit_engine::batch batch = rows.view();
+    const lowbit_engine::extents out = engine_.output(policy_, shape_, batch);
+    const guarded<float> values(out.rows * out.cols, pattern_);
+    std::vector<float> seen;
+    const lowbit_engine::observer watch = recorder(seen);
+    const guarded<std::byte> space(
+        engine_.workspace_bytes(policy_, shape_, batch, 1, observed), pattern_);
+    lowbit_engine::error why{};
+    poison_stack(pattern_);
+    const bool done =
+        engine_.run(policy_, shape_, memory_.data(), batch, space.data(), space.size(),
+                    {1, nullptr, run_here}, observed ? &watch : nullptr, values.data(), why);
+    INFO(why.text);
+    REQUIRE(done);
+    std::vector<float> all(values.begin(), values.end());
+    all.insert(all.end(), seen.begin(), seen.end());
+    return all;
+  }
+
+ private:
+  static void record(void* to, const lowbit_engine::rows& r) {
+    auto& seen = *static_cast<std::vector<float>*>(to);
+    for (std::size_t i = 0; i < r.count; ++i)
+      seen.insert(seen.end(), r.data + i * r.stride, r.data + i * r.stride + r.cols);
+  }
+  static lowbit_engine::observer recorder(std::vector<float>& seen) {
+    using lowbit_engine::rows;
+    constexpr auto part = [](void* to, std::size_t, std::size_t, std::size_t, std::size_t,
+                             rows r) { record(to, r); };
+    return {&seen,
+            [](void* to, std::size_t, rows r) { record(to, r); },
+            part,
+            part,
+            [](void* to, rows r) { record(to, r); },
+            [](void* to, std::size_t, std::size_t, rows r) { record(to, r); }};
+  }
+
+  lowbit_engine::policy policy_;
+  lowbit_engine::shape shape_;
+  const lowbit_engine::engine& engine_;
+  std::vector<lowbit_engine::tensor> tensors_;
+  guarded<std::byte> memory_;
+  unsigned char pattern_;
+};
+
+bool pads(const lowbit::canonical_model& model) {
+  return lowbit::needs_padding(lowbit::find_policy(model.policy)->family);
+}
+
+/// Every sentence alone, then all in one batch, then what an observer of that batch sees.
+std::vector<std::vector<float>> all_runs(const lowbit::canonical_model& model,
+                                         const lowbit_engine::engine& engine,
+                                         unsigned char pattern) {
+  const packed_model packed(model, engine, pattern);
+  const std::vector<std::size_t> lengths{1, 5, 18};
+  std::vector<std::vector<float>> runs;
+  for (std::size_t s = 0; s < lengths.size(); ++s)
+    runs.push_back(packed.run(make_rows({lengths[s]}, s)));
+  token_rows batch = make_rows(lengths, 0);
+  if (pads(model)) batch = batch.padded();
+  runs.push_back(packed.run(batch));
+  runs.push_back(packed.run(batch, true));
+  return runs;
+}
+
+std::uint64_t hash_of(const std::vector<float>& values) {  // FNV-1a
+  std::uint64_t hash = 0xcbf29ce484222325;
+  const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
+  for (std::size_t i = 0; i < values.size() * sizeof(float); ++i)
+    hash = (hash ^ bytes[i]) * 0x100000001b3;
+  return hash;
+}
+
+void check_width(const width& w) {
+  for (const variant& v : variants()) {
+    for (const head_kind head :
+         {head_kind::sequence, head_kind::token, head_kind::span, head_kind::masked_lm,
+          head_kind::mean_embedding, head_kind::cls_embedding}) {
+      const lowbit::canonical_model model = make_model(v, w, head);
+      std::vector<std::vector<float>> expected;
+      for (const lowbit_engine::engine* engine : engines()) {
+        for (const unsigned char pattern : patterns) {
+          CAPTURE(v.policy, v.zero, v.other_activation, w.hidden, name_of(head), engine->arch,
+                  pattern);
+          const auto runs = all_runs(model, *engine, pattern);
+          if (expected.empty()) expected = runs;
+          for (std::size_t r = 0; r < runs.size(); ++r) {
+            CAPTURE(r);
+            CHECK(lowbit_test::difference(runs[r], expected[r]).empty());
+          }
+          std::vector<float> alone = runs[0];
+          alone.insert(alone.end(), runs[1].begin(), runs[1].end());
+          alone.insert(alone.end(), runs[2].begin(), runs[2].end());
+          if (!pads(model)) CHECK(lowbit_test::difference(alone, runs[3]).empty());
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("24 channels: no run reads memory that nobody wrote", "[poison]") {
+  check_width(widths[0]);
+}
+TEST_CASE("60 channels: no run reads memory that nobody wrote", "[poison]") {
+  check_width(widths[1]);
+}
+TEST_CASE("75 channels: no run reads memory that nobody wrote", "[poison]") {
+  check_width(widths[2]);
+}
+TEST_CASE("104 channels: no run reads memory that nobody wrote", "[poison]") {
+  check_width(widths[3]);
+}
+TEST_CASE("312 channels: no run reads memory that nobody wrote", "[poison]") {
+  check_width(widths[4]);
+}
+
+TEST_CASE("1,000 runs in poisoned memory have one hash each", "[poison][slow]") {
+  for (const width& w : widths) {
+    for (const variant& v : variants()) {
+      const lowbit::canonical_model model = make_model(v, w, head_kind::sequence);
+      token_rows rows = make_rows({3, 2}, 5);
+      if (pads(model)) rows = rows.padded();
+      for (const lowbit_engine::engine* engine : engines()) {
+        CAPTURE(v.policy, v.zero, v.other_activation, w.hidden, engine->arch);
+        std::uint64_t first = 0;
+        for (unsigned load = 0; load < 10; ++load) {
+          const auto pattern = static_cast<unsigned char>(0x55 + load * 17);
+          const packed_model packed(model, *engine, pattern);
+          for (unsigned run = 0; run < 100; ++run) {
+            const std::uint64_t hash = hash_of(packed.run(rows));
+            if (load == 0 && run == 0) first = hash;
+            if (hash != first) FAIL("run " << load * 100 + run << " has another hash");
+          }
+        }
+        std::printf("%-6s %4zu %s%s%s %016llx\n", engine->arch, w.hidden, v.policy.c_str(),
+                    v.zero.empty() ? "" : " plus-one", v.other_activation ? " other-activation" : "",
+                    static_cast<unsigned long long>(first));
+      }
+    }
+  }
+}
