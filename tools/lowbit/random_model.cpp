@@ -48,6 +48,8 @@ class random_tensors {
       for (const char* half : {"_1", "_2"})
         LOWBIT_TRY(any_linear<Policy>({layer.name + half, layer.at, layer.n, layer.k}));
     }
+    if (s.head == lowbit::head_kind::masked_lm)
+      floats("cls.predictions.bias", {s.vocabulary}, 0.0F, 0.05F);
     if constexpr (lowbit::whole_batch_ranges<Policy>) {
       for (std::size_t l = 0; l < s.layers; ++l) {
         const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";

@@ -76,8 +76,6 @@ token_rows token_rows::padded() const {
   return out;
 }
 
-namespace {
-
 lowbit_engine::policy engine_policy(const lowbit::canonical_model& m) {
   using lowbit_engine::policy;
   const bool relu = m.config.activation == lowbit::hidden_activation::relu;
@@ -135,6 +133,20 @@ lowbit_engine::shape engine_shape(const lowbit::model_shape& s) {
           s.attention};
 }
 
+std::vector<lowbit_engine::tensor> engine_tensors(const lowbit::canonical_model& m) {
+  std::vector<lowbit_engine::tensor> tensors;
+  for (const lowbit::stored_tensor& t : m.tensors()) {
+    tensors.push_back({t.name,
+                       t.data,
+                       static_cast<lowbit_engine::element>(t.type),
+                       t.rank,
+                       {t.shape[0], t.shape[1]}});
+  }
+  return tensors;
+}
+
+namespace {
+
 void run_on_pool(void* self, std::size_t tasks, void* task,
                  void (*call)(void*, std::size_t, std::size_t)) {
   static_cast<lowbit::thread_pool*>(self)->run(
@@ -153,14 +165,7 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
   s.engine_shape_ = engine_shape(s.model_.config.shape);
   const auto named = lowbit::find_policy(s.model_.policy);
   s.pads_ = named && lowbit::needs_padding(named->family);
-  std::vector<lowbit_engine::tensor> tensors;
-  for (const lowbit::stored_tensor& t : s.model_.tensors()) {
-    tensors.push_back({t.name,
-                       t.data,
-                       static_cast<lowbit_engine::element>(t.type),
-                       t.rank,
-                       {t.shape[0], t.shape[1]}});
-  }
+  const std::vector<lowbit_engine::tensor> tensors = engine_tensors(s.model_);
   s.packed_ = lowbit::aligned_buffer(
       s.engine_->model_bytes(s.policy_, s.engine_shape_, tensors.data(), tensors.size()));
   if (s.packed_.data() == nullptr)

@@ -19,6 +19,11 @@ namespace lowbit_tool {
 /// empty name.
 lowbit::result<const lowbit_engine::engine*> find_engine(const std::string& arch);
 
+/// A model as an engine takes it; the tensors are the model's.
+lowbit_engine::policy engine_policy(const lowbit::canonical_model& model);
+lowbit_engine::shape engine_shape(const lowbit::model_shape& shape);
+std::vector<lowbit_engine::tensor> engine_tensors(const lowbit::canonical_model& model);
+
 /// A batch under construction: sentences back to back.
 struct token_rows {
   std::vector<std::int32_t> ids;
