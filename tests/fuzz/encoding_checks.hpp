@@ -12,7 +12,8 @@ namespace lowbit_fuzz {
 
 /// Bytes of a text where a character may begin or end.
 inline bool on_border(std::string_view text, std::size_t at) {
-  return at == text.size() || (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) != 0x80U);
+  return at == text.size() ||
+         (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) != 0x80U);
 }
 
 /// Ids are tokens; offsets lie in their text, cut whole characters, and never go back.

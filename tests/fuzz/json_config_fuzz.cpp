@@ -8,13 +8,13 @@ namespace {
 
 using namespace lowbit_fuzz;
 
-constexpr const char* words[] = {
-    "num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size",
-    "max_position_embeddings", "type_vocab_size", "hidden_act", "gelu", "relu", "num_labels",
-    "id2label", "label2id", "layer_norm_eps", "architectures", "BertForMaskedLM", "weight_bits",
-    "input_bits", "weight_quant_method", "bwn", "twn", "input_quant_method", "elastic", "lsq",
-    "quantization_config", "quant_method", "lowbit", "format_version", "policy", "zero",
-    "plus-one", "torch", "dyna_hidden_size", "problem_type", "regression"};
+const words known = words_of(
+    "num_hidden_layers hidden_size num_attention_heads intermediate_size vocab_size "
+    "max_position_embeddings type_vocab_size hidden_act gelu relu num_labels id2label "
+    "label2id layer_norm_eps architectures BertForMaskedLM weight_bits input_bits "
+    "weight_quant_method bwn twn input_quant_method elastic lsq quantization_config "
+    "quant_method lowbit format_version policy zero plus-one torch dyna_hidden_size "
+    "problem_type regression");
 
 /// A valid config with the fields of the value on top, so that mutants need not hold all of them.
 void check_merged(const nlohmann::json& value) {
@@ -52,5 +52,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t max_size, unsigned seed) {
-  return mutate_parts(data, size, max_size, seed, 0, {part_kind::json}, words);
+  return mutate_parts(data, size, max_size, seed, 0, {part_kind::json}, known);
 }

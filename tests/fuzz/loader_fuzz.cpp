@@ -2,9 +2,9 @@
 // libFuzzer target: any model folder is a model that the scalar engine runs to finite values, on
 // one thread as on two and packed as it stands, or an error.
 //
-// Two bytes of options: the policy that is asked for, and flags. Parts: config.json; an index, which
-// may be empty; the header of model.safetensors, or with an index of a.safetensors and b.safetensors;
-// their data.
+// Two bytes of options: the policy that is asked for, and flags. Parts: config.json; an index,
+// which may be empty; the header of model.safetensors, or with an index of a.safetensors and
+// b.safetensors; their data.
 #include <cmath>
 #include <cstring>
 
@@ -17,20 +17,20 @@ namespace {
 using namespace lowbit_fuzz;
 using lowbit_tool::session;
 
-constexpr const char* words[] = {
-    "num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size",
-    "max_position_embeddings", "type_vocab_size", "hidden_act", "gelu", "relu", "num_labels",
-    "id2label", "layer_norm_eps", "architectures", "BertForSequenceClassification",
-    "BertForTokenClassification", "BertForQuestionAnswering", "BertForMaskedLM", "BertModel",
-    "weight_bits", "input_bits", "weight_quant_method", "bwn", "input_quant_method", "elastic",
-    "lsq", "quantization_config", "quant_method", "lowbit", "format_version", "policy", "zero",
-    "plus-one", "dyna_hidden_size", "tie_word_embeddings", "problem_type", "dtype", "shape", "F32",
-    "F16", "BF16", "I32", "I8", "U8", "I64", "int8", "w4a8", "w4g32a8", "w2a8", "w1a8", "codebook16",
-    "gobo3", "sparse", "pruned50", "mixed", "q8bert", "ibert", "bibert", "bit", "fp32",
-    "ternarybert_w2a8", "ternarybert_w2a4", "binarybert_w1a8", "binarybert_split_w1a4",
-    "weight_map", "a.safetensors", "b.safetensors", "bert.pooler.dense.weight",
-    "bert.embeddings.word_embeddings.weight", "classifier.weight", "qa_outputs.weight",
-    "cls.predictions.bias", "bert.encoder.layer.0.attention.self.query.weight"};
+const words known = words_of(
+    "num_hidden_layers hidden_size num_attention_heads intermediate_size vocab_size "
+    "max_position_embeddings type_vocab_size hidden_act gelu relu num_labels id2label "
+    "layer_norm_eps architectures BertForSequenceClassification "
+    "BertForTokenClassification BertForQuestionAnswering BertForMaskedLM BertModel "
+    "weight_bits input_bits weight_quant_method bwn input_quant_method elastic lsq "
+    "quantization_config quant_method lowbit format_version policy zero plus-one "
+    "dyna_hidden_size tie_word_embeddings problem_type dtype shape F32 F16 BF16 I32 I8 U8 "
+    "I64 int8 w4a8 w4g32a8 w2a8 w1a8 codebook16 gobo3 sparse pruned50 mixed q8bert ibert "
+    "bibert bit fp32 ternarybert_w2a8 ternarybert_w2a4 binarybert_w1a8 "
+    "binarybert_split_w1a4 weight_map a.safetensors b.safetensors "
+    "bert.pooler.dense.weight bert.embeddings.word_embeddings.weight classifier.weight "
+    "qa_outputs.weight cls.predictions.bias "
+    "bert.encoder.layer.0.attention.self.query.weight");
 
 /// A file of a header and the data that it takes, at most all that is left.
 std::string safetensors(const std::string& header, std::string_view& data, bool last) {
@@ -130,7 +130,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t max_size, unsigned seed) {
   using enum part_kind;
-  size = mutate_parts(data, size, max_size, seed, 2, {json, json, json, json, bytes}, words);
+  size = mutate_parts(data, size, max_size, seed, 2, {json, json, json, json, bytes}, known);
   // Where shapes and offsets disagree, nothing behind that check is reached: they agree mostly.
   if (size <= 2 || seed % 8 == 0) return size;
   parts all = split(text_of(data, size).substr(2), 5);

@@ -17,16 +17,25 @@ namespace lowbit_fuzz {
 
 enum class part_kind : std::uint8_t { json, text, bytes };
 
-using random_source = std::minstd_rand;
-inline std::size_t below(random_source& random, std::size_t n) {
-  return n == 0 ? 0 : random() % n;
+/// Keys, names and tokens that mean something in an input.
+using words = std::vector<std::string>;
+inline words words_of(std::string_view text) {
+  words all;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    all.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return all;
 }
+
+using random_source = std::minstd_rand;
+inline std::size_t below(random_source& random, std::size_t n) { return n == 0 ? 0 : random() % n; }
 
 inline void mutate_bytes(std::string& part, std::size_t max_size) {
   const std::size_t size = std::min(part.size(), max_size);
   part.resize(std::max<std::size_t>(max_size, 1));
-  part.resize(
-      LLVMFuzzerMutate(reinterpret_cast<std::uint8_t*>(part.data()), size, part.size()));
+  part.resize(LLVMFuzzerMutate(reinterpret_cast<std::uint8_t*>(part.data()), size, part.size()));
 }
 
 inline void collect(nlohmann::json& value, std::vector<nlohmann::json*>& all) {
@@ -35,18 +44,16 @@ inline void collect(nlohmann::json& value, std::vector<nlohmann::json*>& all) {
   for (nlohmann::json& member : value) collect(member, all);
 }
 
-inline nlohmann::json odd_value(random_source& random, std::span<const char* const> words) {
-  static const nlohmann::json odd[] = {
-      nullptr, true, false, 0, 1, 2, 3, 8, -1, 255, 65536, 1e-12, 0.5, 1e300,
-      std::uint64_t{1} << 63, ~std::uint64_t{0}, "", "\n", "\x1b[2J", "0",
-      nlohmann::json::array(), nlohmann::json::object(), {1, 2}, {{"0", "no"}, {"1", "yes"}}};
-  if (!words.empty() && random() % 2 == 0) return words[below(random, words.size())];
-  return odd[below(random, std::size(odd))];
+inline nlohmann::json odd_value(random_source& random, const words& known) {
+  static const auto odd = nlohmann::json::parse(
+      R"([null, true, false, 0, 1, 2, 3, 8, -1, 255, 65536, 1e-12, 0.5, 1e300, 9223372036854775808,
+          18446744073709551615, "", "\n", "\u001b[2J", "0", [], {}, [1, 2], {"0": "no"}])");
+  if (!known.empty() && random() % 2 == 0) return known[below(random, known.size())];
+  return odd[below(random, odd.size())];
 }
 
 /// One member more, less or changed.
-inline void mutate_json(nlohmann::json& root, random_source& random,
-                        std::span<const char* const> words) {
+inline void mutate_json(nlohmann::json& root, random_source& random, const words& known) {
   std::vector<nlohmann::json*> all;
   collect(root, all);
   nlohmann::json& at = *all[below(random, all.size())];
@@ -66,17 +73,17 @@ inline void mutate_json(nlohmann::json& root, random_source& random,
     case 2:
     case 3:
       if (at.is_array()) {
-        at.push_back(random() % 2 == 0 ? donor : odd_value(random, words));
+        at.push_back(random() % 2 == 0 ? donor : odd_value(random, known));
         return;
       }
       if (at.is_object()) {
-        std::string key = words.empty() ? "x" : words[below(random, words.size())];
+        std::string key = known.empty() ? "x" : known[below(random, known.size())];
         if (!at.empty() && random() % 2 == 0) {
           auto member = at.begin();
           std::advance(member, static_cast<std::ptrdiff_t>(below(random, at.size())));
           key = member.key() + std::to_string(random() % 3);
         }
-        at[key] = random() % 2 == 0 ? donor : odd_value(random, words);
+        at[key] = random() % 2 == 0 ? donor : odd_value(random, known);
         return;
       }
       break;
@@ -92,7 +99,8 @@ inline void mutate_json(nlohmann::json& root, random_source& random,
       if (at.is_string()) {
         std::string text = at.get<std::string>();
         mutate_bytes(text, text.size() + 8);
-        if (!nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore)
+        if (!nlohmann::json(text)
+                 .dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore)
                  .empty())
           at = text;
         return;
@@ -101,26 +109,26 @@ inline void mutate_json(nlohmann::json& root, random_source& random,
     default:
       break;
   }
-  at = odd_value(random, words);
+  at = odd_value(random, known);
 }
 
 inline void mutate_json_text(std::string& part, std::size_t max_size, random_source& random,
-                             std::span<const char* const> words) {
+                             const words& known) {
   auto value = lowbit::parse_json(part, "mutant");
   if (!value || random() % 8 == 0) return mutate_bytes(part, max_size);
   for (std::size_t changes = 1 + below(random, 3); changes != 0; --changes)
-    mutate_json(*value, random, words);
+    mutate_json(*value, random, known);
   std::string text = value->dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
   if (text.size() <= max_size) part = std::move(text);
 }
 
 /// A code point of any plane, as UTF-8, somewhere; or changed bytes.
 inline void mutate_text(std::string& part, std::size_t max_size, random_source& random,
-                        std::span<const char* const> words) {
+                        const words& known) {
   if (random() % 3 == 0 || part.size() + 8 > max_size) return mutate_bytes(part, max_size);
   const std::size_t at = below(random, part.size() + 1);
-  if (!words.empty() && random() % 3 == 0) {
-    part.insert(at, words[below(random, words.size())]);
+  if (!known.empty() && random() % 3 == 0) {
+    part.insert(at, known[below(random, known.size())]);
     part.resize(std::min(part.size(), max_size));
     return;
   }
@@ -175,8 +183,7 @@ inline std::size_t repair_offsets(std::string& header) {
 /// Changes one part. Bytes at the start that choose options belong to no part: `options` of them.
 inline std::size_t mutate_parts(std::uint8_t* data, std::size_t size, std::size_t max_size,
                                 unsigned seed, std::size_t options,
-                                std::initializer_list<part_kind> kinds,
-                                std::span<const char* const> words) {
+                                std::initializer_list<part_kind> kinds, const words& known) {
   random_source random(seed + 1);
   if (size <= options) return LLVMFuzzerMutate(data, size, max_size);
   parts all = split(text_of(data, size).substr(options), kinds.size());
@@ -189,10 +196,10 @@ inline std::size_t mutate_parts(std::uint8_t* data, std::size_t size, std::size_
   const std::size_t room = max_size - std::min(max_size, size) + part.size();
   switch (kinds.begin()[chosen]) {
     case part_kind::json:
-      mutate_json_text(part, room, random, words);
+      mutate_json_text(part, room, random, known);
       break;
     case part_kind::text:
-      mutate_text(part, room, random, words);
+      mutate_text(part, room, random, known);
       break;
     case part_kind::bytes:
       mutate_bytes(part, room);

@@ -13,10 +13,9 @@ namespace {
 
 using namespace lowbit_fuzz;
 
-constexpr const char* words[] = {"dtype",  "shape", "data_offsets", "__metadata__", "format",
-                                 "pt",     "F64",   "F32",          "F16",          "BF16",
-                                 "I64",    "I32",   "I16",          "I8",           "U8",
-                                 "BOOL",   "F8_E4M3"};
+const words known = words_of(
+    "dtype shape data_offsets __metadata__ format pt F64 F32 F16 BF16 I64 I32 I16 I8 U8 "
+    "BOOL F8_E4M3");
 
 std::vector<std::byte> with_length(std::span<const std::byte> rest) {
   const parts all = split({reinterpret_cast<const char*>(rest.data()), rest.size()}, 2);
@@ -69,5 +68,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t max_size, unsigned seed) {
   if (size != 0 && data[0] % 2 == 0) return LLVMFuzzerMutate(data, size, max_size);
-  return mutate_parts(data, size, max_size, seed, 1, {part_kind::json, part_kind::bytes}, words);
+  return mutate_parts(data, size, max_size, seed, 1, {part_kind::json, part_kind::bytes}, known);
 }

@@ -17,10 +17,11 @@ class scratch_files {
   scratch_files() {
     std::error_code ignored;
     const std::filesystem::path memory = "/dev/shm";
-    const bool usable = std::filesystem::is_directory(memory, ignored) &&
-                        ::access(memory.c_str(), W_OK) == 0;
+    const bool usable =
+        std::filesystem::is_directory(memory, ignored) && ::access(memory.c_str(), W_OK) == 0;
     std::string name =
-        ((usable ? memory : std::filesystem::temp_directory_path()) / "lowbit-fuzz-XXXXXX").string();
+        ((usable ? memory : std::filesystem::temp_directory_path()) / "lowbit-fuzz-XXXXXX")
+            .string();
     if (::mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
   }

@@ -99,10 +99,9 @@ std::string checkpoint_seed(std::size_t policy, head_kind head, const char* arch
     const std::string name = t.name;
     const bool second = sharded && name.find("embeddings") == std::string::npos;
     std::string& bytes = data[second ? 1 : 0];
-    headers[second ? 1 : 0][name] = {
-        {"dtype", "F32"},
-        {"shape", std::vector<std::size_t>(t.shape, t.shape + t.rank)},
-        {"data_offsets", {bytes.size(), bytes.size() + t.bytes()}}};
+    headers[second ? 1 : 0][name] = {{"dtype", "F32"},
+                                     {"shape", std::vector<std::size_t>(t.shape, t.shape + t.rank)},
+                                     {"data_offsets", {bytes.size(), bytes.size() + t.bytes()}}};
     bytes.append(reinterpret_cast<const char*>(t.data), t.bytes());
     if (sharded) index["weight_map"][name] = second ? "b.safetensors" : "a.safetensors";
   }
@@ -174,6 +173,7 @@ void write_loader_seeds(const fs::path& tests, const seed_folder& out) {
   for (std::size_t p = 0; p < std::size(lowbit::named_policies); ++p) {
     using enum lowbit::policy_family;
     const lowbit::named_policy& named = lowbit::named_policies[p];
+    if (named.name == "codebook256") continue;  // more values than any matrix here has
     out.add("packed-" + std::string(named.name),
             packed_seed(std::string(named.name), "", head_kind::sequence));
     if (named.family == floats || named.family == integers)
@@ -185,7 +185,8 @@ void write_loader_seeds(const fs::path& tests, const seed_folder& out) {
     out.add("cropped-" + entry.path().filename().string(), cropped_seed(entry.path()));
 }
 
-// --- Texts and files of tokenizers ----------------------------------------------------------------
+// --- Texts and files of tokenizers
+// ----------------------------------------------------------------
 
 void write_tokenizer_seeds(const fs::path& tests, const seed_folder& out) {
   const std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\nworld\n##s\n!\na\n";
@@ -210,14 +211,14 @@ void write_tokenizer_seeds(const fs::path& tests, const seed_folder& out) {
   root["added_tokens"] = json::array();
   for (const char* word : {"[UNK]", "[CLS]", "<e1>", "new \xC3\xA9"}) {
     const bool known = words.contains(word);
-    root["added_tokens"].push_back(
-        {{"id", known ? words[word].get<std::size_t>() : words.size() + root["added_tokens"].size() - 2},
-         {"content", word},
-         {"single_word", false},
-         {"lstrip", !known},
-         {"rstrip", false},
-         {"normalized", word[0] == 'n'},
-         {"special", known}});
+    root["added_tokens"].push_back({{"id", known ? words[word].get<std::size_t>()
+                                                 : words.size() + root["added_tokens"].size() - 2},
+                                    {"content", word},
+                                    {"single_word", false},
+                                    {"lstrip", !known},
+                                    {"rstrip", false},
+                                    {"normalized", word[0] == 'n'},
+                                    {"special", known}});
   }
   const auto token = [](const char* id, int type) {
     return json{{"SpecialToken", {{"id", id}, {"type_id", type}}}};
@@ -225,12 +226,14 @@ void write_tokenizer_seeds(const fs::path& tests, const seed_folder& out) {
   const auto sequence = [](const char* id, int type) {
     return json{{"Sequence", {{"id", id}, {"type_id", type}}}};
   };
-  root["post_processor"] = {{"type", "BertProcessing"}, {"sep", {"[SEP]", 3}}, {"cls", {"[CLS]", 2}}};
-  out.add("tokenizer-json", join({"", root.dump(), "", "", "", text}));
   root["post_processor"] = {
-      {"type", "TemplateProcessing"},
-      {"single", {token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0)}},
-      {"pair", {token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0), sequence("B", 1), token("[SEP]", 1)}}};
+      {"type", "BertProcessing"}, {"sep", {"[SEP]", 3}}, {"cls", {"[CLS]", 2}}};
+  out.add("tokenizer-json", join({"", root.dump(), "", "", "", text}));
+  root["post_processor"] = {{"type", "TemplateProcessing"},
+                            {"single", {token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0)}},
+                            {"pair",
+                             {token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0),
+                              sequence("B", 1), token("[SEP]", 1)}}};
   out.add("template", join({"", root.dump(), "", "", "", text}));
 }
 

@@ -10,11 +10,11 @@ namespace {
 
 using namespace lowbit_fuzz;
 
-constexpr const char* words[] = {
-    "[CLS]",    "[SEP]",        "[MASK]",   "[UNK]",    "[unused0]",    "whole",
-    " strip  ", "ADDED",        "added",    "\xC3\x89tude", "\xCC\x81", "\xE4\xB8\x80",
-    "\xC4\xB0", "\xE2\x80\x8D", "\xC2\xA0", "\xE1\x84\x80", "\xF0\x9D\x85\xA5", "\xEF\xBF\xBD",
-    "\xED\xA0\x80", "\xC0\x80", "\t\r\n",   "\xEF\xB7\xBA", "\xCC\x88\xCC\xA3"};
+const words known{
+    "[CLS]",        "[SEP]",        "[MASK]",   "[UNK]",        "[unused0]",        "whole",
+    " strip  ",     "ADDED",        "added",    "\xC3\x89tude", "\xCC\x81",         "\xE4\xB8\x80",
+    "\xC4\xB0",     "\xE2\x80\x8D", "\xC2\xA0", "\xE1\x84\x80", "\xF0\x9D\x85\xA5", "\xEF\xBF\xBD",
+    "\xED\xA0\x80", "\xC0\x80",     "\t\r\n",   "\xEF\xB7\xBA", "\xCC\x88\xCC\xA3"};
 
 /// Added tokens of every kind; a plain vocabulary with and without lower case.
 const lowbit::wordpiece_tokenizer& tokenizer(std::uint8_t choice) {
@@ -40,5 +40,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t max_size, unsigned seed) {
-  return mutate_parts(data, size, max_size, seed, 2, {part_kind::text, part_kind::text}, words);
+  return mutate_parts(data, size, max_size, seed, 2, {part_kind::text, part_kind::text}, known);
 }

@@ -14,16 +14,16 @@ constexpr const char* files[] = {"vocab.txt", "tokenizer.json", "tokenizer_confi
                                  "special_tokens_map.json", "added_tokens.json"};
 constexpr std::size_t part_count = std::size(files) + 1;
 
-constexpr const char* words[] = {
-    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "##s", "hello", "added_tokens", "content", "id",
-    "single_word", "lstrip", "rstrip", "normalized", "special", "normalizer", "BertNormalizer",
-    "clean_text", "handle_chinese_chars", "strip_accents", "lowercase", "pre_tokenizer",
-    "BertPreTokenizer", "post_processor", "TemplateProcessing", "BertProcessing", "model", "type",
-    "WordPiece", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab",
-    "truncation", "padding", "direction", "Right", "strategy", "LongestFirst", "pad_token",
-    "cls_token", "sep_token", "mask_token", "additional_special_tokens", "do_lower_case",
-    "do_basic_tokenize", "tokenize_chinese_chars", "tokenizer_class", "BertTokenizer",
-    "model_max_length", "added_tokens_decoder", "extra_special_tokens"};
+const words known = words_of(
+    "[PAD] [UNK] [CLS] [SEP] [MASK] ##s hello added_tokens content id single_word lstrip "
+    "rstrip normalized special normalizer BertNormalizer clean_text handle_chinese_chars "
+    "strip_accents lowercase pre_tokenizer BertPreTokenizer post_processor "
+    "TemplateProcessing BertProcessing model type WordPiece unk_token "
+    "continuing_subword_prefix max_input_chars_per_word vocab truncation padding "
+    "direction Right strategy LongestFirst pad_token cls_token sep_token mask_token "
+    "additional_special_tokens do_lower_case do_basic_tokenize tokenize_chinese_chars "
+    "tokenizer_class BertTokenizer model_max_length added_tokens_decoder "
+    "extra_special_tokens");
 
 }  // namespace
 
@@ -50,5 +50,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t max_size, unsigned seed) {
   using enum part_kind;
-  return mutate_parts(data, size, max_size, seed, 0, {text, json, json, json, json, text}, words);
+  return mutate_parts(data, size, max_size, seed, 0, {text, json, json, json, json, text}, known);
 }

@@ -96,9 +96,9 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 template <class Check>
 void for_every_model(const Check& check) {
   for (const variant& v : variants()) {
-    for (const head_kind head : {head_kind::sequence, head_kind::token, head_kind::span,
-                                 head_kind::masked_lm, head_kind::mean_embedding,
-                                 head_kind::cls_embedding}) {
+    for (const head_kind head :
+         {head_kind::sequence, head_kind::token, head_kind::span, head_kind::masked_lm,
+          head_kind::mean_embedding, head_kind::cls_embedding}) {
       const lowbit::canonical_model model = make_model(v, head);
       const token_rows rows = make_rows(model);
       for (const char* arch : {"scalar", "avx2", "avx512", "amx"}) {
