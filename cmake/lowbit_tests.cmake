@@ -36,18 +36,6 @@ function(lowbit_test_program name)
   set_tests_properties(unit/${name}/slow PROPERTIES TIMEOUT 1200 LABELS "${name};slow")
 endfunction()
 
-# The same program again with the sanitizers, without the long sweeps.
-function(lowbit_sanitized_program name)
-  lowbit_test_program(sanitized_${name} ${ARGN})
-  target_compile_options(lowbit_tests_sanitized_${name} PRIVATE -O1 -g1 -fno-omit-frame-pointer
-                         -fsanitize=address,undefined -fno-sanitize-recover=all)
-  target_link_options(lowbit_tests_sanitized_${name} PRIVATE -fsanitize=address,undefined)
-  get_property(tests DIRECTORY PROPERTY TESTS)
-  list(FILTER tests INCLUDE REGEX "^unit/sanitized_${name}/")
-  set_tests_properties(${tests} PROPERTIES LABELS sanitized)
-  set_tests_properties(unit/sanitized_${name}/slow PROPERTIES DISABLED ON)
-endfunction()
-
 # Builds a target that the default build leaves out. Only one such test at a time: they share the build folder.
 function(lowbit_build_test test target)
   cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // libFuzzer target: any bytes are a JSON value that survives writing and reading, or an error; and
 // any JSON value is a config with a checked shape, or an error.
-//
-//   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-//       -Iinclude tests/fuzz/json_config_fuzz.cpp -o json_config_fuzz
-//   ./json_config_fuzz -max_total_time=300 -max_len=4096 -malloc_limit_mb=16
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-
 #include "lowbit/io/config.hpp"
+#include "mutate.hpp"
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) __builtin_trap();
-}
+using namespace lowbit_fuzz;
+
+const words known = words_of(
+    "num_hidden_layers hidden_size num_attention_heads intermediate_size vocab_size "
+    "max_position_embeddings type_vocab_size hidden_act gelu relu num_labels id2label "
+    "label2id layer_norm_eps architectures BertForMaskedLM weight_bits input_bits "
+    "weight_quant_method bwn twn input_quant_method elastic lsq quantization_config "
+    "quant_method lowbit format_version policy zero plus-one torch dyna_hidden_size "
+    "problem_type regression");
 
 /// A valid config with the fields of the value on top, so that mutants need not hold all of them.
 void check_merged(const nlohmann::json& value) {
@@ -25,7 +24,7 @@ void check_merged(const nlohmann::json& value) {
   config.update(value);
   const auto parsed = lowbit::parse_config(config, "fuzz");
   if (!parsed) {
-    require(!parsed.status().message().empty());
+    require_message(parsed.status());
     return;
   }
   lowbit::model_shape shape = parsed->shape;
@@ -37,15 +36,21 @@ void check_merged(const nlohmann::json& value) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const auto value = lowbit::parse_json(text, "fuzz");
+  const auto value = lowbit::parse_json(text_of(data, size), "fuzz");
   if (!value) {
-    require(!value.status().message().empty());
+    require_message(value.status());
     return 0;
   }
+  ++accepted;
   const auto again = lowbit::parse_json(value->dump(), "fuzz");
   require(again.ok() && *again == *value);
-  (void)lowbit::parse_config(*value, "fuzz");
+  if (const auto config = lowbit::parse_config(*value, "fuzz"); !config)
+    require_message(config.status());
   if (value->is_object()) check_merged(*value);
   return 0;
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  return mutate_parts(data, size, max_size, seed, 0, {part_kind::json}, known);
 }

@@ -1,44 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // libFuzzer target: any bytes are a safetensors file whose views lie inside the bytes, or an error.
 //
-// The first byte chooses how the rest is used: even, as a file; odd, as a header that ends at the
-// last '}' with the data after it, to which the matching length is added. Without the second way
-// almost no mutant would pass the length check.
-//
-//   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-//       -Iinclude tests/fuzz/safetensors_fuzz.cpp -o safetensors_fuzz
-//   ./safetensors_fuzz -max_total_time=300 -max_len=4096 -malloc_limit_mb=16
-#include <cstddef>
-#include <cstdint>
+// The first byte chooses how the rest is used: even, as a file; odd, as a header and the data after
+// it, to which the matching length is added. Without the second way almost no mutant would pass the
+// length check.
 #include <cstring>
-#include <span>
-#include <string_view>
-#include <vector>
 
 #include "lowbit/io/safetensors.hpp"
+#include "mutate.hpp"
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) __builtin_trap();
-}
+using namespace lowbit_fuzz;
+
+const words known = words_of(
+    "dtype shape data_offsets __metadata__ format pt F64 F32 F16 BF16 I64 I32 I16 I8 U8 "
+    "BOOL F8_E4M3");
 
 std::vector<std::byte> with_length(std::span<const std::byte> rest) {
-  const std::string_view text(reinterpret_cast<const char*>(rest.data()), rest.size());
-  const std::size_t brace = text.rfind('}');
-  const std::uint64_t length = brace == std::string_view::npos ? 0 : brace + 1;
-  std::vector<std::byte> file(sizeof length);
+  const parts all = split({reinterpret_cast<const char*>(rest.data()), rest.size()}, 2);
+  const std::uint64_t length = all[0].size();
+  std::vector<std::byte> file(sizeof length + all[0].size() + all[1].size());
   std::memcpy(file.data(), &length, sizeof length);
-  file.insert(file.end(), rest.begin(), rest.end());
+  std::memcpy(file.data() + sizeof length, all[0].data(), all[0].size());
+  std::memcpy(file.data() + sizeof length + all[0].size(), all[1].data(), all[1].size());
   return file;
 }
 
 void check(std::span<const std::byte> bytes) {
   const auto file = lowbit::safetensors_file::parse(bytes, "fuzz");
   if (!file) {
-    require(!file.status().message().empty());
+    require_message(file.status());
     return;
   }
+  ++accepted;
   std::size_t covered = 0;
   std::string_view previous;
   for (const lowbit::tensor_view& tensor : file->tensors()) {
@@ -68,4 +63,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(with_length(rest));
   }
   return 0;
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  if (size != 0 && data[0] % 2 == 0) return LLVMFuzzerMutate(data, size, max_size);
+  return mutate_parts(data, size, max_size, seed, 1, {part_kind::json, part_kind::bytes}, known);
 }

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// libFuzzer target: any model folder is a model that the scalar engine runs to finite values, on
+// one thread as on two and packed as it stands, or an error.
+//
+// Two bytes of options: the policy that is asked for, and flags. Parts: config.json; an index,
+// which may be empty; the header of model.safetensors, or with an index of a.safetensors and
+// b.safetensors; their data.
+#include <cmath>
+#include <cstring>
+
+#include "mutate.hpp"
+#include "scratch_files.hpp"
+#include "session.hpp"
+
+namespace {
+
+using namespace lowbit_fuzz;
+using lowbit_tool::session;
+
+const words known = words_of(
+    "num_hidden_layers hidden_size num_attention_heads intermediate_size vocab_size "
+    "max_position_embeddings type_vocab_size hidden_act gelu relu num_labels id2label "
+    "layer_norm_eps architectures BertForSequenceClassification "
+    "BertForTokenClassification BertForQuestionAnswering BertForMaskedLM BertModel "
+    "weight_bits input_bits weight_quant_method bwn input_quant_method elastic lsq "
+    "quantization_config quant_method lowbit format_version policy zero plus-one "
+    "dyna_hidden_size tie_word_embeddings problem_type dtype shape F32 F16 BF16 I32 I8 U8 "
+    "I64 int8 w4a8 w4g32a8 w2a8 w1a8 codebook16 gobo3 sparse pruned50 mixed q8bert ibert "
+    "bibert bit fp32 ternarybert_w2a8 ternarybert_w2a4 binarybert_w1a8 "
+    "binarybert_split_w1a4 weight_map a.safetensors b.safetensors "
+    "bert.pooler.dense.weight bert.embeddings.word_embeddings.weight classifier.weight "
+    "qa_outputs.weight cls.predictions.bias "
+    "bert.encoder.layer.0.attention.self.query.weight");
+
+/// A file of a header and the data that it takes, at most all that is left.
+std::string safetensors(const std::string& header, std::string_view& data, bool last) {
+  std::string copy = header;
+  const std::size_t bytes = last ? data.size() : std::min(data.size(), repair_offsets(copy));
+  std::string file(sizeof(std::uint64_t), '\0');
+  const std::uint64_t length = header.size();
+  std::memcpy(file.data(), &length, sizeof length);
+  file += header;
+  file += data.substr(0, bytes);
+  data.remove_prefix(bytes);
+  return file;
+}
+
+lowbit_tool::token_rows sentences(const lowbit::model_shape& shape) {
+  const std::size_t longest = std::min<std::size_t>(shape.positions, 5);
+  lowbit_tool::token_rows rows;
+  for (const std::size_t length : {longest, std::size_t{1}}) {
+    std::vector<std::int32_t> ids, types;
+    for (std::size_t t = 0; t < length; ++t) {
+      ids.push_back(static_cast<std::int32_t>(t * 7 % shape.vocabulary));
+      types.push_back(static_cast<std::int32_t>(t % std::min<std::size_t>(shape.token_types, 2)));
+    }
+    rows.add(ids, types);
+  }
+  rows.asked = {0, static_cast<std::uint32_t>(longest)};
+  return rows;
+}
+
+/// What the model gives; nothing, when it is refused.
+std::vector<float> answers(lowbit::canonical_model model, std::size_t threads) {
+  auto loaded = session::start(std::move(model), "scalar", threads);
+  if (!loaded) {
+    require_message(loaded.status());
+    return {};
+  }
+  const auto values = loaded->run(sentences(loaded->shape()));
+  if (!values) {
+    require_message(values.status());
+    return {};
+  }
+  for (const float v : *values) require(std::isfinite(v));
+  return *values;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const scratch_files folder;
+  if (size < 2) return 0;
+  const parts all = split(text_of(data, size).substr(2), 5);
+  std::string_view weights = all[4];
+  const bool sharded = !all[1].empty();
+  folder.set("config.json", all[0]);
+  folder.set("model.safetensors.index.json", all[1]);
+  folder.set("a.safetensors", sharded ? safetensors(all[2], weights, false) : "");
+  folder.set("b.safetensors", sharded ? safetensors(all[3], weights, true) : "");
+  folder.set("model.safetensors", sharded ? "" : safetensors(all[2], weights, true));
+
+  lowbit::load_options options;
+  if (const std::size_t named = data[0] % (std::size(lowbit::named_policies) + 1); named != 0)
+    options.policy = lowbit::named_policies[named - 1].name;
+  if ((data[1] & 1) != 0) options.zero = "plus-one";
+  const auto open = [&](const std::filesystem::path& path) {
+    auto model = lowbit::open_model(path, options);
+    if (model && (data[1] & 2) != 0 &&
+        model->config.shape.head == lowbit::head_kind::mean_embedding)
+      model->config.shape.head = lowbit::head_kind::cls_embedding;
+    return model;
+  };
+  auto model = open(folder.path());
+  if (!model) {
+    require_message(model.status());
+    return 0;
+  }
+  const bool packs = (data[1] & 8) != 0;
+  const auto packed = folder.path() / "packed";
+  if (packs)
+    require(lowbit::save_packed(*model, packed, folder.path(), lowbit::existing::replace).ok());
+  const auto values = answers(*std::move(model), 1);
+  if (values.empty()) return 0;
+  ++accepted;
+  if ((data[1] & 4) != 0) require(same_bits(values, answers(*open(folder.path()), 2)));
+  if (packs) {
+    const auto again = open(packed);
+    require(again.ok());
+    require(same_bits(values, answers(*open(packed), 1)));
+  }
+  return 0;
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  using enum part_kind;
+  size = mutate_parts(data, size, max_size, seed, 2, {json, json, json, json, bytes}, known);
+  // Where shapes and offsets disagree, nothing behind that check is reached: they agree mostly.
+  if (size <= 2 || seed % 8 == 0) return size;
+  parts all = split(text_of(data, size).substr(2), 5);
+  std::size_t needed = repair_offsets(all[2]);
+  if (!all[1].empty()) needed += repair_offsets(all[3]);
+  if (needed != 0) all[4].resize(needed, '\x3C');
+  const std::string input = join(all);
+  if (input.size() + 2 > max_size) return size;
+  std::memcpy(data + 2, input.data(), input.size());
+  return input.size() + 2;
+}
