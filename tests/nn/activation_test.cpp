@@ -158,3 +158,19 @@ TEST_CASE("an error past the bound and a NaN are caught", "[activation][mutant]"
   CHECK(largest_error<slightly_off, lowbit::scalar>(-1.0, 2.0, 0.01, relative) > 2e-7);
   CHECK(largest_error<not_a_number, lowbit::scalar>(-1.0, 2.0, 0.01, relative) > 2e-7);
 }
+
+TEMPLATE_LIST_TEST_CASE("no function makes a number of NaN", "[activation]", compiled_archs) {
+  need_arch<TestType>();
+  using arch = TestType;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float x : {nan, -nan}) {
+    CHECK(std::isnan(value<exp_function, arch>(x)));
+    CHECK(std::isnan(value<erf_function, arch>(x)));
+    CHECK(std::isnan(value<tanh_function, arch>(x)));
+    CHECK(std::isnan(value<gelu_function, arch>(x)));
+    CHECK(std::isnan(value<lowbit::relu, arch>(x)));
+  }
+  CHECK(same_bits(value<lowbit::relu, arch>(-0.0F), 0.0F));
+  CHECK(same_bits(value<lowbit::relu, arch>(-3.0F), 0.0F));
+  CHECK(same_bits(value<lowbit::relu, arch>(3.0F), 3.0F));
+}

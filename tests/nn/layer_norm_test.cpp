@@ -2,6 +2,7 @@
 #include "lowbit/nn/layer_norm.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <limits>
 
 #include "../support/archs.hpp"
 #include "../support/bit_rows.hpp"
@@ -57,7 +58,7 @@ struct norm_case {
   }
 
   template <class Arch, class Sink, class Executor>
-  void run(const Sink& sink, Executor& executor) const {
+  void run(const Sink& sink, Executor& executor, const lowbit::row_marks& marks = {}) const {
     lowbit::arena measure;
     lowbit::layer_norm<Arch> norm;
     REQUIRE(norm.load(measure, {}, lowbit::tensor_name("norm"), cols, eps).ok());
@@ -65,7 +66,8 @@ struct norm_case {
     lowbit::arena space(memory.data(), memory.size());
     REQUIRE(norm.load(space, tensors.weights(), lowbit::tensor_name("norm"), cols, eps).ok());
     const guarded_copy rows(x);
-    norm.run(lowbit::matrix_view<const float>{rows.data(), tokens, cols, cols}, sink, executor);
+    norm.run(lowbit::matrix_view<const float>{rows.data(), tokens, cols, cols}, sink, executor,
+             marks);
   }
   template <class Arch>
   [[nodiscard]] std::vector<float> values() const {
@@ -171,4 +173,34 @@ TEST_CASE("layer norm names the tensor that is missing or has another size", "[l
   const auto wide = norm.load(space, c.tensors.weights(), lowbit::tensor_name("norm"), 17, eps);
   CHECK(wide.message() == "tensor norm.weight has shape [16, 1], expected [1, 17]");
   CHECK(wide.code() == lowbit::errc::shape_mismatch);
+}
+
+TEMPLATE_LIST_TEST_CASE("layer norm marks the rows that are not finite, and no other",
+                        "[layer_norm]", compiled_archs) {
+  need_arch<TestType>();
+  for (const std::size_t cols : widths) {
+    norm_case c(cols, 184);
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    c.x[4 * cols] = nan;
+    c.x[9 * cols + cols - 1] = -std::numeric_limits<float>::infinity();
+    for (std::size_t i = 0; i < cols; ++i)  // finite values whose sum or squares overflow
+      c.x[34 * cols + i] = i % 2 == 0 ? 3e38F : -3e38F;
+    lowbit::arena measure;
+    lowbit::row_marks marks;
+    marks.plan(measure, tokens);
+    const guarded<std::byte> memory(measure.used());
+    lowbit::arena space(memory.data(), memory.size());
+    marks.plan(space, tokens);
+    marks.clear(tokens);
+    const canary_matrix<float> out(tokens, cols, cols + 1);
+    lowbit::serial executor;
+    c.run<TestType>(lowbit::store{out.view()}, executor, marks);
+    CAPTURE(cols);
+    for (std::size_t t = 0; t < tokens; ++t) {
+      const bool wide = cols > 1;  // one value has no variance
+      const bool expected = t == 4 || t == 9 || (t == 34 && wide);
+      CHECK((marks.from(t).first(1) == 0) == expected);
+    }
+    CHECK(marks.first(tokens) == 4);
+  }
 }

@@ -100,6 +100,7 @@ LOWBIT_NOINLINE bool report(const lowbit::status& s, error& why) {
       s.message().size() < sizeof why.text ? s.message().size() : sizeof why.text - 1;
   std::memcpy(why.text, s.message().data(), n);
   why.text[n] = '\0';
+  why.code = static_cast<std::uint8_t>(s.code());
   return s.ok();
 }
 

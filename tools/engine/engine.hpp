@@ -107,6 +107,7 @@ struct observer {
 
 /// A message in the caller's memory; empty when all went well.
 struct error {
+  std::uint8_t code;  // a lowbit::errc
   char text[512];
 };
 

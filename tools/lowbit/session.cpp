@@ -173,7 +173,7 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
   lowbit_engine::error why{};
   if (!s.engine_->load(s.policy_, s.engine_shape_, tensors.data(), tensors.size(), s.packed_.data(),
                        s.packed_.size(), why)) {
-    return status::error(errc::malformed, why.text);
+    return status::error(static_cast<errc>(why.code), why.text);
   }
   s.model_.release_pages();
   auto pool = lowbit::thread_pool::start(threads);
@@ -205,7 +205,7 @@ result<std::vector<float>> session::run(const token_rows& rows,
   lowbit_engine::error why{};
   if (!engine_->run(policy_, engine_shape_, packed_.data(), batch, workspace_.data(),
                     workspace_.size(), threads, watch, values.data(), why)) {
-    return status::error(errc::invalid_argument, why.text);
+    return status::error(static_cast<errc>(why.code), why.text);
   }
   return values;
 }
@@ -242,7 +242,7 @@ status session::run_layer(std::size_t index, const token_rows& rows, std::vector
   lowbit_engine::error why{};
   if (!engine_->run_layer(policy_, engine_shape_, packed_.data(), index, batch, workspace_.data(),
                           workspace_.size(), threads, hidden.data(), why)) {
-    return status::error(errc::invalid_argument, why.text);
+    return status::error(static_cast<errc>(why.code), why.text);
   }
   return {};
 }

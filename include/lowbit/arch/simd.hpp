@@ -142,6 +142,7 @@ struct f32x16 {
     return each([&](std::size_t n) { return ops::fma(a.part[n], b.part[n], c.part[n]); },
                 sequence{});
   }
+  /// b where a or b is NaN or both are zeros, here and in min.
   friend LOWBIT_INLINE f32x16 max(f32x16 a, f32x16 b) {
     return each([&](std::size_t n) { return ops::max(a.part[n], b.part[n]); }, sequence{});
   }

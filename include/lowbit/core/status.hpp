@@ -29,6 +29,7 @@ enum class errc : std::uint8_t {
   unsupported,          ///< well-formed, but not something this library computes
   workspace_too_small,  ///< the caller's memory; the message holds the bytes that are needed
   io_error,             ///< the operating system said no
+  not_finite,           ///< a value of a run left the range of float32
 };
 
 /// A code and one printable line that names the file, tensor or field, what was found and what was

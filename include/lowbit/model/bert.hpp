@@ -57,7 +57,7 @@ class bert {
 
   /// The head's values of a batch into out (Head::output_rows(in), Head::output_cols(shape)).
   /// Errors: invalid_argument (a token id, type, position or length; output of other extents),
-  ///         workspace_too_small (with the bytes needed)
+  ///         workspace_too_small (with the bytes needed), not_finite (with sentence and layer)
   /// Exact:  the same bits for a sentence alone or in any batch, on every arch, with every executor
   template <executor Executor, class Observer = no_observer>
   status run(const token_input& in, std::byte* memory, std::size_t bytes, matrix_view<float> out,
@@ -83,13 +83,21 @@ class bert {
     workspace<observed> w;
     w.plan(space, shape(), limits);
     const auto encoded = encoder_.run(in, w.layers, Head::reads, executor, observer);
+    if (encoded.stopped) return overflow_error(encoded.stopped);
+    if constexpr (Head::reads == hidden_rows::first_tokens &&
+                  std::is_same_v<decltype(encoded), const encoder_output>) {
+      if (const auto found = first_tokens_overflow<Arch>(encoded, shape().layers))
+        return overflow_error(found);
+    }
     head_.run(encoded, in, w.head, out, executor, observer);
+    const std::size_t row = first_overflow<Arch>(out.rows_from(0, rows));
+    if (row < rows) return overflow_error(sentence_of_output(Head::kind, in, row), "head");
     return {};
   }
 
   /// Layer `index` alone on hidden rows (T, D) of the caller, in place.
   /// Errors: invalid_argument (no such layer, a policy whose layers have no meaning alone),
-  ///         workspace_too_small
+  ///         workspace_too_small, not_finite
   template <executor Executor>
   status run_layer(std::size_t index, const token_batch& batch, std::byte* memory,
                    std::size_t bytes, matrix_view<float> hidden, Executor& executor) const {
@@ -107,8 +115,8 @@ class bert {
     workspace<false> w;
     w.plan(space, shape(), limits);
     if constexpr (requires { encoder_.run_layer(index, batch, hidden, w.layers, executor); }) {
-      encoder_.run_layer(index, batch, hidden, w.layers, executor);
-      return {};
+      const overflow found = encoder_.run_layer(index, batch, hidden, w.layers, executor);
+      return found ? overflow_error(found) : status{};
     } else {
       return status::error(errc::invalid_argument, "policy ", Policy::name,
                            ": its layers do not run alone");

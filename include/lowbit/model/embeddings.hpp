@@ -27,8 +27,8 @@ class embeddings {
 
   /// sink(LN(word + position + type), t, col) for every token; `sum` is scratch, (T, D).
   template <class Sink, executor Executor>
-  void run(const token_input& in, matrix_view<float> sum, const Sink& sink,
-           Executor& executor) const {
+  void run(const token_input& in, matrix_view<float> sum, const Sink& sink, Executor& executor,
+           const row_marks& marks) const {
     executor.run(in.batch.sentences, [&](std::size_t s, std::size_t) {
       for (std::size_t t = in.batch.begin(s); t < in.batch.begin(s) + in.batch.length(s); ++t) {
         const std::size_t position = in.positions != nullptr
@@ -37,7 +37,7 @@ class embeddings {
         const std::size_t type =
             in.type_ids != nullptr ? static_cast<std::size_t>(in.type_ids[t]) : 0;
         add_rows(static_cast<std::size_t>(in.ids[t]), position, type, sum.row(t));
-        norm_.template run_rows<1>(sum, t, sink);
+        norm_.template run_rows<1>(sum, t, sink, marks);
       }
     });
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lowbit/model/embeddings.hpp"
+#include "lowbit/model/overflow.hpp"
 #include "lowbit/nn/encoder_layer.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -17,12 +18,24 @@ struct encoder_output {
   token_batch batch;
   matrix_view<const float> hidden;  // (T, D), or (sentences, D) for first tokens
   hidden_rows present = hidden_rows::all_tokens;
+  overflow stopped{};  // where the run stopped; then there are no hidden rows
 
   /// The hidden row of the first token of sentence s.
   [[nodiscard]] const float* first_row(std::size_t s) const {
     return hidden.row(present == hidden_rows::first_tokens ? s : batch.begin(s));
   }
 };
+
+/// Looks at the hidden rows that no layer norm comes after: of first tokens, which a head may encode
+/// as bits.
+template <class Arch>
+[[nodiscard]] overflow first_tokens_overflow(const encoder_output& encoded, std::size_t layers) {
+  for (std::size_t s = 0; s < encoded.batch.sentences; ++s) {
+    const matrix_view<const float> row{encoded.first_row(s), 1, encoded.hidden.cols, 0};
+    if (first_overflow<Arch>(row) == 0) return {layers, s};
+  }
+  return {};
+}
 
 template <class Policy, class Arch = native>
 class encoder {
@@ -59,7 +72,10 @@ class encoder {
     const std::size_t tokens = in.batch.tokens();
     const bool first_only = wanted == hidden_rows::first_tokens && !observed;
     for (auto& rows : w.input) rows.clear_pad(Workspace::projection_input::is_float ? 0 : tokens);
-    embeddings_.run(in, w.sum, layers_[0].input_sink(w, shape_.hidden), executor);
+    w.marks.clear(tokens);
+    embeddings_.run(in, w.sum, layers_[0].input_sink(w, shape_.hidden), executor, w.marks);
+    if (const auto found = find_overflow(w.marks, 0, in.batch, false))
+      return {in.batch, {}, hidden_rows::all_tokens, found};
     if constexpr (observed)
       observer.hidden(0, matrix_view<const float>(w.hidden.rows_from(0, tokens)));
     for (std::size_t l = 0; l < shape_.layers; ++l) {
@@ -71,20 +87,24 @@ class encoder {
       } else {
         layers_[l].run(w, blocks, layers_[l + 1].input_sink(w, shape_.hidden), executor, observer);
       }
+      if (const auto found = find_overflow(w.marks, l + 1, in.batch, blocks.first_token_only))
+        return {in.batch, {}, hidden_rows::all_tokens, found};
       if constexpr (observed)
         observer.hidden(l + 1, matrix_view<const float>(w.hidden.rows_from(0, tokens)));
     }
     return {in.batch, w.hidden.rows_from(0, first_only ? in.batch.sentences : tokens),
-            first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens};
+            first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens,
+            {}};
   }
 
   /// Layer `index` alone on rows of the caller: hidden (T, D) in and out, for questions about
   /// single layers. Requires: w planned for the batch
   template <class Workspace, executor Executor>
-  void run_layer(std::size_t index, const token_batch& batch, matrix_view<float> hidden,
+  overflow run_layer(std::size_t index, const token_batch& batch, matrix_view<float> hidden,
                  Workspace& w, Executor& executor) const {
     const std::size_t tokens = batch.tokens();
     for (auto& rows : w.input) rows.clear_pad(Workspace::projection_input::is_float ? 0 : tokens);
+    w.marks.clear(tokens);
     const auto sink = layers_[index].input_sink(w, shape_.hidden);
     for (std::size_t t = 0; t < tokens; ++t) {
       for_each_column(shape_.hidden,
@@ -93,6 +113,7 @@ class encoder {
     }
     no_observer nobody;
     layers_[index].run(w, query_blocks{batch, false}, store{hidden}, executor, nobody);
+    return find_overflow(w.marks, index + 1, batch, false);
   }
 
  private:

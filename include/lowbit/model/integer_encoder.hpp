@@ -92,9 +92,10 @@ struct integer_encoder_output {
   hidden_rows present = hidden_rows::all_tokens;
   const double* scale = nullptr;  // of the codes
   matrix_view<float> floats;      // where decoded rows go
+  overflow stopped{};             // nowhere: integers do not overflow
 
   operator encoder_output() const {
-    return {batch, decode_rows(codes, rows, *scale, floats), present};
+    return {batch, decode_rows(codes, rows, *scale, floats), present, {}};
   }
   /// Which row is the first token of sentence s.
   [[nodiscard]] std::size_t first_row(std::size_t s) const {
@@ -160,7 +161,8 @@ class encoder<Policy, Arch> {
             first_only ? in.batch.sentences : tokens,
             first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens,
             scales_.data + shape_.layers,
-            w.floats};
+            w.floats,
+            {}};
   }
 
  private:

@@ -56,14 +56,19 @@ class encoder<Policy, Arch> {
                      Observer& observer) const {
     constexpr bool observed = std::remove_reference_t<Observer>::enabled;
     const auto hidden = w.hidden.rows_from(0, in.batch.tokens());
-    embeddings_.run(in, w.sum, store{w.hidden}, executor);
+    w.marks.clear(in.batch.tokens());
+    embeddings_.run(in, w.sum, store{w.hidden}, executor, w.marks);
+    if (const auto found = find_overflow(w.marks, 0, in.batch, false))
+      return {in.batch, {}, hidden_rows::all_tokens, found};
     if constexpr (observed) observer.hidden(0, matrix_view<const float>(hidden));
     for (std::size_t l = 0; l < shape_.layers; ++l) {
       if constexpr (observed) observer.layer = l;
       layers_[l].run(w, in.batch, executor, observer);
+      if (const auto found = find_overflow(w.marks, l + 1, in.batch, false))
+        return {in.batch, {}, hidden_rows::all_tokens, found};
       if constexpr (observed) observer.hidden(l + 1, matrix_view<const float>(hidden));
     }
-    return {in.batch, hidden, hidden_rows::all_tokens};
+    return {in.batch, hidden, hidden_rows::all_tokens, {}};
   }
 
  private:

@@ -22,6 +22,7 @@ class encoder<per_layer<Segments...>, Arch> {
     constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
       std::apply([&](auto&... w) { (w.plan(memory, shape, limits), ...); }, segments);
       std::apply([&](auto&... w) { ((w.hidden = std::get<0>(segments).hidden), ...); }, segments);
+      std::apply([&](auto&... w) { ((w.marks = std::get<0>(segments).marks), ...); }, segments);
     }
   };
 
@@ -46,13 +47,18 @@ class encoder<per_layer<Segments...>, Arch> {
     const std::size_t tokens = in.batch.tokens();
     std::apply([&](auto&... s) { (clear_pads(s, tokens), ...); }, w.segments);
     auto& front = std::get<0>(w.segments);
+    front.marks.clear(tokens);
     embeddings_.run(in, front.sum, std::get<0>(layers_)[0].input_sink(front, shape_.hidden),
-                    executor);
+                    executor, front.marks);
+    if (const auto found = find_overflow(front.marks, 0, in.batch, false))
+      return {in.batch, {}, hidden_rows::all_tokens, found};
     if constexpr (observed)
       observer.hidden(0, matrix_view<const float>(front.hidden.rows_from(0, tokens)));
-    run_from<0>(in.batch, w, first_only, executor, observer);
+    if (const auto found = run_from<0>(in.batch, w, first_only, executor, observer))
+      return {in.batch, {}, hidden_rows::all_tokens, found};
     return {in.batch, front.hidden.rows_from(0, first_only ? in.batch.sentences : tokens),
-            first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens};
+            first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens,
+            {}};
   }
 
  private:
@@ -82,8 +88,8 @@ class encoder<per_layer<Segments...>, Arch> {
   }
 
   template <std::size_t S, class Workspace, executor Executor, class Observer>
-  void run_from(const token_batch& batch, Workspace& w, bool first_only, Executor& executor,
-                Observer& observer) const {
+  overflow run_from(const token_batch& batch, Workspace& w, bool first_only, Executor& executor,
+                    Observer& observer) const {
     if constexpr (S < policy::segment_count) {
       constexpr bool observed = std::remove_reference_t<Observer>::enabled;
       auto& here = std::get<S>(w.segments);
@@ -104,11 +110,16 @@ class encoder<per_layer<Segments...>, Arch> {
               std::get<S + 1>(layers_)[0].input_sink(std::get<S + 1>(w.segments), shape_.hidden),
               executor, observer);
         }
+        if (const auto found =
+                find_overflow(here.marks, begin + l + 1, batch, blocks.first_token_only))
+          return found;
         if constexpr (observed)
           observer.hidden(begin + l + 1,
                           matrix_view<const float>(here.hidden.rows_from(0, batch.tokens())));
       }
-      run_from<S + 1>(batch, w, first_only, executor, observer);
+      return run_from<S + 1>(batch, w, first_only, executor, observer);
+    } else {
+      return {};
     }
   }
 

@@ -34,14 +34,16 @@ LOWBIT_INLINE f32x16<Arch> absolute(f32x16<Arch> v) {
 
 }  // namespace detail
 
-/// e^x for x in [-86, 88], clamped outside; relative error below 2e-7.
+/// e^x for x in [-86, 88], clamped outside; relative error below 2e-7. NaN stays NaN in all of
+/// these functions.
 /// x = n ln2 + r with |r| <= ln2 / 2; n is read from the low bits of x log2(e) + 1.5 * 2^23.
 template <class Arch>
 LOWBIT_INLINE f32x16<Arch> exp(f32x16<Arch> x) {
   using f = f32x16<Arch>;
   constexpr float shifter =
       12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer, half to even
-  x = max(min(x, f::broadcast(88.0F)), f::broadcast(-86.0F));
+  // The limits come first, so that NaN, which makes min and max return their second operand, stays.
+  x = max(f::broadcast(-86.0F), min(f::broadcast(88.0F), x));
   const f shifted = fma(x, f::broadcast(1.44269504F), f::broadcast(shifter));
   const f n = shifted - f::broadcast(shifter);
   f r = fma(n, f::broadcast(-0.693359375F), x);  // ln2, high part: exact product
@@ -62,7 +64,7 @@ LOWBIT_INLINE f32x16<Arch> erf(f32x16<Arch> x) {
   constexpr float log_erfc[] = {-1.1283803F,     -0.636597753F,    -0.102919593F,
                                 0.0195839163F,   -0.000536873005F, -0.00103244523F,
                                 0.000308817776F, -3.14423414e-05F};
-  const f magnitude = min(detail::absolute(x), f::broadcast(4.0F));  // erf(4) rounds to 1
+  const f magnitude = min(f::broadcast(4.0F), detail::absolute(x));  // erf(4) rounds to 1
   const f tail = exp(magnitude * detail::polynomial(magnitude, log_erfc));
   return detail::with_sign(f::broadcast(1.0F) - tail, x);
 }
@@ -74,7 +76,7 @@ LOWBIT_INLINE f32x16<Arch> tanh(f32x16<Arch> x) {
   constexpr float small[] = {-0.333333284F, 0.133327946F, -0.0538540669F, 0.0210100748F,
                              -0.00611318322F};
   const f one = f::broadcast(1.0F);
-  const f magnitude = min(detail::absolute(x), f::broadcast(10.0F));  // tanh(10) rounds to 1
+  const f magnitude = min(f::broadcast(10.0F), detail::absolute(x));  // tanh(10) rounds to 1
   const f square = magnitude * magnitude;
   const f inner = fma(square * magnitude, detail::polynomial(square, small), magnitude);
   const f outer = one - f::broadcast(2.0F) / (exp(magnitude + magnitude) + one);
@@ -95,7 +97,9 @@ struct relu {
   static constexpr const char* name = "relu";
   template <class Arch>
   static LOWBIT_INLINE f32x16<Arch> apply(f32x16<Arch> x) {
-    return max(x, f32x16<Arch>::broadcast(0.0F));
+    // max() keeps NaN only as its second operand; the sum makes +0 of -0.
+    const auto zero = f32x16<Arch>::broadcast(0.0F);
+    return max(zero, x) + zero;
   }
 };
 struct tanh_activation {

@@ -19,14 +19,17 @@ struct value_range {
   }
 };
 
+/// The range of a row; `finite` becomes false where one of its values is not.
 template <class Arch>
-[[nodiscard]] value_range range_of(const float* x, std::size_t count) {
+[[nodiscard]] value_range range_of(const float* x, std::size_t count, bool& finite) {
   using f = f32x16<Arch>;
   value_range range;
+  largest_magnitude<Arch> largest;
   f low = f::broadcast(range.low);
   f high = f::broadcast(range.high);
   for_each_column(count, [&](auto c) {
     const f v = load_row<Arch>(x, c, count, x[0]);
+    largest.add(v);
     low = min(low, v);
     high = max(high, v);
   });
@@ -35,12 +38,19 @@ template <class Arch>
   low.store(lows);
   high.store(highs);
   for (std::size_t l = 0; l < virtual_lanes; ++l) range.add({lows[l], highs[l]});
+  if (!largest.finite()) finite = false;
   return range;
 }
+/// The range of all rows; marks those with values that are not finite.
 template <class Arch>
-[[nodiscard]] value_range range_of(matrix_view<const float> x) {
+[[nodiscard]] value_range range_of(matrix_view<const float> x, const row_marks& marks) {
   value_range range;
-  for (std::size_t r = 0; r < x.rows; ++r) range.add(range_of<Arch>(x.row(r), x.cols));
+  for (std::size_t r = 0; r < x.rows; ++r) {
+    bool finite = true;
+    range.add(range_of<Arch>(x.row(r), x.cols, finite));
+    if (!finite) [[unlikely]]
+      marks.mark(r);
+  }
   return range;
 }
 

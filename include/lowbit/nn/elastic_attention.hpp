@@ -38,6 +38,10 @@ class elastic_attention_layer {
     LOWBIT_TRY(read_scale(weights, self(".probability.scale"), probability_));
     score_scale_ = query * key / __builtin_sqrtf(static_cast<float>(width_));
     context_scale_ = probability_ * value;
+    if (!is_finite(score_scale_) || !is_finite(context_scale_)) {
+      return status::error(errc::malformed, "scales of ", self.view(),
+                           ": their products are not finite");
+    }
     fill_table();
     // c + shift >= 0 as a threshold of the integer sum; |n| is at most the number of tokens.
     constexpr std::int32_t bound = 1 << 24;
@@ -101,9 +105,9 @@ class elastic_attention_layer {
     stored_tensor t;
     LOWBIT_TRY(weights.get(name.view(), stored_type::f32, 1, 1, t));
     scale = t.at(0);
-    if (!(scale > 0.0F))
-      return status::error(errc::malformed, "tensor ", name.view(), " is not above 0");
-    return {};
+    LOWBIT_TRY(detail::check_floats(t, 1));
+    if (scale > 0.0F) return {};
+    return status::error(errc::malformed, "tensor ", name.view(), " is not above 0");
   }
 
   /// exp_[t] = e^(-2 t score_scale): scores of one head differ by even integers.

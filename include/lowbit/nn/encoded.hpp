@@ -51,30 +51,33 @@ struct encoded_rows {
     if (has_row_scale<input>) scales[to] = other.scales[from];
   }
 
-  /// Encodes x (K) as row `row`. One-bit rows must have clear pad words.
+  /// Encodes x (K) as row `row`; false for bytes of values that are not finite, which become 0.
+  /// One-bit rows must have clear pad words.
   template <class Arch>
-  void encode(const float* x, std::size_t row, const input_encoding& learned) const {
+  bool encode(const float* x, std::size_t row, const input_encoding& learned) const {
     if constexpr (is_float) {
       std::memcpy(rows.row(row), x, k * sizeof(float));
     } else if constexpr (is_bytes) {
-      encode_bytes<Arch>(x, row, learned);
+      return encode_bytes<Arch>(x, row, learned);
     } else {
       encode_bits<Arch>(x, row, learned);
     }
+    return true;
   }
 
  private:
   /// Symmetric int8: code = round(x / scale), half to even, in -127 .. 127. A row of zeros has
   /// scale 0. The scale of a row is its largest magnitude / 127.
   template <class Arch>
-  void encode_bytes(const float* x, std::size_t row, const input_encoding& learned) const {
+  bool encode_bytes(const float* x, std::size_t row, const input_encoding& learned) const {
     using f = f32x16<Arch>;
+    largest_magnitude<Arch> top;
     float inverse = 1.0F / learned.scale;
     if constexpr (has_row_scale<input>) {
-      f top = f::broadcast(0.0F);
-      for_each_column(k,
-                      [&](auto c) { top = max(top, detail::absolute(load_row<Arch>(x, c, k))); });
-      const float largest = reduce_max(top);
+      for_each_column(k, [&](auto c) { top.add(load_row<Arch>(x, c, k)); });
+      const float largest = top.value();
+      if (!is_finite(largest)) [[unlikely]]
+        return clear_row(row);
       scales[row] = largest / 127.0F;
       inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
     }
@@ -85,6 +88,7 @@ struct encoded_rows {
     for_each_column(k, [&](auto c) {
       f v = load_row<Arch>(x, c, k);
       if constexpr (!has_row_scale<input>) {  // a stored scale need not cover the value
+        top.add(v);
         v = max(min(v, limit * f::broadcast(learned.scale)), limit * f::broadcast(-learned.scale));
       }
       const auto code = round_product(v, factor);
@@ -92,6 +96,18 @@ struct encoded_rows {
       sum = sum + code;
     });
     counts[row] = reduce_add(sum);
+    if constexpr (!has_row_scale<input>) {
+      if (!top.finite()) [[unlikely]]
+        return clear_row(row);
+    }
+    return true;
+  }
+
+  LOWBIT_NOINLINE bool clear_row(std::size_t row) const {
+    std::memset(rows.row(row), 0, rows.stride * sizeof(element));
+    counts[row] = 0;
+    if constexpr (has_row_scale<input>) scales[row] = 0.0F;
+    return false;
   }
 
   template <class Arch>
@@ -120,37 +136,42 @@ struct row_encoder : epilogue_stage {
   encoded_rows<Format> out;
   matrix_view<const float> from;  // (T, K)
   input_encoding learned;
+  row_marks marks;
   row_encoder(const encoded_rows<Format>& rows, matrix_view<const float> floats,
-              const input_encoding& encoding)
-      : out(rows), from(floats), learned(encoding) {}
+              const input_encoding& encoding, const row_marks& not_finite)
+      : out(rows), from(floats), learned(encoding), marks(not_finite) {}
   template <class Lanes, class Column>
   LOWBIT_INLINE void operator()(Lanes, std::size_t, Column) const {}
-  void finish(std::size_t row) const { out.template encode<Arch>(from.row(row), row, learned); }
+  void finish(std::size_t row) const {
+    if (!out.template encode<Arch>(from.row(row), row, learned)) marks.mark(row);
+  }
 };
 
 /// The sink that encodes layer-norm lanes for Format and keeps their floats in `floats`, too.
 template <class Format, class Arch>
 [[nodiscard]] auto encoding_sink(const encoded_rows<Format>& out, matrix_view<float> floats,
-                                 const input_encoding& learned) {
+                                 const input_encoding& learned, const row_marks& marks) {
   if constexpr (encoded_rows<Format>::is_float) {
     return store{floats};
   } else if constexpr (encoded_rows<Format>::is_bytes) {
-    return fan_out{store{floats}, row_encoder<Format, Arch>{out, floats, learned}};
+    return fan_out{store{floats}, row_encoder<Format, Arch>{out, floats, learned, marks}};
   } else {
     return fan_out{store{floats}, sign_encoder{out.rows, out.k, learned.shift}};
   }
 }
 
-/// Encodes `count` rows of `from` as rows 0 .. count - 1.
+/// Encodes `count` rows of `from` as rows 0 .. count - 1, and marks those that are not finite.
 template <class Arch, class Format, executor Executor>
 void encode_rows(const encoded_rows<Format>& out, matrix_view<const float> from, std::size_t count,
-                 const input_encoding& learned, Executor& executor) {
+                 const input_encoding& learned, Executor& executor, const row_marks& marks) {
   constexpr std::size_t rows_per_task = 16;
   out.clear_pad(count);
   executor.run(ceil_div(count, rows_per_task), [&](std::size_t task, std::size_t) {
     const std::size_t begin = task * rows_per_task;
     const std::size_t end = begin + rows_per_task < count ? begin + rows_per_task : count;
-    for (std::size_t r = begin; r < end; ++r) out.template encode<Arch>(from.row(r), r, learned);
+    for (std::size_t r = begin; r < end; ++r) {
+      if (!out.template encode<Arch>(from.row(r), r, learned)) marks.mark(r);
+    }
   });
 }
 

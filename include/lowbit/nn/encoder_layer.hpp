@@ -53,7 +53,7 @@ class encoder_layer {
   [[nodiscard]] auto input_sink(const Workspace& w, [[maybe_unused]] std::size_t d) const {
     if constexpr (Workspace::shares_input) {
       return encoding_sink<typename formats::projection, Arch>(w.input[0], w.hidden,
-                                                               query_.input());
+                                                               query_.input(), w.marks);
     } else {
       return fan_out{store{w.hidden}, sign_encoder{w.input[0].rows, d, query_.input().shift},
                      sign_encoder{w.input[1].rows, d, key_.input().shift},
@@ -69,7 +69,7 @@ class encoder_layer {
     run_to_sum(w, blocks, executor, observer);
     const std::size_t rows =
         blocks.first_token_only ? blocks.batch.sentences : blocks.batch.tokens();
-    output_norm_.run(w.sum.rows_from(0, rows), sink, executor);
+    output_norm_.run(w.sum.rows_from(0, rows), sink, executor, w.marks);
   }
 
  private:
@@ -101,7 +101,8 @@ class encoder_layer {
     if constexpr (Workspace::encodes_context) {
       attention_.run(w.heads, w.q, blocks, w.context_values, nullptr, executor, observer);
       show_site(observer, activation_site::context, w.context_values, rows);
-      encode_rows<Arch>(w.context, w.context_values, rows, attention_output_.input(), executor);
+      encode_rows<Arch>(w.context, w.context_values, rows, attention_output_.input(), executor,
+                        w.marks);
     } else {
       attention_.run(w.heads, w.q, blocks, w.context.rows, w.context.counts, executor, observer);
       show_site(observer, activation_site::context, w.context.rows, rows);
@@ -115,8 +116,8 @@ class encoder_layer {
     w.feed_forward.clear_pad(rows);
     attention_norm_.run(w.sum.rows_from(0, rows),
                         encoding_sink<typename formats::feed_forward_input, Arch>(
-                            w.feed_forward, w.attended, feed_forward_input_.input()),
-                        executor);
+                            w.feed_forward, w.attended, feed_forward_input_.input(), w.marks),
+                        executor, w.marks);
     show_site(observer, activation_site::attended, w.attended, rows);
 
     feed_forward(w, rows, executor);
@@ -209,7 +210,7 @@ class encoder_layer {
       run_linear(feed_forward_input_, x, scales, w.attended.rows_from(0, rows),
                  activated | store{values}, executor);
       if constexpr (Workspace::encodes_middle) {
-        encode_rows<Arch>(w.middle, values, rows, feed_forward_output_.input(), executor);
+        encode_rows<Arch>(w.middle, values, rows, feed_forward_output_.input(), executor, w.marks);
       }
     } else if constexpr (feed_forward_layer::counts) {
       using encoded = encoded_rows<typename formats::feed_forward_output>;

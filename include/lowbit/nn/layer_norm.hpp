@@ -8,6 +8,7 @@
 
 #include "lowbit/core/executor.hpp"
 #include "lowbit/epilogue/to_bits.hpp"
+#include "lowbit/nn/row_marks.hpp"
 #include "lowbit/tensor/arena.hpp"
 #include "lowbit/tensor/weight_set.hpp"
 
@@ -104,9 +105,10 @@ class layer_norm {
   }
 
   /// Normalises Rows neighbouring rows of x (T, D) from `row` on. Several at once only hide the
-  /// latency of the sums.
+  /// latency of the sums. A row with a value that is not finite is marked: its variance is neither.
   template <std::size_t Rows, class Sink>
-  void run_rows(matrix_view<const float> x, std::size_t row, Sink sink) const {
+  void run_rows(matrix_view<const float> x, std::size_t row, Sink sink,
+                const row_marks& marks = {}) const {
     using f = f32x16<Arch>;
     // Locals: what the sink stores cannot change them.
     const vector_view<const float> gamma = gamma_;
@@ -136,6 +138,8 @@ class layer_norm {
     });
     for (std::size_t r = 0; r < Rows; ++r) {
       const float variance = reduce_add(sum[r]) / count;
+      if (!is_finite(variance)) [[unlikely]]
+        marks.mark(row + r);
       inverse[r] = f::broadcast(1.0F) / sqrt(f::broadcast(variance + eps_));
     }
     for_each_column(cols, [&](auto c) {
@@ -152,13 +156,14 @@ class layer_norm {
 
   /// Normalises every row of x (T, D).
   template <class Sink, executor Executor>
-  void run(matrix_view<const float> x, const Sink& sink, Executor& executor) const {
+  void run(matrix_view<const float> x, const Sink& sink, Executor& executor,
+           const row_marks& marks = {}) const {
     constexpr std::size_t rows_per_task = 16;
     executor.run(ceil_div(x.rows, rows_per_task), [&](std::size_t task, std::size_t) {
       std::size_t r = task * rows_per_task;
       const std::size_t end = r + rows_per_task < x.rows ? r + rows_per_task : x.rows;
-      for (; r + 4 <= end; r += 4) run_rows<4>(x, r, sink);
-      for (; r < end; ++r) run_rows<1>(x, r, sink);
+      for (; r + 4 <= end; r += 4) run_rows<4>(x, r, sink, marks);
+      for (; r < end; ++r) run_rows<1>(x, r, sink, marks);
     });
   }
 

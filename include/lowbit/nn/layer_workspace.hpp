@@ -42,6 +42,7 @@ struct layer_workspace {
       std::is_same_v<typename attention::context, float> && !context_rows::is_float;
   static constexpr bool encodes_middle = middle_rows::is_bytes;
 
+  row_marks marks;                  // (T): rows that are not finite
   matrix_view<float> hidden;        // (T, D): the residual stream
   matrix_view<float> attended;      // (T, D): after the attention half
   matrix_view<float> sum;           // (T, D): before a layer norm
@@ -61,6 +62,7 @@ struct layer_workspace {
     const std::size_t t = limits.tokens;
     const std::size_t d = shape.hidden;
     const std::size_t inner = shape.inner();
+    marks.plan(memory, t);
     hidden = memory.take_matrix<float>(t, d, float_stride(d));
     attended = memory.take_matrix<float>(t, d, float_stride(d));
     sum = memory.take_matrix<float>(t, d, float_stride(d));

@@ -74,14 +74,15 @@ class padded_attention {
     }
   };
 
-  /// context (T, inner) of q, k, v (T, inner); every sentence has the same length.
+  /// context (T, inner) of q, k, v (T, inner); every sentence has the same length. Rows that are
+  /// not finite on the way are marked.
   template <bool Observed, executor Executor, class Observer>
   void run(const workspace<Observed>& w, matrix_view<const float> q, matrix_view<const float> k,
            matrix_view<const float> v, const token_batch& batch, matrix_view<float> context,
-           Executor& executor, Observer& observer) const {
-    const auto query_map = query_.over(range_of<Arch>(q));
-    const auto key_map = key_.over(range_of<Arch>(k));
-    const auto value_map = value_.over(range_of<Arch>(v));
+           const row_marks& marks, Executor& executor, Observer& observer) const {
+    const auto query_map = query_.over(range_of<Arch>(q, marks));
+    const auto key_map = key_.over(range_of<Arch>(k, marks));
+    const auto value_map = value_.over(range_of<Arch>(v, marks));
     encode(w, q, query_map, k, key_map, v, value_map, executor);
     pack_heads(w, batch, executor);
 
@@ -90,7 +91,7 @@ class padded_attention {
     for_each_block(batch, executor,
                    [&](const query_span& span, std::size_t head, std::size_t worker) {
                      const auto p = softmax_rows(w, batch, span, head, worker, scale);
-                     w.ranges[worker].add(range_of<Arch>(p));
+                     w.ranges[worker].add(range_of<Arch>(p, marks.from(span.first)));
                    });
     value_range range;
     for (std::size_t n = 0; n < executor.workers(); ++n) range.add(w.ranges[n]);

@@ -12,6 +12,7 @@ template <class Policy, class Arch, bool Observed>
 struct padded_workspace {
   using formats = site_formats<Policy>;
 
+  row_marks marks;              // (T): rows that are not finite
   matrix_view<float> hidden;    // (T, D): the residual stream
   matrix_view<float> attended;  // (T, D): after the attention half
   matrix_view<float> sum;       // (T, D): before a layer norm
@@ -27,6 +28,7 @@ struct padded_workspace {
   LOWBIT_NOINLINE constexpr void plan(arena& memory, const model_shape& shape,
                                       const batch_limits& limits) {
     const std::size_t t = limits.tokens;
+    marks.plan(memory, t);
     const auto floats = [&](std::size_t cols) {
       return memory.take_matrix<float>(t, cols, float_stride(cols));
     };
@@ -68,23 +70,24 @@ class padded_layer {
   void run(Workspace& w, const token_batch& batch, Executor& executor, Observer& observer) const {
     const std::size_t rows = batch.tokens();
     const auto all = [rows](matrix_view<float> m) { return m.rows_from(0, rows); };
-    w.input.template set<Arch>(all(w.hidden));
+    w.input.template set<Arch>(all(w.hidden), w.marks);
     query_.run(w.input, w.q, store{w.q}, executor);
     key_.run(w.input, w.k, store{w.k}, executor);
     value_.run(w.input, w.v, store{w.v}, executor);
-    attention_.run(w.heads, all(w.q), all(w.k), all(w.v), batch, w.context, executor, observer);
+    attention_.run(w.heads, all(w.q), all(w.k), all(w.v), batch, w.context, w.marks, executor,
+                   observer);
 
-    w.context_codes.template set<Arch>(all(w.context));
+    w.context_codes.template set<Arch>(all(w.context), w.marks);
     attention_output_.run(w.context_codes, w.sum, add_residual{w.hidden} | store{w.sum}, executor);
-    attention_norm_.run(all(w.sum), store{w.attended}, executor);
+    attention_norm_.run(all(w.sum), store{w.attended}, executor, w.marks);
 
-    w.attended_codes.template set<Arch>(all(w.attended));
+    w.attended_codes.template set<Arch>(all(w.attended), w.marks);
     feed_forward_input_.run(w.attended_codes, w.middle,
                             activate<typename Policy::activation>{} | store{w.middle}, executor);
-    w.middle_codes.template set<Arch>(all(w.middle));
+    w.middle_codes.template set<Arch>(all(w.middle), w.marks);
     feed_forward_output_.run(w.middle_codes, w.sum, add_residual{w.attended} | store{w.sum},
                              executor);
-    output_norm_.run(all(w.sum), store{w.hidden}, executor);
+    output_norm_.run(all(w.sum), store{w.hidden}, executor, w.marks);
   }
 
  private:

@@ -28,9 +28,9 @@ class batch_rows {
 
   /// Finds the range of x (M, K), which encode() reads later.
   template <class Arch>
-  void set(matrix_view<const float> x) {
+  void set(matrix_view<const float> x, const row_marks& marks = {}) {
     values_ = x;
-    range_ = range_of<Arch>(x);
+    range_ = range_of<Arch>(x, marks);
     encoded_ = false;
   }
   /// The codes of x under `encoding`; those at hand where it is the same.

@@ -60,8 +60,9 @@ class embedding_head {
       squares = fma(mean, mean, squares);
       sink(mean, s, c);
     }
-    const f length = sqrt(f::broadcast(reduce_add(squares)));
-    const f divisor = max(length, f::broadcast(1e-12F));
+    f length = sqrt(f::broadcast(reduce_add(squares)));
+    length = length + (length - length);  // infinity would divide to 0: NaN instead
+    const f divisor = max(f::broadcast(1e-12F), length);
     for (std::size_t c = 0; c < cols; c += virtual_lanes)
       sink(load_row<Arch>(out.row(s), c, cols) / divisor, s, c);
   }

@@ -59,7 +59,7 @@ class sequence_head {
     if (shape_.relu_before_classifier) {
       for (std::size_t s = 0; s < sentences; ++s) {
         for (std::size_t c = 0; c < shape_.hidden; ++c)
-          w.pooled(s, c) = w.pooled(s, c) > 0.0F ? w.pooled(s, c) : 0.0F;
+          w.pooled(s, c) = w.pooled(s, c) <= 0.0F ? 0.0F : w.pooled(s, c);  // NaN stays
       }
     }
     classifier_.run(activation_rows<mul_add>{w.pooled, shape_.hidden},
