@@ -182,22 +182,31 @@ struct packed_batch {
   }
 };
 
-/// What a run writes, in a workspace of exactly the needed bytes, full of stale ones.
+/// What a run writes, in a workspace of exactly the needed bytes. Whatever stale bytes workspace
+/// and output are full of, it is the same; an observer sees one run only.
 template <class Model, class Executor, class Observer = lowbit::no_observer>
 std::vector<float> run_model(const Model& model, const lowbit::token_input& in, Executor& executor,
                              Observer&& observer = {}) {
   constexpr bool observed = std::remove_reference_t<Observer>::enabled;
   const std::size_t bytes = Model::template workspace_bytes<observed>(
       model.shape(), Model::limits_of(in.batch, executor.workers()));
-  const guarded<std::byte> memory(bytes, 0xFF);
   const std::size_t rows = Model::head::output_rows(in);
   const std::size_t cols = Model::head::output_cols(model.shape());
-  std::vector<float> out(rows * cols, -1.0F);
-  const lowbit::status s =
-      model.run(in, memory.data(), bytes, lowbit::matrix_view<float>{out.data(), rows, cols, cols},
-                executor, observer);
-  INFO(s.message());
-  REQUIRE(s.ok());
+  const auto run = [&](unsigned char stale) {
+    const guarded<std::byte> memory(bytes, stale);
+    const guarded<float> out(rows * cols, stale);
+    const lowbit::status s =
+        model.run(in, memory.data(), bytes,
+                  lowbit::matrix_view<float>{out.data(), rows, cols, cols}, executor, observer);
+    INFO(s.message());
+    REQUIRE(s.ok());
+    return std::vector<float>(out.begin(), out.end());
+  };
+  std::vector<float> out = run(0x55);
+  if constexpr (!observed) {
+    const std::vector<float> again = run(0xAA);
+    REQUIRE(std::memcmp(out.data(), again.data(), out.size() * sizeof(float)) == 0);
+  }
   return out;
 }
 

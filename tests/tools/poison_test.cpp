@@ -2,22 +2,18 @@
 // Nothing reads memory that nobody wrote: with packed weights, workspace, output and stack full of
 // one byte or another, every policy gives the same bits at widths that fill no vector, word or
 // tile, on every instruction set.
-#include <array>
 #include <catch2/catch_test_macros.hpp>
-#include <cmath>
 #include <cstdio>
-#include <cstring>
 
-#include "../support/archs.hpp"
 #include "../support/compare.hpp"
 #include "lowbit/io/named_policy.hpp"
+#include "poisoned_model.hpp"
 #include "random_values.hpp"
-#include "session.hpp"
 
 namespace {
 
 using lowbit::head_kind;
-using lowbit_test::guarded;
+using lowbit_test::poisoned_model;
 using lowbit_tool::token_rows;
 
 constexpr unsigned char patterns[] = {0x55, 0xAA};
@@ -30,7 +26,7 @@ constexpr width widths[] = {{24, 3, 51}, {60, 4, 131}, {75, 5, 150}, {104, 8, 21
 struct variant {
   std::string policy;
   std::string zero;
-  bool other_activation = false;  // relu for gelu, or gelu for relu
+  bool other = false;  // relu for gelu or gelu for relu, and attention narrower than hidden rows
 };
 
 std::vector<variant> variants() {
@@ -58,10 +54,11 @@ lowbit::canonical_model make_model(const variant& v, const width& w, head_kind h
   lowbit::model_shape shape{2, w.hidden, w.heads, w.intermediate, 97, 70, 2, 3};
   shape.head = head;
   if (head == head_kind::span) shape.labels = 2;
+  if (v.other && v.policy != "ibert") shape.attention = w.hidden - w.heads;
   auto model = lowbit_tool::random_model(shape, v.policy, v.zero, 7 + w.hidden);
   INFO(v.policy << ": " << model.status().message());
   REQUIRE(model.ok());
-  if (v.other_activation) {
+  if (v.other) {
     using enum lowbit::hidden_activation;
     model->config.activation = model->config.activation == relu ? gelu_erf : relu;
   }
@@ -82,92 +79,15 @@ token_rows make_rows(const std::vector<std::size_t>& lengths, std::uint64_t seed
   return rows;
 }
 
-/// What the call frames of the next run find below it.
-__attribute__((noinline)) void poison_stack(unsigned char pattern) {
-  std::array<unsigned char, 128 * 1024> frame;
-  volatile unsigned char* bytes = frame.data();
-  for (std::size_t i = 0; i < frame.size(); ++i) bytes[i] = pattern;
-}
-
-void run_here(void*, std::size_t tasks, void* task, void (*call)(void*, std::size_t, std::size_t)) {
-  for (std::size_t i = 0; i < tasks; ++i) call(task, i, 0);
-}
-
-/// A model packed into memory full of `pattern`.
-class packed_model {
- public:
-  packed_model(const lowbit::canonical_model& model, const lowbit_engine::engine& engine,
-               unsigned char pattern)
-      : policy_(lowbit_tool::engine_policy(model)),
-        shape_(lowbit_tool::engine_shape(model.config.shape)),
-        engine_(engine.computes(policy_) ? engine : *engine.below),
-        tensors_(lowbit_tool::engine_tensors(model)),
-        memory_(engine_.model_bytes(policy_, shape_, tensors_.data(), tensors_.size()), pattern),
-        pattern_(pattern) {
-    lowbit_engine::error why{};
-    poison_stack(pattern);
-    const bool loaded = engine_.load(policy_, shape_, tensors_.data(), tensors_.size(),
-                                     memory_.data(), memory_.size(), why);
-    INFO(model.policy << ": " << why.text);
-    REQUIRE(loaded);
-  }
-
-  /// The head's values, and what an observer sees after them.
-  [[nodiscard]] std::vector<float> run(const token_rows& rows, bool observed = false) const {
-    const lowbit_engine::batch batch = rows.view();
-    const lowbit_engine::extents out = engine_.output(policy_, shape_, batch);
-    const guarded<float> values(out.rows * out.cols, pattern_);
-    std::vector<float> seen;
-    const lowbit_engine::observer watch = recorder(seen);
-    const guarded<std::byte> space(
-        engine_.workspace_bytes(policy_, shape_, batch, 1, observed), pattern_);
-    lowbit_engine::error why{};
-    poison_stack(pattern_);
-    const bool done =
-        engine_.run(policy_, shape_, memory_.data(), batch, space.data(), space.size(),
-                    {1, nullptr, run_here}, observed ? &watch : nullptr, values.data(), why);
-    INFO(why.text);
-    REQUIRE(done);
-    std::vector<float> all(values.begin(), values.end());
-    all.insert(all.end(), seen.begin(), seen.end());
-    return all;
-  }
-
- private:
-  static void record(void* to, const lowbit_engine::rows& r) {
-    auto& seen = *static_cast<std::vector<float>*>(to);
-    for (std::size_t i = 0; i < r.count; ++i)
-      seen.insert(seen.end(), r.data + i * r.stride, r.data + i * r.stride + r.cols);
-  }
-  static lowbit_engine::observer recorder(std::vector<float>& seen) {
-    using lowbit_engine::rows;
-    constexpr auto part = [](void* to, std::size_t, std::size_t, std::size_t, std::size_t,
-                             rows r) { record(to, r); };
-    return {&seen,
-            [](void* to, std::size_t, rows r) { record(to, r); },
-            part,
-            part,
-            [](void* to, rows r) { record(to, r); },
-            [](void* to, std::size_t, std::size_t, rows r) { record(to, r); }};
-  }
-
-  lowbit_engine::policy policy_;
-  lowbit_engine::shape shape_;
-  const lowbit_engine::engine& engine_;
-  std::vector<lowbit_engine::tensor> tensors_;
-  guarded<std::byte> memory_;
-  unsigned char pattern_;
-};
-
 bool pads(const lowbit::canonical_model& model) {
   return lowbit::needs_padding(lowbit::find_policy(model.policy)->family);
 }
 
-/// Every sentence alone, then all in one batch, then what an observer of that batch sees.
+/// Every sentence alone, then all in one batch, what an observer of that batch sees, and a layer.
 std::vector<std::vector<float>> all_runs(const lowbit::canonical_model& model,
                                          const lowbit_engine::engine& engine,
                                          unsigned char pattern) {
-  const packed_model packed(model, engine, pattern);
+  const poisoned_model packed(model, engine, pattern);
   const std::vector<std::size_t> lengths{1, 5, 18};
   std::vector<std::vector<float>> runs;
   for (std::size_t s = 0; s < lengths.size(); ++s)
@@ -176,6 +96,7 @@ std::vector<std::vector<float>> all_runs(const lowbit::canonical_model& model,
   if (pads(model)) batch = batch.padded();
   runs.push_back(packed.run(batch));
   runs.push_back(packed.run(batch, true));
+  runs.push_back(packed.run_layer(batch));
   return runs;
 }
 
@@ -196,8 +117,7 @@ void check_width(const width& w) {
       std::vector<std::vector<float>> expected;
       for (const lowbit_engine::engine* engine : engines()) {
         for (const unsigned char pattern : patterns) {
-          CAPTURE(v.policy, v.zero, v.other_activation, w.hidden, name_of(head), engine->arch,
-                  pattern);
+          CAPTURE(v.policy, v.zero, v.other, w.hidden, name_of(head), engine->arch, pattern);
           const auto runs = all_runs(model, *engine, pattern);
           if (expected.empty()) expected = runs;
           for (std::size_t r = 0; r < runs.size(); ++r) {
@@ -239,11 +159,11 @@ TEST_CASE("1,000 runs in poisoned memory have one hash each", "[poison][slow]") 
       token_rows rows = make_rows({3, 2}, 5);
       if (pads(model)) rows = rows.padded();
       for (const lowbit_engine::engine* engine : engines()) {
-        CAPTURE(v.policy, v.zero, v.other_activation, w.hidden, engine->arch);
+        CAPTURE(v.policy, v.zero, v.other, w.hidden, engine->arch);
         std::uint64_t first = 0;
         for (unsigned load = 0; load < 10; ++load) {
           const auto pattern = static_cast<unsigned char>(0x55 + load * 17);
-          const packed_model packed(model, *engine, pattern);
+          const poisoned_model packed(model, *engine, pattern);
           for (unsigned run = 0; run < 100; ++run) {
             const std::uint64_t hash = hash_of(packed.run(rows));
             if (load == 0 && run == 0) first = hash;
@@ -251,7 +171,7 @@ TEST_CASE("1,000 runs in poisoned memory have one hash each", "[poison][slow]") 
           }
         }
         std::printf("%-6s %4zu %s%s%s %016llx\n", engine->arch, w.hidden, v.policy.c_str(),
-                    v.zero.empty() ? "" : " plus-one", v.other_activation ? " other-activation" : "",
+                    v.zero.empty() ? "" : " plus-one", v.other ? " other" : "",
                     static_cast<unsigned long long>(first));
       }
     }

@@ -84,10 +84,13 @@ TEST_CASE("verify passes what differs within the tolerance, else it names the la
     const json logits = comparison_of("logits", found.out);
     CHECK(logits.at("largest").get<float>() == largest);
     CHECK(logits.at("ok") == (code == 0));
+    CHECK(logits.at("above") == code);
+    CHECK(logits.contains("largest_at") == (code != 0));
+    if (code != 0) CHECK(logits.at("largest_at") == json{1, 1});
   }
   const ended plain = r.verify_logits(other, "");
   CHECK(plain.code == 1);
-  CHECK(plain.out.find("FAILED") != std::string::npos);
+  CHECK(plain.out.find("FAILED: 2 above, the largest at [1, 1]") != std::string::npos);
   CHECK(plain.out.find(" 0.25 ") != std::string::npos);
   CHECK(plain.out.find("expected.safetensors: " + std::string(failure)) != std::string::npos);
 

@@ -103,10 +103,21 @@ result<recorded_inputs> read_recorded_inputs(const std::string& path, bool padde
   return in;
 }
 
-void comparison::add(float found, float expected) {
+void comparison::add(float found, float expected, std::size_t index, float tolerance) {
   ++values;
   const float difference = std::abs(found - expected);
-  if (!(difference <= largest)) largest = std::isnan(largest) ? largest : difference;
+  if (!(difference <= tolerance)) ++above;
+  if (difference <= largest || std::isnan(largest)) return;
+  largest = difference;
+  largest_at = index;
+}
+
+std::vector<std::size_t> comparison::place() const {
+  std::vector<std::size_t> indices(shape.size());
+  std::size_t rest = largest_at;
+  for (std::size_t axis = shape.size(); axis-- > 0; rest /= shape[axis])
+    indices[axis] = rest % shape[axis];
+  return indices;
 }
 
 namespace {
@@ -135,10 +146,11 @@ result<std::vector<std::size_t>> expected_shape(const std::string& name, const r
 }  // namespace
 
 result<recorded_outputs> recorded_outputs::open(const std::string& path, const recorded_inputs& in,
-                                                const lowbit::model_shape& shape) {
+                                                const lowbit::model_shape& shape, float tolerance) {
   const auto file = lowbit::safetensors_file::open(path);
   if (!file) return file.status();
   recorded_outputs out;
+  out.tolerance_ = tolerance;
   for (const lowbit::tensor_view& t : file->tensors()) {
     const auto wanted = expected_shape(t.name, in, shape);
     if (!wanted) return wanted.status().in(path);
@@ -154,7 +166,7 @@ result<recorded_outputs> recorded_outputs::open(const std::string& path, const r
     auto values = lowbit::read_f32(t);
     if (!values) return values.status();
     out.expected_[t.name] = *std::move(values);
-    out.compared_[t.name] = {};
+    out.compared_[t.name].shape = t.shape;
   }
   if (out.expected_.empty())
     return status::error(errc::not_found, path, ": holds no tensor to compare");
@@ -163,7 +175,7 @@ result<recorded_outputs> recorded_outputs::open(const std::string& path, const r
 
 void recorded_outputs::compare(const std::string& name, std::size_t index, float found) {
   const auto it = expected_.find(name);
-  if (it != expected_.end()) compared_[name].add(found, it->second[index]);
+  if (it != expected_.end()) compared_[name].add(found, it->second[index], index, tolerance_);
 }
 
 }  // namespace lowbit_tool

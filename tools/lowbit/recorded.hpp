@@ -30,9 +30,14 @@ lowbit::result<recorded_inputs> read_recorded_inputs(const std::string& path, bo
 
 /// How one expected tensor compares.
 struct comparison {
+  std::vector<std::size_t> shape;
   std::size_t values = 0;
-  float largest = 0;  // NaN as soon as one difference is
-  void add(float found, float expected);
+  std::size_t above = 0;       // values that differ by more than the tolerance
+  float largest = 0;           // difference; NaN as soon as one is
+  std::size_t largest_at = 0;  // its flat index
+  void add(float found, float expected, std::size_t index, float tolerance);
+  /// Of the largest difference, an index per axis.
+  [[nodiscard]] std::vector<std::size_t> place() const;
 };
 
 /// The expected tensors by name, and the comparison of each that inference computes.
@@ -40,7 +45,7 @@ class recorded_outputs {
  public:
   static lowbit::result<recorded_outputs> open(const std::string& path,
                                                const recorded_inputs& inputs,
-                                               const lowbit::model_shape& shape);
+                                               const lowbit::model_shape& shape, float tolerance);
 
   /// Compares one value of tensor `name` at the flat index; does nothing where the file does not
   /// hold the tensor.
@@ -50,6 +55,7 @@ class recorded_outputs {
   [[nodiscard]] const std::vector<std::string>& skipped() const { return skipped_; }
 
  private:
+  float tolerance_ = 0;
   std::map<std::string, std::vector<float>> expected_;
   std::map<std::string, comparison> compared_;
   std::vector<std::string> skipped_;

@@ -2,6 +2,7 @@
 // lowbit verify: runs a model on recorded inputs and compares every recorded tensor that inference
 // computes.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -89,12 +90,17 @@ status print(const recorded_outputs& outputs, const verify_options& o, const cha
     put("{:<24} {:>10} {:>12}  ({} build, tolerance {})\n", "tensor", "values", "largest", arch,
         o.tolerance);
   for (const auto& [name, c] : outputs.compared()) {
-    const bool ok = c.values != 0 && c.largest <= o.tolerance;  // false for NaN
+    const bool ok = c.values != 0 && c.above == 0;
     failed += ok ? 0 : 1;
-    json["tensors"][name] = {{"values", c.values}, {"largest", c.largest}, {"ok", ok}};
-    if (!o.json)
-      put("{:<24} {:>10} {:>12.3g}  {}\n", escaped(name), c.values, c.largest,
-          ok ? "ok" : "FAILED");
+    json["tensors"][name] = {
+        {"values", c.values}, {"largest", c.largest}, {"above", c.above}, {"ok", ok}};
+    if (c.above != 0) json["tensors"][name]["largest_at"] = c.place();
+    if (o.json) continue;
+    put("{:<24} {:>10} {:>12.3g}  {}", escaped(name), c.values, c.largest, ok ? "ok" : "FAILED");
+    if (c.above != 0)
+      put(": {} above, the largest at [{}]", c.above, fmt::join(c.place(), ", "));
+    put("
+");
   }
   for (const std::string& name : outputs.skipped()) {
     json["not_compared"].push_back(name);
@@ -113,7 +119,7 @@ status run(const verify_options& o) {
   if (!s) return s.status();
   const auto inputs = read_recorded_inputs(o.inputs, s->pads());
   if (!inputs) return inputs.status();
-  auto outputs = recorded_outputs::open(o.expected, *inputs, s->shape());
+  auto outputs = recorded_outputs::open(o.expected, *inputs, s->shape(), o.tolerance);
   if (!outputs) return outputs.status();
   comparer to{*inputs, s->shape(), *outputs};
   const lowbit_engine::observer observer = to.observer();

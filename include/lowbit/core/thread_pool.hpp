@@ -34,7 +34,8 @@ class thread_pool {
     }
     return pool;
   }
-  /// The same; throws what std::thread does. It delegates, so the destructor joins what has started.
+  /// The same; throws what std::thread does. It delegates, so the destructor joins what has
+  /// started.
   explicit thread_pool(std::size_t workers) : thread_pool() {
     LOWBIT_EXPECTS(workers >= 1);
     add_threads(workers);
