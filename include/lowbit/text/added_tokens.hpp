@@ -35,23 +35,20 @@ class added_token_matcher {
  public:
   added_token_matcher() = default;
 
-  /// Of two tokens that normalization has made equal the first counts.
-  ///
-  /// Errors: malformed for a token that occurs twice
+  /// Errors: malformed for two tokens of the same content, also by normalization: which of them
+  ///         the reference takes is not specified
   /// Requires: no content is empty
   static result<added_token_matcher> make(std::vector<added_token> tokens) {
-    std::stable_sort(tokens.begin(), tokens.end(), [](const added_token& a, const added_token& b) {
-      return a.content < b.content;
-    });
     added_token_matcher m;
-    for (added_token& t : tokens) {
-      LOWBIT_EXPECTS(!t.content.empty());
-      if (!m.tokens_.empty() && m.tokens_.back().content == t.content) {
-        if (m.tokens_.back().id != t.id) continue;
-        return status::error(errc::malformed, "added token '", t.content, "' occurs twice");
-      }
-      ++m.first_[static_cast<unsigned char>(t.content[0]) + 1U];
-      m.tokens_.push_back(std::move(t));
+    m.tokens_ = std::move(tokens);
+    std::sort(m.tokens_.begin(), m.tokens_.end(),
+              [](const added_token& a, const added_token& b) { return a.content < b.content; });
+    for (std::size_t i = 0; i < m.tokens_.size(); ++i) {
+      const std::string& content = m.tokens_[i].content;
+      LOWBIT_EXPECTS(!content.empty());
+      if (i > 0 && content == m.tokens_[i - 1].content)
+        return status::error(errc::malformed, "added token '", content, "' occurs twice");
+      ++m.first_[static_cast<unsigned char>(content[0]) + 1U];
     }
     for (std::size_t byte = 0; byte < 256; ++byte) m.first_[byte + 1] += m.first_[byte];
     return m;

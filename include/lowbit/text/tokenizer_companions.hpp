@@ -126,17 +126,21 @@ class token_adder {
 /// Tokens with ids of their own, in the order of their ids.
 class numbered_tokens {
  public:
-  void push(std::uint64_t id, added_token token) { tokens_.emplace_back(id, std::move(token)); }
+  void push(std::uint64_t id, added_token token) { tokens_.push_back({id, std::move(token)}); }
 
   status add_to(token_adder& adder) {
     std::stable_sort(tokens_.begin(), tokens_.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
+                     [](const entry& a, const entry& b) { return a.id < b.id; });
     for (auto& [id, token] : tokens_) LOWBIT_TRY(adder.add_with_id(std::move(token), id));
     return {};
   }
 
  private:
-  std::vector<std::pair<std::uint64_t, added_token>> tokens_;
+  struct entry {
+    std::uint64_t id;
+    added_token token;
+  };
+  std::vector<entry> tokens_;
 };
 
 /// added_tokens_decoder: {"169": {"content": "<e1>", ..}}
