@@ -60,7 +60,8 @@ TEST_CASE("a message is one printable line whatever is put into it", "[status]")
   CHECK(shown("a\nlowbit: all is well") == "a\\nlowbit: all is well");
   CHECK(shown("\x1b[2J\t\r\x07\x7f") == "\\x1b[2J\\t\\r\\x07\\x7f");
   CHECK(shown(std::string_view("a\0b", 3)) == "a\\x00b");
-  CHECK(shown("\xc2\x9b" "31m \xc2\x85") == "\\xc2\\x9b31m \\xc2\\x85");  // C1 controls
+  CHECK(shown("\xc2\x9b"
+              "31m \xc2\x85") == "\\xc2\\x9b31m \\xc2\\x85");                      // C1 controls
   CHECK(shown("\xe2\x80\xa8 \xe2\x80\xa9") == "\\xe2\\x80\\xa8 \\xe2\\x80\\xa9");  // line breaks
   for (const char* turn : {"\xe2\x80\xae", "\xe2\x80\x8f", "\xe2\x81\xa6", "\xd8\x9c"})
     CHECK(shown(turn).find(turn) == std::string::npos);  // direction of writing
@@ -70,7 +71,8 @@ TEST_CASE("a message is one printable line whatever is put into it", "[status]")
                            "\xf0\x9f\x98\x80", "\\n \\x1b"})
     CHECK(shown(kept) == kept);
   const status inner = status::error(errc::malformed, "a\n");
-  CHECK(inner.in("p\tq").in("r").message() == "r: p\\tq: a\\n");  // once, however often it is passed on
+  CHECK(inner.in("p\tq").in("r").message() ==
+        "r: p\\tq: a\\n");  // once, however often it is passed on
   CHECK_THROWS_WITH(static_cast<void>(result<int>(inner).value()), "a\\n");
   static_assert(status::error(errc::malformed, "\x1b").message() == "\\x1b");
 }

@@ -297,7 +297,8 @@ TEST_CASE("scores are those of Hugging Face's pipeline", "[io][config]") {
   CHECK(near(each[0], 0.7310586));
   CHECK(near(each[1], 0.1192029));
   CHECK(near(each[3], 1.0));
-  CHECK(label_scores(problem_type::regression, logits, 4) == std::vector<float>(logits, logits + 4));
+  CHECK(label_scores(problem_type::regression, logits, 4) ==
+        std::vector<float>(logits, logits + 4));
   CHECK(label_scores(problem_type::single_label, logits, 0).empty());
 }
 

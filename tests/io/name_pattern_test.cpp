@@ -134,11 +134,22 @@ TEST_CASE("what a pattern does not know is refused with its place",
     const char* text;
     const char* place;
   };
-  for (const auto& [text, place] :
-       {entry{"a(b", "byte 2"}, {"a)b", "byte 2"}, {"*a", "byte 1"}, {"a|+", "byte 3"},
-        {"a**", "byte 3"}, {"a+?", "byte 3"}, {"a{2}", "byte 2"}, {"[a", "byte 1"},
-        {"[]", "byte 1"}, {"[z-a]", "byte 2"}, {"[[:alpha:]]", "byte 2"}, {"a\\", "byte 2"},
-        {"\\b", "byte 2"}, {"(a)\\1", "byte 5"}, {"(?:a)", "byte 2"}, {"^*", "byte 2"}}) {
+  for (const auto& [text, place] : {entry{"a(b", "byte 2"},
+                                    {"a)b", "byte 2"},
+                                    {"*a", "byte 1"},
+                                    {"a|+", "byte 3"},
+                                    {"a**", "byte 3"},
+                                    {"a+?", "byte 3"},
+                                    {"a{2}", "byte 2"},
+                                    {"[a", "byte 1"},
+                                    {"[]", "byte 1"},
+                                    {"[z-a]", "byte 2"},
+                                    {"[[:alpha:]]", "byte 2"},
+                                    {"a\\", "byte 2"},
+                                    {"\\b", "byte 2"},
+                                    {"(a)\\1", "byte 5"},
+                                    {"(?:a)", "byte 2"},
+                                    {"^*", "byte 2"}}) {
     expect_error(name_pattern::parse(text).status(), errc::invalid_argument, {place});
   }
 }

@@ -33,8 +33,8 @@ inline json config_of(const lowbit::model_shape& s, const std::string& architect
 }
 
 /// Writes f32 tensors as a checkpoint; a bare BertModel has names without "bert.".
-inline void write_checkpoint(const fs::path& folder, const tensor_store& tensors, const json& config,
-                      bool bare = false) {
+inline void write_checkpoint(const fs::path& folder, const tensor_store& tensors,
+                             const json& config, bool bare = false) {
   fs::create_directories(folder);
   std::vector<lowbit::tensor_to_write> all;
   for (const lowbit::stored_tensor& t : tensors.weights()) {

@@ -24,7 +24,8 @@ class packed_folder {
     REQUIRE(message() == "");
   }
   [[nodiscard]] fs::path path() const { return scratch_.path() / "packed"; }
-  [[nodiscard]] std::string message(const std::string& more = "", const std::string& of = "") const {
+  [[nodiscard]] std::string message(const std::string& more = "",
+                                    const std::string& of = "") const {
     crafted::write(path() / "config.json", config.dump());
     if (more.empty()) return std::string(lowbit::open_model(path()).status().message());
     const fs::path other = scratch_.path() / "other";
@@ -36,8 +37,9 @@ class packed_folder {
       all.push_back({t.name, t.type, t.shape, t.data});
       if (t.name == of) all.push_back({more, t.type, t.shape, t.data});
     }
-    REQUIRE(lowbit::write_safetensors(other / "model.safetensors", all, {},
-                                      lowbit::existing::replace).ok());
+    REQUIRE(
+        lowbit::write_safetensors(other / "model.safetensors", all, {}, lowbit::existing::replace)
+            .ok());
     return std::string(lowbit::open_model(other).status().message());
   }
 
@@ -173,8 +175,11 @@ TEST_CASE("a sentence-transformers folder embeds as its modules say", "[folder]"
     json list = json::array();
     for (const char* type : types) {
       const bool pools = std::string(type) == "Pooling";
-      list.push_back({{"idx", list.size()}, {"name", std::to_string(list.size())},
-                      {"path", pools ? "1_Pooling" : list.empty() ? "" : "2_Other"},
+      list.push_back({{"idx", list.size()},
+                      {"name", std::to_string(list.size())},
+                      {"path", pools          ? "1_Pooling"
+                               : list.empty() ? ""
+                                              : "2_Other"},
                       {"type", std::string("sentence_transformers.models.") + type}});
     }
     crafted::write(at / "modules.json", list.dump());

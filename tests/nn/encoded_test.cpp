@@ -56,8 +56,8 @@ void check_format() {
     const encoded_row<Format, Arch> good(sound);
     CHECK(good.finite);
     CHECK(good.codes == encoded_row<Format, lowbit::scalar>(sound).codes);
-    for (const float bad : {limits::quiet_NaN(), -limits::quiet_NaN(), limits::infinity(),
-                            -limits::infinity()}) {
+    for (const float bad :
+         {limits::quiet_NaN(), -limits::quiet_NaN(), limits::infinity(), -limits::infinity()}) {
       for (const std::size_t at : {std::size_t{0}, k / 2, k - 1}) {
         std::vector<float> x = sound;
         x[at] = bad;

@@ -92,8 +92,7 @@ TEST_CASE("white space goes to the token that strips it, once") {
 TEST_CASE("a hundred thousand added tokens are read and found in time that grows with them") {
   auto json = golden::read_json("tokenizer.json");
   std::size_t id = json["model"]["vocab"].size();
-  for (const auto& t : json["added_tokens"])
-    id = std::max(id, t["id"].get<std::size_t>() + 1);
+  for (const auto& t : json["added_tokens"]) id = std::max(id, t["id"].get<std::size_t>() + 1);
   for (int i = 0; i < 100'000; ++i) {
     json["added_tokens"].push_back(
         {{"id", id++}, {"content", "aaa" + std::to_string(i)}, {"normalized", i % 2 == 0}});

@@ -125,8 +125,8 @@ TEST_CASE("bytes that are not the JSON of an object are refused") {
   golden::temporary_folder folder;
   for (const char* bytes : {"", "{", "[1, 2]", "null", "{\"model\": \"\xff\"}", "{} x"})
     check_error(folder.write("tokenizer.json", bytes), errc::malformed, "JSON");
-  check_error(folder.write("tokenizer.json", R"({"model": {"b": 1, "c": 2, "b": 1}})"), errc::malformed,
-              "key \"b\" appears twice");
+  check_error(folder.write("tokenizer.json", R"({"model": {"b": 1, "c": 2, "b": 1}})"),
+              errc::malformed, "key \"b\" appears twice");
   for (const std::string member : {"model", "unknown"}) {
     check_error(folder.write("tokenizer.json", "{\"" + member + "\":" + std::string(100000, '[')),
                 errc::malformed, "deeper than 64");

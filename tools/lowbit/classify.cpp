@@ -66,7 +66,8 @@ status run(const classify_options& o) {
 
 void add_classify(CLI::App& program, action& chosen) {
   auto o = std::make_shared<classify_options>();
-  CLI::App* verb = program.add_subcommand("classify", "Classify sentences: label, probability or value, text");
+  CLI::App* verb =
+      program.add_subcommand("classify", "Classify sentences: label, probability or value, text");
   add_model_options(*verb, *o);
   add_text_options(*verb, *o);
   verb->add_option("--top", o->top, "labels per sentence")

@@ -63,8 +63,9 @@ status answer_texts(std::vector<contestant>& all, const compare_options& o, nloh
       line["answers"].push_back(
           {{"label", found->label}, {value ? "score" : "probability", found->score}});
       const auto score = static_cast<double>(found->score);
-      row += fmt::format("  {:<19}{:>7}", shortened(found->label, 17),
-                         value ? fmt::format("{:.3f}", score) : fmt::format("{:.0f}%", 100 * score));
+      row +=
+          fmt::format("  {:<19}{:>7}", shortened(found->label, 17),
+                      value ? fmt::format("{:.3f}", score) : fmt::format("{:.0f}%", 100 * score));
     }
     out["texts"].push_back(std::move(line));
     if (!o.json) put("{}\n", row);

@@ -197,7 +197,8 @@ status score_entities(session& s, const lowbit::wordpiece_tokenizer& tokenizer, 
         for (std::size_t r = 0; r < rows.sentences(); ++r) {
           const tagged_sentence& wanted = (*data)[first + r];
           const std::string& text = texts[first + r];
-          const auto encoded = encode_text(tokenizer, text, s.model().config.max_tokens(), false, true);
+          const auto encoded =
+              encode_text(tokenizer, text, s.model().config.max_tokens(), false, true);
           if (!encoded) return encoded.status();
           const auto found = label_words(names, lowbit::pieces_by_white_space(text, *encoded),
                                          logits.data() + rows.offsets[r] * names.size());

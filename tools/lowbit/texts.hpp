@@ -80,7 +80,8 @@ lowbit::status answer_all(const text_options& o, std::size_t most, Prepare prepa
     for (std::size_t i = 0; !done.ok() && i < texts.size(); ++i) {  // which one was it?
       const status one =
           answer(std::span(std::as_const(texts)).subspan(i, 1), std::span(inputs).subspan(i, 1));
-      if (!one.ok()) LOWBIT_TRY(refuse(texts[i], one.in("text \"" + texts[i].text.substr(0, 40) + "\"")));
+      if (!one.ok())
+        LOWBIT_TRY(refuse(texts[i], one.in("text \"" + texts[i].text.substr(0, 40) + "\"")));
     }
     texts.clear();
     inputs.clear();

@@ -97,8 +97,7 @@ status print(const recorded_outputs& outputs, const verify_options& o, const cha
     if (c.above != 0) json["tensors"][name]["largest_at"] = c.place();
     if (o.json) continue;
     put("{:<24} {:>10} {:>12.3g}  {}", escaped(name), c.values, c.largest, ok ? "ok" : "FAILED");
-    if (c.above != 0)
-      put(": {} above, the largest at [{}]", c.above, fmt::join(c.place(), ", "));
+    if (c.above != 0) put(": {} above, the largest at [{}]", c.above, fmt::join(c.place(), ", "));
     put("
 ");
   }

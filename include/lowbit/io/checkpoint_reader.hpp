@@ -25,13 +25,14 @@ inline bool ends_with_any(std::string_view name, std::initializer_list<std::stri
 
 /// Parameters that the official forward passes never read, and heads of other tasks.
 inline bool unused_by_inference(std::string_view name) {
-  return ends_with_any(name, {".dense.scale", ".query.scale", ".key.scale",
-                              ".value.scale",  // BiBERT, registered only
-                              ".output.gate", ".weight_clip_val", ".act_clip_val", ".move_q.bias",
-                              ".move_k.bias", ".move_v.bias",  // BiT, overwritten before use
-                              "embeddings.position_ids",
-                              "embeddings.token_type_ids"}) ||  // buffers
-         name.starts_with("cls.") || name.starts_with("fit_dense");
+  return ends_with_any(name,
+                       {".dense.scale", ".query.scale", ".key.scale",
+                        ".value.scale",  // BiBERT, registered only
+                        ".output.gate", ".weight_clip_val", ".act_clip_val", ".move_q.bias",
+                        ".move_k.bias", ".move_v.bias",  // BiT, overwritten before use
+                        "embeddings.position_ids", "embeddings.token_type_ids"}) ||  // buffers
+         name.starts_with("cls.") ||
+         name.starts_with("fit_dense");
 }
 
 /// A range that an encoding can be made of.

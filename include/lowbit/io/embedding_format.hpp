@@ -42,7 +42,9 @@ inline result<std::string> parse_pooling(const nlohmann::json& pooling, std::str
                          ", hidden_size ", hidden);
   }
   std::string modes;
-  const auto add = [&](std::string_view mode) { modes += (modes.empty() ? "" : "+") + std::string(mode); };
+  const auto add = [&](std::string_view mode) {
+    modes += (modes.empty() ? "" : "+") + std::string(mode);
+  };
   constexpr std::string_view prefix = "pooling_mode";
   for (const auto& [field, value] : pooling.items()) {
     if (!std::string_view(field).starts_with(prefix)) continue;

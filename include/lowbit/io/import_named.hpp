@@ -50,10 +50,9 @@ inline result<std::string> find_dynamic_policy(const std::filesystem::path& fold
                                                std::string_view wanted) {
   const auto files = checkpoint_tensors::open(folder);
   if (!files) return files.status();
-  const bool split =
-      std::any_of(files->tensors().begin(), files->tensors().end(), [](const tensor_view& t) {
-        return t.name.ends_with("embeddings.word_embeddings_1.weight");
-      });
+  const bool split = std::any_of(
+      files->tensors().begin(), files->tensors().end(),
+      [](const tensor_view& t) { return t.name.ends_with("embeddings.word_embeddings_1.weight"); });
   auto found = dynamic_policy_name(config, split, folder.native());
   if (found && !wanted.empty() && canonical_policy_name(wanted) != *found) {
     return status::error(errc::invalid_argument, folder.native(), ": this is a ", *found,

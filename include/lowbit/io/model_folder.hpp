@@ -145,11 +145,11 @@ inline result<canonical_model> open_model(const std::filesystem::path& folder,
                                    ? config->packed->policy
                                    : std::string(scheme_name(config->recognised));
     LOWBIT_TRY(detail::check_zero(options, policy));
-    auto model = config->packed.has_value()
-                     ? detail::open_packed(folder, *std::move(config), options)
-                     : import_checkpoint(folder, *std::move(config), options.policy,
-                                         options.zero.empty() ? "torch" : options.zero,
-                                         options.formats);
+    auto model =
+        config->packed.has_value()
+            ? detail::open_packed(folder, *std::move(config), options)
+            : import_checkpoint(folder, *std::move(config), options.policy,
+                                options.zero.empty() ? "torch" : options.zero, options.formats);
     if (!model) return model;
     LOWBIT_TRY(detail::check_policy(*model, folder.native()));
     LOWBIT_TRY(detail::find_pooling(folder, options.pooling, model->config));
@@ -174,8 +174,8 @@ inline status save_packed(const canonical_model& model, const std::filesystem::p
         write_safetensors(output->folder() / "model.safetensors", tensors, {{"format", "lowbit"}}));
     nlohmann::json config = model.config.raw;
     if (model.config.shape.has_labels()) config["num_labels"] = model.config.shape.labels;
-    config["quantization_config"] = packed_fields({1, model.policy, model.zero},
-                                                  model.config.embedding);
+    config["quantization_config"] =
+        packed_fields({1, model.policy, model.zero}, model.config.embedding);
     LOWBIT_TRY(write_file(output->folder() / "config.json", config.dump(2) + "\n"));
     for (const char* name : tokenizer_file_names) {
       const auto from = tokenizer_source / name;

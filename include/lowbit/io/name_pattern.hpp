@@ -81,7 +81,9 @@ class name_pattern {
   static step fork(std::size_t first, std::ptrdiff_t second) {
     return {step_kind::fork, static_cast<std::ptrdiff_t>(first), second, {}};
   }
-  static void append(steps& to, const steps& more) { to.insert(to.end(), more.begin(), more.end()); }
+  static void append(steps& to, const steps& more) {
+    to.insert(to.end(), more.begin(), more.end());
+  }
 
   struct parser {
     std::string_view text;

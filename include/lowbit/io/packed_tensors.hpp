@@ -73,12 +73,24 @@ class packed_tensor_check {
   }
 
   [[nodiscard]] static bool is_known(std::string_view rest) {
-    constexpr std::string_view known[] = {
-        "weight",         "weight.format",         "weight.codes",          "weight.scale",
-        "weight.offsets", "weight.outliers.index", "weight.outliers.value", "weight.mask",
-        "weight.values",  "weight.centroids",      "bias",                  "input.scale",
-        "input.shift",    "input.clip",            "output.scale",          "output.clip",
-        "scale",          "clip"};
+    constexpr std::string_view known[] = {"weight",
+                                          "weight.format",
+                                          "weight.codes",
+                                          "weight.scale",
+                                          "weight.offsets",
+                                          "weight.outliers.index",
+                                          "weight.outliers.value",
+                                          "weight.mask",
+                                          "weight.values",
+                                          "weight.centroids",
+                                          "bias",
+                                          "input.scale",
+                                          "input.shift",
+                                          "input.clip",
+                                          "output.scale",
+                                          "output.clip",
+                                          "scale",
+                                          "clip"};
     return std::find(std::begin(known), std::end(known), rest) != std::end(known);
   }
 

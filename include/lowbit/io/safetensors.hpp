@@ -193,9 +193,9 @@ class safetensors_file {
     }
     const auto length = detail::load_unaligned<std::uint64_t>(bytes.data());
     if (length > limits.header_bytes || length > bytes.size() - prefix) {
-      const auto error = status::error(errc::malformed, "header of ", length,
-                                       " bytes, expected at most ",
-                                       std::min(limits.header_bytes, bytes.size() - prefix));
+      const auto error =
+          status::error(errc::malformed, "header of ", length, " bytes, expected at most ",
+                        std::min(limits.header_bytes, bytes.size() - prefix));
       return detail::unless_foreign(all, error).in(name);
     }
     const auto header_bytes = bytes.subspan(prefix, static_cast<std::size_t>(length));

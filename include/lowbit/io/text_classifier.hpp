@@ -125,10 +125,10 @@ class text_classifier {
   static status check(const canonical_model& model, const std::filesystem::path& folder) {
     if (find_policy(Policy::name)) LOWBIT_TRY(detail::check_policy(model, folder.native()));
     if (model.zero == zero) return {};
-    return status::error(errc::invalid_argument, folder.native(), ": packed with zero \"",
-                         model.zero, "\", this policy ", Policy::name, " has \"", zero,
-                         "\": load it as policy::",
-                         model.zero == "torch" ? "bibert" : "bibert_plus_one");
+    return status::error(
+        errc::invalid_argument, folder.native(), ": packed with zero \"", model.zero,
+        "\", this policy ", Policy::name, " has \"", zero,
+        "\": load it as policy::", model.zero == "torch" ? "bibert" : "bibert_plus_one");
   }
 
   status pack() {

@@ -26,8 +26,8 @@ struct encoder_output {
   }
 };
 
-/// Looks at the hidden rows that no layer norm comes after: of first tokens, which a head may encode
-/// as bits.
+/// Looks at the hidden rows that no layer norm comes after: of first tokens, which a head may
+/// encode as bits.
 template <class Arch>
 [[nodiscard]] overflow first_tokens_overflow(const encoder_output& encoded, std::size_t layers) {
   for (std::size_t s = 0; s < encoded.batch.sentences; ++s) {
@@ -92,7 +92,8 @@ class encoder {
       if constexpr (observed)
         observer.hidden(l + 1, matrix_view<const float>(w.hidden.rows_from(0, tokens)));
     }
-    return {in.batch, w.hidden.rows_from(0, first_only ? in.batch.sentences : tokens),
+    return {in.batch,
+            w.hidden.rows_from(0, first_only ? in.batch.sentences : tokens),
             first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens,
             {}};
   }
@@ -101,7 +102,7 @@ class encoder {
   /// single layers. Requires: w planned for the batch
   template <class Workspace, executor Executor>
   overflow run_layer(std::size_t index, const token_batch& batch, matrix_view<float> hidden,
-                 Workspace& w, Executor& executor) const {
+                     Workspace& w, Executor& executor) const {
     const std::size_t tokens = batch.tokens();
     for (auto& rows : w.input) rows.clear_pad(Workspace::projection_input::is_float ? 0 : tokens);
     w.marks.clear(tokens);

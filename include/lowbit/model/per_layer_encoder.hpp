@@ -56,7 +56,8 @@ class encoder<per_layer<Segments...>, Arch> {
       observer.hidden(0, matrix_view<const float>(front.hidden.rows_from(0, tokens)));
     if (const auto found = run_from<0>(in.batch, w, first_only, executor, observer))
       return {in.batch, {}, hidden_rows::all_tokens, found};
-    return {in.batch, front.hidden.rows_from(0, first_only ? in.batch.sentences : tokens),
+    return {in.batch,
+            front.hidden.rows_from(0, first_only ? in.batch.sentences : tokens),
             first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens,
             {}};
   }

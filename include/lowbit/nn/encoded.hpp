@@ -43,8 +43,8 @@ struct encoded_rows {
   void clear_pad(std::size_t m) const {
     if constexpr (std::is_same_v<element, word>) clear_pad_words(rows.rows_from(0, m));
   }
-  /// Row `to` becomes row `from` of another set of rows of the same format, with the codes that fill
-  /// its last lanes: readers take whole ones.
+  /// Row `to` becomes row `from` of another set of rows of the same format, with the codes that
+  /// fill its last lanes: readers take whole ones.
   void copy_row(std::size_t to, const encoded_rows& other, std::size_t from) const {
     std::memcpy(rows.row(to), other.rows.row(from), rows.stride * sizeof(element));
     if (counted) counts[to] = other.counts[from];

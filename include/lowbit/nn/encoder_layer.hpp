@@ -52,8 +52,8 @@ class encoder_layer {
   template <class Workspace>
   [[nodiscard]] auto input_sink(const Workspace& w, [[maybe_unused]] std::size_t d) const {
     if constexpr (Workspace::shares_input) {
-      return encoding_sink<typename formats::projection, Arch>(w.input[0], w.hidden,
-                                                               query_.input(), w.marks);
+      return encoding_sink<typename formats::projection, Arch>(w.input[0], w.hidden, query_.input(),
+                                                               w.marks);
     } else {
       return fan_out{store{w.hidden}, sign_encoder{w.input[0].rows, d, query_.input().shift},
                      sign_encoder{w.input[1].rows, d, key_.input().shift},

@@ -89,7 +89,8 @@ class added_token_matcher {
     auto end = tokens_.begin() + first_[first_byte + 1U];
     const added_token* longest = nullptr;
     text.remove_prefix(at);
-    for (std::size_t size = 1; begin != end;) {  // the bytes that text and this range have in common
+    for (std::size_t size = 1;
+         begin != end;) {  // the bytes that text and this range have in common
       if (begin->content.size() == size) {
         longest = &*begin++;
         continue;
@@ -107,8 +108,8 @@ class added_token_matcher {
       const auto byte_of = [size](const added_token& t) {
         return static_cast<unsigned char>(t.content[size]);
       };
-      begin = std::partition_point(begin, end,
-                                   [&](const added_token& t) { return byte_of(t) < next; });
+      begin =
+          std::partition_point(begin, end, [&](const added_token& t) { return byte_of(t) < next; });
       end = std::partition_point(begin, end,
                                  [&](const added_token& t) { return byte_of(t) == next; });
       ++size;
@@ -151,7 +152,7 @@ class added_token_matcher {
     return at;
   }
 
-  std::vector<added_token> tokens_;         // sorted by content, bytes compared as unsigned
+  std::vector<added_token> tokens_;          // sorted by content, bytes compared as unsigned
   std::array<std::ptrdiff_t, 257> first_{};  // of those that begin with a byte
 };
 

@@ -117,8 +117,8 @@ class json_builder {
     if (skipped_depth_ != 0) return true;
     if (std::exchange(skip_next_, false)) return true;
     if (++values_ > limits_.values) {
-      error_ = status::error(errc::malformed, "more than ", limits_.values,
-                             " JSON values, the limit");
+      error_ =
+          status::error(errc::malformed, "more than ", limits_.values, " JSON values, the limit");
       return false;
     }
     if (!take(sizeof(json) + bytes)) return false;
@@ -141,8 +141,8 @@ class json_builder {
 
   bool open(json empty, std::size_t bytes) {
     if (stack_.size() + skipped_depth_ == limits_.depth) {
-      error_ = status::error(errc::malformed, "JSON nested deeper than ", limits_.depth,
-                             ", the limit");
+      error_ =
+          status::error(errc::malformed, "JSON nested deeper than ", limits_.depth, ", the limit");
       return false;
     }
     if (skip_next_ || skipped_depth_ != 0) {
@@ -189,8 +189,8 @@ class json_builder {
                          limits.bytes);
   }
   if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {  // ends a parse
-    return unless_foreign(text, status::error(errc::malformed, "not valid JSON at byte ", zero,
-                                              ": a zero byte"));
+    return unless_foreign(
+        text, status::error(errc::malformed, "not valid JSON at byte ", zero, ": a zero byte"));
   }
   json_builder builder(text.size(), limits);
   const bool complete = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);

@@ -34,11 +34,26 @@ struct tokenizer_companions {
 };
 
 /// The fields of a tokenizer_config.json that are read here.
-inline constexpr std::string_view tokenizer_config_members[] = {
-    "tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars", "clean_text",
-    "do_basic_tokenize", "truncation_side", "split_special_tokens", "auto_map",
-    "model_input_names", "added_tokens_decoder", "bos_token", "eos_token", "unk_token", "sep_token",
-    "pad_token", "cls_token", "mask_token", "additional_special_tokens", "extra_special_tokens"};
+inline constexpr std::string_view tokenizer_config_members[] = {"tokenizer_class",
+                                                                "do_lower_case",
+                                                                "strip_accents",
+                                                                "tokenize_chinese_chars",
+                                                                "clean_text",
+                                                                "do_basic_tokenize",
+                                                                "truncation_side",
+                                                                "split_special_tokens",
+                                                                "auto_map",
+                                                                "model_input_names",
+                                                                "added_tokens_decoder",
+                                                                "bos_token",
+                                                                "eos_token",
+                                                                "unk_token",
+                                                                "sep_token",
+                                                                "pad_token",
+                                                                "cls_token",
+                                                                "mask_token",
+                                                                "additional_special_tokens",
+                                                                "extra_special_tokens"};
 
 /// Whether a class cuts text as BertTokenizer does. Those of other models that only inherit from it
 /// are here when they change nothing.
@@ -191,8 +206,7 @@ using named_tokens = std::vector<std::pair<std::string, added_token>>;
     out.emplace_back(key, *std::move(token));
   }
   for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
-    for (const nlohmann::json* json : {&config, &map})
-      LOWBIT_TRY(read_token_list(*json, key, out));
+    for (const nlohmann::json* json : {&config, &map}) LOWBIT_TRY(read_token_list(*json, key, out));
   }
   return out;
 }
@@ -223,10 +237,11 @@ using named_tokens = std::vector<std::pair<std::string, added_token>>;
     }
     LOWBIT_TRY(tokens.add_to(adder).in("added_tokens.json"));
   }
-  const std::pair<std::string_view, std::string*> names[] = {
-      {"unk_token", &parts.unknown},    {"sep_token", &parts.separator},
-      {"cls_token", &parts.classifier}, {"pad_token", &parts.padding},
-      {"mask_token", &parts.mask}};
+  const std::pair<std::string_view, std::string*> names[] = {{"unk_token", &parts.unknown},
+                                                             {"sep_token", &parts.separator},
+                                                             {"cls_token", &parts.classifier},
+                                                             {"pad_token", &parts.padding},
+                                                             {"mask_token", &parts.mask}};
   std::vector<added_token> absent;  // have ids only where others follow: no model has rows for them
   for (auto& [key, token] : *named) {
     const auto name = std::find_if(std::begin(names), std::end(names),

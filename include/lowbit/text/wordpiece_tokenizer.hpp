@@ -83,7 +83,8 @@ class wordpiece_tokenizer {
     encoding e, rest;
     detail::append_token(e, cls_, 0, {});
     if (auto s = append_text(e, first, 0, max_tokens); !s.ok()) return s.in("first text");
-    if (auto s = append_text(rest, second, second_type_, max_tokens); !s.ok()) return s.in("second text");
+    if (auto s = append_text(rest, second, second_type_, max_tokens); !s.ok())
+      return s.in("second text");
     const auto [a, b] = detail::longest_first(e.ids.size() - 1, rest.ids.size(), max_tokens - 3);
     detail::cut(e, 1, e.ids.size() - 1, a);
     detail::cut(rest, 0, rest.ids.size(), b);
