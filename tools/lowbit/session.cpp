@@ -247,8 +247,4 @@ status session::run_layer(std::size_t index, const token_rows& rows, std::vector
   return {};
 }
 
-void warn(std::string_view message) {
-  std::cerr << "lowbit: warning: " << status::error(errc::ok, message).message() << '\n';
-}
-
 }  // namespace lowbit_tool

@@ -92,9 +92,6 @@ class session {
   std::unique_ptr<lowbit::thread_pool> pool_;
 };
 
-/// One line on standard error.
-void warn(std::string_view message);
-
 /// A model of random weights for benchmarks: canonical tensors of `policy`, nothing read from disk.
 lowbit::result<lowbit::canonical_model> random_model(const lowbit::model_shape& shape,
                                                      const std::string& policy,

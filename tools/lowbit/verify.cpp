@@ -98,8 +98,7 @@ status print(const recorded_outputs& outputs, const verify_options& o, const cha
     if (o.json) continue;
     put("{:<24} {:>10} {:>12.3g}  {}", escaped(name), c.values, c.largest, ok ? "ok" : "FAILED");
     if (c.above != 0) put(": {} above, the largest at [{}]", c.above, fmt::join(c.place(), ", "));
-    put("
-");
+    put("\n");
   }
   for (const std::string& name : outputs.skipped()) {
     json["not_compared"].push_back(name);
