@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# help.sh PROGRAM: it and every verb that it lists start with --help: exit code 0, a usage line, nothing on stderr.
-# The names of options are checked at each start, so one that CLI11 refuses ends every verb.
+# help.sh PROGRAM: it and every verb that it lists start with --help: exit code 0, a usage line, nothing on stderr. The
+# names of options are checked at each start: one that CLI11 refuses ends every verb.
 set -euo pipefail
 program=$1
 
@@ -10,7 +10,7 @@ expect_help() { # [VERB]
   local code=0 help messages
   messages=$(mktemp)
   help=$("$program" "$@" --help 2>"$messages" </dev/null) || code=$?
-  if ((code != 0)) || [[ -s $messages || ${help,,} != *usage:* ]]; then
+  if ((code != 0)) || [[ -s $messages || $help != *"[OPTIONS]"* ]]; then
     failures=$((failures + 1))
     printf 'FAILED: %s --help: exit code %d\n%s\n%s\n' "$*" "$code" "$help" "$(cat "$messages")" >&2
   fi
