@@ -150,20 +150,21 @@ expect_text 'compare: a path that is not UTF-8' "$code" 0
 run '' quantize --format "$(printf '(%.0s' {1..60000})=int8" -p mixed floats formats
 expect '60,000 parentheses' 1 0 1 'expected at most 1000'
 code=0
-timeout 60 "$program" quantize --format '((((a*)*)*)*)*b=int8' -p mixed floats formats >out 2>err || code=$?
+timeout 60 "$program" quantize --format '^((((.*)*)*)*)*!=int8' -p mixed floats formats >out 2>err || code=$?
 expect 'nested stars' 1 0 1 'matches no matrix'
 run '' quantize -q --format 'layer\.[01]\..*(query|key)=int8' -p mixed floats formats
 expect_text 'a sound expression' "$code" 0
 
-# Memory that runs out anywhere: one message, exit code 1; nothing in between.
+# Memory that runs out anywhere: one message, exit code 1; nothing in between. What the loader needs comes first.
+loaded=8000
+until { (ulimit -v $loaded && exec "$program" --version) >out; } 2>err; do loaded=$((loaded + 1000)); done
 for verb in 'classify -m floats hello' 'embed -m floats hello' 'eval -m floats --data data.tsv' \
   'quantize -q -p int8 floats memory'; do
-  for ((limit = 12000; limit < 60000; limit += 1500)); do
+  for ((limit = loaded; limit < loaded + 30000; limit += 1000)); do
     code=0
     rm -rf memory
     # shellcheck disable=SC2086
     (ulimit -v $limit && exec "$program" $verb) >out 2>err || code=$?
-    if ((code == 127)); then continue; fi  # the loader has no memory for libraries
     if ((code != 0 && code != 1)) || [[ $code == 1 && $(wc -l <err) != 1 ]]; then
       failed "$verb under ulimit -v $limit: exit code $code, $(head -c 400 err)"
     fi
@@ -219,7 +220,7 @@ for signal in TERM INT HUP; do
     while kill -0 $pid 2>/dev/null && ! compgen -G '.stopped.tmp-*' >/dev/null; do :; done
     kill -$signal $pid 2>/dev/null || true
     code=0
-    wait $pid || code=$?
+    wait $pid 2>/dev/null || code=$?
     if compgen -G '.stopped.*' >/dev/null; then failed "SIG$signal leaves $(compgen -G '.stopped.*')"; break; fi
     if [[ $code == "$expected" && ! -e stopped ]]; then interrupted=yes; break; fi
     if [[ $code != 0 && $code != "$expected" ]]; then failed "SIG$signal: exit code $code"; break; fi

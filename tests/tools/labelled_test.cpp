@@ -106,6 +106,8 @@ TEST_CASE("words with BIO labels from one file or two", "[labelled]") {
   const std::string broken = files.write("x.txt", "a O\nb\n");
   CHECK(message(read_tagged(broken)) ==
         broken + " line 2: has 1 column, expected a word and its label");
+  const std::string bytes = files.write("z.txt", "a O\nb \xFF\n");
+  CHECK(message(read_tagged(bytes)) == bytes + " line 2: is not valid UTF-8 at byte 2");
   const std::string empty = files.write("y.txt", "\n\n");
   CHECK(message(read_tagged(empty)) == empty + ": is empty, expected words with BIO labels");
 

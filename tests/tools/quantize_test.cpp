@@ -134,3 +134,11 @@ TEST_CASE("bench and inspect count the bytes of the packed tensors", "[quantize]
     CHECK(run_json("inspect " + q.out)["bytes"] == expected);
   }
 }
+
+TEST_CASE("quantize says when a file grew", "[quantize]") {
+  const quantized_folder q;
+  const ended grown = run_program(q.arguments("-q -p sparse"));
+  CHECK(grown.code == 0);
+  CHECK(grown.out.find(" % larger)") != std::string::npos);
+  CHECK(run_program(q.arguments("-q -p int8")).out.find(" times smaller)") != std::string::npos);
+}

@@ -171,6 +171,45 @@ TEST_CASE("eval scores entities, pairs and several models", "[verbs]") {
                 "expected one of f1, precision, recall, accuracy");
 }
 
+TEST_CASE("eval cuts what is longer than the model, as training does, and counts it", "[verbs]") {
+  const crafted::scratch_folder data;
+  std::string longer;
+  for (int i = 0; i < 100; ++i) longer += " new york";
+  const model_folder classes(head_kind::sequence, "BertForSequenceClassification", 2050);
+  const std::string path = (data.path() / "long.tsv").native();
+  crafted::write(path, "new york\tLABEL_0\n" + longer + "\tLABEL_1\n" + longer + " a\tLABEL_1\n");
+  const std::string arguments = "eval -m " + classes.path() + " --data " + path;
+  const ended cut = run_program(arguments);
+  CHECK(cut.code == 0);
+  CHECK(cut.out.find("warning: " + path + ": 2 of 3 texts are longer than the 70 tokens") !=
+        std::string::npos);
+  CHECK(cut.out.find("accuracy") != std::string::npos);
+  CHECK(run_program(arguments + " --truncate").out.find("warning") == std::string::npos);
+  const model_folder words(head_kind::token, "BertForTokenClassification", 2060);
+  const std::string bio = (data.path() / "long.txt").native();
+  std::string lines;
+  for (int i = 0; i < 100; ++i) lines += "new B-x\nyork I-x\n";
+  crafted::write(bio, lines);
+  const ended tagged = run_program("eval -m " + words.path() + " --data " + bio);
+  CHECK(tagged.code == 0);
+  CHECK(tagged.out.find("1 of 1 texts are longer") != std::string::npos);
+}
+
+TEST_CASE("usage lines begin with the program's name", "[verbs]") {
+  for (const std::string verb : {"classify", "quantize", "eval", "tokenize"}) {
+    const ended help = run_program(verb + " --help");
+    CHECK(help.code == 0);
+    CHECK(help.out.find("Usage: lowbit " + verb + " ") != std::string::npos);
+  }
+  CHECK(run_program("--help").out.find("Usage: lowbit ") != std::string::npos);
+}
+
+TEST_CASE("a text is answered as it was given", "[verbs]") {
+  const model_folder model(head_kind::span, "BertForQuestionAnswering", 2070);
+  const json found = run_json("answer -m " + model.path() + " '[is a]' '[new york]'");
+  CHECK(found["question"] == "[is a]");
+}
+
 TEST_CASE("bench runs every policy by name, of random weights", "[verbs]") {
   std::vector<std::string> names{"pruned01", "pruned73", "pruned99"};
   for (const lowbit::named_policy& p : lowbit::named_policies) names.emplace_back(p.name);

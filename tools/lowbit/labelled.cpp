@@ -66,6 +66,10 @@ result<std::vector<tagged_sentence>> read_tagged_file(const std::string& path) {
   std::vector<tagged_sentence> out;
   bool open = false;
   LOWBIT_TRY(lowbit::for_each_line(path, [&](std::string_view line, std::size_t number) -> status {
+    if (const auto at = lowbit::detail::find_invalid_utf8(line)) {
+      return status::error(errc::malformed, path, " line ", number, ": is not valid UTF-8 at byte ",
+                           *at);
+    }
     const auto columns = lowbit::words_of(line);
     if (columns.empty() || line.starts_with("-DOCSTART-")) {
       open = false;
