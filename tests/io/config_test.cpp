@@ -251,7 +251,7 @@ TEST_CASE("config reads the packed format and refuses others", "[io][config]") {
 }
 
 TEST_CASE("config reads how a packed folder embeds", "[io][config]") {
-  CHECK_FALSE(parse(packed({})).embedding.has_value());
+  CHECK_FALSE(parse(packed(json::object())).embedding.has_value());
   const auto cls = parse(packed({{"pooling", "cls"}, {"max_tokens", 12}, {"lower_case", true}}));
   REQUIRE(cls.embedding.has_value());
   CHECK(cls.embedding->pooling == "cls");

@@ -101,6 +101,38 @@ expect_refusal 'labels.tsv' eval -m model --data labels.tsv
 expect_refusal 'no_such.json' verify -m model --inputs no_such.json --expected "$golden/expected.safetensors"
 expect_refusal 'no_such.safetensors' verify -m model --inputs "$golden/inputs.json" --expected no_such.safetensors
 
+# What a file holds never drives the terminal, and never makes a second line.
+escape=$'\033[2J'
+for field in policy zero; do
+  cp -r model "drives-$field"
+  sed -i '0,/{/s//{"quantization_config": {"quant_method": "lowbit", "format_version": 1, "policy": "bibert", "zero": "torch"},/' "drives-$field/config.json"
+  sed -i "s/\"$field\": \"[a-z]*\"/\"$field\": \"x\\\\u001b[2J\\\\nlowbit: all is well\"/" "drives-$field/config.json"
+  expect_refusal 'x\x1b[2J\nlowbit: all is well' classify -m "drives-$field" hello
+  if grep -qF "$escape" err; then failures=$((failures + 1)); echo "FAILED: $field drives the terminal" >&2; fi
+done
+cp -r model drives-tokenizer
+printf '{"model": {"type": "Word\\u001b[2J\\nlowbit: all is well"}}' >drives-tokenizer/tokenizer.json
+expect_refusal 'Word\x1b[2J\nlowbit' classify -m drives-tokenizer hello
+cp -r model drives-vocabulary
+printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\n\033[2J\n\033[2J\n' >drives-vocabulary/vocab.txt
+expect_refusal '\x1b[2J' classify -m drives-vocabulary hello
+mkdir "$escape"
+expect_refusal '\x1b[2J' classify -m "$escape" hello
+
+# What was downloaded in place of a file.
+for file in model.safetensors vocab.txt config.json; do
+  rm -rf pointer
+  cp -r model pointer
+  printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n' >"pointer/$file"
+  expect_refusal 'git lfs pull' classify -m pointer hello
+  printf '<!DOCTYPE html>\n<html><body>404</body></html>\n' >"pointer/$file"
+  expect_refusal 'a web page' classify -m pointer hello
+done
+rm -rf pointer
+cp -r model pointer
+printf 'GGUF\003\000\000\000\001\000\000\000\000\000\000\000' >pointer/model.safetensors
+expect_refusal 'a GGUF file' classify -m pointer hello
+
 if ((failures != 0)); then
   printf '%d refusals are wrong\n' "$failures" >&2
   exit 1

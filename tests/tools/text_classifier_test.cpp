@@ -87,6 +87,73 @@ TEST_CASE("a ragged batch under ranges of the batch is padded, each row with its
   }
 }
 
+TEST_CASE("a packed folder opens under the policy with its rule for sign(0) only") {
+  const crafted::scratch_folder scratch;
+  const fs::path golden = fs::path(LOWBIT_TEST_DATA) / "bibert_h75";
+  std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+  for (int i = 5; i < 1000; ++i) vocabulary += "w" + std::to_string(i) + "\n";
+  for (const std::string zero : {"torch", "plus-one"}) {
+    const fs::path at = scratch.path() / zero;
+    const auto source = lowbit::open_model(golden, {"", zero}).value();
+    REQUIRE(lowbit::save_packed(source, at, golden).ok());
+    crafted::write(at / "vocab.txt", vocabulary);
+    const auto torch = lowbit::load<lowbit::policy::bibert>(at);
+    const auto plus_one = lowbit::load<lowbit::policy::bibert_plus_one>(at);
+    CHECK(torch.ok() == (zero == "torch"));
+    CHECK(plus_one.ok() == (zero == "plus-one"));
+    const std::string message(torch.ok() ? plus_one.status().message() : torch.status().message());
+    INFO(message);
+    CHECK(message.find("packed with zero \"" + zero + '"') != std::string::npos);
+    CHECK(message.ends_with(zero == "torch" ? "load it as policy::bibert"
+                                            : "load it as policy::bibert_plus_one"));
+  }
+}
+
+TEST_CASE("a policy opens checkpoints of its own scheme only") {
+  const fs::path golden(LOWBIT_TEST_DATA);
+  const auto refused = [](const auto& loaded, const char* part) {
+    const std::string message(loaded.status().message());
+    INFO(message);
+    CHECK(message.find(part) != std::string::npos);
+  };
+  refused(lowbit::load<lowbit::policy::fp32>(golden / "bibert_h75"),
+          "this is a bibert checkpoint, it cannot run under policy fp32");
+  refused(lowbit::load<lowbit::policy::int8>(golden / "bibert_h75"), "policy int8");
+  refused(lowbit::load<lowbit::policy::ternarybert<4>>(golden / "ternarybert_w2a8_h96"),
+          "this is a ternarybert_w2a8 checkpoint, it cannot run under policy ternarybert_w2a4");
+  const model_folder tokens(lowbit::head_kind::token, "BertForTokenClassification", 905);
+  refused(lowbit::load<lowbit::policy::fp32>(tokens.path()),
+          "this is a token classification model, expected a sequence classification model");
+  const model_folder wordy(lowbit::head_kind::sequence, "BertForSequenceClassification", 906);
+  crafted::write(fs::path(wordy.path()) / "added_tokens.json", R"({"<x>": 97})");
+  refused(lowbit::load<lowbit::policy::fp32>(wordy.path()),
+          "the tokenizer has 98 tokens, the model's word table 97");
+}
+
+TEST_CASE("a prediction has the probability that the problem_type gives") {
+  const model_folder model(lowbit::head_kind::sequence, "BertForSequenceClassification", 907);
+  const fs::path config = fs::path(model.path()) / "config.json";
+  auto json = nlohmann::json::parse(crafted::read(config));
+  const auto predict = [&](const char* problem) {
+    json["problem_type"] = problem;
+    crafted::write(config, json.dump());
+    return lowbit::load<lowbit::policy::fp32>(model.path()).value().classify("new york").value();
+  };
+  const auto one = predict("single_label_classification");
+  const float top = *std::max_element(one.logits.begin(), one.logits.end());
+  CHECK(std::abs(one.scores[0] + one.scores[1] + one.scores[2] - 1.0F) < 1e-6F);
+  const auto many = predict("multi_label_classification");
+  CHECK(std::abs(many.probability - 1.0F / (1.0F + std::exp(-top))) < 1e-6F);
+  CHECK(std::abs(many.scores[1] - 1.0F / (1.0F + std::exp(-many.logits[1]))) < 1e-6F);
+  const auto value = predict("regression");
+  CHECK(value.probability == top);
+  CHECK(value.scores == value.logits);
+  json["problem_type"] = "ranking";
+  crafted::write(config, json.dump());
+  const auto refused = lowbit::load<lowbit::policy::fp32>(model.path());
+  CHECK(refused.status().message().find("\"ranking\"") != std::string_view::npos);
+}
+
 TEST_CASE("a saved classifier opens again and answers the same") {
   const crafted::scratch_folder scratch;
   write_ternary(scratch.path() / "model");

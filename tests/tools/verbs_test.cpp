@@ -257,3 +257,64 @@ TEST_CASE("quantize takes the ranges of a model that was trained as q8bert from 
   const std::string text = " 'new york is big'";
   CHECK(run_json("classify -m " + model.path() + text) == run_json("classify -m " + out + text));
 }
+
+TEST_CASE("classify and compare print what the problem_type makes of the logits", "[verbs]") {
+  const model_folder model(head_kind::sequence, "BertForSequenceClassification", 2050);
+  const auto config = std::filesystem::path(model.path()) / "config.json";
+  json fields = json::parse(crafted::read(config));
+  const auto logits =
+      model.run<lowbit::classifier<fp32>>(tokenizer().encode("new york", 70).value());
+  for (const auto problem :
+       {lowbit::problem_type::single_label, lowbit::problem_type::multi_label,
+        lowbit::problem_type::regression}) {
+    fields["problem_type"] = std::string(lowbit::name_of(problem));
+    crafted::write(config, fields.dump());
+    const auto expected = lowbit::label_scores(problem, logits.data(), logits.size());
+    const char* const key =
+        problem == lowbit::problem_type::regression ? "score" : "probability";
+    const json found = run_json("classify --top 3 -m " + model.path() + " 'new york'");
+    REQUIRE(found["labels"].size() == 3);
+    for (const json& label : found["labels"]) {
+      const std::size_t i = label["label"].get<std::string>().back() - '0';
+      CHECK(label[key].get<float>() == expected[i]);
+      CHECK(label["logit"].get<float>() == logits[i]);
+    }
+    const json side = run_json("compare --repetitions 1 -m " + model.path() + " 'new york'");
+    CHECK(side["texts"][0]["answers"][0][key] == found["labels"][0][key]);
+  }
+  const auto data = std::filesystem::path(model.path()) / "data.tsv";
+  crafted::write(data, "new york\tLABEL_0\n");
+  check_refusal("eval -m " + model.path() + " --data " + data.native(),
+                "problem_type is regression with 3 labels");
+  check_refusal("compare --repetitions 1 -m " + model.path() + " --data " + data.native(),
+                "problem_type is regression with 3 labels");
+  const model_folder words(head_kind::masked_lm, "BertForMaskedLM", 2051);
+  check_refusal("compare -m " + words.path() + " 'new york'",
+                "this is a masked language model, expected a sequence classification model");
+}
+
+TEST_CASE("embed pools and cuts as the modules of the folder say", "[verbs]") {
+  const model_folder model(head_kind::mean_embedding, "BertModel", 2060);
+  const std::filesystem::path at = model.path();
+  std::filesystem::create_directories(at / "1_Pooling");
+  const auto embed = [&](const std::string& more) {
+    return run_json("embed -m " + model.path() + " 'new york is big' " + more)["embedding"];
+  };
+  const json mean = embed(""), cls = embed("--pooling cls");
+  CHECK(mean != cls);
+  crafted::write(at / "modules.json",
+                 R"([{"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},
+                     {"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}])");
+  crafted::write(at / "1_Pooling" / "config.json", R"({"pooling_mode_cls_token": true})");
+  CHECK(embed("") == cls);
+  CHECK(embed("--pooling mean") == mean);
+  crafted::write(at / "sentence_bert_config.json", R"({"max_seq_length": 4})");
+  check_refusal("embed -m " + model.path() + " 'new york is big'", "longer than the 4 tokens");
+  CHECK(embed("--truncate") == run_json("embed -m " + model.path() + " 'new york'")["embedding"]);
+  const std::string packed = (at / "packed").native();
+  REQUIRE(run_program("quantize -q " + model.path() + " " + packed + " -p fp32").code == 0);
+  CHECK(run_json("embed -m " + packed + " --truncate 'new york is big'")["embedding"] ==
+        embed("--truncate"));
+  crafted::write(at / "1_Pooling" / "config.json", R"({"pooling_mode_max_tokens": true})");
+  check_refusal("embed -m " + model.path() + " 'new york'", "pooling is \"max_tokens\"");
+}

@@ -44,13 +44,13 @@ class json_builder {
   bool number_unsigned(json::number_unsigned_t value) { return add(value, 0); }
   bool number_float(json::number_float_t value, const std::string&) { return add(value, 0); }
   bool string(std::string& value) {
-    const std::size_t bytes = sizeof value + heap_bytes(value);
+    const std::size_t bytes = block_bytes(sizeof value) + heap_bytes(value);
     return add(std::move(value), bytes);
   }
   bool binary(json::binary_t&) { return false; }  // never sent for JSON text
-  bool start_object(std::size_t) { return open(json::object(), sizeof(json::object_t)); }
+  bool start_object(std::size_t) { return open(json::object(), block_bytes(sizeof(json::object_t))); }
   bool end_object() { return close(); }
-  bool start_array(std::size_t) { return open(json::array(), sizeof(json::array_t)); }
+  bool start_array(std::size_t) { return open(json::array(), block_bytes(sizeof(json::array_t))); }
   bool end_array() { return close(); }
 
   bool key(std::string& value) {
@@ -91,10 +91,14 @@ class json_builder {
   static constexpr std::size_t base_budget = std::size_t{32} << 20;
   static constexpr std::size_t budget_per_byte = 8;
   /// A member is a node of a red-black tree: three pointers and a colour, key and value.
-  static constexpr std::size_t member_bytes = 4 * sizeof(void*) + sizeof(std::string);
+  static constexpr std::size_t member_bytes = 5 * sizeof(void*) + sizeof(std::string);
 
+  /// Of an allocation of this size: allocators keep its size beside it.
+  [[nodiscard]] static constexpr std::size_t block_bytes(std::size_t bytes) {
+    return bytes + sizeof(void*);
+  }
   [[nodiscard]] static std::size_t heap_bytes(const std::string& text) {
-    return text.size() < 16 ? 0 : text.size() + 1;
+    return text.size() < 16 ? 0 : block_bytes(text.size() + 1);
   }
   [[nodiscard]] bool is_wanted(std::string_view member) const {
     return limits_.members.empty() || !root_.is_object() ||
