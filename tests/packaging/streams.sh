@@ -125,11 +125,11 @@ expect_failed_output bench bench --shape 1,16,2,16 --tokens 4 --repetitions 1 -p
 expect_failed_output compare compare -m floats -m floats --repetitions 1 hello
 code=0
 "$program" quantize -p int8 floats packed >/dev/full 2>err || code=$?
-expect 'quantize, a full disk' 1 any 1 'packed: is written, but: standard output'
+expect 'quantize, a full disk' 1 any 1 'packed: is written, but standard output'
 "$program" classify -m packed hello >out || failed 'the folder is whole'
 code=0
 "$program" quantize -p int8 floats closed >&- 2>err || code=$?
-expect 'quantize, no output' 1 any 1 'closed: is written, but: standard output'
+expect 'quantize, no output' 1 any 1 'closed: is written, but standard output'
 "$program" classify -m closed hello >out || failed 'the folder is whole'
 code=0
 "$program" classify -m model <&- >out 2>err || code=$?

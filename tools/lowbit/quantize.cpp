@@ -175,7 +175,7 @@ status run(const quantize_options& o) {
     print_table(loaded->model(), !o.quiet);
   }
   if (const status printed = flush_output(); !printed.ok())
-    return printed.in(o.output + ": is written, but");
+    return status::error(printed.code(), o.output, ": is written, but ", printed.message());
   return {};
 }
 
