@@ -159,6 +159,19 @@ TEST_CASE("a packed folder runs as a whole or not at all", "[folder]") {
   }
 }
 
+TEST_CASE("every recorded model opens again when it is packed", "[folder]") {
+  for (const auto& entry : fs::directory_iterator(LOWBIT_TEST_DATA)) {
+    INFO(entry.path().native());
+    const crafted::scratch_folder scratch;
+    const auto source = lowbit::open_model(entry.path());
+    REQUIRE(source.ok());
+    REQUIRE(lowbit::save_packed(*source, scratch.path() / "packed", entry.path()).ok());
+    const auto packed = lowbit::open_model(scratch.path() / "packed");
+    INFO(packed.status().message());
+    CHECK(packed.ok());
+  }
+}
+
 TEST_CASE("a rule for sign(0) belongs to policy bibert", "[folder]") {
   packed_folder folder("int8");
   folder.config["quantization_config"]["zero"] = "plus-one";

@@ -30,8 +30,11 @@ class packed_tensor_check {
     add_matrix("bert.embeddings.word_embeddings", split);
     parts_.insert("bert.embeddings.position_embeddings");
     parts_.insert("bert.embeddings.token_type_embeddings");
-    for (std::size_t l = 0; l < s.layers; ++l)
-      parts_.insert("bert.encoder.layer." + std::to_string(l) + ".attention.self.probability");
+    for (std::size_t l = 0; l < s.layers; ++l) {
+      const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";
+      for (const char* site : {"query.output", "key.output", "value.output", "probability"})
+        parts_.insert(self + site);  // one, also of a split model
+    }
     parts_.insert("bert.encoder.output");
     parts_.insert("cls.predictions");
   }
@@ -87,8 +90,6 @@ class packed_tensor_check {
                                           "input.scale",
                                           "input.shift",
                                           "input.clip",
-                                          "output.scale",
-                                          "output.clip",
                                           "scale",
                                           "clip"};
     return std::find(std::begin(known), std::end(known), rest) != std::end(known);
@@ -106,7 +107,7 @@ class packed_tensor_check {
       case policy_family::static_integers:
         return rest == "input.scale";
       case policy_family::integer_only:
-        return rest == "input.scale" || rest == "output.scale" || part == "bert.encoder.output";
+        return rest == "input.scale" || (rest == "scale" && part.ends_with(".output"));
       case policy_family::bit:
         return !rest.ends_with("clip");
       case policy_family::quantized_bert:
