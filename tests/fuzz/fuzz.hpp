@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <source_location>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,14 +30,23 @@ namespace lowbit_fuzz {
 /// Inputs that were no error. A mutator without any never gets past the first checks.
 inline std::size_t accepted = 0;
 
-inline void require(bool condition) {
-  if (!condition) __builtin_trap();
+inline void require(bool condition,
+                    const std::source_location& at = std::source_location::current()) {
+  if (condition) return;
+  std::fprintf(stderr, "%s:%u: the requirement does not hold\n", at.file_name(), at.line());
+  std::abort();
 }
 
 /// An error is one line of text that cannot move a terminal's cursor.
-inline void require_message(const lowbit::status& error) {
-  require(!error.ok() && !error.message().empty());
-  for (const char c : error.message()) require(static_cast<unsigned char>(c) >= ' ' && c != 0x7F);
+inline void require_message(const lowbit::status& error,
+                            const std::source_location& at = std::source_location::current()) {
+  bool one_line = !error.ok() && !error.message().empty();
+  for (const char c : error.message())
+    one_line = one_line && static_cast<unsigned char>(c) >= ' ' && c != 0x7F;
+  if (!one_line)
+    std::fprintf(stderr, "%.*s\n", static_cast<int>(error.message().size()),
+                 error.message().data());
+  require(one_line, at);
 }
 
 inline constexpr char separator = '\xFF';

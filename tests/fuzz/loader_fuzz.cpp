@@ -32,17 +32,17 @@ const words known = words_of(
     "qa_outputs.weight cls.predictions.bias "
     "bert.encoder.layer.0.attention.self.query.weight");
 
-/// A file of a header and the data that it takes, at most all that is left.
-std::string safetensors(const std::string& header, std::string_view& data, bool last) {
-  std::string copy = header;
-  const std::size_t bytes = last ? data.size() : std::min(data.size(), repair_offsets(copy));
-  std::string file(sizeof(std::uint64_t), '\0');
+/// Bytes of data that belong to the first of two headers.
+std::size_t first_share(const std::string& header, std::size_t data) {
+  const auto parsed = lowbit::parse_json(header, "fuzz");
+  return parsed && parsed->is_object() ? std::min(data_end(*parsed), data) : 0;
+}
+
+std::string safetensors(const std::string& header, std::string_view data) {
   const std::uint64_t length = header.size();
+  std::string file(sizeof length, '\0');
   std::memcpy(file.data(), &length, sizeof length);
-  file += header;
-  file += data.substr(0, bytes);
-  data.remove_prefix(bytes);
-  return file;
+  return file.append(header).append(data);
 }
 
 lowbit_tool::token_rows sentences(const lowbit::model_shape& shape) {
@@ -87,13 +87,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const scratch_files folder;
   if (size < 2) return 0;
   const parts all = split(text_of(data, size).substr(2), 5);
-  std::string_view weights = all[4];
+  const std::string_view data_bytes = all[4];
   const bool sharded = !all[1].empty();
+  const std::size_t first = first_share(all[2], data_bytes.size());
   folder.set("config.json", all[0]);
   folder.set("model.safetensors.index.json", all[1]);
-  folder.set("a.safetensors", sharded ? safetensors(all[2], weights, false) : "");
-  folder.set("b.safetensors", sharded ? safetensors(all[3], weights, true) : "");
-  folder.set("model.safetensors", sharded ? "" : safetensors(all[2], weights, true));
+  folder.set("a.safetensors", sharded ? safetensors(all[2], data_bytes.substr(0, first)) : "");
+  folder.set("b.safetensors", sharded ? safetensors(all[3], data_bytes.substr(first)) : "");
+  folder.set("model.safetensors", sharded ? "" : safetensors(all[2], data_bytes));
 
   lowbit::load_options options;
   if (const std::size_t named = data[0] % (std::size(lowbit::named_policies) + 1); named != 0)
@@ -134,9 +135,12 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   // Where shapes and offsets disagree, nothing behind that check is reached: they agree mostly.
   if (size <= 2 || seed % 8 == 0) return size;
   parts all = split(text_of(data, size).substr(2), 5);
-  std::size_t needed = repair_offsets(all[2]);
-  if (!all[1].empty()) needed += repair_offsets(all[3]);
-  if (needed != 0) all[4].resize(needed, '\x3C');
+  std::string first = all[4].substr(0, first_share(all[2], all[4].size()));
+  std::string second = all[4].substr(first.size());
+  if (all[1].empty()) first = all[4];
+  repair_offsets(all[2], first);
+  if (!all[1].empty()) repair_offsets(all[3], second);
+  all[4] = all[1].empty() ? first : first + second;
   const std::string input = join(all);
   if (input.size() + 2 > max_size) return size;
   std::memcpy(data + 2, input.data(), input.size());

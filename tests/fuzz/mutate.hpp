@@ -155,12 +155,28 @@ inline void mutate_text(std::string& part, std::size_t max_size, random_source& 
   part.insert(at, code);
 }
 
-/// Sets the offsets of a header to what its types and shapes say, one tensor after the other from
-/// byte `begin` of the data on; where they end. Headers that are none stay as they are.
-inline std::size_t repair_offsets(std::string& header) {
-  auto parsed = lowbit::parse_json(header, "mutant");
-  if (!parsed || !parsed->is_object()) return 0;
+/// Where the data of a safetensors header ends, by its own words.
+inline std::size_t data_end(const nlohmann::json& header) {
   std::size_t end = 0;
+  for (const auto& [name, tensor] : header.items()) {
+    if (!tensor.is_object() || !tensor.contains("data_offsets")) continue;
+    const auto& offsets = tensor["data_offsets"];
+    if (offsets.is_array() && offsets.size() == 2 && offsets[1].is_number_unsigned())
+      end = std::max(end, offsets[1].get<std::size_t>());
+  }
+  return end;
+}
+
+/// Makes the offsets of a header what its types and shapes say; every tensor keeps its data, cut or
+/// filled up. What is no header, or one of large tensors, stays as it is.
+inline void repair_offsets(std::string& header, std::string& data) {
+  auto parsed = lowbit::parse_json(header, "mutant");
+  if (!parsed || !parsed->is_object()) return;
+  struct moved_tensor {
+    std::size_t begin, bytes;
+    nlohmann::json* tensor;
+  };
+  std::vector<moved_tensor> all;
   for (auto& [name, tensor] : parsed->items()) {
     if (name == "__metadata__" || !tensor.is_object()) continue;
     std::size_t bytes = 1;
@@ -169,15 +185,25 @@ inline std::size_t repair_offsets(std::string& header) {
     if (type == "F16" || type == "BF16") bytes = 2;
     if (type == "F64" || type == "I64") bytes = 8;
     for (const auto& extent : tensor["shape"]) {
-      if (!extent.is_number_unsigned() || extent > 4096) return 0;
+      if (!extent.is_number_unsigned() || extent > 4096) return;
       bytes *= extent.get<std::size_t>();
-      if (bytes > 1 << 16) return 0;
+      if (bytes > 1 << 16) return;
     }
-    tensor["data_offsets"] = {end, end + bytes};
-    end += bytes;
+    const auto& offsets = tensor["data_offsets"];
+    const bool known = offsets.is_array() && !offsets.empty() && offsets[0].is_number_unsigned();
+    all.push_back({known ? offsets[0].get<std::size_t>() : data.size(), bytes, &tensor});
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const moved_tensor& a, const moved_tensor& b) { return a.begin < b.begin; });
+  std::string moved;
+  for (const moved_tensor& t : all) {
+    const std::size_t begin = moved.size();
+    if (t.begin < data.size()) moved += data.substr(t.begin, t.bytes);
+    moved.resize(begin + t.bytes, '<');
+    (*t.tensor)["data_offsets"] = {begin, moved.size()};
   }
   header = parsed->dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
-  return end;
+  data = std::move(moved);
 }
 
 /// Changes one part. Bytes at the start that choose options belong to no part: `options` of them.

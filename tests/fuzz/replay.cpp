@@ -3,6 +3,10 @@
 // be accepted, and on random changes of them from a fixed seed.
 //   lowbit_fuzz_loader FOLDER [MUTANTS]
 //   lowbit_fuzz_loader FILE
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -18,13 +22,28 @@ std::mt19937 source(20240607);
 
 std::size_t below(std::size_t n) { return n == 0 ? 0 : source() % n; }
 
+/// The input that runs, for the handler of what ends the program.
+std::string current;
+
+/// Writes it down, as libFuzzer does.
+extern "C" void keep_input(int signal) {
+  const int file = ::open("lowbit-fuzz-finding", O_CREAT | O_TRUNC | O_WRONLY, 0644);
+  if (file >= 0 && ::write(file, current.data(), current.size()) >= 0)
+    std::fputs("the input is in lowbit-fuzz-finding\n", stderr);
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
 std::string read(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 void run(const std::string& input) {
-  LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
+  current = input;
+  // a block of exactly this size, so that a sanitizer sees the first byte past the end
+  const std::vector<std::uint8_t> exact(input.begin(), input.end());
+  LLVMFuzzerTestOneInput(exact.data(), exact.size());
 }
 
 }  // namespace
@@ -53,6 +72,8 @@ extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
+  for (const int signal : {SIGABRT, SIGSEGV, SIGILL, SIGFPE, SIGBUS})
+    std::signal(signal, keep_input);
   if (!std::filesystem::is_directory(argv[1])) {
     run(read(argv[1]));
     return 0;
@@ -82,9 +103,7 @@ int main(int argc, char** argv) {
                                      mutant.size(), static_cast<unsigned>(source()));
       mutant.resize(size);
     }
-    // a block of exactly this size, so that a sanitizer sees the first byte past the end
-    const std::vector<std::uint8_t> exact(mutant.begin(), mutant.end());
-    LLVMFuzzerTestOneInput(exact.data(), exact.size());
+    run(mutant);
   }
   std::printf("%zu inputs, %zu of %lu mutants accepted\n", inputs.size(), lowbit_fuzz::accepted,
               mutants);
