@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lowbit/io/checkpoint_tensors.hpp"
+#include "lowbit/io/label_scores.hpp"
 #include "lowbit/io/model_layout.hpp"
 #include "lowbit/io/named_policy.hpp"
 #include "lowbit/text/spans.hpp"
