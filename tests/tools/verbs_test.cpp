@@ -265,14 +265,12 @@ TEST_CASE("classify and compare print what the problem_type makes of the logits"
   json fields = json::parse(crafted::read(config));
   const auto logits =
       model.run<lowbit::classifier<fp32>>(tokenizer().encode("new york", 70).value());
-  for (const auto problem :
-       {lowbit::problem_type::single_label, lowbit::problem_type::multi_label,
-        lowbit::problem_type::regression}) {
+  for (const auto problem : {lowbit::problem_type::single_label, lowbit::problem_type::multi_label,
+                             lowbit::problem_type::regression}) {
     fields["problem_type"] = std::string(lowbit::name_of(problem));
     crafted::write(config, fields.dump());
     const auto expected = lowbit::label_scores(problem, logits.data(), logits.size());
-    const char* const key =
-        problem == lowbit::problem_type::regression ? "score" : "probability";
+    const char* const key = problem == lowbit::problem_type::regression ? "score" : "probability";
     const json found = run_json("classify --top 3 -m " + model.path() + " 'new york'");
     REQUIRE(found["labels"].size() == 3);
     for (const json& label : found["labels"]) {

@@ -48,7 +48,9 @@ class json_builder {
     return add(std::move(value), bytes);
   }
   bool binary(json::binary_t&) { return false; }  // never sent for JSON text
-  bool start_object(std::size_t) { return open(json::object(), block_bytes(sizeof(json::object_t))); }
+  bool start_object(std::size_t) {
+    return open(json::object(), block_bytes(sizeof(json::object_t)));
+  }
   bool end_object() { return close(); }
   bool start_array(std::size_t) { return open(json::array(), block_bytes(sizeof(json::array_t))); }
   bool end_array() { return close(); }
