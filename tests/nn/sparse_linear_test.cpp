@@ -91,7 +91,8 @@ std::vector<float> output_of(const lowbit::weight_set& weights, const std::vecto
   lowbit::arena row_space(row_memory.data(), row_memory.size());
   rows.plan(row_space, tokens, k);
   lowbit::serial executor;
-  lowbit::encode_rows<Arch>(rows, {x.data(), tokens, k, k}, tokens, layer.input(), executor);
+  lowbit::encode_rows<Arch>(rows, {x.data(), tokens, k, k}, tokens, layer.input(), executor,
+                            lowbit::row_marks{});
   std::vector<float> out(tokens * n);
   layer.run(rows.first(tokens),
             layer.to_output(rows.scales) |
