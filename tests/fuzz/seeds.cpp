@@ -72,10 +72,32 @@ std::string loader_input(char policy, char flags, const json& config, const json
          join({text(config), text(index), text(first), text(second), data});
 }
 
+/// What a checkpoint that was trained for the policy says of itself, shapes apart.
+json scheme_fields(const std::string& policy) {
+  const auto bits = [&](char letter) {
+    return policy[policy.find(letter, policy.find('_')) + 1] - '0';
+  };
+  if (policy == "bit")
+    return {{"weight_bits", 1},
+            {"weight_quant_method", "bwn"},
+            {"input_bits", 1},
+            {"input_quant_method", "elastic"}};
+  if (policy.starts_with("ternarybert"))
+    return {
+        {"weight_bits", 2}, {"input_bits", bits('a')}, {"clip_val", 2.5}, {"quantize_act", true}};
+  if (policy.starts_with("binarybert"))
+    return {{"weight_bits", bits('w')},
+            {"weight_quant_method", bits('w') == 1 ? "bwn" : "twn"},
+            {"input_bits", bits('a')},
+            {"input_quant_method", bits('a') == 8 ? "uniform" : "lsq"}};
+  return json::object();
+}
+
 /// A random model, packed.
 std::string packed_seed(const std::string& policy, const std::string& zero, head_kind head) {
   auto model = lowbit_tool::random_model(tiny_shape(head), policy, zero, 1).value();
   model.config.raw = config_of(model.config.shape);
+  model.config.raw.update(scheme_fields(policy));
   if (model.config.activation == lowbit::hidden_activation::relu)
     model.config.raw["hidden_act"] = "relu";
   const scratch_files scratch;
