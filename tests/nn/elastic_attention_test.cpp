@@ -6,6 +6,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "../support/archs.hpp"
 #include "../support/two_threads.hpp"
@@ -201,12 +203,19 @@ TEST_CASE("elastic attention names the scale that is missing or not above 0", "[
     missing.tensors.remove(name);
     CHECK(load(missing.tensors).message() == "tensor " + name + " is missing");
   }
-  for (const float bad : {0.0F, -1.0F, std::nanf("")}) {
+  const std::string not_finite = " element 0 is not finite";
+  const std::pair<float, std::string> refused[] = {
+      {0.0F, " is not above 0"},
+      {-1.0F, " is not above 0"},
+      {std::nanf(""), not_finite},
+      {std::numeric_limits<float>::infinity(), not_finite},
+  };
+  for (const auto& [bad, why] : refused) {
     elastic_case e(batch, bad, random);
     lowbit::elastic_attention_layer<lowbit::policy::bit, lowbit::scalar> layer;
     lowbit::arena space(memory.data(), memory.size());
     const auto s =
         layer.load(space, e.tensors.weights(), lowbit::tensor_name("layer"), batch.shape());
-    CHECK(s.message() == "tensor layer.attention.self.probability.scale is not above 0");
+    CHECK(s.message() == "tensor layer.attention.self.probability.scale" + why);
   }
 }
