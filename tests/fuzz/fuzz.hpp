@@ -37,15 +37,17 @@ inline void require(bool condition,
   std::abort();
 }
 
+/// The last error, for replay.cpp.
+inline std::string refusal;
+
 /// An error is one line of text that cannot move a terminal's cursor.
 inline void require_message(const lowbit::status& error,
                             const std::source_location& at = std::source_location::current()) {
+  refusal = error.message();
   bool one_line = !error.ok() && !error.message().empty();
   for (const char c : error.message())
     one_line = one_line && static_cast<unsigned char>(c) >= ' ' && c != 0x7F;
-  if (!one_line)
-    std::fprintf(stderr, "%.*s\n", static_cast<int>(error.message().size()),
-                 error.message().data());
+  if (!one_line) std::fprintf(stderr, "%s\n", refusal.c_str());
   require(one_line, at);
 }
 

@@ -89,7 +89,8 @@ int main(int argc, char** argv) {
     const std::size_t before = lowbit_fuzz::accepted;
     run(inputs.back());
     if (lowbit_fuzz::accepted != before) continue;
-    std::fprintf(stderr, "%s: refused, expected a sound input\n", path.c_str());
+    std::fprintf(stderr, "%s: refused, expected a sound input: %s\n", path.c_str(),
+                 lowbit_fuzz::refusal.c_str());
     refused = true;
   }
   const unsigned long mutants = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 0;

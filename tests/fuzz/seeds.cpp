@@ -59,10 +59,31 @@ lowbit::model_shape tiny_shape(head_kind head) {
   return s;
 }
 
+const char* architecture_of(head_kind head) {
+  switch (head) {
+    case head_kind::sequence:
+      return "BertForSequenceClassification";
+    case head_kind::token:
+      return "BertForTokenClassification";
+    case head_kind::span:
+      return "BertForQuestionAnswering";
+    case head_kind::masked_lm:
+      return "BertForMaskedLM";
+    case head_kind::mean_embedding:
+    case head_kind::cls_embedding:
+      break;
+  }
+  return "BertModel";
+}
+
 json config_of(const lowbit::model_shape& s) {
-  return {{"num_hidden_layers", s.layers},  {"hidden_size", s.hidden},
-          {"num_attention_heads", s.heads}, {"intermediate_size", s.intermediate},
-          {"vocab_size", s.vocabulary},     {"max_position_embeddings", s.positions}};
+  return {{"architectures", {architecture_of(s.head)}},
+          {"num_hidden_layers", s.layers},
+          {"hidden_size", s.hidden},
+          {"num_attention_heads", s.heads},
+          {"intermediate_size", s.intermediate},
+          {"vocab_size", s.vocabulary},
+          {"max_position_embeddings", s.positions}};
 }
 
 std::string loader_input(char policy, char flags, const json& config, const json& index,
@@ -109,11 +130,9 @@ std::string packed_seed(const std::string& policy, const std::string& zero, head
 }
 
 /// A float checkpoint, with a policy that is asked for, in one file or in two.
-std::string checkpoint_seed(std::size_t policy, head_kind head, const char* architecture,
-                            bool sharded) {
+std::string checkpoint_seed(std::size_t policy, head_kind head, bool sharded) {
   auto model = lowbit_tool::random_model(tiny_shape(head), "fp32", "", 1).value();
   json config = config_of(model.config.shape);
-  config["architectures"] = {architecture};
   if (model.config.shape.has_labels()) config["num_labels"] = model.config.shape.labels;
   json index, headers[2];
   std::string data[2];
@@ -180,18 +199,13 @@ std::string cropped_seed(const fs::path& folder) {
 }
 
 void write_loader_seeds(const fs::path& tests, const seed_folder& out) {
-  constexpr std::pair<head_kind, const char*> heads[] = {
-      {head_kind::sequence, "BertForSequenceClassification"},
-      {head_kind::token, "BertForTokenClassification"},
-      {head_kind::span, "BertForQuestionAnswering"},
-      {head_kind::masked_lm, "BertForMaskedLM"},
-      {head_kind::mean_embedding, "BertModel"}};
-  for (const auto& [head, architecture] : heads) {
-    out.add(std::string("checkpoint-") + architecture,
-            checkpoint_seed(0, head, architecture, false));
-    out.add(std::string("packed-int8-") + architecture, packed_seed("int8", "", head));
+  for (const head_kind head : {head_kind::sequence, head_kind::token, head_kind::span,
+                               head_kind::masked_lm, head_kind::mean_embedding}) {
+    const std::string architecture = architecture_of(head);
+    out.add("checkpoint-" + architecture, checkpoint_seed(0, head, false));
+    out.add("packed-int8-" + architecture, packed_seed("int8", "", head));
   }
-  out.add("checkpoint-sharded", checkpoint_seed(0, heads[0].first, heads[0].second, true));
+  out.add("checkpoint-sharded", checkpoint_seed(0, head_kind::sequence, true));
   for (std::size_t p = 0; p < std::size(lowbit::named_policies); ++p) {
     using enum lowbit::policy_family;
     const lowbit::named_policy& named = lowbit::named_policies[p];
@@ -200,7 +214,7 @@ void write_loader_seeds(const fs::path& tests, const seed_folder& out) {
             packed_seed(std::string(named.name), "", head_kind::sequence));
     if (named.family == floats || named.family == integers)
       out.add("checkpoint-" + std::string(named.name),
-              checkpoint_seed(p + 1, heads[0].first, heads[0].second, false));
+              checkpoint_seed(p + 1, head_kind::sequence, false));
   }
   out.add("packed-bibert-plus-one", packed_seed("bibert", "plus-one", head_kind::sequence));
   for (const auto& entry : fs::directory_iterator(tests / "golden"))
