@@ -172,6 +172,24 @@ TEST_CASE("every recorded model opens again when it is packed", "[folder]") {
   }
 }
 
+TEST_CASE("without architectures the tensors of a packed folder say what it is", "[folder]") {
+  const std::string golden = LOWBIT_TEST_DATA;
+  const crafted::scratch_folder scratch;
+  const auto packed = scratch.path() / "packed";
+  const auto source = lowbit::open_model(golden + "/binarybert_split_w1a4");
+  REQUIRE(source.ok());
+  REQUIRE(lowbit::save_packed(*source, packed, golden + "/binarybert_split_w1a4").ok());
+  json config = json::parse(crafted::read(packed / "config.json"));
+  for (const char* field : {"architectures", "num_labels", "id2label", "label2id"})
+    config.erase(field);
+  crafted::write(packed / "config.json", config.dump());
+  const auto opened = lowbit::open_model(packed);
+  INFO(opened.status().message());
+  REQUIRE(opened.ok());
+  CHECK(opened->config.shape.head == head_kind::sequence);
+  CHECK(opened->config.shape.labels == source->config.shape.labels);
+}
+
 TEST_CASE("a rule for sign(0) belongs to policy bibert", "[folder]") {
   packed_folder folder("int8");
   folder.config["quantization_config"]["zero"] = "plus-one";

@@ -79,9 +79,9 @@ inline head_kind head_by_tensors(const checkpoint_tensors& files) {
       return t.name.find(part) != std::string::npos;
     });
   };
-  if (files.find("qa_outputs.weight") != nullptr) return head_kind::span;
-  if (files.find("classifier.weight") != nullptr)
-    return has("pooler.dense.") ? head_kind::sequence : head_kind::token;
+  // Parts of names: encoded matrices have suffixes, those of split models _1 and _2.
+  if (has("qa_outputs.weight")) return head_kind::span;
+  if (has("classifier.weight")) return has("pooler.dense") ? head_kind::sequence : head_kind::token;
   if (has("cls.predictions.transform.")) return head_kind::masked_lm;
   return head_kind::mean_embedding;
 }
@@ -107,8 +107,9 @@ inline status find_head(model_config& config, const checkpoint_tensors& files,
     }
   }
   if (!shape.has_labels() || shape.labels != 0) return {};
-  if (const tensor_view* head = files.find("classifier.weight");
-      head != nullptr && !head->shape.empty()) {
+  for (const char* name : {"classifier.weight", "classifier.weight.codes"}) {
+    const tensor_view* head = files.find(name);
+    if (head == nullptr || head->shape.empty()) continue;
     shape.labels = head->shape[0];
     return {};
   }
