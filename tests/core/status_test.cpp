@@ -63,12 +63,12 @@ TEST_CASE("a message is one printable line whatever is put into it", "[status]")
   CHECK(shown("\xc2\x9b"
               "31m \xc2\x85") == "\\xc2\\x9b31m \\xc2\\x85");                      // C1 controls
   CHECK(shown("\xe2\x80\xa8 \xe2\x80\xa9") == "\\xe2\\x80\\xa8 \\xe2\\x80\\xa9");  // line breaks
-  for (const char* turn : {"\xe2\x80\xae", "\xe2\x80\x8f", "\xe2\x81\xa6", "\xd8\x9c"})
+  for (const char* turn : {"\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa9"})
     CHECK(shown(turn).find(turn) == std::string::npos);  // direction of writing
   CHECK(shown("\xff caf\xe9 \xed\xa0\x80 \xc0\x80 \xf4\x90\x80\x80") ==
         "\\xff caf\\xe9 \\xed\\xa0\\x80 \\xc0\\x80 \\xf4\\x90\\x80\\x80");
   for (const char* kept : {"caf\xc3\xa9 \xc2\xa0", "\xe6\x9d\xb1\xe4\xba\xac \xe2\x80\x94",
-                           "\xf0\x9f\x98\x80", "\\n \\x1b"})
+                           "\xf0\x9f\x98\x80", "\xd7\x90\xe2\x80\x8f", "\\n \\x1b"})
     CHECK(shown(kept) == kept);
   const status inner = status::error(errc::malformed, "a\n");
   CHECK(inner.in("p\tq").in("r").message() ==

@@ -4,48 +4,32 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <string>
 #include <string_view>
+
+#include "../io/crafted.hpp"
 
 namespace lowbit_fuzz {
 
 class scratch_files {
  public:
-  scratch_files() {
-    std::error_code ignored;
-    const std::filesystem::path memory = "/dev/shm";
-    const bool usable =
-        std::filesystem::is_directory(memory, ignored) && ::access(memory.c_str(), W_OK) == 0;
-    std::string name =
-        ((usable ? memory : std::filesystem::temp_directory_path()) / "lowbit-fuzz-XXXXXX")
-            .string();
-    if (::mkdtemp(name.data()) == nullptr) std::abort();
-    path_ = name;
-  }
-  scratch_files(const scratch_files&) = delete;
-  scratch_files& operator=(const scratch_files&) = delete;
-  ~scratch_files() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] const std::filesystem::path& path() const { return folder_.path(); }
   /// Nothing to write: the file is not there.
   void set(const char* name, std::string_view bytes) const {
     if (bytes.empty()) {
-      ::unlink((path_ / name).c_str());
-      return;
+      ::unlink((path() / name).c_str());
+    } else {
+      crafted::write(path() / name, bytes);
     }
-    std::ofstream file(path_ / name, std::ios::binary | std::ios::trunc);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    if (!file.flush()) std::abort();
   }
 
  private:
-  std::filesystem::path path_;
+  static std::filesystem::path parent() {
+    const std::filesystem::path memory = "/dev/shm";
+    return ::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+  }
+
+  crafted::scratch_folder folder_{parent()};
 };
 
 }  // namespace lowbit_fuzz

@@ -5,8 +5,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 
 #include "fuzz.hpp"
@@ -17,20 +15,16 @@
 namespace {
 
 using namespace lowbit_fuzz;
+using crafted::read;
 using lowbit::head_kind;
 using nlohmann::json;
 namespace fs = std::filesystem;
-
-std::string read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 class seed_folder {
  public:
   explicit seed_folder(const fs::path& path) : path_(path) { fs::create_directories(path); }
   void add(const std::string& name, const std::string& input) const {
-    std::ofstream(path_ / name, std::ios::binary) << input;
+    crafted::write(path_ / name, input);
   }
 
  private:
@@ -44,7 +38,7 @@ std::pair<json, std::string> parts_of(const std::string& file) {
   return {json::parse(file.substr(sizeof length, length)), file.substr(sizeof length + length)};
 }
 
-// --- Model folders ------------------------------------------------------------------------------
+// --- Model folders ---------------------------------------------------------------------------
 
 lowbit::model_shape tiny_shape(head_kind head) {
   lowbit::model_shape s;
@@ -221,8 +215,7 @@ void write_loader_seeds(const fs::path& tests, const seed_folder& out) {
     out.add("cropped-" + entry.path().filename().string(), cropped_seed(entry.path()));
 }
 
-// --- Texts and files of tokenizers
-// ----------------------------------------------------------------
+// --- Texts and files of tokenizers -----------------------------------------------------------
 
 void write_tokenizer_seeds(const fs::path& tests, const seed_folder& out) {
   const std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\nworld\n##s\n!\na\n";

@@ -42,8 +42,9 @@ inline std::string one_tensor(std::string_view type, std::string_view shape,
 /// A new empty folder, removed with everything in it at the end of the scope.
 class scratch_folder {
  public:
-  scratch_folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "lowbit-io-XXXXXX").string();
+  explicit scratch_folder(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string name = (parent / "lowbit-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
   }

@@ -9,6 +9,7 @@
 #include "../support/archs.hpp"
 #include "../support/guarded.hpp"
 #include "../support/random.hpp"
+#include "lowbit/nn/batch_range.hpp"
 #include "lowbit/policy/quantized.hpp"
 
 namespace {
@@ -81,4 +82,36 @@ TEMPLATE_LIST_TEST_CASE("int8 rows refuse what is not finite", "[encoded]", comp
   need_arch<TestType>();
   check_format<dynamic_format, TestType>();
   check_format<static_format, TestType>();
+}
+
+TEMPLATE_LIST_TEST_CASE("the range of a batch marks the rows that are not finite", "[encoded]",
+                        compiled_archs) {
+  need_arch<TestType>();
+  using limits = std::numeric_limits<float>;
+  random_source random(13);
+  constexpr std::size_t rows = 5;
+  for (const std::size_t k : {1, 15, 16, 17, 75}) {
+    const std::vector<float> sound = random.floats(rows * k, 0.0F, 2.0F);
+    for (const float bad : {limits::quiet_NaN(), limits::infinity(), -limits::infinity()}) {
+      for (const std::size_t at : {std::size_t{0}, k / 2, k - 1}) {
+        std::vector<float> x = sound;
+        x[2 * k + at] = bad;
+        x[4 * k + at] = bad;
+        lowbit::arena measure;
+        lowbit::row_marks marks;
+        marks.plan(measure, rows);
+        const guarded<std::byte> memory(measure.used());
+        lowbit::arena space(memory.data(), memory.size());
+        marks.plan(space, rows);
+        marks.clear(rows);
+        CAPTURE(k, bad, at);
+        static_cast<void>(lowbit::range_of<TestType>({sound.data(), rows, k, k}, marks));
+        CHECK(marks.first(rows) == rows);
+        static_cast<void>(lowbit::range_of<TestType>({x.data(), rows, k, k}, marks));
+        CHECK(marks.first(rows) == 2);
+        CHECK(marks.from(3).first(1) == 1);
+        CHECK(marks.from(4).first(1) == 0);
+      }
+    }
+  }
 }

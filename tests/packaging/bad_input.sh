@@ -8,9 +8,7 @@ tests=$(realpath "$2")
 golden=$tests/golden/bibert_h75
 # shellcheck source-path=SCRIPTDIR source=model_folder.sh
 . "$tests/packaging/model_folder.sh"
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
+enter_scratch
 
 model_folder "$golden" model
 words=$(vocabulary_size "$golden")

@@ -6,9 +6,7 @@ programs=$(realpath "$1")
 tests=$(realpath "$2")
 # shellcheck source-path=SCRIPTDIR source=model_folder.sh
 . "$tests/packaging/model_folder.sh"
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
+enter_scratch
 model_folder "$tests/golden/bibert_h75" model
 
 "$programs/example_binary_gemm"

@@ -1,6 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# To be sourced. Golden folders hold weights and no vocabulary; with one of the right size they take sentences.
+# To be sourced by the tests of programs.
+
+# Goes to an empty folder, which is removed at the end.
+enter_scratch() {
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  cd "$scratch" || exit
+}
+# Golden folders hold weights and no vocabulary; with one of the right size they take sentences.
 vocabulary_size() { # GOLDEN_FOLDER
   sed -n 's/.*"vocab_size": *\([0-9]*\).*/\1/p' "$1/config.json"
 }

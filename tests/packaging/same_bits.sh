@@ -8,9 +8,7 @@ tests=$(realpath "$2")
 shift 2
 # shellcheck source-path=SCRIPTDIR source=model_folder.sh
 . "$tests/packaging/model_folder.sh"
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
+enter_scratch
 
 # 40 sentences of 1 to 20 words: more than one batch, no length a multiple of a vector.
 for ((i = 0; i < 40; ++i)); do

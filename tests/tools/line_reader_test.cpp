@@ -134,8 +134,8 @@ TEST_CASE("what cannot be read is an error", "[line_reader]") {
 
 TEST_CASE("no text drives a terminal", "[messages]") {
   CHECK(escaped("plain \xC3\xA9\xE2\x82\xAC") == "plain \xC3\xA9\xE2\x82\xAC");
-  CHECK(escaped("a\tb\nc") == "a\\x09b\\x0ac");
-  CHECK(escaped("a\tb\nc", tabs::kept) == "a\tb\\x0ac");
+  CHECK(escaped("a\tb\nc") == "a\\tb\\nc");
+  CHECK(escaped("a\tb\nc", tabs::kept) == "a\tb\\nc");
   CHECK(escaped("\x1B[2J\x7F") == "\\x1b[2J\\x7f");
   CHECK(escaped("\xC2\x9B\xC2\xA0") == "\\xc2\\x9b\xC2\xA0");
   CHECK(escaped("\x9B\xFF\xC3") == "\\x9b\\xff\\xc3");

@@ -7,8 +7,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "../support/archs.hpp"
-#include "lowbit/arch/detect.hpp"
 #include "lowbit/io/named_policy.hpp"
 #include "session.hpp"
 
@@ -73,14 +71,6 @@ lowbit::result<std::vector<float>> run(const canonical_model& model, const char*
   return s->run(two_sentences());
 }
 
-std::vector<const char*> archs() {
-  std::vector<const char*> names;
-  for (const char* name : {"scalar", "avx2", "avx512", "amx"}) {
-    if (lowbit_tool::find_engine(name)) names.push_back(name);
-  }
-  return names;
-}
-
 canonical_model random(const std::string& policy) {
   auto model = lowbit_tool::random_model(small_shape(), policy, "", 3);
   REQUIRE(model);
@@ -108,21 +98,29 @@ canonical_model with_head(lowbit::head_kind head) {
   return model;
 }
 
-/// The error of a run where every value of these tensors is almost the largest float.
+/// The error of a run where every value of these tensors is almost the largest float, the same on
+/// every instruction set.
 std::string message_of(const canonical_model& model, const std::vector<std::string_view>& tensors) {
-  const auto out = run(model, "scalar", [&](std::string_view name, std::size_t, float value) {
-    const bool huge = std::find(tensors.begin(), tensors.end(), name) != tensors.end();
-    return huge ? 3e38F : value;
-  });
-  REQUIRE_FALSE(out);
-  CHECK(out.status().code() == errc::not_finite);
-  return std::string(out.status().message());
+  std::string message;
+  for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
+    const auto out = run(model, engine->arch, [&](std::string_view name, std::size_t, float value) {
+      const bool huge = std::find(tensors.begin(), tensors.end(), name) != tensors.end();
+      return huge ? 3e38F : value;
+    });
+    CAPTURE(model.policy, tensors, engine->arch);
+    REQUIRE_FALSE(out);
+    CHECK(out.status().code() == errc::not_finite);
+    if (message.empty()) message = out.status().message();
+    CHECK(out.status().message() == message);
+  }
+  return message;
 }
+
+const std::string reason = ": a value is not finite; the weights are too large for float32";
 
 }  // namespace
 
 TEST_CASE("a value that overflows never becomes an answer, under any policy", "[overflow]") {
-  const auto names = archs();
   std::size_t errors = 0;
   std::size_t answers = 0;
   for (const auto& policy : lowbit::named_policies) {
@@ -132,7 +130,8 @@ TEST_CASE("a value that overflows never becomes an answer, under any policy", "[
       for (const int power : {60, 100, 124}) {
         std::optional<std::vector<float>> first;
         std::string first_error;
-        for (const char* arch : names) {
+        for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
+          const char* const arch = engine->arch;
           const auto out = run(model, arch, [&](std::string_view name, std::size_t, float value) {
             return name == huge.name ? std::ldexp(value, power) : value;
           });
@@ -161,7 +160,6 @@ TEST_CASE("a value that overflows never becomes an answer, under any policy", "[
 
 TEST_CASE("the error of an overflow names sentence and layer", "[overflow]") {
   const canonical_model model = random("int8");
-  const std::string reason = ": a value is not finite; the weights are too large for float32";
   CHECK(message_of(model, {"bert.encoder.layer.0.output.dense.bias"}) ==
         "sentence 0, encoder layer 0" + reason);
   CHECK(message_of(model, {"bert.encoder.layer.1.attention.self.value.weight.scale"}) ==
@@ -180,6 +178,27 @@ TEST_CASE("the error of an overflow names sentence and layer", "[overflow]") {
   });
   REQUIRE_FALSE(out);
   CHECK(out.status().message() == "sentence 1, embeddings" + reason);
+}
+
+// What an encoding to codes or a range would hide: zeros, or a clipped value.
+TEST_CASE("an overflow at any site of a layer ends the run in that layer", "[overflow]") {
+  const auto ends = [](const std::string& policy, const std::string& scale,
+                       const std::vector<std::string>& sites) {
+    const canonical_model model = random(policy);
+    for (const std::string& site : sites) {
+      const std::string tensor = "bert.encoder.layer.1." + site + scale;
+      CHECK(message_of(model, {tensor}) == "sentence 0, encoder layer 1" + reason);
+    }
+  };
+  const std::vector<std::string> products = {"attention.self.query", "attention.self.key",
+                                             "attention.self.value", "intermediate.dense"};
+  for (const char* policy : {"int8", "w4a8", "q8bert", "ternarybert_w2a8", "ternarybert_w2a4",
+                             "binarybert_w1a8", "binarybert_w1a4"}) {
+    ends(policy, ".weight.scale", products);
+  }
+  ends("fp32", ".weight", products);
+  for (const char* policy : {"fp32", "int8", "q8bert", "bibert", "bit", "ternarybert_w2a8"})
+    ends(policy, ".bias", {"attention.output.dense", "output.dense"});
 }
 
 TEST_CASE("the values of every head are finite or an error", "[overflow]") {

@@ -44,14 +44,6 @@ std::vector<variant> variants() {
   return all;
 }
 
-std::vector<const lowbit_engine::engine*> engines() {
-  std::vector<const lowbit_engine::engine*> all;
-  for (const char* arch : {"scalar", "avx2", "avx512", "amx"}) {
-    if (const auto found = lowbit_tool::find_engine(arch)) all.push_back(*found);
-  }
-  return all;
-}
-
 lowbit::canonical_model make_model(const variant& v, const width& w, head_kind head) {
   lowbit::model_shape shape{2, w.hidden, w.heads, w.intermediate, 97, 70, 2, 3};
   shape.head = head;
@@ -119,7 +111,7 @@ void check_width(const width& w, std::span<const head_kind> kinds) {
     for (const head_kind head : kinds) {
       const lowbit::canonical_model model = make_model(v, w, head);
       std::vector<std::vector<float>> expected;
-      for (const lowbit_engine::engine* engine : engines()) {
+      for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
         for (const unsigned char pattern : patterns) {
           CAPTURE(v.policy, v.zero, v.other, w.hidden, name_of(head), engine->arch, pattern);
           const auto runs = all_runs(model, *engine, pattern);
@@ -155,7 +147,7 @@ TEST_CASE("a thousand runs in poisoned memory have one hash each", "[poison][slo
       const lowbit::canonical_model model = make_model(v, w, head_kind::sequence);
       token_rows rows = make_rows({2, 1}, 5);
       if (pads(model)) rows = rows.padded();
-      for (const lowbit_engine::engine* engine : engines()) {
+      for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
         CAPTURE(v.policy, v.zero, v.other, w.hidden, engine->arch);
         std::uint64_t first = 0;
         for (unsigned load = 0; load < 10; ++load) {

@@ -71,18 +71,12 @@ class packed_model {
     std::vector<float> values(out.rows * out.cols);
     lowbit_engine::error why{};
     if (!engine_.run(policy_, shape_, memory_.data(), batch, workspace.data(), workspace.size(),
-                     {threads, &pool, run_on_pool}, nullptr, values.data(), why))
+                     lowbit_tool::executor_of(pool), nullptr, values.data(), why))
       return {};
     return values;
   }
 
  private:
-  static void run_on_pool(void* self, std::size_t tasks, void* task,
-                          void (*call)(void*, std::size_t, std::size_t)) {
-    static_cast<lowbit::thread_pool*>(self)->run(
-        tasks, [&](std::size_t index, std::size_t worker) { call(task, index, worker); });
-  }
-
   lowbit_engine::policy policy_;
   lowbit_engine::shape shape_;
   const lowbit_engine::engine& engine_;
@@ -101,11 +95,9 @@ void for_every_model(const Check& check) {
           head_kind::mean_embedding, head_kind::cls_embedding}) {
       const lowbit::canonical_model model = make_model(v, head);
       const token_rows rows = make_rows(model);
-      for (const char* arch : {"scalar", "avx2", "avx512", "amx"}) {
-        const auto engine = lowbit_tool::find_engine(arch);
-        if (!engine) continue;
-        CAPTURE(v.policy, v.zero, name_of(head), arch);
-        const packed_model packed(model, **engine);
+      for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
+        CAPTURE(v.policy, v.zero, name_of(head), engine->arch);
+        const packed_model packed(model, *engine);
         const std::vector<float> alone = packed.run(rows, 1);
         REQUIRE(!alone.empty());
         for (const float value : alone) REQUIRE(std::isfinite(value));

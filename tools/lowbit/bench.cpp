@@ -117,8 +117,8 @@ status check_finite(const timed_policy& c, const std::vector<float>& logits) {
 status check_archs(const bench_options& o, const std::string& policy) {
   std::vector<float> first;
   std::string first_arch;
-  for (const char* arch : {"scalar", "avx2", "avx512", "amx"}) {
-    if (!find_engine(arch)) continue;  // not built, or not for this CPU
+  for (const lowbit_engine::engine* engine : usable_engines()) {
+    const std::string arch = engine->arch;
     auto c = make_timed_policy(o, policy, arch, 1);
     if (!c) return c.status();
     const std::size_t tokens = std::min<std::size_t>(5, c->runs.shape().positions);

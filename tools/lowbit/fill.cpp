@@ -46,7 +46,7 @@ void print(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text
                     [&](std::size_t a, std::size_t b) {
                       return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
                     });
-  const std::vector<float> p = probabilities(logits, vocabulary);
+  const std::vector<float> p = lowbit::probabilities(logits, vocabulary);
   nlohmann::json line = {{"text", text},
                          {"begin", lowbit::characters_before(text, at.begin)},
                          {"end", lowbit::characters_before(text, at.end)},
@@ -89,7 +89,7 @@ status run(const fill_options& o) {
       out.masks.push_back(encoded->offsets[t]);
     }
     if (!out.masks.empty()) return out;
-    return status::error(errc::invalid_argument, "text \"", text.substr(0, 40), "\" has no ",
+    return status::error(errc::invalid_argument, start_of(text), " has no ",
                          tokenizer->token(*mask), ", expected at least one");
   };
   return answer_all(o, 1, prepare, [&](auto texts, auto masked) -> status {

@@ -8,37 +8,25 @@
 #include <string>
 #include <string_view>
 
-#include "lowbit/text/unicode.hpp"
+#include "lowbit/core/printable.hpp"
 
 namespace lowbit_tool {
 
 /// Whether a tab may stand in a text: only where nothing follows it on the line.
 enum class tabs : std::uint8_t { escaped, kept };
 
-/// One line that drives no terminal: control characters (C0, delete, C1) and bytes that are not
-/// UTF-8 are written as \xNN.
+/// One line that drives no terminal (core/printable.hpp).
 inline std::string escaped(std::string_view text, tabs keep = tabs::escaped) {
-  constexpr std::string_view digits = "0123456789abcdef";
   std::string out;
-  for (std::size_t at = 0, size = 1; at < text.size(); at += size) {
-    size = lowbit::detail::utf8_length(text[at]);
-    bool harmless = size <= text.size() - at;
-    if (!harmless || lowbit::detail::find_invalid_utf8(text.substr(at, size))) {
-      harmless = false;
-      size = 1;
-    } else {
-      const char32_t c = lowbit::detail::decode_utf8(text, at);
-      harmless = (c >= 0x20 && c < 0x7F) || c >= 0xA0 || (c == U'\t' && keep == tabs::kept);
-    }
-    for (const char c : text.substr(at, size)) {
-      if (harmless) {
-        out += c;
-        continue;
-      }
-      const auto byte = static_cast<unsigned char>(c);
-      out += {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
-    }
+  const auto put = [&](std::string_view part) { out += part; };
+  while (keep == tabs::kept) {
+    const std::size_t tab = text.find('\t');
+    if (tab == std::string_view::npos) break;
+    lowbit::detail::put_printable(text.substr(0, tab), put);
+    out += '\t';
+    text.remove_prefix(tab + 1);
   }
+  lowbit::detail::put_printable(text, put);
   return out;
 }
 

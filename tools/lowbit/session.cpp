@@ -10,25 +10,42 @@ using lowbit::errc;
 using lowbit::result;
 using lowbit::status;
 
-result<const lowbit_engine::engine*> find_engine(const std::string& arch) {
-  lowbit::enable_amx();  // where it is refused, cpu_runs says so
-  const lowbit_engine::engine* const engines[] = {
+namespace {
+
+/// Those that are built, the best one first.
+constexpr const lowbit_engine::engine* built_engines[] = {
 #ifdef LOWBIT_HAS_ENGINE_AMX
-      &lowbit_engine::engine_amx,
+    &lowbit_engine::engine_amx,
 #endif
 #ifdef LOWBIT_HAS_ENGINE_AVX512
-      &lowbit_engine::engine_avx512,
+    &lowbit_engine::engine_avx512,
 #endif
 #ifdef LOWBIT_HAS_ENGINE_AVX2
-      &lowbit_engine::engine_avx2,
+    &lowbit_engine::engine_avx2,
 #endif
-      &lowbit_engine::engine_scalar,
-  };
-  for (const auto* e : engines) {
-    if (arch.empty() ? lowbit::cpu_runs(e->arch) : arch == e->arch) {
-      if (lowbit::cpu_runs(e->arch)) return e;
+    &lowbit_engine::engine_scalar,
+};
+
+}  // namespace
+
+std::vector<const lowbit_engine::engine*> usable_engines() {
+  lowbit::enable_amx();  // where it is refused, cpu_runs says so
+  std::vector<const lowbit_engine::engine*> usable;
+  for (const auto* e : built_engines) {
+    if (lowbit::cpu_runs(e->arch)) usable.push_back(e);
+  }
+  return usable;
+}
+
+result<const lowbit_engine::engine*> find_engine(const std::string& arch) {
+  const auto usable = usable_engines();
+  if (arch.empty()) return usable.front();
+  for (const auto* e : usable) {
+    if (arch == e->arch) return e;
+  }
+  for (const auto* e : built_engines) {
+    if (arch == e->arch)
       return status::error(errc::unsupported, "--arch ", arch, ": this CPU does not run it");
-    }
   }
   return status::error(errc::invalid_argument, "--arch is \"", arch,
                        "\", expected scalar, avx2, avx512 or amx");
@@ -144,15 +161,14 @@ std::vector<lowbit_engine::tensor> engine_tensors(const lowbit::canonical_model&
   return tensors;
 }
 
-namespace {
-
-void run_on_pool(void* self, std::size_t tasks, void* task,
-                 void (*call)(void*, std::size_t, std::size_t)) {
-  static_cast<lowbit::thread_pool*>(self)->run(
-      tasks, [&](std::size_t index, std::size_t worker) { call(task, index, worker); });
+lowbit_engine::executor executor_of(lowbit::thread_pool& pool) {
+  const auto run = [](void* self, std::size_t tasks, void* task,
+                      void (*call)(void*, std::size_t, std::size_t)) {
+    static_cast<lowbit::thread_pool*>(self)->run(
+        tasks, [&](std::size_t index, std::size_t worker) { call(task, index, worker); });
+  };
+  return {pool.workers(), &pool, run};
 }
-
-}  // namespace
 
 result<session> session::start(lowbit::canonical_model model, const std::string& arch,
                                std::size_t threads) {
@@ -201,7 +217,7 @@ result<std::vector<float>> session::run(const token_rows& rows,
   LOWBIT_TRY(reserve(batch, watch != nullptr));
   const lowbit_engine::extents out = engine_->output(policy_, engine_shape_, batch);
   std::vector<float> values(out.rows * out.cols);
-  const lowbit_engine::executor threads{pool_->workers(), pool_.get(), run_on_pool};
+  const lowbit_engine::executor threads = executor_of(*pool_);
   lowbit_engine::error why{};
   if (!engine_->run(policy_, engine_shape_, packed_.data(), batch, workspace_.data(),
                     workspace_.size(), threads, watch, values.data(), why)) {
@@ -238,7 +254,7 @@ status session::reserve(const lowbit_engine::batch& batch, bool observed) {
 status session::run_layer(std::size_t index, const token_rows& rows, std::vector<float>& hidden) {
   const lowbit_engine::batch batch = rows.view();
   LOWBIT_TRY(reserve(batch, false));
-  const lowbit_engine::executor threads{pool_->workers(), pool_.get(), run_on_pool};
+  const lowbit_engine::executor threads = executor_of(*pool_);
   lowbit_engine::error why{};
   if (!engine_->run_layer(policy_, engine_shape_, packed_.data(), index, batch, workspace_.data(),
                           workspace_.size(), threads, hidden.data(), why)) {

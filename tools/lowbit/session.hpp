@@ -16,6 +16,8 @@
 
 namespace lowbit_tool {
 
+/// Those that are built and that this CPU runs, the best one first.
+std::vector<const lowbit_engine::engine*> usable_engines();
 /// The engine called `arch` (scalar, avx2, avx512, amx), or the best that this CPU runs for an
 /// empty name.
 lowbit::result<const lowbit_engine::engine*> find_engine(const std::string& arch);
@@ -24,6 +26,9 @@ lowbit::result<const lowbit_engine::engine*> find_engine(const std::string& arch
 lowbit_engine::policy engine_policy(const lowbit::canonical_model& model);
 lowbit_engine::shape engine_shape(const lowbit::model_shape& shape);
 std::vector<lowbit_engine::tensor> engine_tensors(const lowbit::canonical_model& model);
+
+/// The threads of a pool as an engine takes them.
+lowbit_engine::executor executor_of(lowbit::thread_pool& pool);
 
 /// A batch under construction: sentences back to back.
 struct token_rows {

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cmath>
 
 #include "arguments.hpp"
 #include "lowbit/io/file_descriptor.hpp"
@@ -25,6 +24,10 @@ void add_text_options(CLI::App& verb, text_options& options, const std::string& 
 text_source::text_source(const std::vector<std::string>& arguments)
     : arguments_(arguments), lines_(STDIN_FILENO, "standard input") {
   if (arguments_.empty()) arguments_ = {"-"};
+}
+
+std::string start_of(std::string_view text) {
+  return "text \"" + lowbit::detail::printable(text, 40) + "\"";
 }
 
 result<std::vector<given_text>> text_source::next(std::size_t most) {
@@ -106,16 +109,15 @@ result<lowbit::encoding> encode_text(const lowbit::wordpiece_tokenizer& tokenize
                                      bool truncate) {
   const std::size_t tab = pairs ? text.find('\t') : std::string::npos;
   if (pairs && tab == std::string::npos) {
-    return status::error(errc::invalid_argument, "text \"", text,
-                         "\" has no tab, expected two sentences (--pairs)");
+    return status::error(errc::invalid_argument, start_of(text),
+                         " has no tab, expected two sentences (--pairs)");
   }
   auto encoded = pairs ? tokenizer.encode_pair(text.substr(0, tab), text.substr(tab + 1), positions)
                        : tokenizer.encode(text, positions);
-  const std::string start = text.substr(0, 40);
-  if (!encoded) return encoded.status().in("text \"" + start + "\"");
+  if (!encoded) return encoded.status().in(start_of(text));
   if (encoded->truncated && !truncate) {
-    return status::error(errc::invalid_argument, "text \"", start, "\" is longer than the ",
-                         positions, " tokens that the model takes; shorten it or pass --truncate");
+    return status::error(errc::invalid_argument, start_of(text), " is longer than the ", positions,
+                         " tokens that the model takes; shorten it or pass --truncate");
   }
   return encoded;
 }
@@ -135,18 +137,9 @@ std::vector<lowbit::labelled_word> label_words(const std::vector<std::string>& n
   for (const lowbit::word_pieces& w : words) {
     const float* row = logits + w.first_token * names.size();
     const std::size_t best = largest(row, names.size());
-    labelled.push_back({names[best], w.at, probabilities(row, names.size())[best]});
+    labelled.push_back({names[best], w.at, lowbit::probabilities(row, names.size())[best]});
   }
   return labelled;
-}
-
-std::vector<float> probabilities(const float* logits, std::size_t labels) {
-  const float top = logits[largest(logits, labels)];
-  std::vector<float> p(labels);
-  float sum = 0;
-  for (std::size_t i = 0; i < labels; ++i) sum += p[i] = std::exp(logits[i] - top);
-  for (float& value : p) value /= sum;
-  return p;
 }
 
 std::size_t largest(const float* logits, std::size_t labels) {

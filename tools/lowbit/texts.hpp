@@ -31,6 +31,9 @@ struct given_text {
   lowbit::status problem{};  // of reading it
 };
 
+/// `text "THE START.."`, for messages.
+std::string start_of(std::string_view text);
+
 /// The arguments in order; `-`, and no argument at all, stands for the lines of standard input,
 /// empty ones, too: each has its answer.
 class text_source {
@@ -80,8 +83,7 @@ lowbit::status answer_all(const text_options& o, std::size_t most, Prepare prepa
     for (std::size_t i = 0; !done.ok() && i < texts.size(); ++i) {  // which one was it?
       const status one =
           answer(std::span(std::as_const(texts)).subspan(i, 1), std::span(inputs).subspan(i, 1));
-      if (!one.ok())
-        LOWBIT_TRY(refuse(texts[i], one.in("text \"" + texts[i].text.substr(0, 40) + "\"")));
+      if (!one.ok()) LOWBIT_TRY(refuse(texts[i], one.in(start_of(texts[i].text))));
     }
     texts.clear();
     inputs.clear();
@@ -143,8 +145,6 @@ std::vector<lowbit::labelled_word> label_words(const std::vector<std::string>& n
                                                const std::vector<lowbit::word_pieces>& words,
                                                const float* logits);
 
-/// softmax of one row of logits, for display.
-std::vector<float> probabilities(const float* logits, std::size_t labels);
 /// The index of the largest logit, the first of equals.
 std::size_t largest(const float* logits, std::size_t labels);
 

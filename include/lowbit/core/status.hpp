@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "lowbit/core/config.hpp"
+#include "lowbit/core/printable.hpp"
 
 #if LOWBIT_HOSTED
 #include <stdexcept>
@@ -59,64 +60,22 @@ class status {
  private:
   static constexpr std::size_t capacity = 500;
 
-  /// Bytes of the UTF-8 character at the start of text that may stand in a line of output; 0 for a
-  /// control character, for one that breaks a line or turns the direction of writing, and for bytes
-  /// that are no UTF-8.
-  static constexpr std::size_t printable_bytes(const char* text, std::size_t size) {
-    const auto byte = [&](std::size_t i) {
-      return i < size ? static_cast<unsigned char>(text[i]) : 0U;
-    };
-    const unsigned a = byte(0);
-    if (a < 0x80) return a < 0x20 || a == 0x7F ? 0 : 1;
-    const std::size_t length = a < 0xC2 || a > 0xF4 ? 0 : a < 0xE0 ? 2 : a < 0xF0 ? 3 : 4;
-    for (std::size_t i = 1; i < length; ++i) {
-      if ((byte(i) & 0xC0U) != 0x80U) return 0;
-    }
-    if (length == 0) return 0;
-    const unsigned two = a << 8U | byte(1);
-    if (length == 2) return two < 0xC2A0 || two == 0xD89C ? 0 : 2;  // C1 controls; U+061C
-    if (length == 4) return two < 0xF090 || two > 0xF48F ? 0 : 4;
-    if (two < 0xE0A0 || (two >= 0xEDA0 && two <= 0xEDBF)) return 0;  // overlong; surrogates
-    const unsigned c = byte(2);
-    const bool breaks_or_turns =
-        (two == 0xE280 && (c == 0x8E || c == 0x8F || (c >= 0xA8 && c <= 0xAE))) ||
-        (two == 0xE281 && c >= 0xA6 && c <= 0xA9);  // U+200E, 200F, 2028 to 202E, 2066 to 2069
-    return breaks_or_turns ? 0 : 3;
-  }
-
   /// Names and texts of a file get into messages, and messages onto terminals: a message is one
   /// printable line whatever is appended.
   LOWBIT_NOINLINE constexpr void append(std::string_view part) {
-    const char* text = part.data();
-    for (std::size_t left = part.size(); left != 0;) {
-      std::size_t length = printable_bytes(text, left);
-      if (length != 0) {
-        put(text, length);
-      } else {
-        length = 1;
-        const auto byte = static_cast<unsigned char>(*text);
-        constexpr const char* digits = "0123456789abcdef";
-        const char hex[] = {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
-        const char letter[] = {'\\', byte == '\n' ? 'n' : byte == '\t' ? 't' : 'r'};
-        const bool has_letter = byte == '\n' || byte == '\t' || byte == '\r';
-        put(has_letter ? letter : hex, has_letter ? 2 : 4);
-      }
-      text += length;
-      left -= length;
-    }
+    detail::put_printable(part, [this](std::string_view bytes) { put(bytes); });
   }
 
   /// Keeps the start, says that something is missing.
-  constexpr void put(const char* bytes, std::size_t count) {
+  constexpr void put(std::string_view bytes) {
     if (cut_) return;
-    if (count > capacity - size_) {
+    if (bytes.size() > capacity - size_) {
       cut_ = true;
       if (size_ > capacity - 3) size_ = capacity - 3;
       while (size_ > 0 && (static_cast<unsigned char>(text_[size_]) & 0xC0U) == 0x80U) --size_;
       bytes = "...";
-      count = 3;
     }
-    for (std::size_t i = 0; i < count; ++i) text_[size_++] = bytes[i];
+    for (const char c : bytes) text_[size_++] = c;
   }
 
   template <class T>

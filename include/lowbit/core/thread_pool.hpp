@@ -3,7 +3,7 @@
 // microseconds, and waking a sleeping thread takes longer than most steps: workers look for the
 // next step for a bounded time (some 20 to 50 microseconds) and then sleep, so an idle pool costs
 // nothing. The calling thread is worker 0. One run() at a time: a pool belongs to one caller.
-// Threads are the system's to give: start() says why it did not.
+// start() reports threads that the system refuses to start.
 #pragma once
 
 #include "lowbit/core/executor.hpp"

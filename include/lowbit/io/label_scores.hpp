@@ -44,6 +44,16 @@ inline result<problem_type> parse_problem(const nlohmann::json& config, std::str
                        "\"multi_label_classification\" or \"regression\"");
 }
 
+/// softmax of logits, for display. Requires: count >= 1
+[[nodiscard]] inline std::vector<float> probabilities(const float* logits, std::size_t count) {
+  std::vector<float> p(logits, logits + count);
+  const float top = *std::max_element(p.begin(), p.end());
+  float sum = 0;
+  for (float& value : p) sum += value = std::exp(value - top);
+  for (float& value : p) value /= sum;
+  return p;
+}
+
 /// A score for each logit, in the same order; probabilities but for a regression.
 [[nodiscard]] inline std::vector<float> label_scores(problem_type problem, const float* logits,
                                                      std::size_t labels) {
@@ -56,11 +66,7 @@ inline result<problem_type> parse_problem(const nlohmann::json& config, std::str
     }
     return scores;
   }
-  const float top = *std::max_element(scores.begin(), scores.end());
-  float sum = 0;
-  for (float& s : scores) sum += s = std::exp(s - top);
-  for (float& s : scores) s /= sum;
-  return scores;
+  return probabilities(logits, labels);
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

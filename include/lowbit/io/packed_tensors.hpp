@@ -58,8 +58,11 @@ class packed_tensor_check {
  private:
   /// A split model has two matrices in place of one.
   void add_matrix(const std::string& name, bool split) {
-    if (!split) parts_.insert(name);
-    if (split) parts_.insert({name + "_1", name + "_2"});
+    if (split) {
+      parts_.insert({name + "_1", name + "_2"});
+    } else {
+      parts_.insert(name);
+    }
   }
 
   struct name_parts {

@@ -105,7 +105,8 @@ class layer_norm {
   }
 
   /// Normalises Rows neighbouring rows of x (T, D) from `row` on. Several at once only hide the
-  /// latency of the sums. A row with a value that is not finite is marked: its variance is neither.
+  /// latency of the sums. A row with a value that is not finite is marked; its variance is not
+  /// finite either.
   template <std::size_t Rows, class Sink>
   void run_rows(matrix_view<const float> x, std::size_t row, Sink sink,
                 const row_marks& marks = {}) const {

@@ -25,6 +25,7 @@ fetch() {
   keyring=$(debian_keyring)
   [[ -n $keyring ]] || leave_out 'the keys of the Debian archive are not installed (debian-archive-keyring)'
   mirror=$(debian_mirror)
+  [[ -n $mirror ]] || leave_out 'no mirror of Debian is known (LOWBIT_DEBIAN_MIRROR)'
   rm -rf "$folder"
   mkdir -p "$folder"/apt/{lists,archives}/partial
   : >"$folder/apt/status"
