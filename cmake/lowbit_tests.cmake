@@ -11,8 +11,8 @@ function(lowbit_set_arch test arch)
   endif()
 endfunction()
 
-# lowbit_test_program(<name> [ARCH <arch>] SOURCES <source>...): lowbit_tests_<name>, with one CTest entry per source file
-# and one for all cases tagged [slow].
+# lowbit_test_program(<name> [ARCH <arch>] SOURCES <source>...): lowbit_tests_<name>, with one CTest entry per source file,
+# one for all cases tagged [slow] and, for `ctest -C long` alone, one for those tagged [.long].
 function(lowbit_test_program name)
   cmake_parse_arguments(arg "" "ARCH" "SOURCES" ${ARGN})
   if(NOT arg_ARCH)
@@ -34,6 +34,9 @@ function(lowbit_test_program name)
   add_test(NAME unit/${name}/slow COMMAND ${program} --allow-running-no-tests "[slow]")
   lowbit_set_arch(unit/${name}/slow ${arg_ARCH})
   set_tests_properties(unit/${name}/slow PROPERTIES TIMEOUT 1200 LABELS "${name};slow")
+  add_test(NAME unit/${name}/long CONFIGURATIONS long COMMAND ${program} --allow-running-no-tests "[.long]")
+  lowbit_set_arch(unit/${name}/long ${arg_ARCH})
+  set_tests_properties(unit/${name}/long PROPERTIES TIMEOUT 3600 LABELS "${name};slow")
 endfunction()
 
 # Builds a target that the default build leaves out. Only one such test at a time: they share the build folder.

@@ -141,7 +141,7 @@ TEST_CASE("no run at other widths reads memory that nobody wrote", "[poison]") {
     check_width(widths[w], std::array{head_kind::sequence, head_kind::token});
 }
 
-TEST_CASE("a thousand runs in poisoned memory have one hash each", "[poison][slow]") {
+TEST_CASE("a thousand runs in poisoned memory have one hash each", "[poison][.long]") {
   for (const width& w : widths) {
     for (const variant& v : variants()) {
       const lowbit::canonical_model model = make_model(v, w, head_kind::sequence);
