@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <source_location>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,10 +29,11 @@ namespace lowbit_fuzz {
 /// Inputs that were no error. A mutator without any never gets past the first checks.
 inline std::size_t accepted = 0;
 
-inline void require(bool condition,
-                    const std::source_location& at = std::source_location::current()) {
+/// std::source_location is missing where clang 14 reads gcc's library.
+inline void require(bool condition, const char* file = __builtin_FILE(),
+                    unsigned line = __builtin_LINE()) {
   if (condition) return;
-  std::fprintf(stderr, "%s:%u: the requirement does not hold\n", at.file_name(), at.line());
+  std::fprintf(stderr, "%s:%u: the requirement does not hold\n", file, line);
   std::abort();
 }
 
@@ -41,14 +41,14 @@ inline void require(bool condition,
 inline std::string refusal;
 
 /// An error is one line of text that cannot move a terminal's cursor.
-inline void require_message(const lowbit::status& error,
-                            const std::source_location& at = std::source_location::current()) {
+inline void require_message(const lowbit::status& error, const char* file = __builtin_FILE(),
+                            unsigned line = __builtin_LINE()) {
   refusal = error.message();
   bool one_line = !error.ok() && !error.message().empty();
   for (const char c : error.message())
     one_line = one_line && static_cast<unsigned char>(c) >= ' ' && c != 0x7F;
   if (!one_line) std::fprintf(stderr, "%s\n", refusal.c_str());
-  require(one_line, at);
+  require(one_line, file, line);
 }
 
 inline constexpr char separator = '\xFF';

@@ -52,7 +52,7 @@ template <class Format, class Arch>
 void check_format() {
   using limits = std::numeric_limits<float>;
   random_source random(12);
-  for (const std::size_t k : {1, 15, 16, 17, 33, 312}) {
+  for (const std::size_t k : {1U, 15U, 16U, 17U, 33U, 312U}) {
     const std::vector<float> sound = random.floats(k, 0.0F, 2.0F);
     const encoded_row<Format, Arch> good(sound);
     CHECK(good.finite);
@@ -90,7 +90,7 @@ TEMPLATE_LIST_TEST_CASE("the range of a batch marks the rows that are not finite
   using limits = std::numeric_limits<float>;
   random_source random(13);
   constexpr std::size_t rows = 5;
-  for (const std::size_t k : {1, 15, 16, 17, 75}) {
+  for (const std::size_t k : {1U, 15U, 16U, 17U, 75U}) {
     const std::vector<float> sound = random.floats(rows * k, 0.0F, 2.0F);
     for (const float bad : {limits::quiet_NaN(), limits::infinity(), -limits::infinity()}) {
       for (const std::size_t at : {std::size_t{0}, k / 2, k - 1}) {

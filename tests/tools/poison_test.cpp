@@ -137,7 +137,7 @@ TEST_CASE("no run of any head reads memory that nobody wrote", "[poison]") {
   check_width(widths[2], heads);
 }
 TEST_CASE("no run at other widths reads memory that nobody wrote", "[poison]") {
-  for (const std::size_t w : {1, 3, 4})
+  for (const std::size_t w : {1U, 3U, 4U})
     check_width(widths[w], std::array{head_kind::sequence, head_kind::token});
 }
 

@@ -274,7 +274,7 @@ TEST_CASE("classify and compare print what the problem_type makes of the logits"
     const json found = run_json("classify --top 3 -m " + model.path() + " 'new york'");
     REQUIRE(found["labels"].size() == 3);
     for (const json& label : found["labels"]) {
-      const std::size_t i = label["label"].get<std::string>().back() - '0';
+      const auto i = static_cast<std::size_t>(label["label"].get<std::string>().back() - '0');
       CHECK(label[key].get<float>() == expected[i]);
       CHECK(label["logit"].get<float>() == logits[i]);
     }
