@@ -143,7 +143,7 @@ TEST_CASE("logits are those of the table", "[golden]") {
       CAPTURE(key);
       REQUIRE(table.contains(key));
       for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
-        for (const std::size_t threads : {1, 2}) {
+        for (const std::size_t threads : {1U, 2U}) {
           CAPTURE(engine->arch, threads);
           CHECK(hashes_of(m.model, *engine, threads) == table[key]);
         }
