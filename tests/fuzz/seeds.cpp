@@ -31,6 +31,13 @@ class seed_folder {
   fs::path path_;
 };
 
+std::vector<fs::path> golden_models(const fs::path& tests) {
+  std::vector<fs::path> folders;
+  for (const auto& entry : fs::directory_iterator(tests / "golden"))
+    if (entry.is_directory()) folders.push_back(entry.path());
+  return folders;
+}
+
 /// The header and the data of a safetensors file.
 std::pair<json, std::string> parts_of(const std::string& file) {
   std::uint64_t length = 0;
@@ -211,8 +218,8 @@ void write_loader_seeds(const fs::path& tests, const seed_folder& out) {
               checkpoint_seed(p + 1, head_kind::sequence, false));
   }
   out.add("packed-bibert-plus-one", packed_seed("bibert", "plus-one", head_kind::sequence));
-  for (const auto& entry : fs::directory_iterator(tests / "golden"))
-    out.add("cropped-" + entry.path().filename().string(), cropped_seed(entry.path()));
+  for (const fs::path& folder : golden_models(tests))
+    out.add("cropped-" + folder.filename().string(), cropped_seed(folder));
 }
 
 // --- Texts and files of tokenizers -----------------------------------------------------------
@@ -291,8 +298,8 @@ void write_all(const fs::path& tests, const fs::path& out) {
   write_tokenizer_seeds(tests, seed_folder(out / "tokenizer_files"));
   write_text_seeds(tests, seed_folder(out / "text"));
   const seed_folder configs(out / "json_config");
-  for (const auto& entry : fs::directory_iterator(tests / "golden"))
-    configs.add(entry.path().filename().string(), read(entry.path() / "config.json"));
+  for (const fs::path& folder : golden_models(tests))
+    configs.add(folder.filename().string(), read(folder / "config.json"));
   configs.add("packed", config_of(tiny_shape(head_kind::token)).dump());
   const seed_folder files(out / "safetensors");
   json header = {{"__metadata__", {{"format", "pt"}}},
