@@ -110,8 +110,7 @@ class [[nodiscard]] result {
 
   [[nodiscard]] T& operator*() & { return *checked(); }
   [[nodiscard]] const T& operator*() const& { return *checked(); }
-  /// By value: in `for (x : f().value().list)` the list must outlive the expression.
-  [[nodiscard]] T operator*() && { return std::move(*checked()); }
+  [[nodiscard]] T&& operator*() && { return std::move(*checked()); }
   [[nodiscard]] T* operator->() { return checked(); }
   [[nodiscard]] const T* operator->() const { return checked(); }
 
@@ -121,7 +120,7 @@ class [[nodiscard]] result {
     if (!ok()) throw std::runtime_error(std::string(status_.message()));
     return *value_;
   }
-  [[nodiscard]] T value() && { return std::move(value()); }
+  [[nodiscard]] T&& value() && { return std::move(value()); }
 #endif
 
  private:

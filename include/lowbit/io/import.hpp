@@ -132,7 +132,7 @@ class importer {
   template <class Policy>
   status site_layer(const linear_layout& layer) {
     using formats = site_formats<Policy>;
-    switch (layer.at) {  // NOLINT(bugprone-branch-clone): formats are equal for some policies only
+    switch (layer.at) {
       case site::projection:
         return linear_layer<typename formats::projection>(layer);
       case site::attention_output:

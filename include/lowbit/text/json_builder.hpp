@@ -44,7 +44,7 @@ class json_builder {
   bool number_unsigned(json::number_unsigned_t value) { return add(value, 0); }
   bool number_float(json::number_float_t value, const std::string&) { return add(value, 0); }
   bool string(std::string& value) {
-    const std::size_t bytes = block_bytes(sizeof(std::string)) + heap_bytes(value);
+    const std::size_t bytes = block_bytes(sizeof value) + heap_bytes(value);
     return add(std::move(value), bytes);
   }
   bool binary(json::binary_t&) { return false; }  // never sent for JSON text
