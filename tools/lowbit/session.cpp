@@ -47,6 +47,11 @@ result<const lowbit_engine::engine*> find_engine(const std::string& arch) {
     if (arch == e->arch)
       return status::error(errc::unsupported, "--arch ", arch, ": this CPU does not run it");
   }
+  for (const char* known : {"avx2", "avx512", "amx"}) {
+    if (arch == known)
+      return status::error(errc::unsupported, "--arch ", arch,
+                           ": this program is built without it");
+  }
   return status::error(errc::invalid_argument, "--arch is \"", arch,
                        "\", expected scalar, avx2, avx512 or amx");
 }
