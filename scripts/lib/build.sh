@@ -45,16 +45,21 @@ quietly() {
   }
 }
 
-# configure FOLDER ARGUMENTS...: a folder that was copied or moved here is made anew.
+# configured FOLDER: it was, to the end, and for this checkout: not copied or moved here.
+configured() {
+  [[ -f $1/CMakeCache.txt && (-f $1/build.ninja || -f $1/Makefile) ]] &&
+    [[ $(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$1/CMakeCache.txt") == "$root" ]]
+}
+
+# configure FOLDER ARGUMENTS...: makes it, or makes one that belongs elsewhere anew.
 configure() {
-  local folder=$1 home generator=()
+  local folder=$1 generator=()
   shift
   mkdir -p "$folder"
-  if [[ -f $folder/CMakeCache.txt ]]; then
-    home=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$folder/CMakeCache.txt")
-    if [[ $home != "$root" ]]; then rm -rf "$folder/CMakeCache.txt" "$folder/CMakeFiles"; fi
+  if ! configured "$folder"; then
+    rm -rf "$folder/CMakeCache.txt" "$folder/CMakeFiles"
+    if command -v ninja >/dev/null; then generator=(-G Ninja); fi
   fi
-  if [[ ! -f $folder/CMakeCache.txt ]] && command -v ninja >/dev/null; then generator=(-G Ninja); fi
   quietly "$folder/configure.log" cmake -S "$root" -B "$folder" "${generator[@]}" "$@" ||
     fail "cmake failed, see $folder/configure.log"
 }
