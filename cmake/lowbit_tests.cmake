@@ -6,6 +6,10 @@
 function(lowbit_set_arch test arch)
   list(JOIN lowbit_cpu_archs "," required)
   set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT LOWBIT_REQUIRE_ARCHS=${required})
+  if(LOWBIT_SANITIZE)
+    # Memory that cannot be had is for the test to see, as it is elsewhere.
+    set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT ASAN_OPTIONS=allocator_may_return_null=1)
+  endif()
   if(NOT arch IN_LIST lowbit_cpu_archs)
     set_tests_properties(${test} PROPERTIES DISABLED ON)
   endif()

@@ -147,7 +147,11 @@ TEST_CASE("a workspace of the exact size passes, one byte less names the bytes n
     CHECK(s.code() == errc::workspace_too_small);
     CHECK(s.message() == "workspace of " + std::to_string(needed - 1) +
                              " bytes, this batch needs " + std::to_string(needed));
-    CHECK(run(executor, nullptr, 0).code() == errc::workspace_too_small);
+    for (const std::size_t bytes : {std::size_t{0}, needed}) {
+      const status none = run(executor, nullptr, bytes);
+      CHECK(none.code() == errc::workspace_too_small);
+      CHECK(none.message().starts_with("workspace of 0 bytes"));
+    }
   };
   two_threads serial{1};
   two_threads pair;

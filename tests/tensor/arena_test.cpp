@@ -71,6 +71,13 @@ TEST_CASE("float rows are whole vectors and never a multiple of 1 KiB apart", "[
   }
 }
 
+TEST_CASE("an aligned buffer without memory has no bytes", "[arena]") {
+  // A caller that compares sizes must not take it for one that is large enough.
+  const lowbit::aligned_buffer buffer(std::size_t{1} << 60);
+  CHECK(buffer.data() == nullptr);
+  CHECK(buffer.size() == 0);
+}
+
 TEST_CASE("an aligned buffer may be empty and is aligned", "[arena]") {
   for (const std::size_t bytes : {0U, 1U, 64U, 1000U}) {
     const lowbit::aligned_buffer buffer(bytes);

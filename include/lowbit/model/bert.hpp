@@ -75,6 +75,7 @@ class bert {
     }
     const batch_limits limits = limits_of(batch, executor.workers());
     const std::size_t needed = workspace_bytes<observed>(shape(), limits);
+    if (memory == nullptr) bytes = 0;
     if (bytes < needed) {
       return status::error(errc::workspace_too_small, "workspace of ", bytes,
                            " bytes, this batch needs ", needed);
@@ -107,6 +108,7 @@ class bert {
     }
     const batch_limits limits = limits_of(batch, executor.workers());
     const std::size_t needed = workspace_bytes(shape(), limits);
+    if (memory == nullptr) bytes = 0;
     if (bytes < needed) {
       return status::error(errc::workspace_too_small, "workspace of ", bytes,
                            " bytes, this batch needs ", needed);

@@ -63,11 +63,11 @@ class arena {
 class aligned_buffer {
  public:
   aligned_buffer() = default;
-  /// Null data() when the memory cannot be had.
+  /// Null data() and no size() when the memory cannot be had.
   explicit aligned_buffer(std::size_t bytes)
       : data_(static_cast<std::byte*>(std::aligned_alloc(
             buffer_alignment, round_up(bytes == 0 ? 1 : bytes, buffer_alignment)))),
-        size_(bytes) {}
+        size_(data_ == nullptr ? 0 : bytes) {}
   [[nodiscard]] std::byte* data() const { return data_.get(); }
   [[nodiscard]] std::size_t size() const { return size_; }
 
