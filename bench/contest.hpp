@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The measurements behind lowbit_ratios. Each contest checks its outputs, then times its
-// contestants in turns and leaves rows: how many times faster lowbit is than its rival, and the
-// bar.
+// The measurements behind lowbit_ratios. Each contest checks its outputs, times its contestants in
+// interleaved runs and appends rows with the speedup of lowbit over its rival, and the bar.
 #pragma once
 
 #include <string>
@@ -16,9 +15,9 @@ struct ratio_row {
   std::string rival;
   double milliseconds = 0;         // lowbit, median
   double rival_milliseconds = 0;   // median
-  double gigamacs_per_second = 0;  // lowbit; 0 where it does not apply
-  double bar = 0;                  // 0: no bar, for information
-  std::string unmeasured;          // why there is no measurement; empty when there is one
+  double gigamacs_per_second = 0;  // lowbit; 0 if not applicable
+  double bar = 0;                  // 0: no bar, informational
+  std::string unmeasured;          // reason for a missing measurement, otherwise empty
 
   [[nodiscard]] double ratio() const { return rival_milliseconds / milliseconds; }
   [[nodiscard]] bool missed() const {
@@ -34,11 +33,12 @@ struct ratio_report {
 struct contest_options {
   std::size_t repetitions = 31;
   std::size_t encoder_repetitions = 7;
-  const kernels* table = nullptr;  // the best that this CPU runs
-  bool has_bars = false;           // the bars are stated for AVX-512
+  const kernels* table = nullptr;  // the best one that this CPU supports
+  bool has_bars = false;           // bars are defined for AVX-512
 };
 
-/// One-bit products with both endings, and f32, against OpenBLAS's fastest f32 at the same size.
+/// One-bit products with both output kinds, and f32, against OpenBLAS's fastest f32 of the same
+/// size.
 void contest_products(const contest_options& options, ratio_report& report);
 /// BERT-base with random weights: bibert against fp32, and two threads against one.
 void contest_encoders(const contest_options& options, ratio_report& report);

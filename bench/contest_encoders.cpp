@@ -30,7 +30,7 @@ token_rows sentence(std::size_t tokens) {
   return rows;
 }
 
-/// The logits of a short sentence have the same bits on the scalar arch; all are finite.
+/// Checks that the logits of a short sentence are finite and bit-identical to the scalar arch.
 void check(const char* policy, const contest_options& options, ratio_report& report) {
   constexpr lowbit::model_shape small{2, 768, 12, 3072, 500, 64, 2, 2};
   token_rows rows;

@@ -15,7 +15,7 @@ struct bars {
   double one_bit;
   double f32;
 };
-/// What this library promises on one core with AVX-512 and VPOPCNTDQ.
+/// Performance targets for one core with AVX-512 and VPOPCNTDQ.
 constexpr bars sizes[] = {
     {{128, 3072, 768}, 20, 0.85},
     {{128, 768, 3072}, 20, 0.85},
@@ -23,7 +23,7 @@ constexpr bars sizes[] = {
     {{1, 3072, 768}, 40, 0.85},
 };
 
-/// OpenBLAS in every way that the product can be asked for; the fastest is the rival.
+/// OpenBLAS called in every applicable way; the fastest is the rival.
 class peer {
  public:
   peer(const problem& f32, std::vector<float>& out) : f32_(f32), out_(out) {
@@ -51,8 +51,8 @@ class peer {
   std::vector<float> transposed_;
 };
 
-/// OpenBLAS sums in another order: |difference| <= K eps times the sum of magnitudes, which is at
-/// most K for values within 1. A NaN fails.
+/// OpenBLAS uses a different summation order: |difference| <= K eps times the sum of magnitudes,
+/// which is at most K for values within [-1, 1]. NaN fails.
 bool agrees(const problem& f32, const std::vector<float>& peer_out) {
   const auto [m, n, k] = f32.shape();
   const float bound = 1e-6F * static_cast<float>(k);

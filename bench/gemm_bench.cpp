@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit_bench: every product on every arch at every size of the table, beside OpenBLAS; packing,
-// epilogues, layer norm and encoding timed apart.
-//   bm_gemm/b1s/avx512/M:128/N:768/K:768     the product alone; accumulators are stored
-//   bm_gemm_bits, bm_gemm_floats             with a threshold to bits, with scale and bias
+// lowbit_bench: every product on every arch at every size of the table, and OpenBLAS; packing,
+// epilogues, layer norm and encoding are timed separately.
+//   bm_gemm/b1s/avx512/M:128/N:768/K:768     product alone; accumulators are stored
+//   bm_gemm_bits, bm_gemm_floats             thresholded to bits; scaled and biased
 #include <benchmark/benchmark.h>
 
 #include "openblas.hpp"
@@ -47,7 +47,7 @@ void time_openblas(benchmark::State& state, const gemm_shape& shape) {
   const problem work(product::f32, shape);
   std::vector<float> out(shape.m * shape.n);
   for (auto _ : state) {
-    if (shape.m == 1) {  // its sgemm is several times slower for one row
+    if (shape.m == 1) {  // sgemm is several times slower for one row
       openblas_gemv(shape.n, shape.k, work.a().data(), work.weights().data(), false, out.data());
     } else {
       openblas_gemm(shape.m, shape.n, shape.k, work.a().data(), work.weights().data(), false,
@@ -81,7 +81,7 @@ void register_gemm(const kernels& table) {
   }
 }
 
-/// Rows that go through a layer norm or become bits: what stands between the products.
+/// Operations between the products: layer norm and encoding to bits.
 struct rows {
   static constexpr std::size_t tokens = 128;
   static constexpr std::size_t hidden = 768;

@@ -107,7 +107,7 @@ std::size_t layer_norm_bytes(std::size_t d) {
 void load_layer_norm(const float* gamma, const float* beta, std::size_t d, std::byte* memory) {
   const auto tensor = [d](const char* name, const float* values) {
     return lowbit::stored_tensor{
-        name, reinterpret_cast<const std::byte*>(values), lowbit::stored_type::f32, 1, {d, 1}};
+        name, reinterpret_cast<const std::byte*>(values), lowbit::element_type::f32, 1, {d, 1}};
   };
   const lowbit::stored_tensor tensors[] = {tensor("norm.weight", gamma), tensor("norm.bias", beta)};
   auto* layer = new (memory) norm;

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operations that are timed, as a table of plain functions per instruction set. kernels.cpp is
-// compiled once for each; the programs around it are baseline code, so they run on any CPU and can
-// say what they could not measure. Nothing of lowbit's inline namespace crosses this boundary.
+// The timed operations, as a table of plain functions per instruction set. kernels.cpp is compiled
+// once for each; the programs around it are baseline code, so they run on any CPU and can report
+// what they could not measure. Nothing from lowbit's inline namespace crosses this boundary.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "lowbit/arch/list.hpp"
+
 namespace lowbit_bench {
 
-/// Which two encodings are multiplied; the tags of include/lowbit/gemm/op.hpp.
+/// The two encodings that are multiplied; tags as in include/lowbit/kernel/op.hpp.
 enum class product : std::uint8_t { f32, b1s, b1u, t2 };
 inline constexpr product products[] = {product::f32, product::b1s, product::b1u, product::t2};
 [[nodiscard]] constexpr const char* name_of(product p) {
@@ -17,9 +19,9 @@ inline constexpr product products[] = {product::f32, product::b1s, product::b1u,
   return names[static_cast<std::size_t>(p)];
 }
 
-/// What becomes of an accumulator.
+/// What happens to an accumulator.
 enum class ending : std::uint8_t {
-  plain,   ///< stored as it is, int32 or float
+  plain,   ///< stored unchanged, int32 or float
   bits,    ///< compared with a threshold per output; one-bit products only
   floats,  ///< scaled and biased per output; one-bit products only
 };
@@ -40,14 +42,14 @@ struct operands {
 
 struct kernels {
   const char* arch;
-  /// The arch whose micro-kernel the product runs on: this one or a fallback.
+  /// The arch whose micro-kernel runs the product: this one or a fallback.
   const char* (*kernel_arch)(product);
   std::size_t (*packed_bytes)(product, std::size_t n, std::size_t k);
   /// rows: canonical one-bit rows, or floats (N, K)
   void (*pack)(product, const std::byte* rows, std::size_t n, std::size_t k, void* packed);
   void (*gemm)(product, ending, const operands&);
 
-  /// A layer norm of d channels lives in `memory` of layer_norm_bytes(d), aligned to 64.
+  /// A layer norm of d channels is stored in `memory` of layer_norm_bytes(d), aligned to 64.
   std::size_t (*layer_norm_bytes)(std::size_t d);
   void (*load_layer_norm)(const float* gamma, const float* beta, std::size_t d, std::byte* memory);
   void (*layer_norm)(const std::byte* memory, const float* x, std::size_t t, std::size_t stride,
@@ -57,8 +59,8 @@ struct kernels {
                  std::uint64_t* bits);
 };
 
-extern const kernels kernels_scalar;
-extern const kernels kernels_avx2;
-extern const kernels kernels_avx512;
+#define LOWBIT_BENCH_DECLARE(tag, ...) extern const kernels kernels_##tag;
+LOWBIT_EACH_ARCH(LOWBIT_BENCH_DECLARE)
+#undef LOWBIT_BENCH_DECLARE
 
 }  // namespace lowbit_bench

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a table of measurements says of the machine and the compiler.
+// Description of the machine and the compiler, for tables of measurements.
 #pragma once
 
 #include <fstream>

@@ -40,7 +40,7 @@ void force_openblas_core(char** argv) {
     return;
   setenv("OPENBLAS_CORETYPE", core, 1);
   setenv("OPENBLAS_NUM_THREADS", "1", 1);
-  execv("/proc/self/exe", argv);  // returns only when it failed; openblas_core_is_right tells then
+  execv("/proc/self/exe", argv);  // returns only on failure; openblas_core_is_right then reports it
 }
 
 bool openblas_core_is_right() {
@@ -81,7 +81,7 @@ void openblas_gemv(std::size_t n, std::size_t k, const float* a, const float* w,
 bool has_openblas() { return false; }
 void force_openblas_core(char**) {}
 bool openblas_core_is_right() { return false; }
-std::string openblas_description() { return "none: this program was built without OpenBLAS"; }
+std::string openblas_description() { return "none: built without OpenBLAS"; }
 void openblas_gemm(std::size_t, std::size_t, std::size_t, const float*, const float*, bool,
                    float*) {}
 void openblas_gemv(std::size_t, std::size_t, const float*, const float*, bool, float*) {}

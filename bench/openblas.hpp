@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenBLAS as the f32 peer, forced to its AVX-512 (else AVX2) kernels and one thread: it does not
-// recognise every CPU, and one that it takes for an older model makes a weak baseline.
+// OpenBLAS as the f32 peer, forced to its AVX-512 (otherwise AVX2) kernels and one thread: it does
+// not recognize every CPU, and treating one as an older model makes a weak baseline.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,11 @@ namespace lowbit_bench {
 /// Whether this program was built with OpenBLAS.
 [[nodiscard]] bool has_openblas();
 
-/// OpenBLAS chooses its kernels before main() runs, so the first call sets its environment and
-/// starts the program again with the same arguments. To be called first in main.
+/// OpenBLAS selects its kernels before main() runs, so the first call sets its environment and
+/// restarts the program with the same arguments. Call this first in main.
 void force_openblas_core(char** argv);
 
-/// Version, core type in use and threads; what is wrong with them after that, if anything.
+/// Version, core type in use and threads, followed by a warning if they are wrong.
 [[nodiscard]] std::string openblas_description();
 [[nodiscard]] bool openblas_core_is_right();
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <random>
 
-#include "lowbit/gemm/op.hpp"
 #include "lowbit/gemm/reference.hpp"
+#include "lowbit/kernel/op.hpp"
 
 namespace lowbit_bench {
 
@@ -143,7 +143,7 @@ bool problem::row_is_right(ending e, std::size_t m) const {
 std::string problem::check(ending e) {
   std::memset(out_.data(), e == ending::bits ? 0 : 0xff, out_.size());
   run(e);
-  constexpr std::size_t rows = 8;  // the first and the last: whole tiles and the tail
+  constexpr std::size_t rows = 8;  // the first and the last rows: whole tiles and the tail
   for (std::size_t m = 0; m < shape_.m; ++m) {
     if (m >= rows && m + rows < shape_.m) continue;
     if (!row_is_right(e, m)) {

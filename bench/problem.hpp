@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One matrix product with random operands, runnable by any table of kernels and checked against the
+// One matrix product with random operands that any table of kernels can run, checked against the
 // scalar reference on unpacked values.
 #pragma once
 
@@ -15,11 +15,11 @@ class problem {
  public:
   problem(product p, gemm_shape shape, std::uint64_t seed = 1);
 
-  /// Packs the weights for `table`; run() and check() use that table from then on.
+  /// Packs the weights for `table`; run() and check() use that table from now on.
   void pack_for(const kernels& table);
   void run(ending e);
-  /// Runs once and compares 16 rows with the reference, exactly. Empty when they are equal, else
-  /// what differs.
+  /// Runs once and compares 16 rows with the reference, exactly. Empty if they are equal, otherwise
+  /// the difference.
   [[nodiscard]] std::string check(ending e);
 
   [[nodiscard]] double macs() const {
@@ -29,7 +29,7 @@ class problem {
   /// Bytes of packed weights.
   [[nodiscard]] std::size_t weight_bytes() const { return packed_.size(); }
 
-  // f32 operands, for peers; of one-bit products the decoded values
+  // f32 operands for peers; for one-bit products the decoded values
   [[nodiscard]] const std::vector<float>& a() const { return a_values_; }        // (M, K)
   [[nodiscard]] const std::vector<float>& weights() const { return w_values_; }  // (N, K)
   [[nodiscard]] const gemm_shape& shape() const { return shape_; }
@@ -40,7 +40,7 @@ class problem {
  private:
   [[nodiscard]] operands operands_of(ending e) const;
   void fill_codes(std::uint64_t seed);
-  /// Row m of the product in exact arithmetic of its type.
+  /// Row m of the product in the exact arithmetic of its type.
   template <class Value>
   [[nodiscard]] std::vector<Value> reference_row(std::size_t m) const;
   [[nodiscard]] bool row_is_right(ending e, std::size_t m) const;

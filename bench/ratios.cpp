@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit_ratios: in one run, on one thread and in turns, how many times faster lowbit is than its
-// rivals, against the bars that the project holds. Medians; absolute times are not comparable
-// between runs. Exit code 1 when an output is wrong, or with --strict when a bar is missed.
+// lowbit_ratios: speedup of lowbit over its rivals in one run, on one thread, interleaved, against
+// the project's performance targets (bars). Medians; absolute times are not comparable between
+// runs. Exit code 1 if an output is wrong, or with --strict if a bar is missed.
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
@@ -26,8 +26,7 @@ std::string verdict(const ratio_row& r) {
 void print(const ratio_report& report, const char* arch) {
   fmt::print("cpu       {}\ncompiler  {}\narch      {}\nOpenBLAS  {}\n", cpu_model(), compiler(),
              arch, openblas_description());
-  fmt::print(
-      "one thread unless stated; medians of interleaved repetitions, time of the thread\n\n");
+  fmt::print("one thread unless noted; medians of interleaved repetitions, thread CPU time\n\n");
   fmt::print("{:<34}{:>11}{:>10}  {:<20}{:>11}{:>9}\n", "lowbit", "ms", "GMAC/s", "rival", "ms",
              "ratio");
   for (const ratio_row& r : report.rows) {
@@ -65,7 +64,7 @@ bool write_json(const std::string& path, const nlohmann::json& value) {
   out << value.dump(2) << '\n';
   out.close();
   if (out) return true;
-  fmt::print(stderr, "lowbit_ratios: {}: cannot be written\n", path);
+  fmt::print(stderr, "lowbit_ratios: {}: cannot write\n", path);
   return false;
 }
 
@@ -79,16 +78,17 @@ int main(int argc, char** argv) {
   std::string json;
   bool strict = false;
   bool products_only = false;
-  CLI::App program("How many times faster than its rivals lowbit is on this machine");
-  program.add_option("--repetitions", options.repetitions, "of each product")
+  CLI::App program("Speedup of lowbit over its rivals on this machine");
+  program.add_option("--repetitions", options.repetitions, "repetitions per product")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  program.add_option("--encoder-repetitions", options.encoder_repetitions, "of each encoder")
+  program
+      .add_option("--encoder-repetitions", options.encoder_repetitions, "repetitions per encoder")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   program.add_option("--json", json, "also write the results to this file");
-  program.add_flag("--strict", strict, "fail when a bar is missed or cannot be measured");
-  program.add_flag("--products-only", products_only, "leave the encoders out");
+  program.add_flag("--strict", strict, "fail if a bar is missed or cannot be measured");
+  program.add_flag("--products-only", products_only, "skip the encoders");
   CLI11_PARSE(program, argc, argv);
 
   const auto usable = usable_kernels();

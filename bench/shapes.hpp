@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one table of sizes that is timed, and the kernels that this program and CPU have.
+// The table of timed sizes, and the kernels available in this program and on this CPU.
 #pragma once
 
 #include <vector>
@@ -20,32 +20,16 @@ inline constexpr gemm_shape gemm_shapes[] = {
     {1, 3072, 768},  {64, 128, 64},    {128, 312, 312},  {128, 1200, 312},
 };
 
-/// The tables that were compiled in and that this CPU runs, lowest first.
+/// The compiled-in tables that this CPU supports, lowest first.
 [[nodiscard]] inline std::vector<const kernels*> usable_kernels() {
-  const kernels* const compiled[] = {
-      &kernels_scalar,
-#ifdef LOWBIT_BENCH_HAS_AVX2
-      &kernels_avx2,
-#endif
-#ifdef LOWBIT_BENCH_HAS_AVX512
-      &kernels_avx512,
-#endif
-  };
+#define X(tag) &kernels_##tag,
+  const kernels* const compiled[] = {LOWBIT_BENCH_EACH_TABLE};  // bench/CMakeLists.txt
+#undef X
   std::vector<const kernels*> usable;
   for (const kernels* table : compiled) {
     if (lowbit::cpu_runs(table->arch)) usable.push_back(table);
   }
   return usable;
-}
-
-/// The instruction set of byte products beside this table: amx where this program has it and the
-/// system permits it. Its tables have nothing else of their own.
-[[nodiscard]] inline const char* byte_arch(const kernels& table) {
-#ifdef LOWBIT_BENCH_HAS_AMX
-  if (&table == usable_kernels().back() && lowbit::enable_amx() && lowbit::cpu_runs("amx"))
-    return "amx";
-#endif
-  return table.arch;
 }
 
 }  // namespace lowbit_bench

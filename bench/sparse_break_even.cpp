@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit_sparse_break_even: from which share of zeros on is a sparse product faster than the dense
-// one of the same type? Linear layers of BERT-base, one thread, random weights pruned by magnitude
-// or by block; medians of interleaved repetitions, ratios only. Exit code 1 when an output differs
-// from the dense product of the same matrix.
+// lowbit_sparse_break_even: above which sparsity is a sparse product faster than the dense one of
+// the same type? Linear layers of BERT-base, one thread, random weights pruned by magnitude or by
+// block; medians of interleaved repetitions, ratios only. Exit code 1 if an output differs from the
+// dense product of the same matrix.
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
@@ -31,7 +31,7 @@ struct layer_shape {
 };
 constexpr layer_shape shapes[] = {{768, 768}, {3072, 768}, {768, 3072}};
 
-/// Activations of both types for every row count, and room for the outputs.
+/// Activations of both types for every row count, and buffers for the outputs.
 struct operands {
   std::size_t k, stride, quad_stride, out_stride;
   std::vector<float> x;
@@ -73,7 +73,7 @@ struct operands {
   }
 };
 
-/// One pruned matrix, sparse and dense.
+/// One pruned matrix in sparse and dense form.
 template <class Codec, class Op, template <class, class> class Layout>
 class contestant {
  public:
@@ -166,20 +166,20 @@ class contestant {
 
 constexpr const char* kinds[] = {"csr f32", "block f32", "csr int8", "block int8"};
 
-/// Times of one sparsity: dense f32, dense int8, then the kinds.
+/// Times for one sparsity: dense f32, dense int8, then the sparse kinds.
 struct point {
   double sparsity = 0;
   double dense_milliseconds[2] = {};
   double milliseconds[4] = {};
   std::size_t bytes[4] = {};
-  /// dense: 0 of f32, 1 of int8
+  /// dense: 0 for f32, 1 for int8
   [[nodiscard]] double ratio(std::size_t kind, std::size_t dense) const {
     return dense_milliseconds[dense] / milliseconds[kind];
   }
   [[nodiscard]] double ratio(std::size_t kind) const { return ratio(kind, kind / 2); }
 };
 
-/// Between which measured points the ratio passes 1, by linear interpolation.
+/// Sparsity at which the ratio crosses 1, linearly interpolated between measured points.
 std::string break_even(const std::vector<point>& points, std::size_t kind, std::size_t dense) {
   for (std::size_t i = points.size(); i-- > 0;) {
     const double below = points[i].ratio(kind, dense);
@@ -192,7 +192,7 @@ std::string break_even(const std::vector<point>& points, std::size_t kind, std::
   return fmt::format("below {:.0f} %", 100 * points[0].sparsity);
 }
 
-/// Empty when every output was right, else the kind that was not.
+/// Empty if all outputs are correct, otherwise the kind that is not.
 std::string measure(const std::vector<float>& w, layer_shape s, double sparsity,
                     std::size_t repetitions, std::vector<operands>& inputs,
                     std::vector<std::vector<point>>& points) {
@@ -224,8 +224,7 @@ std::string measure(const std::vector<float>& w, layer_shape s, double sparsity,
 }
 
 void print(layer_shape s, std::size_t m, const std::vector<point>& points) {
-  fmt::print("\nM {} N {} K {}: times faster than dense of the same type\n{:>8}", m, s.n, s.k,
-             "zeros");
+  fmt::print("\nM {} N {} K {}: speedup over dense of the same type\n{:>8}", m, s.n, s.k, "zeros");
   for (const char* kind : kinds) fmt::print("{:>12}", kind);
   fmt::print("{:>16}{:>16}\n", "dense f32 ms", "dense int8 ms");
   for (const point& p : points) {
@@ -264,8 +263,8 @@ nlohmann::json json_of(layer_shape s, std::size_t m, const std::vector<point>& p
 int main(int argc, char** argv) {
   std::size_t repetitions = 11;
   std::string path;
-  CLI::App program("From which share of zeros on a sparse product is faster than the dense one");
-  program.add_option("--repetitions", repetitions, "of each product")
+  CLI::App program("Sparsity above which a sparse product is faster than the dense one");
+  program.add_option("--repetitions", repetitions, "repetitions per product")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   program.add_option("--json", path, "also write the results to this file");
@@ -298,6 +297,6 @@ int main(int argc, char** argv) {
   out << report.dump(2) << '\n';
   out.close();
   if (out) return 0;
-  fmt::print(stderr, "lowbit_sparse_break_even: {}: cannot be written\n", path);
+  fmt::print(stderr, "lowbit_sparse_break_even: {}: cannot write\n", path);
   return 1;
 }

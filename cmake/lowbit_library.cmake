@@ -29,11 +29,13 @@ elseif(LOWBIT_INSTALL)
   # Headers and text files: everything goes where files of any architecture go.
   include(CMakePackageConfigHelpers)
   set(lowbit_package ${CMAKE_INSTALL_DATADIR}/cmake/lowbit)
-  configure_package_config_file(cmake/lowbitConfig.cmake.in lowbitConfig.cmake INSTALL_DESTINATION ${lowbit_package})
+  configure_package_config_file(cmake/lowbitConfig.cmake.in lowbitConfig.cmake INSTALL_DESTINATION ${lowbit_package}
+                                PATH_VARS CMAKE_INSTALL_INCLUDEDIR)
   write_basic_package_version_file(lowbitConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
   install(DIRECTORY include/lowbit DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
   install(FILES ${PROJECT_BINARY_DIR}/lowbitConfig.cmake ${PROJECT_BINARY_DIR}/lowbitConfigVersion.cmake
-                cmake/Findxsimd.cmake cmake/Findutf8proc.cmake
+                cmake/Findxsimd.cmake cmake/Findutf8proc.cmake cmake/lowbit_archs.cmake cmake/lowbit_engine.cmake
+                cmake/lowbit_engine.cpp
           DESTINATION ${lowbit_package})
   install(TARGETS lowbit EXPORT lowbit)
   install(EXPORT lowbit NAMESPACE lowbit:: FILE lowbitTargets.cmake DESTINATION ${lowbit_package})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bare one-bit matrix product with a composed epilogue: y = relu(scale * (a w^T) + bias), a and w
-// in {-1, 1}. No model, no file; the same calls run inside the encoder.
+// A bare one-bit matrix product with a composed epilogue: y = relu(scale * (a w^T) + bias), with a
+// and w in {-1, 1}. No model, no files; the encoder uses the same calls.
 #include <algorithm>
 #include <cstdio>
 #include <lowbit/lowbit.hpp>
@@ -13,7 +13,7 @@ int main() {
   using op = lowbit::xor_popcount;
   constexpr std::size_t words = op::units(k);
 
-  // Bit 1 means -1. Token 0 is all +1, token 1 all -1; output o has its first 10 o weights at -1.
+  // Bit 1 means -1. Token 0 is all +1, token 1 all -1; the first 10 o weights of output o are -1.
   std::vector<lowbit::word> a(m * words);
   for (std::size_t j = 0; j < k; ++j) a[words + j / 64] |= lowbit::word{1} << (j % 64);
   const auto weight_word = [&](std::size_t o, std::size_t u) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ten-line classifier: classify FOLDER SENTENCE...
 #include <iostream>
-#include <lowbit/lowbit.hpp>
+#include <lowbit/io.hpp>
 
 int main(int argc, char** argv) {
   const auto model =

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// A number format that the library does not have: weights are powers of two, s * {0, +-1, +-2, ..
-// +-64}, four bits each. The codec says how a row is stored and read; file, kernels, ledger and
-// timing take it from there.
+// A user-defined number format: weights are powers of two, s * {0, +-1, +-2, ..., +-64}, with four
+// bits each. The codec defines how a row is stored and read; file format, kernels, ledger and
+// timing follow from it.
 //   custom_codec FOLDER NEW_FOLDER SENTENCE...
 #include <iostream>
 #include <lowbit/cost/ledger.hpp>
 #include <lowbit/cost/measure.hpp>
-#include <lowbit/lowbit.hpp>
+#include <lowbit/io.hpp>
 
 struct powers_of_two {
   static constexpr const char* name = "powers-of-two";
   static constexpr double bits_per_weight = 4;
-  static constexpr std::size_t kernel_bits = 4;  // a kernel may keep the codes and look values up
+  static constexpr std::size_t kernel_bits = 4;  // kernels may keep the codes and look up values
   static constexpr std::size_t row_bytes(std::size_t k) { return (k + 1) / 2; }
   static constexpr std::size_t scales(std::size_t n, std::size_t /*k*/) { return n; }
 
@@ -30,8 +30,8 @@ struct powers_of_two {
                         std::size_t n, std::size_t k) {
       columns = k;
       LOWBIT_TRY(
-          weights.get(name(".codes").view(), lowbit::stored_type::u8, n, row_bytes(k), stored));
-      return weights.get(name(".scale").view(), lowbit::stored_type::f32, 1, n, scales);
+          weights.get(name(".codes").view(), lowbit::element_type::u8, n, row_bytes(k), stored));
+      return weights.get(name(".scale").view(), lowbit::element_type::f32, 1, n, scales);
     }
     void codes(std::size_t row, std::uint8_t* out) const {
       const std::byte* bytes = stored.data + row * row_bytes(columns);
@@ -55,7 +55,8 @@ struct powers_of_two {
   };
 };
 
-/// Found by the importer: the largest weight of a row becomes 64, each weight its nearest power.
+/// Found by the importer (ADL): the largest weight of a row becomes 64, the others the nearest
+/// power.
 lowbit::result<lowbit::encoded_matrix> encode(powers_of_two, lowbit::matrix_view<const float> w) {
   std::vector<std::byte> codes(w.rows * powers_of_two::row_bytes(w.cols));
   std::vector<float> scales(w.rows);
@@ -76,8 +77,8 @@ lowbit::result<lowbit::encoded_matrix> encode(powers_of_two, lowbit::matrix_view
     }
   }
   lowbit::encoded_matrix out;
-  out.add(".codes", lowbit::stored_type::u8, {w.rows, powers_of_two::row_bytes(w.cols)}, codes);
-  out.add(".scale", lowbit::stored_type::f32, {w.rows}, scales);
+  out.add(".codes", lowbit::element_type::u8, {w.rows, powers_of_two::row_bytes(w.cols)}, codes);
+  out.add(".scale", lowbit::element_type::f32, {w.rows}, scales);
   return out;
 }
 
@@ -95,7 +96,7 @@ int main(int argc, char** argv) {
   const auto encoded = lowbit::load<shifts>(argv[1]);  // the float checkpoint, encoded
   if (!encoded) return fail(encoded.status());
   if (const auto saved = encoded->save(argv[2]); !saved.ok()) return fail(saved);
-  const auto model = lowbit::load<shifts>(argv[2]);  // the file that was just written
+  const auto model = lowbit::load<shifts>(argv[2]);  // the file just written
   if (!model) return fail(model.status());
 
   const std::vector<std::string> texts(argv + 3, argv + argc);
@@ -112,5 +113,5 @@ int main(int argc, char** argv) {
   const lowbit::policy_ledger<shifts> after(model->shape(), 16);
   std::cout << "bytes " << before.total().stored.total() << " -> " << after.total().stored.total()
             << ", int8 multiply-adds for 16 tokens " << after.total().executed.int8_macs
-            << ", times faster " << times[0].median / times[1].median << '\n';
+            << ", speedup " << times[0].median / times[1].median << '\n';
 }

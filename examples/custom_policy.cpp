@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A policy of your own: start from a named one and change a line. Here BiBERT's attention is kept
-// and the feed-forward layers stay in f32. The checkpoint is any BiBERT folder with float weights;
-// what each layer costs is known to the compiler.
+// A user-defined policy: derive from a named one and change what differs. Here BiBERT's attention
+// is kept and the feed-forward layers stay in f32. The checkpoint is any BiBERT folder with float
+// weights; the cost of each layer is known at compile time.
 #include <iostream>
-#include <lowbit/lowbit.hpp>
+#include <lowbit/io.hpp>
 
 struct half_binary : lowbit::policy::bibert {
   static constexpr const char* name = "half-binary";

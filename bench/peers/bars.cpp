@@ -70,7 +70,7 @@ std::vector<bar_result> judge(const std::vector<bar>& bars, const peer_report& r
     } else {
       r.why = std::string("no measurement of ") + (ours == nullptr ? b.ours : b.rival);
     }
-    if (arch != "avx512") r.why = "stated for AVX-512, this CPU runs " + arch;
+    if (arch != "avx512") r.why = "defined for AVX-512, this CPU has " + arch;
     results.push_back(std::move(r));
   }
   return results;

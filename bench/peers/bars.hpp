@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What lowbit holds itself to: so many times faster than a peer in the same contest.
+// Performance targets (bars): minimum speedups of lowbit over a peer in the same contest.
 #pragma once
 
 #include "turns.hpp"
@@ -16,15 +16,15 @@ struct bar {
 struct bar_result {
   bar of;
   double ratio = 0;  // 0: not measured
-  std::string why;   // when it does not count
+  std::string why;   // reason if it is not measured
   [[nodiscard]] bool passed() const { return why.empty() && ratio >= of.least; }
 };
 
-/// Every bar on the product and encoder contests, in the order in which they are printed.
+/// All bars on the product and encoder contests, in print order.
 std::vector<bar> all_bars();
 
-/// The bars against the report. `best_arch`: with another, a bar is not measured, for they are
-/// stated for AVX-512 with VNNI and VPOPCNTDQ.
+/// Checks the bars against the report. `best_arch`: bars are defined for AVX-512 with VNNI and
+/// VPOPCNTDQ, and not measured on other archs.
 std::vector<bar_result> judge(const std::vector<bar>& bars, const peer_report& report,
                               const std::string& arch);
 

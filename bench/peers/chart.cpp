@@ -14,7 +14,7 @@ namespace {
 using namespace lowbit;
 
 constexpr double left = 64, top = 48, height = 320, bar_width = 15, group_gap = 30;
-constexpr double line_names = 170;  // beside the plot
+constexpr double line_names = 170;  // next to the plot
 constexpr double legend_row = 18;
 constexpr int legend_columns = 3;
 constexpr const char* colours[] = {svg_blue,  "#4f9bd9", "#0f7f6b", svg_orange, svg_red,
@@ -33,7 +33,7 @@ svg_log_axis axis_of(const chart& c) {
   }
   for (const chart_line& l : c.lines) see(l.value);
   if (!(most > 0)) least = 1, most = 10;
-  return svg_log_axis::around(least / 1.5, most * 1.1, 10);  // the least bar has a height, too
+  return svg_log_axis::around(least / 1.5, most * 1.1, 10);  // the smallest bar is visible, too
 }
 
 double height_of(const svg_log_axis& scale, double value) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bar charts as SVG: groups of bars over a logarithmic axis, and lines across for limits.
+// Bar charts as SVG: groups of bars on a logarithmic axis, with horizontal lines for limits.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ struct chart_group {
 };
 struct chart_line {
   std::string name;
-  double value;  // not positive: left out
+  double value;  // skipped if not positive
 };
 struct chart {
   std::string title, unit;
@@ -25,7 +25,7 @@ struct chart {
   std::vector<chart_line> lines;
 };
 
-/// The text of an SVG file; a chart without a positive value says so.
+/// The text of an SVG file; a chart without positive values says so.
 std::string draw(const chart& c);
 
 }  // namespace lowbit_bench

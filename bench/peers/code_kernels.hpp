@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of int8 activations with coded weights, as a table of plain functions per instruction
-// set: code_kernels.cpp is compiled once for each. As with bench/kernels.hpp, nothing of lowbit's
+// set: code_kernels.cpp is compiled once for each. As in bench/kernels.hpp, nothing from lowbit's
 // inline namespace crosses this boundary.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "lowbit/arch/list.hpp"
+
 namespace lowbit_bench {
 
-/// How wide a weight's code is; narrower ones stand for values of a table.
+/// Width of a weight code; codes narrower than 8 bits index a table of values.
 enum class code_width : std::uint8_t { one, four, eight };
 
 struct code_operands {
@@ -31,9 +33,8 @@ struct code_kernels {
   void (*gemm)(code_width, const code_operands&);
 };
 
-extern const code_kernels code_kernels_scalar;
-extern const code_kernels code_kernels_avx2;
-extern const code_kernels code_kernels_avx512;
-extern const code_kernels code_kernels_amx;
+#define LOWBIT_BENCH_DECLARE(tag, ...) extern const code_kernels code_kernels_##tag;
+LOWBIT_EACH_ARCH(LOWBIT_BENCH_DECLARE)
+#undef LOWBIT_BENCH_DECLARE
 
 }  // namespace lowbit_bench

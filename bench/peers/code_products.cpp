@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit's int8 activations with weights of 8, 4 (a codebook of 16 int8 centroids) and 1 bit, int32
-// out: what oneDNN's u8s8s32 computes. Exact against a plain sum.
+// lowbit's int8 activations with 8-bit, 4-bit (a codebook of 16 int8 centroids) and 1-bit weights
+// and int32 output, the counterpart of oneDNN's u8s8s32. Checked exactly against a plain sum.
 #include <cstring>
 #include <random>
 
+#include "byte_arch.hpp"
 #include "code_kernels.hpp"
 #include "contestants.hpp"
 #include "lowbit/tensor/arena.hpp"
@@ -14,7 +15,7 @@ namespace {
 struct format {
   const char* name;
   code_width width;
-  unsigned codes;  // different codes of a weight
+  unsigned codes;  // number of distinct codes
 };
 constexpr format formats[] = {
     {"lowbit i8", code_width::eight, 0},
@@ -23,15 +24,11 @@ constexpr format formats[] = {
 };
 
 const code_kernels& kernels_of(const std::string& arch) {
-#ifdef LOWBIT_BENCH_HAS_AMX
-  if (arch == "amx") return code_kernels_amx;
-#endif
-#ifdef LOWBIT_BENCH_HAS_AVX512
-  if (arch == "avx512") return code_kernels_avx512;
-#endif
-#ifdef LOWBIT_BENCH_HAS_AVX2
-  if (arch == "avx2") return code_kernels_avx2;
-#endif
+#define X(tag) &code_kernels_##tag,
+  for (const code_kernels* table : {LOWBIT_BENCH_EACH_ARCH}) {
+    if (arch == table->arch) return *table;
+  }
+#undef X
   return code_kernels_scalar;
 }
 

@@ -20,7 +20,7 @@ std::string expect_close(const std::vector<float>& out, const std::vector<float>
         std::abs(static_cast<double>(out[i]) - static_cast<double>(expected[i]));
     if (!(difference <= bound)) {
       return "value " + std::to_string(i) + " is " + std::to_string(out[i]) + ", lowbit's is " +
-             std::to_string(expected[i]) + "; they may differ by " + std::to_string(bound);
+             std::to_string(expected[i]) + ", allowed difference " + std::to_string(bound);
     }
   }
   return {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How outputs of different programs are held against each other. Each gives an empty text when
-// they agree, else what was found and what was expected; a NaN or another size never agrees.
+// Comparison of outputs of different programs. Each function returns an empty string if they agree,
+// otherwise what was found and what was expected; NaN or a different size never agrees.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ std::string expect_close(const std::vector<float>& out, const std::vector<float>
 std::string expect_cosine(const std::vector<float>& out, const std::vector<float>& expected,
                           double least);
 
-/// The comparers tell crafted differences from none: one that cannot fail proves nothing.
+/// Tests the comparison functions on crafted differences: a check that cannot fail proves nothing.
 bool comparers_work();
 
 }  // namespace lowbit_bench

@@ -4,12 +4,12 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "byte_arch.hpp"
 #include "compare.hpp"
 #include "contests.hpp"
 #include "lowbit_encoder.hpp"
 #include "onnx_bert.hpp"
 #include "onnxruntime.hpp"
-#include "shapes.hpp"
 
 namespace lowbit_bench {
 namespace {
@@ -19,7 +19,7 @@ using lowbit_tool::session;
 using lowbit_tool::token_rows;
 
 constexpr double f32_bound = 1e-3;    // largest difference of two f32 hidden states
-constexpr double int8_cosine = 0.99;  // of ONNX Runtime's int8 hidden states with f32's
+constexpr double int8_cosine = 0.99;  // between ONNX Runtime's int8 hidden states and f32
 
 struct input {
   std::string name;
@@ -31,10 +31,10 @@ struct input {
 };
 const input sentence_16{"S=16", {16}};
 const input sentence_128{"S=128", {128}};
-/// A batch as it comes: lowbit packs it, a rectangle of ids pads it to the longest.
+/// A batch with varying lengths: lowbit packs it, peers pad it to the longest.
 const input eight_sentences{"8 sentences", {5, 9, 14, 22, 31, 48, 77, 128}};
 
-/// Multiply-adds of the layers for the tokens that are there.
+/// Multiply-adds of the layers for the real tokens.
 double macs_of(const model_shape& s, const input& in) {
   double macs = 0;
   for (const std::size_t length : in.lengths) {
@@ -45,7 +45,7 @@ double macs_of(const model_shape& s, const input& in) {
   return macs * static_cast<double>(s.layers);
 }
 
-/// One encoder shape with its weights, in every form that a contest needs.
+/// One encoder shape and its weights, in every form that the contests need.
 class shape_contests {
  public:
   shape_contests(const peer_options& options, peer_report& report, std::string name,
@@ -73,7 +73,7 @@ class shape_contests {
   shape_contests(const shape_contests&) = delete;
   shape_contests& operator=(const shape_contests&) = delete;
 
-  /// Contests on this many threads; with `alone`, lowbit on one thread takes part as well.
+  /// Runs the contests on this many threads; with `alone`, lowbit on one thread also takes part.
   void contest(const std::vector<input>& inputs, std::size_t threads, bool alone) {
     if (!usable_) return;
     std::vector<entry> entries = lowbit_entries(threads, "");
@@ -125,7 +125,8 @@ class shape_contests {
     return *std::move(session);
   }
 
-  /// lowbit's outputs: fp32 stands for the others; every policy gives the bits of the scalar arch.
+  /// lowbit's outputs: fp32 is the reference for the peers; each policy must be bit-identical to
+  /// the scalar arch.
   contestant lowbit_contestant(const entry& e, const token_rows& rows,
                                const std::vector<float>& expected) {
     const auto run = [runs = e.runs, &rows] { static_cast<void>(runs->run(rows).value()); };
@@ -182,7 +183,7 @@ class shape_contests {
     return runs.bind(batch, longest, std::move(ids), std::move(mask));
   }
 
-  /// (B, S, D) to the rows of tokens that are there.
+  /// Extracts the rows of real tokens from (B, S, D).
   [[nodiscard]] std::vector<float> without_padding(const std::vector<float>& hidden,
                                                    const input& in) const {
     const std::size_t d = model_->config.shape.hidden;
@@ -234,7 +235,7 @@ std::string encoder_contest(const std::string& shape, const std::string& input,
 }
 
 void contest_encoders(const peer_options& options, peer_report& report) {
-  // A small vocabulary: the table takes no time, and the files of random weights stay smaller.
+  // A small vocabulary: lookups take no time, and the files of random weights stay small.
   const auto shape_of = [](const char* name) {
     model_shape shape = lowbit_tool::named_shape(name).value();
     shape.vocabulary = 2048;

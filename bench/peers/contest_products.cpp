@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "byte_arch.hpp"
 #include "contestants.hpp"
 #include "contests.hpp"
 #include "limits.hpp"
@@ -10,15 +11,11 @@ namespace lowbit_bench {
 namespace {
 
 const limit_loops& loops_of(const std::string& arch) {
-#ifdef LOWBIT_BENCH_HAS_AMX
-  if (arch == "amx") return limits_amx;
-#endif
-#ifdef LOWBIT_BENCH_HAS_AVX512
-  if (arch == "avx512") return limits_avx512;
-#endif
-#ifdef LOWBIT_BENCH_HAS_AVX2
-  if (arch == "avx2") return limits_avx2;
-#endif
+#define X(tag) &limits_##tag,
+  for (const limit_loops* table : {LOWBIT_BENCH_EACH_ARCH}) {
+    if (arch == table->arch) return *table;
+  }
+#undef X
   return limits_scalar;
 }
 
@@ -51,7 +48,7 @@ core_limits measure_limits(const peer_options& options) {
     if (loop.run == nullptr) return 0.0;
     turn_options turns;
     turns.seconds = options.seconds / 4;
-    // The fastest sample: a limit is what nothing disturbed.
+    // The fastest sample: a limit should be free of disturbances.
     const auto result = take_turns({[&loop] { loop.run(steps); }}, turns);
     return 1e-9 * loop.macs_per_step * static_cast<double>(steps) / result[0].time.lowest;
   };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who takes part in the contests of matrix products. A new contestant is one function in a file of
-// its own that appends to `entries`, and its line in all_entries(); a peer that this build lacks
-// appends nothing and says why.
+// Contestants of the matrix product contests. To add one, write a function in a separate file that
+// appends to `entries`, and add a line to all_entries(); a peer missing from this build appends
+// nothing and says why.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace lowbit_bench {
 
-/// What the contestants of one shape share: lowbit's own f32 problem, the kernels to run.
+/// Shared by the contestants of one shape: lowbit's own f32 problem and the kernels to run.
 struct product_context {
   gemm_shape shape;
   const kernels& table;
@@ -19,7 +19,7 @@ struct product_context {
   peer_report& report;
 };
 
-/// Appends what it can do at this shape. State lives in the closures (shared_ptr).
+/// Appends its entries for this shape. State is held by the closures (shared_ptr).
 using product_entry = void (*)(const product_context& context, std::vector<contestant>& entries);
 
 void add_lowbit(const product_context& context, std::vector<contestant>& entries);
@@ -31,11 +31,12 @@ void add_openblas(const product_context& context, std::vector<contestant>& entri
 inline constexpr product_entry all_entries[] = {add_lowbit, add_lowbit_codes, add_onednn,
                                                 add_openblas};
 
-/// Values that another library computed from f32's operands, (M, N) without gaps: it sums in
-/// another order, so |difference| <= 1e-6 K for operands within 1. Empty when they agree.
+/// Checks values that another library computed from the operands of `f32`, contiguous (M, N). Its
+/// summation order differs, so |difference| <= 1e-6 K for operands within [-1, 1]. Empty if they
+/// agree.
 std::string compare_floats(const problem& f32, const std::vector<float>& out);
 
-/// "2.6.3", or why there is none.
+/// "2.6.3", or the reason why there is none.
 std::string onednn_description();
 
 }  // namespace lowbit_bench

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contests, and the names by which bars.hpp and the pictures find their measurements.
+// The contests, and the names by which bars.hpp and the charts find their measurements.
 #pragma once
 
 #include "kernels.hpp"
@@ -8,14 +8,14 @@
 namespace lowbit_bench {
 
 struct peer_options {
-  const kernels* table = nullptr;  // the best that this CPU runs
+  const kernels* table = nullptr;  // the best one that this CPU supports
   std::string onnxruntime = "libonnxruntime.so.1";
-  std::string folder;    // for the models that are compared; large
-  double seconds = 1;    // of a contest, about
-  bool narrate = false;  // say on stderr what is being measured
+  std::string folder;    // for the compared models; large
+  double seconds = 1;    // approximate time per contest
+  bool narrate = false;  // print progress to stderr
 };
 
-/// What one core can do, GMAC/s, and what it was measured to reach; 0 where there is no loop.
+/// Measured compute limits of one core in GMAC/s; 0 if there is no loop.
 struct core_limits {
   double f32 = 0, int8 = 0, binary = 0;
 };
@@ -43,7 +43,7 @@ void contest_encoders(const peer_options& options, peer_report& report);
 /// A policy that takes part in the encoder contests as "lowbit NAME".
 struct encoder_policy {
   const char* name;
-  double least_cosine;  // of its hidden states with fp32's; 0: a model of another kind
+  double least_cosine;  // between its hidden states and fp32's; 0: a different model, not compared
 };
 inline constexpr encoder_policy encoder_policies[] = {
     {"fp32", 0.999999},
@@ -52,8 +52,9 @@ inline constexpr encoder_policy encoder_policies[] = {
     {"bibert", 0},
 };
 
-/// The most megabytes (10^6 bytes) ever resident, VmHWM, of a fresh process that loads BERT-base
-/// under `policy` from a packed folder and runs 128 tokens; negative with the reason in the report.
+/// Peak resident memory (VmHWM) in MB (10^6 bytes) of a fresh process that loads BERT-base under
+/// `policy` from a packed folder and runs 128 tokens; negative, with a reason in the report, on
+/// failure.
 double peak_megabytes(const peer_options& options, const std::string& policy, peer_report& report);
 
 }  // namespace lowbit_bench

@@ -24,7 +24,7 @@ void tile(std::size_t steps) {
   alignas(64) static weight_vectors all_weights[period];
   row_units* a = activations;
   weight_vectors* w = all_weights;
-  asm volatile("" : "+r"(a), "+r"(w) : : "memory");  // the compiler must not know that all are zero
+  asm volatile("" : "+r"(a), "+r"(w) : : "memory");  // hide from the compiler that all are zero
   vector sums[rows][Ops::cols];                      // in registers: every loop over it is unrolled
 #pragma GCC unroll 4
   for (auto& row : sums) {
@@ -47,7 +47,7 @@ void tile(std::size_t steps) {
 #pragma GCC unroll 4
   for (auto& row : sums) {
 #pragma GCC unroll 4
-    for (vector& sum : row) asm volatile("" : : "x"(sum));  // else nothing would be computed
+    for (vector& sum : row) asm volatile("" : : "x"(sum));  // prevents dead code elimination
   }
 }
 
@@ -60,7 +60,7 @@ constexpr limit_loop loop_of() {
 
 #if defined(__AMX_INT8__) || defined(__AMXINT8__)
 
-/// Four tiles of 16 x 16 sums from two tiles of activations and two of weights, 64 k a step.
+/// Four tiles of 16 x 16 sums from two tiles of activations and two of weights, 64 k per step.
 struct alignas(64) tile_sizes {
   unsigned char palette = 1, start_row = 0, reserved[14] = {};
   unsigned short row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
@@ -138,7 +138,7 @@ constexpr limit_loop f32_loop = loop_of<f32_ops>();
 struct f32_ops {
   using vector = __m256;
   using unit = float;
-  static constexpr std::size_t cols = 3, macs = 8;  // 12 sums: 16 registers in all
+  static constexpr std::size_t cols = 3, macs = 8;  // 12 sums: 16 registers in total
   static vector zero() { return _mm256_setzero_ps(); }
   static vector load(const void* p) { return _mm256_load_ps(static_cast<const float*>(p)); }
   static vector broadcast(unit u) { return _mm256_set1_ps(u); }
@@ -151,7 +151,7 @@ struct integer_ops {
   static vector zero() { return _mm256_setzero_si256(); }
   static vector load(const void* p) { return _mm256_load_si256(static_cast<const vector*>(p)); }
 };
-/// Sums of pairs in 16 bits that would saturate for larger operands, widened at once.
+/// 16-bit pair sums, which would saturate for larger operands, widened immediately.
 struct int8_ops : integer_ops {
   using unit = int;
   static constexpr std::size_t macs = 32;
@@ -161,7 +161,7 @@ struct int8_ops : integer_ops {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
 };
-/// Counts of bits by table, sixteen entries per half byte.
+/// Bit counts by table lookup, sixteen entries per nibble.
 struct binary_ops : integer_ops {
   using unit = long long;
   static constexpr std::size_t macs = 256;

@@ -35,7 +35,7 @@ status write_checkpoint(const lowbit::canonical_model& model, const std::string&
   std::vector<lowbit::tensor_to_write> tensors;
   for (const lowbit::stored_tensor& t : model.tensors()) {
     tensors.push_back({t.name,
-                       lowbit::dtype::f32,
+                       lowbit::element_type::f32,
                        std::vector<std::size_t>(t.shape, t.shape + t.rank),
                        {t.data, t.elements() * sizeof(float)}});
   }
@@ -60,7 +60,7 @@ result<lowbit_tool::session> open_policy(const std::string& folder, const std::s
   options.policy = policy;
   auto model = lowbit::open_model(folder, options);
   if (!model) return model.status();
-  model->config.shape.head = lowbit::head_kind::mean_embedding;  // it reads every token
+  model->config.shape.head = lowbit::head_kind::mean_embedding;  // reads every token
   return lowbit_tool::session::start(*std::move(model), arch, threads);
 }
 
@@ -86,19 +86,15 @@ result<std::vector<float>> hidden_states(lowbit_tool::session& session,
     std::vector<float> values;
   };
   last_layer seen{session.shape().layers, {}};
-  const lowbit_engine::observer watch{
-      &seen,
-      [](void* self, std::size_t index, lowbit_engine::rows values) {
+  const lowbit::run_observer watch{
+      &seen, [](void* self, std::size_t index, lowbit::run_observer::rows values) {
         auto& to = *static_cast<last_layer*>(self);
         if (index != to.layers) return;
-        for (std::size_t r = 0; r < values.count; ++r) {
-          const float* row = values.data + r * values.stride;
+        for (std::size_t r = 0; r < values.rows; ++r) {
+          const float* row = values.row(r);
           to.values.insert(to.values.end(), row, row + values.cols);
         }
-      },
-      [](void*, std::size_t, std::size_t, std::size_t, std::size_t, lowbit_engine::rows) {},
-      [](void*, std::size_t, std::size_t, std::size_t, std::size_t, lowbit_engine::rows) {},
-      [](void*, lowbit_engine::rows) {}};
+      }};
   const auto logits = session.run(rows, &watch);
   if (!logits) return logits.status();
   return seen.values;

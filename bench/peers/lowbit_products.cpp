@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit's products: a line of `formats` each. A product that the table of kernels gains becomes a
-// contestant by a line here; the check is the problem's own, against the scalar reference.
+// lowbit's products: one line of `formats` each. To enter a new product of the kernel table, add a
+// line here; it is checked by problem itself, against the scalar reference.
 #include "contestants.hpp"
 
 namespace lowbit_bench {

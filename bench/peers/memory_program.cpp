@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit_peers_memory FOLDER: opens a packed model as it is, runs 128 tokens on one thread, prints
-// the most memory that this process ever had resident, in KiB. It links lowbit and nothing else of
-// the comparison, whose libraries would count.
+// lowbit_peers_memory FOLDER: opens a packed model, runs 128 tokens on one thread and prints the
+// peak resident memory of this process in KiB. It links only lowbit, because the libraries of the
+// peers would count as well.
 #include <fstream>
 #include <iostream>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// oneDNN's matmul: weights in the layout it asks for, reordered once. f32, and u8 x s8 to s32.
-// Both of its interfaces are spoken: version 2 describes an operation apart, version 3 does not.
+// oneDNN's matmul: weights in its preferred layout, reordered once. f32, and u8 x s8 to s32.
+// Supports both API versions: version 2 has separate operation descriptors, version 3 does not.
 #include <cmath>
 #include <random>
 
@@ -89,7 +89,7 @@ struct int8_problem {
     product = std::make_unique<matmul>(s, data_type::u8, data_type::s8, data_type::s32, a.data(),
                                        weights.data(), out.data());
   }
-  /// Exact; the first and the last rows.
+  /// Checks the first and the last rows, exactly.
   std::string check() {
     out.assign(out.size(), -1);
     product->run();
@@ -146,7 +146,7 @@ std::string onednn_description() {
 void add_onednn(const product_context& context, std::vector<contestant>&) {
   context.report.note_absent("oneDNN", onednn_description());
 }
-std::string onednn_description() { return "none: this program was built without oneDNN"; }
+std::string onednn_description() { return "none: built without oneDNN"; }
 
 #endif
 

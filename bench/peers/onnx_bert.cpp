@@ -43,7 +43,7 @@ class bert_builder {
   std::span<const float> tensor(const std::string& name, std::size_t elements) {
     for (const lowbit::stored_tensor& t : model_.tensors()) {
       if (name != t.name) continue;
-      if (t.type != lowbit::stored_type::f32 || t.elements() != elements) break;
+      if (t.type != lowbit::element_type::f32 || t.elements() != elements) break;
       return {reinterpret_cast<const float*>(t.data), elements};
     }
     failed_ = status::error(lowbit::errc::not_found, "tensor ", name, ": no f32 tensor of ",
@@ -59,7 +59,7 @@ class bert_builder {
     return name;
   }
 
-  /// The layers' weights side by side: (K, total N), from rows (N, K).
+  /// The weights of several layers side by side: (K, total N), from rows (N, K).
   weights transposed(const std::vector<std::string>& layers, std::size_t n, std::size_t k) {
     weights w{k, n * layers.size(), std::vector<float>(k * n * layers.size())};
     for (std::size_t at = 0; at < layers.size(); ++at) {
@@ -86,7 +86,7 @@ class bert_builder {
     graph_.constant(name + ".zero", onnx_type::i8, {}, std::as_bytes(std::span(&zero, 1)));
   }
 
-  /// Token type 0 is part of every position: one table less to look up.
+  /// Token type 0 is added to the position embeddings: one lookup less.
   void embeddings() {
     const auto& s = model_.config.shape;
     const std::string base = "bert.embeddings.";
@@ -102,7 +102,7 @@ class bert_builder {
                 {"embedded", "lengths"}, {float_attribute("epsilon", s.layer_norm_eps)});
   }
 
-  /// output = input W^T without bias: the next operator adds it.
+  /// output = input W^T; the next operator adds the bias.
   std::string product(const std::string& name, const std::string& input, std::size_t n,
                       std::size_t k) {
     const weights w = transposed({name}, n, k);

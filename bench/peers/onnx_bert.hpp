@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A BERT encoder as an ONNX model in the form that ONNX Runtime runs fastest: its own fused
-// operators, in f32, or with dynamically quantized activations and 8-bit weights as its quantizer
-// leaves them. From the canonical f32 tensors of a lowbit model.
+// Converts the canonical f32 tensors of a lowbit model to a BERT encoder in ONNX, in the form that
+// ONNX Runtime runs fastest: its own fused operators, in f32, or with dynamically quantized
+// activations and 8-bit weights as produced by its quantizer.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// As much of the ONNX format as a graph of operators with constant tensors needs: protocol-buffer
-// messages written front to back (onnx.proto names the fields). It knows no model.
+// The subset of the ONNX format needed for a graph of operators with constant tensors: protocol
+// buffer messages written front to back (fields named in onnx.proto). Independent of any model.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct onnx_attribute {
   return {name, true, 0, value};
 }
 
-/// A dimension by its extent, or by a name for what is known at run time only.
+/// A dimension by its extent, or by a name if it is known only at run time.
 struct onnx_extent {
   std::int64_t value = 0;
   const char* name = nullptr;
@@ -34,7 +34,7 @@ struct onnx_extent {
 
 class onnx_graph {
  public:
-  /// "" as an input: left out. Operators of com.microsoft unless `standard`.
+  /// "" as an input: omitted. Operators are from com.microsoft unless `standard`.
   void node(const char* op, const std::vector<std::string>& inputs,
             const std::vector<std::string>& outputs,
             const std::vector<onnx_attribute>& attributes = {}, bool standard = false);

@@ -139,7 +139,7 @@ class ort final : public onnxruntime {
 }  // namespace
 
 result<std::shared_ptr<onnxruntime>> onnxruntime::open(const std::string& library) {
-  void* const file = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);  // stays open
+  void* const file = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed
   if (file == nullptr) return status::error(errc::not_found, "ONNX Runtime: ", dlerror());
   using get_base = const OrtApiBase* (*)();
   const auto base = reinterpret_cast<get_base>(dlsym(file, "OrtGetApiBase"));
@@ -158,7 +158,7 @@ result<std::shared_ptr<onnxruntime>> onnxruntime::open(const std::string& librar
 #else
 
 result<std::shared_ptr<onnxruntime>> onnxruntime::open(const std::string&) {
-  return status::error(errc::not_found, "this program was built without ONNX Runtime's header");
+  return status::error(errc::not_found, "built without the ONNX Runtime header");
 }
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenBLAS in every way that a product can be asked of it; the best of them counts as OpenBLAS.
+// OpenBLAS called in every applicable way; the best counts as OpenBLAS.
 #include <cmath>
 
 #include "contestants.hpp"

@@ -20,7 +20,7 @@ constexpr const char* openblas_f32 = "OpenBLAS f32";
 
 bool starts(const std::string& text, const std::string& with) { return text.rfind(with, 0) == 0; }
 
-/// Bars of all contests whose name starts with `prefix`, which is taken off.
+/// Chart groups of all contests whose name starts with `prefix`, which is removed.
 chart chart_of(const peer_output& out, const std::string& title, const std::string& prefix) {
   chart c{title, "GMAC/s", {}, {}};
   for (const measurement& m : out.report.measurements) {
@@ -28,7 +28,7 @@ chart chart_of(const peer_output& out, const std::string& title, const std::stri
     const std::string name = m.contest.substr(prefix.size());
     if (c.groups.empty() || c.groups.back().name != name) c.groups.push_back({name, {}});
     auto& bars = c.groups.back().bars;
-    // OpenBLAS takes part in several ways: its best is shown.
+    // OpenBLAS has several entries: only the best is shown.
     const bool blas = starts(m.contestant, openblas_f32);
     if (blas && !bars.empty() && bars.back().series == openblas_f32) {
       bars.back().value = std::max(bars.back().value, m.gigamacs_per_second());
@@ -46,7 +46,7 @@ chart chart_of(const peer_output& out, const std::string& title, const std::stri
 
 void print(const peer_output& out) {
   for (const auto& [name, value] : out.facts) fmt::print("{:<14} {}\n", name, value);
-  fmt::print("{:<14} f32 {:.0f}, int8 {:.0f}, binary {:.0f} GMAC/s\n\n", "one core can",
+  fmt::print("{:<14} f32 {:.0f}, int8 {:.0f}, binary {:.0f} GMAC/s\n\n", "core limits",
              out.limits.f32, out.limits.int8, out.limits.binary);
   const std::string* contest = nullptr;
   for (const measurement& m : out.report.measurements) {
@@ -59,7 +59,7 @@ void print(const peer_output& out) {
                m.gigamacs_per_second(), 100 * m.result.spread, m.result.rounds);
   }
   if (out.peak_megabytes >= 0)
-    fmt::print("bibert BERT-base in a fresh process: {:.1f} MB at most\n", out.peak_megabytes);
+    fmt::print("bibert BERT-base in a fresh process: {:.1f} MB peak\n", out.peak_megabytes);
   for (const absence& a : out.report.absent) fmt::print("absent: {}: {}\n", a.what, a.why);
 
   fmt::print("\n{:<34}{:<20}{:<26}{:>6}  {}\n", "bar", "lowbit", "against", "least", "measured");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What lowbit_peers leaves behind: a table on stdout, one JSON file, pictures.
+// Output of lowbit_peers: a table on stdout, a JSON file, charts.
 #pragma once
 
 #include "bars.hpp"
@@ -18,11 +18,11 @@ struct peer_output {
 void print(const peer_output& out);
 std::string to_json(const peer_output& out);
 
-/// A picture by its file name.
+/// A chart and its file name.
 struct picture {
   std::string name, text;
 };
-/// Products per number of rows, and encoders, against the limits of the core.
+/// Products by number of rows, and encoders, with the limits of the core.
 std::vector<picture> pictures(const peer_output& out);
 
 }  // namespace lowbit_bench

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory of one model, measured in a process of its own.
+// Memory of one model, measured in a separate process.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ using lowbit::errc;
 using lowbit::result;
 using lowbit::status;
 
-/// What `program argument` prints, when it ends well.
+/// The output of `program argument`, if it succeeds.
 result<std::string> output_of(const std::string& program, const std::string& argument) {
   int ends[2];
   if (pipe(ends) != 0) return status::error(errc::io_error, "no pipe");

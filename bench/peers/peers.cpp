@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit_peers: lowbit beside OpenBLAS, oneDNN and ONNX Runtime in one run, in turns, on the same
-// shapes, every output checked first. docs/peers.md says how. Exit code 1 when an output is wrong,
-// or with --strict when a bar is missed or not measured.
+// lowbit_peers: compares lowbit with OpenBLAS, oneDNN and ONNX Runtime in one run, interleaved, on
+// the same shapes, after checking every output (docs/peers.md). Exit code 1 if an output is wrong,
+// or, with --strict, if a bar is missed or not measured.
 #include <fmt/core.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "byte_arch.hpp"
 #include "compare.hpp"
 #include "contestants.hpp"
 #include "machine.hpp"
@@ -26,7 +27,7 @@ void force_one_openmp_thread(char** argv) {
   const char* now = std::getenv("OMP_NUM_THREADS");
   if (now != nullptr && std::strcmp(now, "1") == 0) return;
   setenv("OMP_NUM_THREADS", "1", 1);
-  execv("/proc/self/exe", argv);  // returns only when it failed
+  execv("/proc/self/exe", argv);  // returns only on failure
 }
 
 bool write_text(const std::filesystem::path& path, const std::string& text) {
@@ -34,7 +35,7 @@ bool write_text(const std::filesystem::path& path, const std::string& text) {
   out << text;
   out.close();
   if (out) return true;
-  fmt::print(stderr, "lowbit_peers: {}: cannot be written\n", path.native());
+  fmt::print(stderr, "lowbit_peers: {}: cannot write\n", path.native());
   return false;
 }
 
@@ -63,22 +64,23 @@ int main(int argc, char** argv) {
   bool strict = false;
   bool no_products = false;
   bool no_encoders = false;
-  CLI::App program("lowbit beside OpenBLAS, oneDNN and ONNX Runtime on this machine");
-  program.add_option("--onnxruntime", options.onnxruntime, "its library")->capture_default_str();
-  program.add_option("--out", folder, "folder for peers.json, the pictures, and models meanwhile")
+  CLI::App program("Compare lowbit with OpenBLAS, oneDNN and ONNX Runtime on this machine");
+  program.add_option("--onnxruntime", options.onnxruntime, "ONNX Runtime library")
+      ->capture_default_str();
+  program.add_option("--out", folder, "folder for peers.json, charts and temporary models")
       ->capture_default_str();
   program
       .add_option("--seconds", options.seconds,
-                  "for a contest of products; encoders take six times it")
+                  "time per product contest; encoder contests take six times as long")
       ->check(CLI::Range(0.01, 60.0))
       ->capture_default_str();
-  program.add_flag("--strict", strict, "fail when a bar is missed or not measured");
+  program.add_flag("--strict", strict, "fail if a bar is missed or not measured");
   program.add_flag("--no-products", no_products, "encoders only");
   program.add_flag("--no-encoders", no_encoders, "products only");
   CLI11_PARSE(program, argc, argv);
 
   if (!comparers_work()) {
-    fmt::print(stderr, "lowbit_peers: the comparers do not tell different outputs apart\n");
+    fmt::print(stderr, "lowbit_peers: the comparison functions do not detect differences\n");
     return 1;
   }
   std::error_code error;
@@ -104,7 +106,7 @@ int main(int argc, char** argv) {
   }
   out.bars = judge(all_bars(), out.report, options.table->arch);
   print(out);
-  std::filesystem::remove(options.folder, error);  // empty by now
+  std::filesystem::remove(options.folder, error);  // empty at this point
   if (!write_all(folder, out)) return 1;
   return !out.report.wrong.empty() || (strict && misses(out)) ? 1 : 0;
 }

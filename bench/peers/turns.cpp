@@ -80,7 +80,7 @@ void hold_contest(const std::string& name, double macs, std::vector<contestant> 
   for (const contestant& c : contestants) {
     if (const std::string wrong = c.check(); !wrong.empty()) {
       report.wrong.push_back(name + ", " + c.name + ": " + wrong);
-      report.note_absent(name + ", " + c.name, "its output is wrong");
+      report.note_absent(name + ", " + c.name, "wrong output");
       continue;
     }
     runs.push_back(c.run);

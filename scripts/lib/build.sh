@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# What the scripts share. To be sourced; sets `root`, the folder of the checkout.
+# Functions shared by the scripts. To be sourced; sets `root`, the checkout folder.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 me=$(basename "$0")
 
@@ -10,7 +10,7 @@ fail() {
   exit 1
 }
 
-# As many compilers as there are cores, and memory for: the trainer's sources take 2 GB each.
+# Number of parallel compile jobs: limited by cores and memory, as the trainer's sources take 2 GB each.
 jobs() {
   local cores memory=''
   cores=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
@@ -21,7 +21,7 @@ jobs() {
   echo "$cores"
 }
 
-# Reads lines and shows one of them: the latest on a terminal, elsewhere one every 20 seconds.
+# Reads lines and shows progress: the latest line on a terminal, otherwise one every 20 seconds.
 progress() {
   local line shown=$SECONDS
   while IFS= read -r line; do
@@ -35,7 +35,7 @@ progress() {
   if [[ -t 2 ]]; then printf '\r\033[K' >&2; fi
 }
 
-# quietly LOG COMMAND...: shows progress, and the last lines when it fails.
+# quietly LOG COMMAND...: shows progress, and the last lines of output on failure.
 quietly() {
   local log=$1
   shift
@@ -45,13 +45,13 @@ quietly() {
   }
 }
 
-# configured FOLDER: it was, to the end, and for this checkout: not copied or moved here.
+# configured FOLDER: whether it was completely configured, for this checkout (not copied or moved).
 configured() {
   [[ -f $1/CMakeCache.txt && (-f $1/build.ninja || -f $1/Makefile) ]] &&
     [[ $(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$1/CMakeCache.txt") == "$root" ]]
 }
 
-# configure FOLDER ARGUMENTS...: makes it, or makes one that belongs elsewhere anew.
+# configure FOLDER ARGUMENTS...: configures it, from scratch if it belongs to another checkout.
 configure() {
   local folder=$1 generator=()
   shift

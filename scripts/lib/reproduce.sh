@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# The rows of scripts/reproduce and how one is made. To be sourced; needs root, models, results,
-# data, lowbit, train, only, parallel of that script.
+# The rows of scripts/reproduce and how to produce them. To be sourced; needs root, models, results,
+# data, lowbit, train, only, parallel from that script.
 
 # --- Shapes and budgets -------------------------------------------------------------------------
-# One teacher shape for all: 6 layers, so that a third (TinyBERT) and a half (Theseus) are whole.
+# One teacher shape for all: 6 layers, so that a third (TinyBERT) and a half (Theseus) are integers.
 teacher_shape=(-L 6 -H 128 -A 4 -I 512 -P 64)
 datasets=(sst2 clinc150 snips)
 seeds_of() { if [[ $1 == sst2 ]]; then echo 1; else echo 1 2 3; fi; }
@@ -15,13 +15,13 @@ data_of() {
     snips) echo "$data/atis_snips_slots/snips" ;;
   esac
 }
-# epochs DATASET: of a recipe that begins at a trained model. SST-2 has four times the sentences.
+# epochs DATASET: for recipes that start from a trained model. SST-2 has four times as many sentences.
 epochs() { if [[ $1 == sst2 ]]; then echo 1; else echo 6; fi; }
 longer() { if [[ $1 == sst2 ]]; then echo 3; else echo 12; fi; }
 
-# --- Rows: recipe, what it starts from ------------------------------------------------------------
-# After a recipe's name: the command of lowbit-train, without --data, --out and --seed. TEACHER is the
-# fine-tuned teacher of the data set, OUT the row's folder.
+# --- Rows: recipe and starting point --------------------------------------------------------------
+# For each recipe: the lowbit-train command without --data, --out and --seed. TEACHER is the fine-tuned
+# teacher of the data set, OUT the folder of the row.
 recipes=(
   int8-ptq codebook16-ptq codebook8-ptq
   int8-qat codebook16-qat codebook8-qat
@@ -33,7 +33,7 @@ recipes=(
   theseus theseus-constant
   bort bort-deep bort-wide bort-flat
 )
-commands_of() { # DATASET RECIPE -> words, one a line
+commands_of() { # DATASET RECIPE -> words, one per line
   local e l
   e=$(epochs "$1") l=$(longer "$1")
   case $2 in
@@ -52,7 +52,7 @@ commands_of() { # DATASET RECIPE -> words, one a line
     binarybert) printf '%s\n' binarybert --teacher TEACHER --input-bits 4 --epochs "$e" --lr 2e-4 ;;
     kd) printf '%s\n' distill --teacher TEACHER -L 2 --init-from-teacher mapped --epochs "$l" --lr 5e-4 ;;
     tinybert*)
-      # Up to three sentences for each of CLINC150's: about as many steps in a third of the epochs.
+      # Up to three variants per CLINC150 sentence: about as many steps in a third of the epochs.
       if [[ $2 == tinybert-augmented ]]; then e=$((e / 3)); fi
       printf '%s\n' distill --objective tinybert --teacher TEACHER -L 2 --init-from-teacher mapped \
         --stage1-epochs "$e" --stage1-lr 5e-4 --epochs "$e" --lr 5e-4
@@ -60,13 +60,13 @@ commands_of() { # DATASET RECIPE -> words, one a line
       ;;
     theseus) printf '%s\n' theseus --teacher TEACHER -L 3 --schedule linear --p0 0.3 --epochs "$e" --lr 5e-4 ;;
     theseus-constant) printf '%s\n' theseus --teacher TEACHER -L 3 --schedule constant --p0 0.5 --epochs "$e" --lr 5e-4 ;;
-    # The searched shape, and three of about its size picked by hand: fine-tuned alike.
+    # The shape found by the search, and three hand-picked ones of similar size: fine-tuned identically.
     bort*) printf '%s\n' finetune --student "SHAPE" --epochs "$l" --lr 5e-4 --token-dropout 0.05 ;;
     *) fail "no recipe $2" ;;
   esac
 }
-# The grid of a shape that is distilled from the pre-trained encoder: a search, or one of about the
-# size that the search chose.
+# The grid for a shape that is distilled from the pre-trained encoder: a search, or a single shape of
+# about the size that the search chose.
 grid_of() {
   case $1 in
     bort) printf '%s\n' -L 2,3,4 -A 2,4 -H 80,96,112 -I 128,256,384,512 ;;
@@ -75,7 +75,7 @@ grid_of() {
     bort-flat) printf '%s\n' -L 2 -A 2 -H 72 -I 384 ;;
   esac
 }
-shape_of() { # RECIPE -> folder of the shape after its pre-training by distillation
+shape_of() { # RECIPE -> folder of the shape, pre-trained by distillation
   local grid
   mapfile -t grid < <(grid_of "$1")
   trained "$models/$1" search --teacher "$models/pretrained" -p int8 "${grid[@]}" \
@@ -83,7 +83,7 @@ shape_of() { # RECIPE -> folder of the shape after its pre-training by distillat
     --data "$texts" --batch-size 64 --seed 1 >&2
   echo "$models/$1"
 }
-# The runtime's policy that a row's model is measured under.
+# The runtime policy under which the model of a row is measured.
 policy_of() {
   case $1 in
     int8-* | half-width | kd | tinybert* | theseus* | bort*) echo int8 ;;
@@ -94,14 +94,14 @@ policy_of() {
   esac
 }
 
-rows() { # DATASET/RECIPE-SEED, one a line; none is for the caller to refuse
+rows() { # DATASET/RECIPE-SEED, one per line; the caller must handle an empty list
   local d r s
   for d in "${datasets[@]}"; do
     for s in $(seeds_of "$d"); do
       echo "$d/teacher-$s"
       for r in "${recipes[@]}"; do
         if [[ $r == tinybert-augmented && $d != clinc150 ]]; then continue; fi
-        if [[ $r == *-ptq && $s != 1 ]]; then continue; fi # nothing in it is drawn
+        if [[ $r == *-ptq && $s != 1 ]]; then continue; fi # no randomness involved
         echo "$d/$r-$s"
       done
     done
@@ -114,7 +114,7 @@ list_rows() {
   done
 }
 
-# --- What rows start from -----------------------------------------------------------------------
+# --- Shared prerequisites -----------------------------------------------------------------------
 texts=$models/texts.txt
 prepare() { # the vocabulary and the pre-trained encoder, once
   mkdir -p "$models"
@@ -130,13 +130,13 @@ prepare() { # the vocabulary and the pre-trained encoder, once
   trained "$models/pretrained" pretrain --data "$texts" --vocab "$models/vocab.txt" \
     "${teacher_shape[@]}" --epochs 10 --lr 5e-4 --dropout 0 --batch-size 64 --seed 1 --threads "$parallel"
 }
-# trained FOLDER COMMAND...: runs lowbit-train unless the folder is finished; goes on where it was
-# stopped. FOLDER.command is what made the folder, FOLDER.seconds has a line for every part of it.
+# trained FOLDER COMMAND...: runs lowbit-train unless the folder is finished, resuming an interrupted
+# run. FOLDER.command records the command, FOLDER.seconds has a line for each part of the run.
 trained() {
   local out=$1 resume=() started=$SECONDS outcome=0
   shift
   if [[ -f $out/results.json ]] && jq -e .finished "$out/results.json" >/dev/null; then return; fi
-  # Recipes of several stages keep checkpoints and folders of their own beside the last one.
+  # Multi-stage recipes keep separate checkpoints and folders next to the final one.
   if compgen -G "$out.*checkpoint" >/dev/null || compgen -G "$out.*/" >/dev/null || [[ -e $out.search ]]; then
     resume=(--resume)
   fi
@@ -159,7 +159,7 @@ augmented() { # -> CLINC150 with two more variants of each training sentence, on
   fi
   echo "$out"
 }
-teacher_of() { # DATASET -> folder; the first seed teaches all
+teacher_of() { # DATASET SEED -> folder; seed 1 is the teacher of all rows
   local task=sentences length=12
   if [[ $1 == snips ]]; then task=words; fi
   if [[ $1 == sst2 ]]; then length=3; fi
@@ -204,7 +204,7 @@ make_row() { # DATASET RECIPE SEED
   made+=("$out")
   case $2 in
     teacher) ;;
-    bibert-naive*) packed='' ;; # the runtime refuses it by name: its score is the trainer's
+    bibert-naive*) packed='' ;; # the runtime rejects it by name: the score is the trainer's
     *)
       rm -rf "$packed"
       "$lowbit" quantize ${policy:+-p "$policy"} "$out" "$packed" >>"$models/$row.log" 2>&1 ||
@@ -222,7 +222,7 @@ make_row() { # DATASET RECIPE SEED
     >"$results/$row.json.part"
   mv "$results/$row.json.part" "$results/$row.json"
 }
-seconds_of() { # FOLDER... -> of their training, all parts
+seconds_of() { # FOLDER... -> total training time of all parts
   local folder
   for folder in "$@"; do cat "$folder.seconds"; done | awk '{ sum += $1 } END { print sum + 0 }'
 }
@@ -242,7 +242,7 @@ row_json() { # DATASET RECIPE SEED TRAINED PACKED COMMAND SECONDS
 train_rows() {
   local row dataset rest running=0
   prepare
-  # Teachers first: rows of one data set share theirs.
+  # Teachers first: the rows of a data set share one.
   for row in $(rows); do dataset=${row%%/*}; teacher_of "$dataset" 1 >/dev/null; done
   for row in $(rows); do
     dataset=${row%%/*} rest=${row#*/}

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-# Rows of one data set (an array) to a Markdown table: one line a recipe, means over its seeds.
+# Converts the rows of one data set (an array) to a Markdown table: one line per recipe, means over seeds.
 def mean: add / length;
 def percent: . * 10000 | round / 100 | tostring;
 def spread: if length > 1 then " ± " + ((max - min) * 5000 | round / 100 | tostring) else "" end;
 def numbers_of(f): map(f) | map(select(. != null));
-# The first seed's teacher taught all rows.
+# The teacher with seed 1 is the teacher of all rows.
 (map(select(.recipe == "teacher" and .seed == 1)) | numbers_of(.test)[0]) as $teacher |
 .[0].metric as $metric |
 (numbers_of(.measures.attention_entropy) | length > 0) as $entropy |
-# Rows in the order in which scripts/reproduce lists the recipes ($order), the teacher first.
+# Rows in the order of the recipes in scripts/reproduce ($order), teacher first.
 (["teacher"] + ($order | split(" "))) as $names |
-["| recipe | policy | seeds | validation \($metric) % | test \($metric) % | of the teacher | KB | ms / sentence | times faster than fp32 |" +
-   (if $entropy then " entropy of attention, bits |" else "" end),
+["| recipe | policy | seeds | validation \($metric) % | test \($metric) % | of the teacher | KB | ms / sentence | speedup over fp32 |" +
+   (if $entropy then " attention entropy, bits |" else "" end),
  "|---|---|---:|---:|---:|---:|---:|---:|---:|" + (if $entropy then "---:|" else "" end)] +
 (group_by(.recipe) | sort_by(.[0].recipe as $r | $names | index($r)) | map(
   . as $all | numbers_of(.test) as $test | numbers_of(.validation) as $dev |

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Milliseconds of the rows, and docs/results.md from them. To be sourced after reproduce.sh; needs
-# root, models, results, data, action of scripts/reproduce.
+# Times the rows and writes docs/results.md. To be sourced after reproduce.sh; needs root, models,
+# results, data, action from scripts/reproduce.
 
-# Times are taken last, while nothing trains: the models of a data set and a seed one after another,
-# the least of three passes over the validation split, beside the first teacher in the same passes.
+# Timing runs last, when nothing is training: the models of a data set and seed one after another, the
+# minimum of three passes over the validation split, together with the seed-1 teacher in each pass.
 time_rows() {
   local d s row folder timed times folders i
   for d in "${datasets[@]}"; do
@@ -33,10 +33,10 @@ time_rows() {
   done
 }
 
-# The first seed's models that are still there, as a picture of bytes, milliseconds and validation score.
+# Plots size, latency and validation score of the seed-1 models that still exist.
 draw() { # DATASET
   local folder row links folders=()
-  links=$(mktemp -d)  # folders by the names of their rows, which the picture shows
+  links=$(mktemp -d)  # links named after the rows, for the labels in the plot
   for folder in "$models/$1"/teacher-1 "$models/$1"/*-1.packed; do
     if [[ ! -d $folder ]]; then continue; fi
     row=$(basename "$folder" .packed)
@@ -56,7 +56,7 @@ write_tables() {
     for d in "${datasets[@]}"; do
       [[ -n $(find "$results/$d" -name '*.json' 2>/dev/null) ]] || continue
       printf '\n## %s\n\n' "$d"
-      if [[ -f $results/$d.svg ]]; then printf '![size, milliseconds and score](results/%s.svg)\n\n' "$d"; fi
+      if [[ -f $results/$d.svg ]]; then printf '![size, latency and score](results/%s.svg)\n\n' "$d"; fi
       jq -r -s --arg order "${recipes[*]}" -f "$root/scripts/lib/results.jq" "$results/$d"/*.json
     done
   } >"$root/docs/results.md.part"

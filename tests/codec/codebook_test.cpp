@@ -222,7 +222,7 @@ TEST_CASE("malformed codebooks are refused by name", "[codec]") {
                  {"m.weight.centroids element 3 is below element 2"});
   }
   SECTION("float centroids where integers belong") {
-    integers.tensors.descriptor(".centroids").type = lowbit::stored_type::f32;
+    integers.tensors.descriptor(".centroids").type = lowbit::element_type::f32;
     expect_error(integers.open(), errc::malformed, {"m.weight.centroids is F32, expected I8"});
   }
   SECTION("a negative scale") {

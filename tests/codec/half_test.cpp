@@ -99,7 +99,7 @@ TEMPLATE_TEST_CASE("half tensors read as the rounded weights", "[codec]", f16, b
     for (std::size_t r = 0; r < 3; ++r) {
       const auto floats = m.floats(r);
       for (std::size_t j = 0; j < k; ++j) {
-        const float step = TestType::type == lowbit::stored_type::f16 ? 0x1p-11F : 0x1p-8F;
+        const float step = TestType::type == lowbit::element_type::f16 ? 0x1p-11F : 0x1p-8F;
         CHECK(std::fabs(floats[j] - w[r * k + j]) <= step * std::fabs(w[r * k + j]) + 0x1p-25F);
       }
     }
@@ -131,7 +131,7 @@ TEST_CASE("malformed half tensors are refused by name", "[codec]") {
     expect_error(m.open(), errc::malformed, {"m.weight element 0 is not finite"});
   }
   SECTION("the other half format") {
-    m.tensors.descriptor("").type = lowbit::stored_type::bf16;
+    m.tensors.descriptor("").type = lowbit::element_type::bf16;
     expect_error(m.open(), errc::malformed, {"m.weight is BF16, expected F16"});
   }
   SECTION("other extents") {

@@ -214,7 +214,7 @@ TEST_CASE("malformed int8 tensors are refused by name", "[codec]") {
     expect_error(m.open(), errc::shape_mismatch, {"m.weight.codes", "[3, 4]", "[3, 5]"});
   }
   SECTION("another type") {
-    m.tensors.descriptor(".codes").type = lowbit::stored_type::u8;
+    m.tensors.descriptor(".codes").type = lowbit::element_type::u8;
     expect_error(m.open(), errc::malformed, {"m.weight.codes is U8, expected I8"});
   }
   SECTION("a missing scale") {

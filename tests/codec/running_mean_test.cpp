@@ -20,7 +20,7 @@ template <class Codec>
 void store(tensor_store& tensors, const std::string& weight, matrix_view<const float> w) {
   const auto encoded = lowbit::encode_with_running_mean(Codec{}, w).value();
   for (const lowbit::encoded_tensor& t : encoded.tensors) {
-    if (t.type == lowbit::stored_type::f32) {
+    if (t.type == lowbit::element_type::f32) {
       std::vector<float> values(t.bytes.size() / sizeof(float));
       std::memcpy(values.data(), t.bytes.data(), t.bytes.size());
       tensors.add(weight + t.suffix, t.shape, values);

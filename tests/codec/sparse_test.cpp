@@ -190,7 +190,7 @@ TEST_CASE("malformed sparse tensors are refused by name", "[codec]") {
     expect_error(m.open(), errc::shape_mismatch, {"m.weight.mask", "[3, 1]", "[3, 2]"});
   }
   SECTION("another type") {
-    m.tensors.descriptor(".offsets").type = lowbit::stored_type::f32;
+    m.tensors.descriptor(".offsets").type = lowbit::element_type::f32;
     expect_error(m.open(), errc::malformed, {"m.weight.offsets is F32, expected I32"});
   }
   SECTION("missing tensors") {

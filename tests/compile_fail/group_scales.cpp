@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scales of groups of columns multiply codes that are symmetric around 0: an input with a range has
 // an offset, which would take a sum of codes per group.
-// expect: scales per group of 4 to 1024 columns
+// expect: int4<scale::group<64>> and A = activation::int8_per_token
 #include "lowbit/codec/integer.hpp"
 #include "lowbit/policy/policy.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: These exist: float codecs
+// expect: These exist: linear_format<W, activation::f32> with W = f32
 #include "lowbit/policy/policy.hpp"
 
 #if defined(BAD)

@@ -188,9 +188,9 @@ TEST_CASE("ledger_for names what it was given and what it expects") {
   const auto unknown = lowbit::ledger_for("int3", bert_base, 128);
   REQUIRE_FALSE(unknown.ok());
   CHECK(std::string(unknown.status().message()) ==
-        "policy is \"int3\", expected one of fp32, bf16, f16, int8, w4a8, w4g32a8, w4g64a8, "
-        "w4g128a8, w2a8, w1a8, codebook8, codebook16, codebook256, gobo3, gobo4, q8bert, bibert, "
-        "bit");
+        "policy is \"int3\", expected one of fp32, bf16, f16, gobo3, gobo4, int8, w4a8, "
+        "w4g32a8, w4g64a8, w4g128a8, w2a8, w1a8, codebook8, codebook16, codebook256, q8bert, "
+        "bibert, bit");
   for (const std::size_t tokens : {std::size_t{0}, std::size_t{513}}) {
     const auto wrong = lowbit::ledger_for("fp32", bert_base, tokens);
     REQUIRE_FALSE(wrong.ok());

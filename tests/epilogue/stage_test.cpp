@@ -7,7 +7,7 @@
 #include "../support/compare.hpp"
 #include "../support/lanes.hpp"
 #include "../support/random.hpp"
-#include "lowbit/nn/activation.hpp"
+#include "lowbit/epilogue/activation.hpp"
 #include "lowbit/nn/layer_norm.hpp"
 
 namespace {

@@ -39,7 +39,7 @@ void check(std::span<const std::byte> bytes) {
   for (const lowbit::tensor_view& tensor : file->tensors()) {
     require(tensor.data.data() >= bytes.data());
     require(tensor.data.data() + tensor.data.size() <= bytes.data() + bytes.size());
-    require(tensor.element_count() * lowbit::dtype_size(tensor.type) == tensor.data.size());
+    require(tensor.element_count() * lowbit::size_of(tensor.type) == tensor.data.size());
     require(&tensor == file->tensors().data() || previous < tensor.name);
     require(file->find(tensor.name) == &tensor);
     previous = tensor.name;

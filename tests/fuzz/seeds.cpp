@@ -120,7 +120,7 @@ std::string packed_seed(const std::string& policy, const std::string& zero, head
   auto model = lowbit_tool::random_model(tiny_shape(head), policy, zero, 1).value();
   model.config.raw = config_of(model.config.shape);
   model.config.raw.update(scheme_fields(policy));
-  if (model.config.activation == lowbit::hidden_activation::relu)
+  if (model.config.shape.hidden_act == lowbit::activation_function::relu)
     model.config.raw["hidden_act"] = "relu";
   const scratch_files scratch;
   const fs::path folder = scratch.path() / "packed";
@@ -208,12 +208,11 @@ void write_loader_seeds(const fs::path& tests, const seed_folder& out) {
   }
   out.add("checkpoint-sharded", checkpoint_seed(0, head_kind::sequence, true));
   for (std::size_t p = 0; p < std::size(lowbit::named_policies); ++p) {
-    using enum lowbit::policy_family;
     const lowbit::named_policy& named = lowbit::named_policies[p];
     if (named.name == "codebook256") continue;  // more values than any matrix here has
     out.add("packed-" + std::string(named.name),
             packed_seed(std::string(named.name), "", head_kind::sequence));
-    if (named.family == floats || named.family == integers)
+    if (named.encodes_floats())
       out.add("checkpoint-" + std::string(named.name),
               checkpoint_seed(p + 1, head_kind::sequence, false));
   }

@@ -22,15 +22,6 @@ struct writes_nan : lowbit::scalar {
 
 namespace lowbit::inline LOWBIT_ISA {
 
-namespace detail {
-template <>
-struct lane_ops<drops_last_word> : lane_ops<scalar> {};
-template <>
-struct lane_ops<ignores_stride> : lane_ops<scalar> {};
-template <>
-struct lane_ops<writes_nan> : lane_ops<scalar> {};
-}  // namespace detail
-
 template <class Op>
 requires std::is_base_of_v<counting_op, Op>
 struct micro_kernel<Op, drops_last_word> : micro_kernel<Op, scalar> {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lowbit/gemm/gemm.hpp"
+#include "lowbit/gemm/sparse_gemm.hpp"
 #include "lowbit/policy/policy.hpp"
 
 namespace {
@@ -66,6 +67,19 @@ static_assert(selects_codes<group_dot<8>>() && selects_codes<group_dot<4>>());
 static_assert(selects<decoded_mul_add, scalar, scalar, 1, 16>() &&
               selects<decoded_mul_add, avx2, avx2, 6, 16>() &&
               selects<decoded_mul_add, avx512, avx512, 8, 48>());
+
+/// Lanes of a register and rows of the sparse tile: a part of an arch that nobody includes would be
+/// its fallback's.
+template <class Arch, std::size_t Width, std::size_t SparseRows>
+constexpr bool gives() {
+  if constexpr (Arch::compiled) {
+    return arch_ops<Arch>::width == Width && sparse_tile<Arch>::rows == SparseRows;
+  } else {
+    return true;
+  }
+}
+static_assert(gives<scalar, 1, 1>() && gives<avx2, 8, 6>() && gives<avx512, 16, 16>() &&
+              gives<amx, 16, 16>());
 
 static_assert(std::is_same_v<amx::fallback, avx512> && std::is_same_v<avx512::fallback, avx2> &&
               std::is_same_v<avx2::fallback, scalar> && std::is_void_v<scalar::fallback>);

@@ -11,8 +11,8 @@
 #include "crafted.hpp"
 #include "expect_error.hpp"
 
+using lowbit::activation_function;
 using lowbit::errc;
-using lowbit::hidden_activation;
 using lowbit::model_config;
 using lowbit::scheme;
 using nlohmann::json;
@@ -77,7 +77,7 @@ void refuse(const json& config, errc code, std::initializer_list<std::string_vie
 TEST_CASE("config of a plain BERT gives its shape, labels unknown", "[io][config]") {
   const auto config = parse(with(bert(), {{"layer_norm_eps", 1e-5}, {"type_vocab_size", 3}}));
   CHECK(config.recognised == scheme::fp32);
-  CHECK(config.activation == hidden_activation::gelu_erf);
+  CHECK(config.shape.hidden_act == activation_function::gelu);
   CHECK(config.shape.layers == 2);
   CHECK(config.shape.hidden == 128);
   CHECK(config.shape.heads == 2);
@@ -97,7 +97,7 @@ TEST_CASE("config defaults are those of BERT", "[io][config]") {
   const auto config = parse(without(without(bert(), "model_type"), "hidden_act"));
   CHECK(config.shape.token_types == 2);
   CHECK(config.shape.layer_norm_eps == 1e-12F);
-  CHECK(config.activation == hidden_activation::gelu_erf);
+  CHECK(config.shape.hidden_act == activation_function::gelu);
 }
 
 TEST_CASE("config recognises every scheme from its fields", "[io][config]") {
@@ -203,9 +203,10 @@ TEST_CASE("config refuses models that are not a BERT encoder by name", "[io][con
   for (const char* act : {"gelu_new", "gelu_fast", "gelu_pytorch_tanh", "silu"}) {
     refuse(with(bert(), {{"hidden_act", act}}), errc::unsupported, {"hidden_act", act, "erf"});
   }
-  CHECK(parse(with(bert(), {{"hidden_act", "gelu_python"}})).activation ==
-        hidden_activation::gelu_erf);
-  CHECK(parse(with(bert(), {{"hidden_act", "relu"}})).activation == hidden_activation::relu);
+  CHECK(parse(with(bert(), {{"hidden_act", "gelu_python"}})).shape.hidden_act ==
+        activation_function::gelu);
+  CHECK(parse(with(bert(), {{"hidden_act", "relu"}})).shape.hidden_act ==
+        activation_function::relu);
 }
 
 TEST_CASE("config refuses bit widths that a scheme's code does not define",

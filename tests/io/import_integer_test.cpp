@@ -37,7 +37,7 @@ void check_rows(const lowbit::canonical_model& m, const tensor_store& floats,
   const auto& codes = tensor(m, name + ".codes");
   const auto& scales = tensor(m, name + ".scale");
   const lowbit::stored_tensor* w = floats.weights().find(name);
-  REQUIRE(codes.type == lowbit::stored_type::i8);
+  REQUIRE(codes.type == lowbit::element_type::i8);
   REQUIRE((codes.shape[0] == w->shape[0] && codes.shape[1] == w->shape[1]));
   REQUIRE(scales.elements() == (by_row ? w->shape[0] : 1));
   CHECK(m.weights().find(name) == nullptr);
@@ -94,7 +94,7 @@ TEST_CASE("an integer model stores int8 codes and the scale of every site", "[io
     check_rows(out, m.floats, std::string("bert.embeddings.") + part + "_embeddings.weight", false);
   check_rows(out, m.floats, "bert.pooler.dense.weight", true);
   check_rows(out, m.floats, "classifier.weight", true);
-  CHECK(tensor(out, "bert.embeddings.LayerNorm.weight").type == lowbit::stored_type::f32);
+  CHECK(tensor(out, "bert.embeddings.LayerNorm.weight").type == lowbit::element_type::f32);
 }
 
 TEST_CASE("activation ranges are the largest magnitudes at their sites", "[io][ibert]") {

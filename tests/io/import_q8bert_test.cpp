@@ -58,7 +58,7 @@ struct trained_folder {
       tensors.push_back({t.name, t.type, t.shape, t.data});
     for (const auto& [name, values] : ranges) {
       tensors.push_back(
-          {name, lowbit::dtype::f32, {values.size()}, std::as_bytes(std::span(values))});
+          {name, lowbit::element_type::f32, {values.size()}, std::as_bytes(std::span(values))});
     }
     const auto written = lowbit::write_safetensors(folder.path() / "model.safetensors", tensors, {},
                                                    lowbit::existing::replace);

@@ -14,7 +14,7 @@
 #include "crafted.hpp"
 #include "expect_error.hpp"
 
-using lowbit::dtype;
+using lowbit::element_type;
 using lowbit::errc;
 using lowbit::safetensors_file;
 using lowbit::tensor_view;
@@ -43,7 +43,7 @@ TEST_CASE("safetensors reads tensors sorted by name with their metadata", "[io][
   CHECK(opened->tensors()[1].name == "z");
   const tensor_view* a = opened->find("a");
   REQUIRE(a != nullptr);
-  CHECK(a->type == dtype::f32);
+  CHECK(a->type == element_type::f32);
   CHECK(a->shape == std::vector<std::size_t>{2, 1});
   CHECK(a->element_count() == 2);
   CHECK(a->data.size() == 8);
@@ -80,13 +80,13 @@ TEST_CASE("safetensors knows the name and size of every dtype", "[io][safetensor
                       {"I16", 2},     {"U16", 2}, {"I8", 1},  {"U8", 1},   {"BOOL", 1}};
   for (const row& r : rows) {
     INFO(r.name);
-    const auto type = lowbit::dtype_from_name(r.name);
+    const auto type = lowbit::element_type_from_name(r.name);
     REQUIRE(type.has_value());
-    CHECK(lowbit::dtype_name(*type) == r.name);
-    CHECK(lowbit::dtype_size(*type) == r.size);
+    CHECK(lowbit::name_of(*type) == r.name);
+    CHECK(lowbit::size_of(*type) == r.size);
   }
-  CHECK_FALSE(lowbit::dtype_from_name("f32").has_value());
-  CHECK_FALSE(lowbit::dtype_from_name("").has_value());
+  CHECK_FALSE(lowbit::element_type_from_name("f32").has_value());
+  CHECK_FALSE(lowbit::element_type_from_name("").has_value());
 }
 
 TEST_CASE("safetensors views survive a move of the file object", "[io][safetensors]") {
@@ -131,9 +131,9 @@ TEST_CASE("read_f32 converts every F16 and BF16 pattern exactly", "[io][tensor_v
   lowbit::tensor_view view;
   view.shape = {patterns.size()};
   view.data = std::as_bytes(std::span<const std::uint16_t>(patterns));
-  view.type = lowbit::dtype::f16;
+  view.type = lowbit::element_type::f16;
   const std::vector<float> halves = lowbit::read_f32(view).value();
-  view.type = lowbit::dtype::bf16;
+  view.type = lowbit::element_type::bf16;
   const std::vector<float> brains = lowbit::read_f32(view).value();
   std::vector<unsigned> wrong_halves, wrong_brains;
   for (unsigned bits = 0; bits < patterns.size(); ++bits) {
@@ -157,16 +157,16 @@ TEST_CASE("read_f32 converts every F16 and BF16 pattern exactly", "[io][tensor_v
 TEST_CASE("read_f32 refuses integers, wrong sizes and F64 values beyond float",
           "[io][tensor_view][negative]") {
   const std::vector<std::byte> eight(8);
-  const tensor_view integers{"w", dtype::i8, {8}, eight, {}};
+  const tensor_view integers{"w", element_type::i8, {8}, eight, {}};
   expect_error(lowbit::read_f32(integers).status(), errc::unsupported,
                {"\"w\"", "dtype I8", "expected F32, F16, BF16 or F64"});
   std::vector<float> three(3);
-  expect_error(lowbit::read_f32({"w", dtype::f32, {2}, eight, {}}, three), errc::shape_mismatch,
-               {"\"w\"", "2 elements", "expected 3"});
+  expect_error(lowbit::read_f32({"w", element_type::f32, {2}, eight, {}}, three),
+               errc::shape_mismatch, {"\"w\"", "2 elements", "expected 3"});
   const auto big = bytes_of<double>({1.0, 1e300});
-  expect_error(lowbit::read_f32({"w", dtype::f64, {2}, big, {}}).status(), errc::malformed,
+  expect_error(lowbit::read_f32({"w", element_type::f64, {2}, big, {}}).status(), errc::malformed,
                {"\"w\"", "element 1", "range"});
-  CHECK(lowbit::read_f32({"w", dtype::f32, {0}, {}, {}}).value().empty());
+  CHECK(lowbit::read_f32({"w", element_type::f32, {0}, {}, {}}).value().empty());
 }
 
 TEST_CASE("check_finite names the tensor and the first bad element",
@@ -182,7 +182,7 @@ TEST_CASE("check_finite names the tensor and the first bad element",
 }
 
 TEST_CASE("check_shape says the found and the expected shape", "[io][tensor_view][negative]") {
-  const tensor_view tensor{"w", dtype::f32, {2, 3}, {}, {}};
+  const tensor_view tensor{"w", element_type::f32, {2, 3}, {}, {}};
   CHECK(lowbit::check_shape(tensor, {2, 3}).ok());
   expect_error(lowbit::check_shape(tensor, {3, 2}), errc::shape_mismatch,
                {"\"w\"", "[2, 3]", "expected [3, 2]"});

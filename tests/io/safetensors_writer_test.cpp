@@ -17,7 +17,7 @@
 #include "crafted.hpp"
 #include "expect_error.hpp"
 
-using lowbit::dtype;
+using lowbit::element_type;
 using lowbit::errc;
 using lowbit::existing;
 using lowbit::safetensors_file;
@@ -36,8 +36,8 @@ struct sample {
   std::vector<crafted::bytes> storage;
   std::vector<tensor_to_write> tensors;
 
-  void add(const char* name, dtype type, std::vector<std::size_t> shape) {
-    std::size_t bytes = lowbit::dtype_size(type);
+  void add(const char* name, element_type type, std::vector<std::size_t> shape) {
+    std::size_t bytes = lowbit::size_of(type);
     for (const std::size_t extent : shape) bytes *= extent;
     storage.push_back(pattern(bytes, static_cast<unsigned>(storage.size())));
     tensors.push_back({name, type, std::move(shape), storage.back()});
@@ -46,14 +46,14 @@ struct sample {
 
 sample odd_sizes() {
   sample s;
-  s.add("odd.bytes", dtype::u8, {3, 5});
-  s.add("odd.half", dtype::f16, {7});
-  s.add("scalar", dtype::f32, {});
-  s.add("wide", dtype::f64, {3});
-  s.add("empty", dtype::f32, {0, 768});
-  s.add("flags", dtype::boolean, {1});
-  s.add("ranks", dtype::i32, {1, 2, 1, 2, 1, 2, 1, 2});
-  s.add("n\u00e4me \"quoted\"\n", dtype::i8, {9});
+  s.add("odd.bytes", element_type::u8, {3, 5});
+  s.add("odd.half", element_type::f16, {7});
+  s.add("scalar", element_type::f32, {});
+  s.add("wide", element_type::f64, {3});
+  s.add("empty", element_type::f32, {0, 768});
+  s.add("flags", element_type::boolean, {1});
+  s.add("ranks", element_type::i32, {1, 2, 1, 2, 1, 2, 1, 2});
+  s.add("n\u00e4me \"quoted\"\n", element_type::i8, {9});
   return s;
 }
 
@@ -95,8 +95,7 @@ TEST_CASE("written safetensors align every tensor to its element size",
   const std::byte* base = file->find("wide")->data.data();
   for (const auto& tensor : file->tensors()) {
     INFO(tensor.name);
-    CHECK(reinterpret_cast<std::uintptr_t>(tensor.data.data()) % lowbit::dtype_size(tensor.type) ==
-          0);
+    CHECK(reinterpret_cast<std::uintptr_t>(tensor.data.data()) % lowbit::size_of(tensor.type) == 0);
     CHECK(tensor.data.data() >= base);  // the widest dtype stands first
   }
 }
@@ -114,8 +113,8 @@ TEST_CASE("written safetensors are the bytes of the format's example", "[io][saf
   const crafted::scratch_folder scratch;
   const auto data = pattern(9, 0);
   const auto all = std::span<const std::byte>(data);
-  const std::vector<tensor_to_write> tensors{{"a", dtype::u8, {1}, all.subspan(8)},
-                                             {"b", dtype::f32, {1, 2}, all.first(8)}};
+  const std::vector<tensor_to_write> tensors{{"a", element_type::u8, {1}, all.subspan(8)},
+                                             {"b", element_type::f32, {1, 2}, all.first(8)}};
   REQUIRE(write_safetensors(scratch.path() / "m", tensors, {{"format", "pt"}}).ok());
   const std::string header = R"({"__metadata__":{"format":"pt"},)"
                              R"("b":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},)"
@@ -144,18 +143,19 @@ TEST_CASE("writing safetensors refuses bad tensors and leaves nothing",
                            const std::map<std::string, std::string>& metadata = {}) {
     return write_safetensors(path, tensors, metadata);
   };
-  const tensor_to_write good{"a", dtype::f32, {2}, data};
-  expect_error(attempt({good, {"b", dtype::u8, {8}, data}, good}), errc::invalid_argument,
+  const tensor_to_write good{"a", element_type::f32, {2}, data};
+  expect_error(attempt({good, {"b", element_type::u8, {8}, data}, good}), errc::invalid_argument,
                {"m.safetensors", "\"a\"", "twice"});
-  expect_error(attempt({{"a", dtype::f32, {3}, data}}), errc::shape_mismatch,
+  expect_error(attempt({{"a", element_type::f32, {3}, data}}), errc::shape_mismatch,
                {"m.safetensors", "\"a\"", "[3] of F32", "8 bytes"});
-  expect_error(attempt({{"a", dtype::u8, {std::size_t{1} << 63U, 2}, {}}}), errc::shape_mismatch,
-               {"\"a\""});
-  expect_error(attempt({{"a", dtype::u8, {1, 1, 1, 1, 1, 1, 1, 1, 8}, data}}), errc::shape_mismatch,
-               {"9 dimensions"});
-  expect_error(attempt({{"__metadata__", dtype::f32, {2}, data}}), errc::invalid_argument,
+  expect_error(attempt({{"a", element_type::u8, {std::size_t{1} << 63U, 2}, {}}}),
+               errc::shape_mismatch, {"\"a\""});
+  expect_error(attempt({{"a", element_type::u8, {1, 1, 1, 1, 1, 1, 1, 1, 8}, data}}),
+               errc::shape_mismatch, {"9 dimensions"});
+  expect_error(attempt({{"__metadata__", element_type::f32, {2}, data}}), errc::invalid_argument,
                {"__metadata__"});
-  expect_error(attempt({{"\xFF", dtype::f32, {2}, data}}), errc::invalid_argument, {"not UTF-8"});
+  expect_error(attempt({{"\xFF", element_type::f32, {2}, data}}), errc::invalid_argument,
+               {"not UTF-8"});
   expect_error(attempt({good}, {{"k", "\xC0"}}), errc::invalid_argument, {"not UTF-8"});
   expect_error(write_safetensors(scratch.path() / "no" / "m", std::vector{good}), errc::not_found,
                {"does not exist"});
@@ -166,7 +166,7 @@ TEST_CASE("writing safetensors replaces a file only when asked", "[io][safetenso
   const crafted::scratch_folder scratch;
   const auto path = scratch.path() / "m.safetensors";
   const auto data = pattern(8, 0);
-  const std::vector<tensor_to_write> tensors{{"a", dtype::f32, {2}, data}};
+  const std::vector<tensor_to_write> tensors{{"a", element_type::f32, {2}, data}};
   crafted::write(path, "old");
   expect_error(write_safetensors(path, tensors), errc::invalid_argument, {"already exists"});
   CHECK(crafted::read(path) == "old");
@@ -179,7 +179,7 @@ TEST_CASE("a disk that is full while writing is an error and leaves nothing",
           "[io][safetensors_writer][negative]") {
   const crafted::scratch_folder scratch;
   const auto data = pattern(100'000, 0);
-  const std::vector<tensor_to_write> tensors{{"a", dtype::u8, {100'000}, data}};
+  const std::vector<tensor_to_write> tensors{{"a", element_type::u8, {100'000}, data}};
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {  // a file size limit acts like a full disk, for this child only

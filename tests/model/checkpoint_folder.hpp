@@ -41,7 +41,7 @@ inline void write_checkpoint(const fs::path& folder, const tensor_store& tensors
     std::string name = t.name;
     if (bare && name.starts_with("bert.")) name.erase(0, 5);
     const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
-    all.push_back({name, lowbit::dtype::f32, shape, {t.data, t.elements() * sizeof(float)}});
+    all.push_back({name, lowbit::element_type::f32, shape, {t.data, t.elements() * sizeof(float)}});
   }
   REQUIRE(lowbit::write_safetensors(folder / "model.safetensors", all, {}).ok());
   crafted::write(folder / "config.json", config.dump());

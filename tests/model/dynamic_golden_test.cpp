@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // TernaryBERT and BinaryBERT as recorded from their official PyTorch code on random weights
-// (tests/golden): original tensors, through the importer, the padded encoder and its observer, on
+// (tests/golden): original tensors, through the importer, the encoder and its observer, on
 // every arch. Padding rows are recorded and compared, scores of padding keys are not. Bound: a
 // value next to the middle of two codes may be rounded the other way.
 #include <catch2/catch_test_macros.hpp>
@@ -11,7 +11,8 @@
 #include "../support/two_threads.hpp"
 #include "lowbit/io/import.hpp"
 #include "lowbit/io/import_dynamic.hpp"
-#include "lowbit/model/head/padded_sequence.hpp"
+#include "lowbit/model/classifier.hpp"
+#include "lowbit/policy/per_layer.hpp"
 #include "random_model.hpp"
 
 #ifndef LOWBIT_TEST_DATA
@@ -144,6 +145,15 @@ std::vector<float> check_model(const std::string& name) {
   }
   two_threads both;
   CHECK(run_model(model, in.input(), both) == logits);
+
+  // Layers in two segments of the same policy.
+  using segments = lowbit::per_layer<lowbit::first<1, Policy>, lowbit::rest<Policy>>;
+  using segmented_type = lowbit::classifier<segments, Arch>;
+  const guarded<std::byte> more(segmented_type::model_bytes(canonical.weights(), shape), 0xFF);
+  lowbit::arena more_space(more.data(), more.size());
+  segmented_type segmented;
+  REQUIRE(segmented.load(more_space, canonical.weights(), shape).ok());
+  CHECK(run_model(segmented, in.input(), both) == logits);
   return logits;
 }
 

@@ -192,8 +192,8 @@ TEST_CASE("a tensor of another shape or type is named, whichever it is", "[model
       CHECK(s.code() == errc::shape_mismatch);
       CHECK(s.message().starts_with("tensor " + name + " has shape ["));
       --t.shape[0];
-      t.type =
-          t.type == lowbit::stored_type::f32 ? lowbit::stored_type::u8 : lowbit::stored_type::f32;
+      t.type = t.type == lowbit::element_type::f32 ? lowbit::element_type::u8
+                                                   : lowbit::element_type::f32;
       s = load<Policy>(tensors);
       CHECK(s.code() == errc::malformed);
       CHECK(s.message().starts_with("tensor " + name + " is "));

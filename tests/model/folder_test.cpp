@@ -25,7 +25,7 @@ std::vector<float> run_weights(const lowbit::weight_set& weights,
   const packed_batch batch(sentences, order);
   const std::uint32_t asked[] = {4};
   lowbit::token_input in = batch.input();
-  in.asked = {asked, 1};
+  in.masked = {asked, 1};
   lowbit::serial serial;
   return run_model(model, in, serial);
 }

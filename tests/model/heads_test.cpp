@@ -68,7 +68,7 @@ std::vector<float> run_case(const Model& model, const head_case& c,
   const packed_batch batch = c.batch(order);
   const std::vector<std::uint32_t> asked = c.rows(order);
   lowbit::token_input in = batch.input();
-  in.asked = {asked.data(), asked.size()};
+  in.masked = {asked.data(), asked.size()};
   return run_model(model, in, executor);
 }
 
@@ -194,21 +194,21 @@ TEST_CASE("a masked language model answers any number of asked rows, and none", 
   CHECK(run_model(loaded.model, in, serial).empty());
   std::vector<std::uint32_t> asked;
   for (std::uint32_t i = 0; i < 67; ++i) asked.push_back(i * 7 % 40);  // more than two blocks
-  in.asked = {asked.data(), asked.size()};
+  in.masked = {asked.data(), asked.size()};
   const std::vector<float> all = run_model(loaded.model, in, serial);
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    in.asked = {asked.data() + i, 1};
+    in.masked = {asked.data() + i, 1};
     const std::vector<float> own(all.begin() + static_cast<long>(i * shape.vocabulary),
                                  all.begin() + static_cast<long>((i + 1) * shape.vocabulary));
     CHECK(difference(run_model(loaded.model, in, serial), own) == "");
   }
   asked[5] = 40;
-  in.asked = {asked.data(), asked.size()};
+  in.masked = {asked.data(), asked.size()};
   const guarded<std::byte> memory(1 << 20);
   const canary_matrix<float> out(67, shape.vocabulary, shape.vocabulary);
   const status s = loaded.model.run(in, memory.data(), memory.size(), out.view(), serial);
   CHECK(s.code() == errc::invalid_argument);
-  CHECK(s.message() == "asked token 40, expected 0 to 39");
+  CHECK(s.message() == "masked token 40, expected 0 to 39");
 }
 
 TEST_CASE("a head with another output, another model or a missing tensor is named",

@@ -26,7 +26,7 @@ void add_outliers(tensor_store& tensors, const std::string& matrix, std::size_t 
   }
   tensors.remove(matrix + ".outliers.index");
   tensors.remove(matrix + ".outliers.value");
-  tensors.add(matrix + ".outliers.index", {values.size()}, lowbit::stored_type::i32,
+  tensors.add(matrix + ".outliers.index", {values.size()}, lowbit::element_type::i32,
               std::move(index));
   tensors.add(matrix + ".outliers.value", {values.size()}, values);
 }

@@ -8,7 +8,7 @@
 #include "../support/compare.hpp"
 #include "../support/two_threads.hpp"
 #include "lowbit/io/model_layout.hpp"
-#include "lowbit/model/per_layer_encoder.hpp"
+#include "lowbit/policy/per_layer.hpp"
 #include "lowbit/policy/quantized.hpp"
 #include "random_model.hpp"
 #include "reference_forward.hpp"
@@ -108,11 +108,27 @@ tensor_store floats_in_layer_1(const lowbit::model_shape& shape) {
   for (const lowbit::linear_layout& l : lowbit::linear_layers(shape)) {
     if (!in_layer_1(l)) continue;
     const lowbit::stored_tensor* t = floats.weights().find(l.name + ".weight");
-    tensors.add(l.name + ".weight", {l.n, l.k}, lowbit::stored_type::f32,
+    tensors.add(l.name + ".weight", {l.n, l.k}, lowbit::element_type::f32,
                 {t->data, t->data + l.n * l.k * sizeof(float)});
   }
   return tensors;
 }
+
+/// Keeps the hidden rows of a run.
+struct hidden_observer {
+  static constexpr bool enabled = true;
+  std::size_t layer = 0;
+  std::vector<std::vector<float>> rows;
+
+  void hidden(std::size_t index, lowbit::matrix_view<const float> m) {
+    rows.resize(index + 1);
+    for (std::size_t r = 0; r < m.rows; ++r)
+      rows[index].insert(rows[index].end(), m.row(r), m.row(r) + m.cols);
+  }
+  void scores(const lowbit::query_span&, std::size_t, lowbit::matrix_view<const float>) {}
+  void context(const lowbit::query_span&, std::size_t, lowbit::matrix_view<const float>) {}
+  void pooled(lowbit::matrix_view<const float>) {}
+};
 
 }  // namespace
 
@@ -166,6 +182,36 @@ TEMPLATE_LIST_TEST_CASE("a policy per layer gives the same bits everywhere", "[m
   CHECK(farther_than(5e-2, {batch.begin(), batch.begin() + 3}, expected) == "");
 }
 
+TEST_CASE("each layer alone gives the hidden rows of a run, whatever its policy", "[model]") {
+  need_arch<lowbit::native>();
+  using mixed = lowbit::per_layer<lowbit::first<1, policy::int8>, lowbit::rest<policy::fp32>>;
+  using model_type = lowbit::classifier<mixed, lowbit::native>;
+  const lowbit::model_shape shape = ragged_shape();
+  const tensor_store tensors = floats_in_layer_1(shape);
+  const loaded_bert<model_type> loaded(tensors, shape);
+  random_source random(2804);
+  const std::vector<sentence> sentences{random_sentence(shape, 9, random),
+                                        random_sentence(shape, 20, random)};
+  const std::size_t all[] = {0, 1};
+  const packed_batch batch(sentences, all);
+  const lowbit::token_batch tokens = batch.input().batch;
+  lowbit::serial here;
+  hidden_observer seen;
+  static_cast<void>(run_model(loaded.model, batch.input(), here, seen));
+  REQUIRE(seen.rows.size() == shape.layers + 1);
+  const guarded<std::byte> space(
+      model_type::workspace_bytes(shape, model_type::limits_of(tokens, 1)));
+  for (std::size_t l = 0; l < shape.layers; ++l) {
+    std::vector<float> rows = seen.rows[l];
+    REQUIRE(rows.size() == tokens.tokens() * shape.hidden);
+    const lowbit::matrix_view<float> view{rows.data(), tokens.tokens(), shape.hidden, shape.hidden};
+    REQUIRE(loaded.model.run_layer(l, tokens, space.data(), space.size(), view, here).ok());
+    CAPTURE(l);
+    CHECK(rows == seen.rows[l + 1]);
+    CHECK(rows != seen.rows[l]);
+  }
+}
+
 TEST_CASE("float matrices of an integer model, named by the file, give the bits of a policy",
           "[model]") {
   need_arch<lowbit::native>();
@@ -181,7 +227,7 @@ TEST_CASE("float matrices of an integer model, named by the file, give the bits 
   const std::string_view int8 = "int8";
   const auto text = std::as_bytes(std::span(int8));
   const auto name_format = [&](const std::string& name) {
-    tensors.add(name + ".weight.format", {4}, lowbit::stored_type::u8, {text.begin(), text.end()});
+    tensors.add(name + ".weight.format", {4}, lowbit::element_type::u8, {text.begin(), text.end()});
   };
   name_format("bert.embeddings.word_embeddings");
   for (const lowbit::linear_layout& l : lowbit::linear_layers(shape)) {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "lowbit/model/shape.hpp"
-#include "lowbit/tensor/weight_set.hpp"
+#include "lowbit/boundary/shape.hpp"
+#include "lowbit/boundary/weights.hpp"
 
 namespace lowbit_test {
 

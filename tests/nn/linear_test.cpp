@@ -201,6 +201,6 @@ TEST_CASE("a linear layer names the tensor that does not fit", "[linear]") {
     CHECK(load(scale, bibert_linear{}).message() == expected);
   }
   tensor_store type = layer_tensors<bibert_linear>(n, k, random);
-  type.descriptor("dense.weight.codes").type = lowbit::stored_type::f32;
+  type.descriptor("dense.weight.codes").type = lowbit::element_type::f32;
   CHECK(load(type, bibert_linear{}).message() == "tensor dense.weight.codes is F32, expected U8");
 }

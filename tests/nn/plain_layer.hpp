@@ -10,7 +10,8 @@
 
 #include "../support/random.hpp"
 #include "../support/weights.hpp"
-#include "lowbit/nn/padded_layer.hpp"
+#include "lowbit/nn/encoder_layer.hpp"
+#include "lowbit/policy/quantized_bert.hpp"
 
 namespace lowbit_test {
 
@@ -229,7 +230,7 @@ class plain_layer {
     return out;
   }
   [[nodiscard]] static double activate(double x) {
-    if (std::is_same_v<typename Policy::activation, lowbit::relu>) return std::max(x, 0.0);
+    if (std::is_same_v<typename Policy::hidden_act, lowbit::relu>) return std::max(x, 0.0);
     return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
   }
   [[nodiscard]] static matrix add(matrix a, const matrix& b) {

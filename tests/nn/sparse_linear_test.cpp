@@ -6,7 +6,7 @@
 #include "../codec/encoded_weights.hpp"
 #include "../support/archs.hpp"
 #include "../support/compare.hpp"
-#include "lowbit/nn/activation.hpp"
+#include "lowbit/epilogue/activation.hpp"
 #include "lowbit/nn/encoded.hpp"
 #include "lowbit/policy/quantized.hpp"
 
@@ -41,7 +41,7 @@ class layer_tensors {
  public:
   layer_tensors(const std::vector<float>& w, const std::vector<float>& bias)
       : encoded_(encode_matrix<Codec>(w, n, k)) {
-    encoded_.add(".bias", lowbit::stored_type::f32, {n}, bias);
+    encoded_.add(".bias", lowbit::element_type::f32, {n}, bias);
     for (lowbit::encoded_tensor& t : encoded_.tensors) {
       names_.push_back(t.suffix == ".bias" ? "dense.bias" : "dense.weight" + t.suffix);
       add(t);
@@ -52,7 +52,7 @@ class layer_tensors {
     names_.push_back("dense.weight.format");
     std::vector<std::byte> text(format.size());
     std::memcpy(text.data(), format.data(), format.size());
-    format_ = {"", lowbit::stored_type::u8, {format.size()}, text};
+    format_ = {"", lowbit::element_type::u8, {format.size()}, text};
     add(format_);
   }
   [[nodiscard]] lowbit::weight_set weights() const { return {tensors_.data(), tensors_.size()}; }

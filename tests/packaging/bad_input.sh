@@ -73,6 +73,10 @@ expect_refusal 'wordy' classify -m wordy hello
 expect_refusal 'no_such_policy' classify -m model -p no_such_policy hello
 expect_refusal 'bit' classify -m model -p bit hello
 expect_refusal 'no_such_arch' classify -m model --arch no_such_arch hello
+expect_refusal 'expected scalar' classify -m model --arch no_such_arch hello
+export LOWBIT_ISA=no_such_arch
+expect_refusal 'LOWBIT_ISA is "no_such_arch", expected scalar' classify -m model hello
+unset LOWBIT_ISA
 expect_refusal 'no_such_zero' classify -m model --zero no_such_zero hello
 
 # A system that gives no more threads.

@@ -63,7 +63,7 @@ for verb in embed tokenize; do
   run "$lines" $verb -m model
   expect "$verb, a bad line" 1 $answers 1 'standard input:2: '
   run "$lines" $verb -m model --keep-going
-  expect "$verb --keep-going" 1 $((4 * answers)) 3 '2 of 6 texts have no answer'
+  expect "$verb --keep-going" 1 $((4 * answers)) 3 '2 of 6 texts failed'
 done
 run 'hello\tworld\nhello\n' classify -m model --pairs
 expect 'pairs without a tab' 1 1 1 'standard input:2: '
@@ -123,11 +123,11 @@ expect_failed_output bench bench --shape 1,16,2,16 --tokens 4 --repetitions 1 -p
 expect_failed_output compare compare -m floats -m floats --repetitions 1 hello
 code=0
 "$program" quantize -p int8 floats packed >/dev/full 2>err || code=$?
-expect 'quantize, a full disk' 1 any 1 'packed: is written, but standard output'
+expect 'quantize, a full disk' 1 any 1 'packed: was written, but standard output'
 "$program" classify -m packed hello >out || failed 'the folder is whole'
 code=0
 "$program" quantize -p int8 floats closed >&- 2>err || code=$?
-expect 'quantize, no output' 1 any 1 'closed: is written, but standard output'
+expect 'quantize, no output' 1 any 1 'closed: was written, but standard output'
 "$program" classify -m closed hello >out || failed 'the folder is whole'
 code=0
 "$program" classify -m model <&- >out 2>err || code=$?

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pins the product, the bits and the formats that each named policy implies, and that one line of
 // an own policy changes one site.
-#include "lowbit/policy/policy.hpp"
+#include "lowbit/policy/per_layer.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <string_view>
@@ -23,13 +23,14 @@ constexpr bool products() {
 
 using b1s = xor_popcount;
 static_assert(products<policy::fp32, mul_add, mul_add, mul_add, mul_add, mul_add>());
-static_assert(products<policy::fp32_relu, mul_add, mul_add, mul_add, mul_add, mul_add>());
 static_assert(products<policy::bibert, b1s, ternary_popcount, b1s, b1s, b1s>());
 static_assert(products<policy::bibert_plus_one, b1s, b1s, b1s, b1s, b1s>());
 static_assert(products<policy::bit, b1s, b1s, b1s, and_popcount, b1s>());
 
-static_assert(std::is_same_v<policy::fp32::activation, gelu_erf>);
-static_assert(std::is_same_v<policy::fp32_relu::activation, relu>);
+static_assert(std::is_same_v<policy::fp32::hidden_act, any_activation>);
+static_assert(std::is_same_v<policy::bit::hidden_act, relu>);
+static_assert(computes_activation<any_activation>(activation_function::relu));
+static_assert(!computes_activation<relu>(activation_function::gelu));
 static_assert(std::is_same_v<policy::bibert::zero, zero_is_zero>);
 static_assert(std::is_same_v<policy::bibert_plus_one::zero, zero_is_plus_one>);
 static_assert(std::is_same_v<policy::bibert::embedding, sign<scale::row, center::row>>);
@@ -45,6 +46,16 @@ struct mine : policy::bibert {
   using pooler = policy::fp32::linear;
 };
 static_assert(products<mine, b1s, ternary_popcount, b1s, b1s, mul_add>());
+
+/// A policy that holds for all layers is one segment; one made of others keeps theirs.
+struct mixed : per_layer<first<2, mine>, rest<policy::fp32>> {
+  static constexpr const char* name = "mixed";
+};
+static_assert(!is_per_layer<mine> && is_per_layer<mixed>);
+static_assert(std::is_same_v<segments_of<mine>, segment_list<rest<mine>>>);
+static_assert(std::is_same_v<segments_of<mixed>, segment_list<first<2, mine>, rest<policy::fp32>>>);
+static_assert(segments_of<mine>::begin(1, 7) == 7);
+static_assert(mixed::begin(1, 7) == 2 && mixed::begin(1, 1) == 1 && mixed::begin(2, 7) == 7);
 
 }  // namespace
 

@@ -3,8 +3,8 @@
 //   TEMPLATE_LIST_TEST_CASE("property", "[tag]", lowbit_test::compiled_archs) {
 //     lowbit_test::need_arch<TestType>();
 // A CPU that lacks the arch skips the case; LOWBIT_REQUIRE_ARCHS=avx2,avx512 in the environment
-// makes that skip a failure. A program built for amx tests that tag alone: those below have
-// programs of their own.
+// makes that skip a failure. A program built for a tag that runs on request (amx) tests that tag
+// alone: those below have programs of their own.
 #pragma once
 
 #include <catch2/catch_template_test_macros.hpp>
@@ -19,13 +19,15 @@
 
 namespace lowbit_test {
 
-template <class Tag>
-using if_compiled = std::conditional_t<Tag::compiled, std::tuple<Tag>, std::tuple<>>;
+template <bool Wanted, class Tag>
+using tag_if = std::conditional_t<Wanted, std::tuple<Tag>, std::tuple<>>;
 
-using compiled_archs = std::conditional_t<lowbit::amx::compiled, std::tuple<lowbit::amx>,
-                                          decltype(std::tuple_cat(if_compiled<lowbit::scalar>{},
-                                                                  if_compiled<lowbit::avx2>{},
-                                                                  if_compiled<lowbit::avx512>{}))>;
+template <class... Tags>
+auto compiled_of(lowbit::arch_list<Tags...>) {
+  constexpr bool on_request = ((Tags::compiled && Tags::on_request) || ...);
+  return std::tuple_cat(tag_if < Tags::compiled && Tags::on_request == on_request, Tags > {}...);
+}
+using compiled_archs = decltype(compiled_of(lowbit::all_archs{}));
 
 /// Before any test: cpu_runs("amx") is true only after it.
 inline const bool amx_enabled = lowbit::enable_amx();

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "lowbit/tensor/weight_set.hpp"
+#include "lowbit/boundary/weights.hpp"
 #include "random.hpp"
 
 namespace lowbit_test {
@@ -23,11 +23,11 @@ class tensor_store {
            const std::vector<float>& values) {
     std::vector<std::byte> bytes(values.size() * sizeof(float));
     std::memcpy(bytes.data(), values.data(), bytes.size());
-    add(name, shape, lowbit::stored_type::f32, std::move(bytes));
+    add(name, shape, lowbit::element_type::f32, std::move(bytes));
   }
   void add_codes(const std::string& name, std::size_t rows, std::size_t row_bytes,
                  std::vector<std::byte> codes) {
-    add(name, {rows, row_bytes}, lowbit::stored_type::u8, std::move(codes));
+    add(name, {rows, row_bytes}, lowbit::element_type::u8, std::move(codes));
   }
   /// Random one-bit rows (n, k) with clear pad bits.
   void add_random_codes(const std::string& name, std::size_t n, std::size_t k,
@@ -53,8 +53,8 @@ class tensor_store {
     storage_.erase(storage_.begin() + at);
   }
 
-  void add(const std::string& name, const std::vector<std::size_t>& shape, lowbit::stored_type type,
-           std::vector<std::byte> bytes) {
+  void add(const std::string& name, const std::vector<std::size_t>& shape,
+           lowbit::element_type type, std::vector<std::byte> bytes) {
     names_.push_back(name);
     storage_.push_back(std::move(bytes));
     lowbit::stored_tensor t;

@@ -49,7 +49,7 @@ TEST_CASE("TSV: single sentences, pairs, headers, line ends", "[labelled]") {
   CHECK(read.examples[0].text == "a b\tc");
   CHECK(read.examples[0].label == "2.5");
   CHECK(message(read_examples(pairs, "")) ==
-        pairs + ": has pairs of sentences, expected one sentence and its label");
+        pairs + ": has sentence pairs, expected single sentences with a label");
 }
 
 TEST_CASE("TSV: a wrong number of columns is named with its line", "[labelled]") {
@@ -143,13 +143,13 @@ TEST_CASE("labels are found by name, or by number where the model has no names",
   CHECK(label_id(named, "yes").value() == 1);
   CHECK(label_id(nameless, "1").value() == 1);
   CHECK(label_id(nameless, "LABEL_0").value() == 0);
-  CHECK(message(label_id(named, "1")) == "label \"1\" is not one of the model's 2");
+  CHECK(message(label_id(named, "1")) == "label \"1\" is not one of the model's 2 labels");
   for (const char* wrong : {"2", "-1", "1x", ""}) CHECK_FALSE(label_id(nameless, wrong).ok());
   const std::vector<example> examples{{"a", "yes", 3}, {"b", "maybe", 9}};
   CHECK(message(label_ids(named, examples, "file.tsv")) ==
-        "file.tsv line 9: label \"maybe\" is not one of the model's 2");
+        "file.tsv line 9: label \"maybe\" is not one of the model's 2 labels");
   CHECK(message(label_ids(named, examples, "file.json")) ==
-        "file.json entry 9: label \"maybe\" is not one of the model's 2");
+        "file.json entry 9: label \"maybe\" is not one of the model's 2 labels");
 }
 
 TEST_CASE("found labels meet the wanted words, missing ones are O", "[labelled]") {

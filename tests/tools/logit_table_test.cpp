@@ -70,7 +70,7 @@ std::vector<token_rows> sentences_of(const lowbit::model_shape& shape) {
        {std::size_t{2}, std::min<std::size_t>(17, shape.positions), std::size_t{9}}) {
     token_rows rows;
     rows.add(random.tokens(length, shape.vocabulary), random.tokens(length, shape.token_types));
-    rows.asked = {0, 1};
+    rows.masked = {0, 1};
     sentences.push_back(std::move(rows));
   }
   return sentences;
@@ -79,7 +79,7 @@ std::vector<token_rows> sentences_of(const lowbit::model_shape& shape) {
 token_rows batch_of(const std::vector<token_rows>& sentences) {
   token_rows batch;
   for (const token_rows& s : sentences) {
-    for (const std::uint32_t row : s.asked) batch.asked.push_back(batch.offsets.back() + row);
+    for (const std::uint32_t row : s.masked) batch.masked.push_back(batch.offsets.back() + row);
     batch.add(s.ids, s.type_ids);
   }
   return batch;
@@ -96,7 +96,7 @@ std::string hash_of(const std::vector<float>& values) {  // FNV-1a
 }
 
 /// "ALONE BATCH": the hash of the sentences' logits one by one, and of the batch's.
-std::string hashes_of(const canonical_model& model, const lowbit_engine::engine& engine,
+std::string hashes_of(const canonical_model& model, const lowbit::engine& engine,
                       std::size_t threads) {
   const lowbit_test::packed_model packed(model, engine);
   std::vector<float> alone;
@@ -107,7 +107,7 @@ std::string hashes_of(const canonical_model& model, const lowbit_engine::engine&
     alone.insert(alone.end(), values.begin(), values.end());
   }
   const token_rows batch = batch_of(sentences);
-  const bool pads = lowbit::needs_padding(lowbit::find_policy(model.policy)->family);
+  const bool pads = lowbit::find_policy(model.policy)->padded;
   const std::vector<float> together = packed.run(pads ? batch.padded() : batch, threads);
   REQUIRE(!together.empty());
   return hash_of(alone) + ' ' + hash_of(together);
@@ -121,7 +121,7 @@ TEST_CASE("record the table of logits", "[.record]") {
   std::map<std::string, std::string> table;
   for (const std::string& name : policy_names()) {
     for (const table_model& m : models_of(name))
-      table[m.name + ", " + name] = hashes_of(m.model, *lowbit_tool::usable_engines().back(), 1);
+      table[m.name + ", " + name] = hashes_of(m.model, *lowbit::usable_engines().back(), 1);
   }
   std::ofstream file(table_path);
   file << "# model, policy: hashes of the logits alone and in a batch\n";
@@ -142,7 +142,7 @@ TEST_CASE("logits are those of the table", "[golden]") {
       const std::string key = m.name + ", " + name;
       CAPTURE(key);
       REQUIRE(table.contains(key));
-      for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
+      for (const lowbit::engine* engine : lowbit::usable_engines()) {
         for (const std::size_t threads : {1U, 2U}) {
           CAPTURE(engine->arch, threads);
           CHECK(hashes_of(m.model, *engine, threads) == table[key]);

@@ -135,7 +135,7 @@ TEST_CASE("compare --text finds a change of one layer there, and what it does to
   std::vector<lowbit::tensor_to_write> tensors;
   for (const lowbit::stored_tensor& t : second.tensors.weights())
     tensors.push_back(
-        {t.name, lowbit::dtype::f32, {t.shape, t.shape + t.rank}, {t.data, t.bytes()}});
+        {t.name, lowbit::element_type::f32, {t.shape, t.shape + t.rank}, {t.data, t.bytes()}});
   REQUIRE(lowbit::write_safetensors(second.path() + "/model.safetensors", tensors, {},
                                     lowbit::existing::replace)
               .ok());
@@ -168,5 +168,5 @@ TEST_CASE("compare --text finds a change of one layer there, and what it does to
   check_same(found[2]["alone"]);
   CHECK(found[2]["accumulated"]["largest"] > 0.01);
   CHECK(found[2]["accumulated"]["cosine"] < 0.9999);
-  check_refusal("compare " + first.path() + " --text " + text, "two models, 1 are given");
+  check_refusal("compare " + first.path() + " --text " + text, "two models, found 1");
 }

@@ -13,9 +13,9 @@
 namespace {
 
 using lowbit::canonical_model;
+using lowbit::element_type;
 using lowbit::errc;
 using lowbit::stored_tensor;
-using lowbit::stored_type;
 using lowbit_tool::token_rows;
 
 constexpr std::size_t vocabulary = 20;
@@ -38,7 +38,7 @@ token_rows two_sentences() {
   token_rows rows;
   rows.add({1, 2, 3, 4}, {0, 0, 0, 0});
   rows.add({1, rare, 5}, {0, 0, 0});
-  rows.asked = {1, 5};
+  rows.masked = {1, 5};
   return rows;
 }
 
@@ -51,7 +51,7 @@ canonical_model changed(const canonical_model& model, Change change) {
   out.zero = model.zero;
   for (const stored_tensor& t : model.tensors()) {
     std::vector<std::byte> bytes(t.data, t.data + t.bytes());
-    if (t.type == stored_type::f32) {
+    if (t.type == element_type::f32) {
       for (std::size_t i = 0; i < t.elements(); ++i) {
         const float value = change(std::string_view(t.name), i, t.at(i));
         std::memcpy(bytes.data() + i * sizeof value, &value, sizeof value);
@@ -102,7 +102,7 @@ canonical_model with_head(lowbit::head_kind head) {
 /// every instruction set.
 std::string message_of(const canonical_model& model, const std::vector<std::string_view>& tensors) {
   std::string message;
-  for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
+  for (const lowbit::engine* engine : lowbit::usable_engines()) {
     const auto out = run(model, engine->arch, [&](std::string_view name, std::size_t, float value) {
       const bool huge = std::find(tensors.begin(), tensors.end(), name) != tensors.end();
       return huge ? 3e38F : value;
@@ -126,11 +126,11 @@ TEST_CASE("a value that overflows never becomes an answer, under any policy", "[
   for (const auto& policy : lowbit::named_policies) {
     const canonical_model model = random(std::string(policy.name));
     for (const stored_tensor& huge : model.tensors()) {
-      if (huge.type != stored_type::f32) continue;
+      if (huge.type != element_type::f32) continue;
       for (const int power : {60, 100, 124}) {
         std::optional<std::vector<float>> first;
         std::string first_error;
-        for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
+        for (const lowbit::engine* engine : lowbit::usable_engines()) {
           const char* const arch = engine->arch;
           const auto out = run(model, arch, [&](std::string_view name, std::size_t, float value) {
             return name == huge.name ? std::ldexp(value, power) : value;

@@ -12,40 +12,38 @@ namespace lowbit_test {
 /// A model that is not written to once it is loaded.
 class packed_model {
  public:
-  packed_model(const lowbit::canonical_model& model, const lowbit_engine::engine& engine)
-      : policy_(lowbit_tool::engine_policy(model)),
-        shape_(lowbit_tool::engine_shape(model.config.shape)),
-        engine_(engine.computes(policy_) ? engine : *engine.below) {
-    const auto tensors = lowbit_tool::engine_tensors(model);
-    memory_ = lowbit::aligned_buffer(
-        engine_.model_bytes(policy_, shape_, tensors.data(), tensors.size()));
-    lowbit_engine::error why{};
-    const bool loaded = engine_.load(policy_, shape_, tensors.data(), tensors.size(),
-                                     memory_.data(), memory_.size(), why);
-    INFO(why.text);
-    REQUIRE(loaded);
+  packed_model(const lowbit::canonical_model& model, const lowbit::engine& engine)
+      : encoder_(lowbit_tool::encoder_of(model)),
+        shape_(model.config.shape),
+        engine_(engine.has(encoder_) ? engine : *engine.below),
+        memory_(engine_.model_bytes(encoder_, model.weights(), shape_)) {
+    const lowbit::status loaded =
+        engine_.load(encoder_, model.weights(), shape_, memory_.data(), memory_.size());
+    INFO(loaded.message());
+    REQUIRE(loaded.ok());
   }
 
   /// No assertion of Catch2's here: callers are threads. No value stands for an error.
   [[nodiscard]] std::vector<float> run(const lowbit_tool::token_rows& rows,
                                        std::size_t threads) const {
-    const lowbit_engine::batch batch = rows.view();
-    const lowbit_engine::extents out = engine_.output(policy_, shape_, batch);
+    const lowbit::token_input in = rows.view();
+    const lowbit::output_extents out = engine_.output(encoder_, shape_, in);
     const lowbit::aligned_buffer workspace(
-        engine_.workspace_bytes(policy_, shape_, batch, threads, false));
+        engine_.workspace_bytes(encoder_, shape_, in.batch, threads, false));
     lowbit::thread_pool pool(threads);
     std::vector<float> values(out.rows * out.cols);
-    lowbit_engine::error why{};
-    if (!engine_.run(policy_, shape_, memory_.data(), batch, workspace.data(), workspace.size(),
-                     lowbit_tool::executor_of(pool), nullptr, values.data(), why))
+    if (!engine_
+             .run(encoder_, shape_, memory_.data(), in, workspace.data(), workspace.size(),
+                  lowbit::threads_of(pool), nullptr, values.data())
+             .ok())
       return {};
     return values;
   }
 
  private:
-  lowbit_engine::policy policy_;
-  lowbit_engine::shape shape_;
-  const lowbit_engine::engine& engine_;
+  std::size_t encoder_;
+  lowbit::model_shape shape_;
+  const lowbit::engine& engine_;
   lowbit::aligned_buffer memory_;
 };
 

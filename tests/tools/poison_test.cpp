@@ -35,8 +35,7 @@ std::vector<variant> variants() {
   std::vector<variant> all;
   for (const lowbit::named_policy& p : lowbit::named_policies) {
     all.push_back({std::string(p.name), ""});
-    if (p.family == lowbit::policy_family::quantized_bert ||
-        p.family == lowbit::policy_family::integer_only || p.name == "fp32" || p.name == "int8")
+    if (p.padded || p.name == "ibert" || p.name == "fp32" || p.name == "int8")
       all.push_back({std::string(p.name), "", true});
   }
   all.push_back({"pruned80", ""});
@@ -53,8 +52,8 @@ lowbit::canonical_model make_model(const variant& v, const width& w, head_kind h
   INFO(v.policy << ": " << model.status().message());
   REQUIRE(model.ok());
   if (v.other) {
-    using enum lowbit::hidden_activation;
-    model->config.activation = model->config.activation == relu ? gelu_erf : relu;
+    using enum lowbit::activation_function;
+    model->config.shape.hidden_act = model->config.shape.hidden_act == relu ? gelu : relu;
   }
   return *std::move(model);
 }
@@ -66,21 +65,20 @@ token_rows make_rows(const std::vector<std::size_t>& lengths, std::uint64_t seed
     lowbit_tool::random_values random(seed + s);
     std::vector<std::int32_t> types(lengths[s], 0);
     for (std::size_t t = lengths[s] / 2; t < lengths[s]; ++t) types[t] = 1;
-    rows.asked.push_back(rows.offsets.back());
-    if (lengths[s] > 1) rows.asked.push_back(rows.offsets.back() + 1);
+    rows.masked.push_back(rows.offsets.back());
+    if (lengths[s] > 1) rows.masked.push_back(rows.offsets.back() + 1);
     rows.add(random.tokens(lengths[s], 97), types);
   }
   return rows;
 }
 
 bool pads(const lowbit::canonical_model& model) {
-  return lowbit::needs_padding(lowbit::find_policy(model.policy)->family);
+  return lowbit::find_policy(model.policy)->padded;
 }
 
 /// Every sentence alone, then all in one batch, what an observer of that batch sees, and a layer.
 std::vector<std::vector<float>> all_runs(const lowbit::canonical_model& model,
-                                         const lowbit_engine::engine& engine,
-                                         unsigned char pattern) {
+                                         const lowbit::engine& engine, unsigned char pattern) {
   const poisoned_model packed(model, engine, pattern);
   const std::vector<std::size_t> lengths{1, 5, 17};
   std::vector<std::vector<float>> runs;
@@ -111,7 +109,7 @@ void check_width(const width& w, std::span<const head_kind> kinds) {
     for (const head_kind head : kinds) {
       const lowbit::canonical_model model = make_model(v, w, head);
       std::vector<std::vector<float>> expected;
-      for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
+      for (const lowbit::engine* engine : lowbit::usable_engines()) {
         for (const unsigned char pattern : patterns) {
           CAPTURE(v.policy, v.zero, v.other, w.hidden, name_of(head), engine->arch, pattern);
           const auto runs = all_runs(model, *engine, pattern);
@@ -137,8 +135,10 @@ TEST_CASE("no run of any head reads memory that nobody wrote", "[poison]") {
   check_width(widths[2], heads);
 }
 TEST_CASE("no run at other widths reads memory that nobody wrote", "[poison]") {
-  for (const std::size_t w : {1U, 3U, 4U})
+  for (const std::size_t w : {1U, 3U})
     check_width(widths[w], std::array{head_kind::sequence, head_kind::token});
+  // Most of the time of all; an encoder's buffers are the same under every head.
+  check_width(widths[4], std::array{head_kind::token});
 }
 
 TEST_CASE("a thousand runs in poisoned memory have one hash each", "[poison][.long]") {
@@ -147,7 +147,7 @@ TEST_CASE("a thousand runs in poisoned memory have one hash each", "[poison][.lo
       const lowbit::canonical_model model = make_model(v, w, head_kind::sequence);
       token_rows rows = make_rows({2, 1}, 5);
       if (pads(model)) rows = rows.padded();
-      for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
+      for (const lowbit::engine* engine : lowbit::usable_engines()) {
         CAPTURE(v.policy, v.zero, v.other, w.hidden, engine->arch);
         std::uint64_t first = 0;
         for (unsigned load = 0; load < 10; ++load) {

@@ -24,7 +24,7 @@ __attribute__((noinline)) inline void poison_stack(unsigned char pattern) {
 
 /// Tasks in turns in the memory of several workers, all on this thread.
 constexpr std::size_t workers = 3;
-constexpr lowbit_engine::executor in_turns{
+constexpr lowbit::engine_threads in_turns{
     workers, nullptr,
     [](void*, std::size_t tasks, void* task, void (*call)(void*, std::size_t, std::size_t)) {
       for (std::size_t i = 0; i < tasks; ++i) call(task, i, i % workers);
@@ -33,69 +33,66 @@ constexpr lowbit_engine::executor in_turns{
 /// A model packed into memory full of `pattern`.
 class poisoned_model {
  public:
-  poisoned_model(const lowbit::canonical_model& model, const lowbit_engine::engine& engine,
+  poisoned_model(const lowbit::canonical_model& model, const lowbit::engine& engine,
                  unsigned char pattern)
-      : policy_(lowbit_tool::engine_policy(model)),
-        shape_(lowbit_tool::engine_shape(model.config.shape)),
-        engine_(engine.computes(policy_) ? engine : *engine.below),
-        tensors_(lowbit_tool::engine_tensors(model)),
-        memory_(engine_.model_bytes(policy_, shape_, tensors_.data(), tensors_.size()), pattern),
+      : encoder_(lowbit_tool::encoder_of(model)),
+        shape_(model.config.shape),
+        engine_(engine.has(encoder_) ? engine : *engine.below),
+        memory_(engine_.model_bytes(encoder_, model.weights(), shape_), pattern),
         pattern_(pattern) {
-    lowbit_engine::error why{};
     poison_stack(pattern);
-    const bool loaded = engine_.load(policy_, shape_, tensors_.data(), tensors_.size(),
-                                     memory_.data(), memory_.size(), why);
-    INFO(model.policy << ": " << why.text);
-    REQUIRE(loaded);
+    const lowbit::status loaded =
+        engine_.load(encoder_, model.weights(), shape_, memory_.data(), memory_.size());
+    INFO(model.policy << ": " << loaded.message());
+    REQUIRE(loaded.ok());
   }
 
   /// The head's values, and what an observer sees after them.
   [[nodiscard]] std::vector<float> run(const token_rows& rows, bool observed = false) const {
-    const lowbit_engine::batch batch = rows.view();
-    const lowbit_engine::extents out = engine_.output(policy_, shape_, batch);
+    const lowbit::token_input in = rows.view();
+    const lowbit::output_extents out = engine_.output(encoder_, shape_, in);
     const guarded<float> values(out.rows * out.cols, pattern_);
     std::vector<float> seen;
-    const lowbit_engine::observer watch = recorder(seen);
+    const lowbit::run_observer watch = recorder(seen);
     const guarded<std::byte> space(
-        engine_.workspace_bytes(policy_, shape_, batch, workers, observed), pattern_);
-    lowbit_engine::error why{};
+        engine_.workspace_bytes(encoder_, shape_, in.batch, workers, observed), pattern_);
     poison_stack(pattern_);
-    const bool done =
-        engine_.run(policy_, shape_, memory_.data(), batch, space.data(), space.size(), in_turns,
-                    observed ? &watch : nullptr, values.data(), why);
-    INFO(why.text);
-    REQUIRE(done);
+    const lowbit::status done =
+        engine_.run(encoder_, shape_, memory_.data(), in, space.data(), space.size(), in_turns,
+                    observed ? &watch : nullptr, values.data());
+    INFO(done.message());
+    REQUIRE(done.ok());
     std::vector<float> all(values.begin(), values.end());
     all.insert(all.end(), seen.begin(), seen.end());
     return all;
   }
   /// Hidden rows after layer 1 alone; unchanged where layers do not run alone.
   [[nodiscard]] std::vector<float> run_layer(const token_rows& rows) const {
-    const lowbit_engine::batch batch = rows.view();
+    const lowbit::token_batch batch = rows.view().batch;
     std::vector<float> hidden;
     for (const std::int32_t token : rows.ids) {
       for (std::size_t c = 0; c < shape_.hidden; ++c)
         hidden.push_back(static_cast<float>(token) / 97.0F - static_cast<float>(c % 7) / 7.0F);
     }
-    const guarded<std::byte> space(engine_.workspace_bytes(policy_, shape_, batch, workers, false),
+    const guarded<std::byte> space(engine_.workspace_bytes(encoder_, shape_, batch, workers, false),
                                    pattern_);
-    lowbit_engine::error why{};
     poison_stack(pattern_);
-    const bool done = engine_.run_layer(policy_, shape_, memory_.data(), 1, batch, space.data(),
-                                        space.size(), in_turns, hidden.data(), why);
-    INFO(why.text);
-    REQUIRE((done || std::string_view(why.text).ends_with("its layers do not run alone")));
+    const lowbit::status done =
+        engine_.run_layer(encoder_, shape_, memory_.data(), 1, batch, space.data(), space.size(),
+                          in_turns, hidden.data());
+    INFO(done.message());
+    REQUIRE((done.ok() || done.message().ends_with("its layers do not run alone")));
     return hidden;
   }
 
  private:
-  static void record(void* to, const lowbit_engine::rows& r) {
+  using rows = lowbit::run_observer::rows;
+
+  static void record(void* to, const rows& r) {
     auto& seen = *static_cast<std::vector<float>*>(to);
-    for (std::size_t i = 0; i < r.count; ++i)
-      seen.insert(seen.end(), r.data + i * r.stride, r.data + i * r.stride + r.cols);
+    for (std::size_t i = 0; i < r.rows; ++i) seen.insert(seen.end(), r.row(i), r.row(i) + r.cols);
   }
-  static lowbit_engine::observer recorder(std::vector<float>& seen) {
-    using lowbit_engine::rows;
+  static lowbit::run_observer recorder(std::vector<float>& seen) {
     constexpr auto part = [](void* to, std::size_t, std::size_t, std::size_t, std::size_t, rows r) {
       record(to, r);
     };
@@ -107,10 +104,9 @@ class poisoned_model {
             [](void* to, std::size_t, std::size_t, rows r) { record(to, r); }};
   }
 
-  lowbit_engine::policy policy_;
-  lowbit_engine::shape shape_;
-  const lowbit_engine::engine& engine_;
-  std::vector<lowbit_engine::tensor> tensors_;
+  std::size_t encoder_;
+  lowbit::model_shape shape_;
+  const lowbit::engine& engine_;
   guarded<std::byte> memory_;
   unsigned char pattern_;
 };

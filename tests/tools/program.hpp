@@ -41,7 +41,7 @@ class model_folder {
     std::vector<lowbit::tensor_to_write> all;
     for (const lowbit::stored_tensor& t : tensors.weights()) {
       all.push_back({t.name,
-                     lowbit::dtype::f32,
+                     lowbit::element_type::f32,
                      {t.shape, t.shape + t.rank},
                      {t.data, t.elements() * sizeof(float)}});
     }
@@ -69,7 +69,7 @@ class model_folder {
     const loaded_bert<Model> loaded(tensors, shape);
     const std::uint32_t offsets[] = {0, static_cast<std::uint32_t>(e.ids.size())};
     lowbit::token_input in{e.ids.data(), e.type_ids.data(), nullptr, {offsets, 1}};
-    in.asked = {asked.data(), asked.size()};
+    in.masked = {asked.data(), asked.size()};
     lowbit::serial serial;
     return run_model(loaded.model, in, serial);
   }

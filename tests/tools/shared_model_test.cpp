@@ -41,8 +41,8 @@ token_rows make_rows(const lowbit::canonical_model& model) {
   token_rows rows;
   for (const std::size_t length : {std::size_t{9}, std::size_t{1}, s.positions})
     rows.add(random.tokens(length, s.vocabulary), random.tokens(length, s.token_types));
-  rows.asked = {9, 0, 26};
-  return lowbit::needs_padding(lowbit::find_policy(model.policy)->family) ? rows.padded() : rows;
+  rows.masked = {9, 0, 26};
+  return lowbit::find_policy(model.policy)->padded ? rows.padded() : rows;
 }
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
@@ -57,7 +57,7 @@ void for_every_model(const Check& check) {
           head_kind::mean_embedding, head_kind::cls_embedding}) {
       const lowbit::canonical_model model = make_model(v, head);
       const token_rows rows = make_rows(model);
-      for (const lowbit_engine::engine* engine : lowbit_tool::usable_engines()) {
+      for (const lowbit::engine* engine : lowbit::usable_engines()) {
         CAPTURE(v.policy, v.zero, name_of(head), engine->arch);
         const packed_model packed(model, *engine);
         const std::vector<float> alone = packed.run(rows, 1);

@@ -9,7 +9,7 @@
 #include "../model/integer_model.hpp"
 #include "../support/compare.hpp"
 #include "lowbit/io/import_dynamic.hpp"
-#include "lowbit/model/head/padded_sequence.hpp"
+#include "lowbit/model/classifier.hpp"
 #include "program.hpp"
 
 #ifndef LOWBIT_TEST_DATA

@@ -167,7 +167,7 @@ TEST_CASE("eval scores entities, pairs and several models", "[verbs]") {
   const std::string wrong = (data.path() / "wrong.txt").native();
   crafted::write(wrong, "new B-x\nyork I-y\n");
   check_refusal("eval -m " + model.path() + " --data " + wrong,
-                wrong + " line 2: label \"I-y\" is not one of the model's 3");
+                wrong + " line 2: label \"I-y\" is not one of the model's 3 labels");
   check_refusal("eval -m " + model.path() + " --data " + bio + " --metric pearson",
                 "expected one of f1, precision, recall, accuracy");
 }
@@ -182,7 +182,8 @@ TEST_CASE("eval cuts what is longer than the model, as training does, and counts
   const std::string arguments = "eval -m " + classes.path() + " --data " + path;
   const ended cut = run_program(arguments);
   CHECK(cut.code == 0);
-  CHECK(cut.out.find("warning: " + path + ": 2 of 3 texts are longer than the 70 tokens") !=
+  CHECK(cut.out.find("warning: " + path +
+                     ": 2 of 3 texts are longer than the maximum of 70 tokens") !=
         std::string::npos);
   CHECK(cut.out.find("accuracy") != std::string::npos);
   CHECK(run_program(arguments + " --truncate").out.find("warning") == std::string::npos);
@@ -243,8 +244,10 @@ TEST_CASE("quantize takes the ranges of a model that was trained as q8bert from 
   for (const lowbit::linear_layout& l : lowbit::linear_layers(model.shape)) {
     if (l.at == lowbit::site::classifier || l.name.ends_with("key") || l.name.ends_with("value"))
       continue;
-    tensors.push_back(
-        {l.name + ".input.range", lowbit::dtype::f32, {1}, std::as_bytes(std::span(&range, 1))});
+    tensors.push_back({l.name + ".input.range",
+                       lowbit::element_type::f32,
+                       {1},
+                       std::as_bytes(std::span(&range, 1))});
   }
   REQUIRE(lowbit::write_safetensors(folder / "model.safetensors", tensors, {},
                                     lowbit::existing::replace)
@@ -252,7 +255,7 @@ TEST_CASE("quantize takes the ranges of a model that was trained as q8bert from 
   crafted::write(folder / "texts", "new york\n");
   check_refusal("quantize -p q8bert --calibrate " + (folder / "texts").native() + " " +
                     model.path() + " " + out,
-                "has the ranges of its training, expected no --calibrate");
+                "already has trained activation ranges, expected no --calibrate");
   check_refusal("quantize -p int8 " + model.path() + " " + out, "this is a q8bert checkpoint");
   CHECK(run_json("quantize " + model.path() + " " + out)["policy"] == "q8bert");
   const std::string text = " 'new york is big'";
@@ -308,7 +311,7 @@ TEST_CASE("embed pools and cuts as the modules of the folder say", "[verbs]") {
   CHECK(embed("") == cls);
   CHECK(embed("--pooling mean") == mean);
   crafted::write(at / "sentence_bert_config.json", R"({"max_seq_length": 4})");
-  check_refusal("embed -m " + model.path() + " 'new york is big'", "longer than the 4 tokens");
+  check_refusal("embed -m " + model.path() + " 'new york is big'", "longer than the maximum of 4 tokens");
   CHECK(embed("--truncate") == run_json("embed -m " + model.path() + " 'new york'")["embedding"]);
   const std::string packed = (at / "packed").native();
   REQUIRE(run_program("quantize -q " + model.path() + " " + packed + " -p fp32").code == 0);

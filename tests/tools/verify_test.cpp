@@ -41,7 +41,7 @@ struct recorded_model {
                                       const std::vector<float>& values) const {
     std::vector<lowbit::tensor_to_write> tensors;
     if (!name.empty())
-      tensors.push_back({name, lowbit::dtype::f32, shape, std::as_bytes(std::span(values))});
+      tensors.push_back({name, lowbit::element_type::f32, shape, std::as_bytes(std::span(values))});
     const auto expected = files.path() / "expected.safetensors";
     REQUIRE(lowbit::write_safetensors(expected, tensors, {}, lowbit::existing::replace).ok());
     return "verify -m " + model.path() + " --inputs " + (files.path() / "inputs.json").native() +
@@ -90,7 +90,7 @@ TEST_CASE("verify passes what differs within the tolerance, else it names the la
   }
   const ended plain = r.verify_logits(other, "");
   CHECK(plain.code == 1);
-  CHECK(plain.out.find("FAILED: 2 above, the largest at [1, 1]") != std::string::npos);
+  CHECK(plain.out.find("FAILED: 2 above tolerance, largest at [1, 1]") != std::string::npos);
   CHECK(plain.out.find(" 0.25 ") != std::string::npos);
   CHECK(plain.out.find("expected.safetensors: " + std::string(failure)) != std::string::npos);
 
@@ -121,7 +121,7 @@ TEST_CASE("verify fails for what is not a number, recorded or computed", "[verif
   std::vector<lowbit::tensor_to_write> tensors;
   for (const lowbit::stored_tensor& t : r.model.tensors.weights())
     tensors.push_back(
-        {t.name, lowbit::dtype::f32, {t.shape, t.shape + t.rank}, {t.data, t.bytes()}});
+        {t.name, lowbit::element_type::f32, {t.shape, t.shape + t.rank}, {t.data, t.bytes()}});
   REQUIRE(lowbit::write_safetensors(r.model.path() + "/model.safetensors", tensors, {},
                                     lowbit::existing::replace)
               .ok());
@@ -133,10 +133,10 @@ TEST_CASE("verify fails for what is not a number, recorded or computed", "[verif
 
 TEST_CASE("verify fails for a recording that has nothing to compare", "[verify]") {
   const recorded_model r;
-  check_refusal(r.arguments("", {}, {}), "expected.safetensors: holds no tensor to compare");
-  check_refusal(r.arguments("query_scores.0", {1}, {0.0F}), "holds no tensor to compare");
+  check_refusal(r.arguments("", {}, {}), "expected.safetensors: has no tensor to compare");
+  check_refusal(r.arguments("query_scores.0", {1}, {0.0F}), "has no tensor to compare");
   check_refusal(r.arguments("logits", {3, 2}, r.logits), "has shape [3, 2], expected [2, 3]");
-  check_refusal(r.arguments("logit", {2, 3}, r.logits), "logit is not one that verify knows");
+  check_refusal(r.arguments("logit", {2, 3}, r.logits), "tensor logit is unknown, expected hidden.i");
 
   // A layer that the model does not have.
   const std::vector<std::size_t> shape{2, 4, r.model.shape.hidden};

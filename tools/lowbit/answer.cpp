@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit answer: the part of a context that answers a question. A context longer than the model
-// takes is read in overlapping windows.
+// lowbit answer: extractive question answering. A context longer than the maximum length is read in
+// overlapping windows.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -32,8 +32,8 @@ struct answer_options : model_options {
 };
 
 struct found_answers {
-  std::vector<answer_span> best;  // best first, each place once
-  float null_score = 0;           // the least of all windows
+  std::vector<answer_span> best;  // best first, each span once
+  float null_score = 0;           // the minimum over all windows
   std::size_t windows = 0;
 };
 
@@ -105,7 +105,7 @@ status run(answer_options o) {
   }
   if (o.context.empty() || o.question.empty()) {
     return status::error(errc::invalid_argument, "no ", o.question.empty() ? "question" : "context",
-                         ": give a question, and a context as argument or on standard input");
+                         ": pass a question, and a context as an argument or on standard input");
   }
   auto s =
       session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads, lowbit::head_kind::span);
@@ -123,25 +123,27 @@ status run(answer_options o) {
 void add_answer(CLI::App& program, action& chosen) {
   auto o = std::make_shared<answer_options>();
   CLI::App* verb = program.add_subcommand(
-      "answer", "Answer a question from a text: answer, first and end character, probability");
+      "answer", "Answer a question from a text: answer, start and end character, probability");
   add_model_options(*verb, *o);
   add_argument(*verb, "question", o->question, "the question")->required();
   add_argument(*verb, "context", o->context, "the text (default, or -: standard input)");
-  verb->add_option("--max-tokens", o->max_tokens, "tokens of a window, the question among them")
+  verb->add_option("--max-tokens", o->max_tokens, "tokens per window, including the question")
       ->capture_default_str();
   verb->add_option("--stride", o->overlap,
-                   "context tokens that neighbouring windows share "
+                   "context tokens shared by consecutive windows "
                    "(default: 128, at most a third of a window)")
       ->check(positive());
-  verb->add_option("--max-answer", o->longest, "tokens of an answer")
+  verb->add_option("--max-answer", o->longest, "maximum answer length in tokens")
       ->check(positive())
       ->capture_default_str();
-  verb->add_option("--top", o->top, "answers to print")
+  verb->add_option("--top", o->top, "number of answers to print")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  verb->add_flag("--none", o->none, "the model knows questions without answer: it may say so");
-  verb->add_option("--null-threshold", o->threshold,
-                   "--none: how far the score of no answer must be above the best answer's")
+  verb->add_flag("--none", o->none,
+                 "allow no answer, for models trained with unanswerable questions");
+  verb->add_option(
+          "--null-threshold", o->threshold,
+          "--none: report no answer if its score exceeds the best answer's by more than this")
       ->capture_default_str();
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }

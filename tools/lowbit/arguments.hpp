@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Texts and paths as arguments. CLI11 reads "[MASK] or [MASK]" as a list and "{}" as an empty one:
-// what begins like that is marked by a byte while CLI11 has it, which goes where a value arrives.
-// Only arguments that the user wrote are marked, so nothing else changes.
+// Texts and paths as arguments. CLI11 parses "[MASK] or [MASK]" as a list and "{}" as an empty one:
+// arguments that begin like that get a prefix byte while CLI11 parses them, removed when the value
+// arrives. Only arguments that the user wrote are marked, so nothing else changes.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -14,7 +14,7 @@ namespace lowbit_tool {
 
 inline constexpr char argument_mark = '\x01';
 
-/// A mark of the user's own is marked, too, so that it comes back.
+/// An argument that already begins with the mark gets another, so that unmarking restores it.
 inline std::string marked(std::string argument) {
   if (argument.starts_with('[') || argument.starts_with('{') || argument.starts_with(argument_mark))
     argument.insert(argument.begin(), argument_mark);
@@ -25,14 +25,14 @@ inline std::string unmarked(std::string argument) {
   return argument;
 }
 
-/// The arguments behind the program's name, marked, in the order that CLI11 wants.
+/// The arguments after the program's name, marked, in the reverse order that CLI11 expects.
 inline std::vector<std::string> reversed_arguments(int argc, char** argv) {
   std::vector<std::string> arguments;
   for (int i = argc - 1; i > 0; --i) arguments.push_back(marked(argv[i]));
   return arguments;
 }
 
-/// Positional arguments, as the user wrote them.
+/// Positional arguments, exactly as the user wrote them.
 inline CLI::Option* add_arguments(CLI::App& verb, const std::string& name,
                                   std::vector<std::string>& to, const std::string& description) {
   return verb.add_option_function<std::vector<std::string>>(
@@ -49,7 +49,7 @@ inline CLI::Option* add_argument(CLI::App& verb, const std::string& name, std::s
       name, [&to](const std::string& value) { to = unmarked(value); }, description);
 }
 
-/// From here on the values of the options with a name are as the user wrote them, too.
+/// Call after all options are added: the values of named options are unmarked, too.
 inline void unmark_options(CLI::App& program) {
   for (CLI::Option* option : program.get_options()) {
     if (!option->get_positional())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit bench: milliseconds and bytes of a model under several policies, in turns.
+// lowbit bench: latency and size of a model under several policies, in interleaved runs.
 #include <fmt/core.h>
 #include <sys/resource.h>
 
@@ -25,7 +25,7 @@ constexpr double mib = 1024.0 * 1024.0;
 
 struct bench_options : model_options {
   std::string shape = "bert-base";
-  std::vector<std::size_t> tokens;  // empty: 16 and 128, or fewer where a model has fewer positions
+  std::vector<std::size_t> tokens;  // empty: 16 and 128, capped at the number of positions
   std::size_t batch = 1;
   std::size_t repetitions = 11;
   bool check = false;
@@ -55,8 +55,8 @@ std::vector<std::string> split(const std::string& list) {
   return parts;
 }
 
-/// The folder under `policy`; fp32 beside a folder that is packed for another policy, and every
-/// policy of a named shape, have random weights.
+/// The folder under `policy`. Weights are random for fp32 if the folder is packed for another
+/// policy, and for every policy of a named shape.
 result<lowbit::canonical_model> make_model(const bench_options& o, const std::string& policy,
                                            bool& random) {
   const std::string zero = policy == "bibert" ? o.zero : "";
@@ -107,17 +107,17 @@ status check_finite(const timed_policy& c, const std::vector<float>& logits) {
   for (const float v : logits) {
     if (!std::isfinite(v)) {
       return status::error(errc::unsupported, "policy ", c.policy,
-                           ": a logit is not finite, the measurement would mean nothing");
+                           ": a logit is not finite, so the measurement would be meaningless");
     }
   }
   return {};
 }
 
-/// The logits of a short sentence must have the same bits under every engine that this CPU runs.
+/// The logits of a short sentence must be bit-identical under every engine that this CPU runs.
 status check_archs(const bench_options& o, const std::string& policy) {
   std::vector<float> first;
   std::string first_arch;
-  for (const lowbit_engine::engine* engine : usable_engines()) {
+  for (const lowbit::engine* engine : lowbit::usable_engines()) {
     const std::string arch = engine->arch;
     auto c = make_timed_policy(o, policy, arch, 1);
     if (!c) return c.status();
@@ -165,7 +165,7 @@ std::size_t peak_bytes() {
   return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<std::size_t>(usage.ru_maxrss) * 1024 : 0;
 }
 
-/// Seconds of fp32 at the same number of tokens, 0 where it does not run.
+/// Seconds of fp32 for the same number of tokens; 0 if it was not run.
 double fp32_seconds(const std::vector<row>& table, std::size_t tokens) {
   for (const row& r : table) {
     if (r.of->policy == "fp32" && r.tokens == tokens) return r.seconds;
@@ -189,7 +189,7 @@ void print_table(const bench_options& o, const std::vector<row>& table) {
         static_cast<double>(r.tokens * o.batch) / r.seconds,
         fp32 > 0 ? fmt::format("{:.2f}", fp32 / r.seconds) : "-");
   }
-  put("peak resident memory, all models together: {:.1f} MiB\n",
+  put("peak resident memory, all models combined: {:.1f} MiB\n",
       static_cast<double>(peak_bytes()) / mib);
 }
 
@@ -252,23 +252,23 @@ void add_bench(CLI::App& program, action& chosen) {
   auto o = std::make_shared<bench_options>();
   CLI::App* verb = program.add_subcommand("bench", "Time a model under several policies");
   add_run_options(*verb, *o);
-  verb->get_option("--policy")->description("policies to compare, as fp32,bibert (the default)");
+  verb->get_option("--policy")->description("policies to compare, e.g. fp32,bibert (the default)");
   auto* model = verb->add_option("-m,--model", o->model, "model folder");
   verb->add_option("--shape", o->shape,
-                   "random weights: bert-base, bert-large, tinybert-4l, bort or L,H,A,I")
+                   "shape for random weights: bert-base, bert-large, tinybert-4l, bort or L,H,A,I")
       ->capture_default_str()
       ->excludes(model);
-  verb->add_option(
-          "--tokens", o->tokens,
-          "tokens of a sentence, as 16,128 (the default; of a shorter model all positions)")
+  verb->add_option("--tokens", o->tokens,
+                   "sequence lengths, e.g. 16,128 (the default, capped at the number of positions)")
       ->delimiter(',');
-  verb->add_option("--batch", o->batch, "sentences of a run")
+  verb->add_option("--batch", o->batch, "batch size")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  verb->add_option("--repetitions", o->repetitions, "timed runs of each policy")
+  verb->add_option("--repetitions", o->repetitions, "timed runs per policy")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  verb->add_flag("--check", o->check, "first compare the logits of every arch, bit for bit");
+  verb->add_flag("--check", o->check,
+                 "first check that the logits of every arch are bit-identical");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }
 

@@ -24,7 +24,7 @@ double total(const std::vector<budget_part>& parts, const std::vector<std::size_
   return sum;
 }
 
-/// For each part the option with the least noise + price * cost.
+/// For each part, the option that minimizes noise + price * cost.
 std::vector<std::size_t> at_price(const std::vector<budget_part>& parts,
                                   double budget_option::*cost, double price) {
   std::vector<std::size_t> chosen;
@@ -41,7 +41,7 @@ std::vector<std::size_t> at_price(const std::vector<budget_part>& parts,
   return chosen;
 }
 
-/// Bytes of the stored tensors of matrices that match a prefix.
+/// Bytes of the stored tensors whose name starts with a prefix.
 double bytes_of(const lowbit::canonical_model& model, const std::string& prefix) {
   double bytes = 0;
   for (const lowbit::stored_tensor& t : model.tensors()) {
@@ -50,7 +50,7 @@ double bytes_of(const lowbit::canonical_model& model, const std::string& prefix)
   return bytes;
 }
 
-/// Milliseconds of every layer for one sentence, medians of interleaved passes.
+/// Milliseconds per sentence of every layer, medians of interleaved passes.
 result<std::vector<double>> layer_times(session& model, const std::vector<token_rows>& text) {
   const token_rows& rows = text.front();
   auto hidden = hidden_rows_of(model, rows);
@@ -92,7 +92,7 @@ std::optional<std::vector<std::size_t>> choose_options(const std::vector<budget_
       low = price;
     }
   }
-  while (true) {  // what is left buys the largest gains that still fit
+  while (true) {  // spend the rest on the largest gains that still fit
     double room = limit - total(parts, best, cost);
     std::size_t part = parts.size();
     std::size_t option = 0;
@@ -121,7 +121,7 @@ result<budget_plan> plan_budget(const lowbit::canonical_model& floats, const bud
     const std::string index = std::to_string(l);
     plan.parts.push_back({"layer " + index, "\\.layer\\." + index + "\\.", {}});
   }
-  double fixed = 0;  // tensors that no choice changes
+  double fixed = 0;  // tensors unaffected by the choice
   auto copy = lowbit::encode_model(floats, *lowbit::find_policy("fp32"));
   if (!copy) return copy.status();
   auto reference = session::start(*std::move(copy), arch, 1);
@@ -158,7 +158,7 @@ result<budget_plan> plan_budget(const lowbit::canonical_model& floats, const bud
     const double needed = total(plan.parts, least, cost) + (by_bytes ? fixed : 0);
     return status::error(errc::invalid_argument, "a budget of ",
                          fmt::format("{}", by_bytes ? limits.megabytes : limits.milliseconds),
-                         by_bytes ? " MB" : " ms", " cannot be met, the least is ",
+                         by_bytes ? " MB" : " ms", " cannot be met, the minimum is ",
                          fmt::format("{:.6g}", by_bytes ? needed / 1e6 : needed));
   }
   plan.chosen = *chosen;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Formats per encoder layer under a budget of bytes or milliseconds: every format is tried on every
-// layer alone, and the choice with the least sum of errors that fits is taken.
+// Chooses formats per encoder layer under a size or latency budget: every format is tried on every
+// layer alone, and the assignment with the smallest total error that fits is taken.
 #pragma once
 
 #include "layer_errors.hpp"
@@ -9,10 +9,10 @@ namespace lowbit_tool {
 
 struct budget {
   double megabytes = 0;     ///< 10^6 bytes of tensors; 0: no limit
-  double milliseconds = 0;  ///< one sentence of the text through the encoder layers; 0: no limit
+  double milliseconds = 0;  ///< encoder layers, one sentence of the text; 0: no limit
 };
 
-/// One part of the model and what a format costs there.
+/// One part of the model, and the cost of each format for it.
 struct budget_option {
   std::string format;
   double noise = 0;  ///< signal_error::noise of the part alone
@@ -25,9 +25,9 @@ struct budget_part {
   std::vector<budget_option> options;
 };
 
-/// The option of each part with the least sum of noise whose sum of `cost` is within `limit`;
-/// nothing when not even the cheapest options fit. Exact up to the granularity of the Lagrangian
-/// bound and a final pass that spends what is left.
+/// The option of each part that minimizes total noise with total `cost` within `limit`; nullopt if
+/// even the cheapest options do not fit. Optimal up to the granularity of the Lagrangian bound and
+/// a final greedy pass that spends the rest of the budget.
 std::optional<std::vector<std::size_t>> choose_options(const std::vector<budget_part>& parts,
                                                        double budget_option::*cost, double limit);
 
@@ -37,8 +37,8 @@ struct budget_plan {
   std::vector<std::size_t> chosen;
 };
 
-/// Plans integer formats for a float model. `text`: what errors and times are measured on.
-/// Errors: invalid_argument for a budget that cannot be met, with the least that is possible
+/// Plans integer formats for a float model. `text`: the data for measuring errors and times.
+/// Errors: invalid_argument for a budget that cannot be met, with the minimum possible
 lowbit::result<budget_plan> plan_budget(const lowbit::canonical_model& floats, const budget& limits,
                                         const std::vector<token_rows>& text,
                                         const std::string& arch);

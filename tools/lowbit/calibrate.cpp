@@ -10,23 +10,17 @@ using lowbit::result;
 
 namespace {
 
-lowbit::matrix_view<const float> view(lowbit_engine::rows r) {
-  return {r.data, r.count, r.cols, r.stride};
-}
-
-lowbit_engine::observer watch(lowbit::range_observer& to) {
-  using lowbit_engine::rows;
-  return {&to,
-          [](void* self, std::size_t index, rows values) {
-            static_cast<lowbit::range_observer*>(self)->hidden(index, view(values));
-          },
-          [](void*, std::size_t, std::size_t, std::size_t, std::size_t, rows) {},
-          [](void*, std::size_t, std::size_t, std::size_t, std::size_t, rows) {},
-          [](void*, rows) {},
-          [](void* self, std::size_t layer, std::size_t site, rows values) {
-            static_cast<lowbit::range_observer*>(self)->site(
-                layer, static_cast<lowbit::activation_site>(site), view(values));
-          }};
+lowbit::run_observer watch(lowbit::range_observer& to) {
+  using rows = lowbit::run_observer::rows;
+  lowbit::run_observer observer{&to};
+  observer.hidden = [](void* self, std::size_t index, rows values) {
+    static_cast<lowbit::range_observer*>(self)->hidden(index, values);
+  };
+  observer.site = [](void* self, std::size_t layer, std::size_t site, rows values) {
+    static_cast<lowbit::range_observer*>(self)->site(
+        layer, static_cast<lowbit::activation_site>(site), values);
+  };
+  return observer;
 }
 
 }  // namespace
@@ -40,13 +34,13 @@ result<lowbit::canonical_model> calibrate_and_encode(const lowbit::canonical_mod
   if (!model) return model.status();
   lowbit::activation_ranges ranges(floats.config.shape.layers);
   lowbit::range_observer observer(ranges);
-  const lowbit_engine::observer engine_observer = watch(observer);
+  const lowbit::run_observer engine_observer = watch(observer);
   for (const token_rows& rows : text) {
     const auto done = model->run(rows, &engine_observer);
     if (!done) return done.status();
   }
-  return policy == "ibert" ? lowbit::import_integer(floats, ranges)
-                           : lowbit::import_static(floats, ranges);
+  return policy == lowbit::policy::ibert::name ? lowbit::import_integer(floats, ranges)
+                                               : lowbit::import_static(floats, ranges);
 }
 
 }  // namespace lowbit_tool

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ranges of activations of a float model on text, by the engine of this CPU.
+// Activation ranges of a float model on text, using the engine for this CPU.
 #pragma once
 
 #include "lowbit/io/activation_ranges.hpp"
@@ -7,7 +7,7 @@
 
 namespace lowbit_tool {
 
-/// The float model under q8bert or ibert, with ranges found on the batches.
+/// The float model under q8bert or ibert, with ranges measured on the batches.
 lowbit::result<lowbit::canonical_model> calibrate_and_encode(const lowbit::canonical_model& floats,
                                                              const std::string& policy,
                                                              const std::vector<token_rows>& text);

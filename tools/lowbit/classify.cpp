@@ -73,8 +73,9 @@ void add_classify(CLI::App& program, action& chosen) {
   verb->add_option("--top", o->top, "labels per sentence")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  verb->add_flag("--pairs", o->pairs, "each line is two sentences with a tab between them");
-  verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
+  verb->add_flag("--pairs", o->pairs, "each line is two sentences separated by a tab");
+  verb->add_flag("--truncate", o->truncate,
+                 "truncate sentences longer than the model's maximum length");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit compare: models side by side, their answers first, then bytes, accuracy and time. Smaller
-// and faster are ratios to the first model.
+// lowbit compare: models side by side: predictions, then size, accuracy and time. "smaller" and
+// "faster" are ratios to the first model.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "contestant.hpp"
 #include "labelled.hpp"
 #include "layer_errors.hpp"
+#include "lowbit/arch/detect.hpp"
 #include "program.hpp"
 #include "texts.hpp"
 #include "timing.hpp"
@@ -86,7 +87,7 @@ status count_right(contestant& c, const std::vector<example>& examples, const st
   return {};
 }
 
-/// One sample is a pass over the same texts, at most 50 of them.
+/// A sample is one pass over the same texts, at most 50 of them.
 status time_all(std::vector<contestant>& all, const std::vector<std::string>& texts,
                 const compare_options& o) {
   const std::size_t count = std::min<std::size_t>(texts.size(), 50);
@@ -123,7 +124,7 @@ void print_table(const std::vector<contestant>& all, std::size_t examples,
         static_cast<double>(first.file_bytes) / static_cast<double>(c.file_bytes),
         first.seconds / c.seconds);
   }
-  put("{} thread{}; ms from text to label, medians of {} runs taken in turns{}\n", o.threads,
+  put("{} thread{}; ms from text to label, medians of {} interleaved runs{}\n", o.threads,
       o.threads == 1 ? "" : "s", o.repetitions,
       examples == 0 ? "" : fmt::format("; accuracy on {} sentences", examples));
 }
@@ -147,11 +148,11 @@ void print_json(const std::vector<contestant>& all, std::size_t examples, const 
   put_json(out);
 }
 
-/// Two models layer by layer on the lines of a file.
+/// Compares two models layer by layer on the lines of a file.
 status print_layers(const compare_options& o) {
   if (o.models.size() != 2) {
-    return status::error(errc::invalid_argument, "--text compares two models, ", o.models.size(),
-                         " are given");
+    return status::error(errc::invalid_argument, "--text compares two models, found ",
+                         o.models.size());
   }
   auto first = open_contestant(o.models[0], o.arch, o.threads);
   if (!first) return first.status();
@@ -163,7 +164,7 @@ status print_layers(const compare_options& o) {
   if (!errors) return errors.status();
   nlohmann::json out = {{"first", o.models[0]}, {"second", o.models[1]}};
   if (!o.json) {
-    put("{:<12} {:>36}   {:>36}\n", "", "the layer alone", "accumulated");
+    put("{:<12} {:>36}   {:>36}\n", "", "layer alone", "accumulated");
     put("{:<12} {:>12} {:>12} {:>10}   {:>12} {:>12} {:>10}\n", "layer", "cosine", "max error",
         "SNR dB", "cosine", "max error", "SNR dB");
   }
@@ -185,7 +186,7 @@ status print_layers(const compare_options& o) {
 
 status run(compare_options o) {
   if (o.models.empty()) o.models = std::move(o.texts);  // compare A B --text FILE
-  if (o.models.empty()) return status::error(errc::invalid_argument, "no model folder is given");
+  if (o.models.empty()) return status::error(errc::invalid_argument, "no model folder given");
   if (!o.text_file.empty()) return print_layers(o);
   if (!o.texts.empty()) {
     auto lines = read_texts(o.texts);
@@ -205,7 +206,7 @@ status run(compare_options o) {
     for (const example& e : examples) timed.push_back(e.text);
   }
   if (timed.empty()) {
-    return status::error(errc::invalid_argument, "no text: give sentences or --data");
+    return status::error(errc::invalid_argument, "no text: pass sentences or --data");
   }
   std::vector<contestant> all;
   for (const std::string& folder : o.models) {
@@ -231,25 +232,28 @@ status run(compare_options o) {
 
 void add_compare(CLI::App& program, action& chosen) {
   auto o = std::make_shared<compare_options>();
-  CLI::App* verb = program.add_subcommand("compare", "Models side by side");
-  verb->add_option("-m,--model", o->models, "model folder; once for each, the first is the measure")
+  CLI::App* verb = program.add_subcommand("compare", "Compare models side by side");
+  verb->add_option("-m,--model", o->models,
+                   "model folder; repeat for each model, the first is the baseline")
       ->expected(1)
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  // Not "text": CLI11 2.4 and later take a positional and an option of one name for the same.
+  // Not "text": CLI11 2.4 and later treat a positional and an option of the same name as one.
   add_arguments(*verb, "sentence", o->texts,
                 "sentences to classify, or - for lines of standard input; without -m: the two "
-                "model folders of --text");
-  verb->add_option("--text", o->text_file,
-                   "text file: hidden rows of two models layer by layer, alone and accumulated");
+                "model folders for --text");
+  verb->add_option(
+      "--text", o->text_file,
+      "text file on which to compare the hidden states of two models layer by layer, alone and "
+      "accumulated");
   verb->add_option("--data", o->data, "labelled sentences: TSV (sentence, tab, label) or CLINC150");
   verb->add_option("--split", o->split, "split of a JSON file or a folder")->capture_default_str();
   verb->add_option("--arch", o->arch,
-                   "scalar, avx2, avx512 or amx (default: the best of this CPU)");
-  verb->add_option("-t,--threads", o->threads, "threads")
+                   std::string(lowbit::known_archs()) + " (default: the best this CPU supports)");
+  verb->add_option("-t,--threads", o->threads, "number of threads")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
-  verb->add_option("--repetitions", o->repetitions, "timed passes of each model")
+  verb->add_option("--repetitions", o->repetitions, "timed passes per model")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   verb->add_flag("--json", o->json, "print JSON");

@@ -13,7 +13,7 @@ using lowbit::status;
 
 namespace {
 
-/// Of the weights.
+/// Size of the weight files.
 result<std::uintmax_t> file_bytes(const std::string& folder) {
   std::error_code failed;
   std::uintmax_t total = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit embed: one vector of length 1 per sentence, as floats, int8 codes or bits.
+// lowbit embed: one unit-length vector per sentence, as floats, int8 codes or bits.
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -26,7 +26,7 @@ struct embed_options : model_options, text_options {
   bool truncate = false;
 };
 
-/// One embedding in the form that was asked for.
+/// One embedding in the requested output format.
 struct coded {
   std::vector<float> floats;
   std::vector<std::int8_t> int8;
@@ -85,7 +85,7 @@ void print(const std::string& text, const coded& c, const embed_options& o) {
 status run(const embed_options& o) {
   if (o.raw && isatty(STDOUT_FILENO) != 0) {
     return status::error(errc::invalid_argument,
-                         "--raw writes bytes: send standard output to a file or a program");
+                         "--raw writes binary data: redirect standard output to a file or a pipe");
   }
   auto s = session::open(o.model, {o.policy, o.zero, {}, o.pooling}, o.arch, o.threads);
   if (!s) return s.status();
@@ -111,20 +111,23 @@ status run(const embed_options& o) {
 
 void add_embed(CLI::App& program, action& chosen) {
   auto o = std::make_shared<embed_options>();
-  CLI::App* verb = program.add_subcommand("embed", "Print a vector of length 1 for each sentence");
+  CLI::App* verb =
+      program.add_subcommand("embed", "Print a unit-length embedding for each sentence");
   add_model_options(*verb, *o);
   add_text_options(*verb, *o);
   verb->add_option("--pooling", o->pooling,
-                   "mean of all tokens, or the first one (cls), whatever the folder says (default: "
-                   "as its sentence-transformers modules say, else mean)")
+                   "mean of all tokens, or the first token (cls), overriding the folder (default: "
+                   "from its sentence-transformers modules, otherwise mean)")
       ->check(CLI::IsMember({"mean", "cls"}));
-  verb->add_option("--output", o->output,
-                   "f32; int8: a scale and codes; binary: signs, 1 for -, byte by byte from bit 0")
+  verb->add_option(
+          "--output", o->output,
+          "f32; int8: scale and codes; binary: sign bits, 1 for negative, lowest bit first")
       ->check(CLI::IsMember({"f32", "int8", "binary"}))
       ->capture_default_str();
-  verb->add_flag("--raw", o->raw, "little-endian bytes and nothing else, one vector after another")
+  verb->add_flag("--raw", o->raw, "raw little-endian bytes, one vector after another")
       ->excludes("--json");
-  verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
+  verb->add_flag("--truncate", o->truncate,
+                 "truncate sentences longer than the model's maximum length");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit eval: scores of a model on labelled data, or of several beside their bytes and time.
+// lowbit eval: scores of a model on labelled data, or of several with their size and time.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -54,7 +54,7 @@ void print_table(const std::vector<evaluation>& all, const std::vector<bool>& fr
         escaped(e.policy), static_cast<double>(e.bytes) / 1048576.0, 1e3 * e.seconds, e.score,
         front[i] ? "  *" : "");
   }
-  put("* no other model here is as small, as fast and as good\n");
+  put("* Pareto-optimal: no other model here is as small, as fast and as good\n");
 }
 
 status run(eval_options o) {
@@ -65,8 +65,8 @@ status run(eval_options o) {
     auto e = evaluate(model, o);
     if (!e) return e.status();
     if (!all.empty() && e->metric != all[0].metric) {
-      return status::error(errc::invalid_argument, model, ": its score is ", e->metric,
-                           ", that of ", all[0].model, " is ", all[0].metric,
+      return status::error(errc::invalid_argument, model, ": metric is ", e->metric,
+                           ", but that of ", all[0].model, " is ", all[0].metric,
                            ": choose one with --metric");
     }
     const std::string name = std::filesystem::path(model + "/.").parent_path().filename().string();
@@ -99,7 +99,7 @@ void add_eval(CLI::App& program, action& chosen) {
   auto o = std::make_shared<eval_options>();
   CLI::App* verb = program.add_subcommand("eval", "Score models on labelled data");
   verb->add_option("-m,--model", o->models,
-                   "model folder; several give a table of bytes, ms, score")
+                   "model folder; repeat for a table of size, latency and score")
       ->required()
       ->allow_extra_args(false);
   add_run_options(*verb, *o);
@@ -110,12 +110,12 @@ void add_eval(CLI::App& program, action& chosen) {
   verb->add_option("--split", o->split, "split of a JSON file or a folder")->capture_default_str();
   verb->add_option("--metric", o->metric,
                    "accuracy, f1, macro_f1, matthews, precision, recall, pearson or spearman "
-                   "(default: accuracy; entities: f1; numbers: spearman)");
-  verb->add_option("--pooling", o->pooling, "score the embeddings of pairs: mean or cls")
+                   "(default: accuracy; entities: f1; regression: spearman)");
+  verb->add_option("--pooling", o->pooling,
+                   "score embedding similarity of sentence pairs: mean or cls pooling")
       ->check(CLI::IsMember({"mean", "cls"}));
-  verb->add_option("--svg", o->svg, "write a picture of score and bytes");
-  verb->add_flag("--truncate", o->truncate,
-                 "say nothing of sentences that are longer than the model takes and are cut");
+  verb->add_option("--svg", o->svg, "write a plot of score against size");
+  verb->add_flag("--truncate", o->truncate, "do not warn about truncated sentences");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }
 

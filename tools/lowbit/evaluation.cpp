@@ -35,7 +35,7 @@ status evaluation::choose(const std::string& wanted) {
 
 namespace {
 
-/// Runs all texts in batches: visit(first example of the batch, rows, values) -> status.
+/// Runs all texts in batches, calling visit(first example of the batch, rows, values) -> status.
 class runner {
  public:
   runner(session& s, const lowbit::wordpiece_tokenizer& tokenizer, const eval_options& o)
@@ -63,10 +63,10 @@ class runner {
     }
     if (terminal) print_error(fmt::format("\r{:40}\r", ""));
     if (cut_ != 0 && !options_.truncate) {
-      warn(
-          fmt::format("{}: {} of {} texts are longer than the {} tokens that the model takes and "
-                      "were cut, as in training",
-                      options_.data, cut_, count, session_.model().config.max_tokens()));
+      warn(fmt::format(
+          "{}: {} of {} texts are longer than the maximum of {} tokens and were truncated, "
+          "as in training",
+          options_.data, cut_, count, session_.model().config.max_tokens()));
     }
     return {};
   }
@@ -80,7 +80,7 @@ class runner {
   double seconds_ = 0;
 };
 
-/// The labels as numbers.
+/// Parses the labels as numbers.
 result<std::vector<double>> numbers(const std::vector<example>& examples, const std::string& path) {
   std::vector<double> out;
   for (const example& e : examples) {
@@ -138,14 +138,15 @@ status score_numbers(runner& run, const eval_options& o, evaluation& out) {
   return {};
 }
 
-/// Cosines of the embeddings of two sentences.
+/// Cosine similarity of the embeddings of two sentences.
 status score_similarity(session& s, runner& run, const eval_options& o, evaluation& out) {
   const auto data = read_labelled(o.data, o.split);
   if (!data) return data.status();
   if (!data->pairs) {
-    return status::error(errc::unsupported, o.data,
-                         ": has one sentence a line, an embedding is scored on pairs (first, "
-                         "second, score)");
+    return status::error(
+        errc::unsupported, o.data,
+        ": has one sentence per line, expected pairs (first, second, score) to score "
+        "embeddings on");
   }
   const auto expected = numbers(data->examples, o.data);
   if (!expected) return expected.status();
@@ -173,7 +174,7 @@ status score_similarity(session& s, runner& run, const eval_options& o, evaluati
   return {};
 }
 
-/// Words by their first piece. A word past the tokens that the model takes counts as O.
+/// Words by their first word piece. A word beyond the maximum length counts as O.
 status score_entities(session& s, const lowbit::wordpiece_tokenizer& tokenizer, runner& run,
                       const eval_options& o, evaluation& out) {
   const auto data = read_tagged(o.data);

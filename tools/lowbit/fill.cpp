@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit fill: the most probable words for each [MASK].
+// lowbit fill: the most probable tokens for each [MASK].
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -20,13 +20,13 @@ struct fill_options : model_options, text_options {
   bool truncate = false;
 };
 
-/// A text as a batch of its own, and where its masks stand.
+/// A text as a batch of its own, and the positions of its masks.
 struct masked_text {
   token_rows rows;
   std::vector<lowbit::text_span> masks;
 };
 
-/// `text` with the mask replaced; a piece of a word joins what stands before it.
+/// `text` with the mask replaced; a "##" word piece is joined to the text before it.
 std::string filled(const std::string& text, const lowbit::text_span& at, std::string_view word) {
   std::size_t begin = at.begin;
   if (word.starts_with("##")) {
@@ -53,7 +53,7 @@ void print(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text
                          {"words", nlohmann::json::array()}};
   for (std::size_t i = 0; i < top; ++i) {
     const std::size_t id = order[i];
-    // A model may have more words than its tokenizer: rows that only fill up its table.
+    // A model's embedding table may be padded beyond the tokenizer's vocabulary.
     const std::string word = id < tokenizer.vocabulary_size()
                                  ? std::string(tokenizer.token(static_cast<std::int32_t>(id)))
                                  : fmt::format("[word {}]", id);
@@ -85,7 +85,7 @@ status run(const fill_options& o) {
     out.rows.add(encoded->ids, encoded->type_ids);
     for (std::size_t t = 0; t < encoded->ids.size(); ++t) {
       if (encoded->ids[t] != *mask) continue;
-      out.rows.asked.push_back(static_cast<std::uint32_t>(t));
+      out.rows.masked.push_back(static_cast<std::uint32_t>(t));
       out.masks.push_back(encoded->offsets[t]);
     }
     if (!out.masks.empty()) return out;
@@ -108,13 +108,14 @@ status run(const fill_options& o) {
 
 void add_fill(CLI::App& program, action& chosen) {
   auto o = std::make_shared<fill_options>();
-  CLI::App* verb = program.add_subcommand("fill", "Guess the word behind each [MASK]");
+  CLI::App* verb = program.add_subcommand("fill", "Predict the token for each [MASK]");
   add_model_options(*verb, *o);
   add_text_options(*verb, *o, "sentences with [MASK]");
-  verb->add_option("--top", o->top, "words per mask")
+  verb->add_option("--top", o->top, "predictions per mask")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
+  verb->add_flag("--truncate", o->truncate,
+                 "truncate sentences longer than the model's maximum length");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }
 

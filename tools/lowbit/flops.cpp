@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit flops: operations and bytes of a policy beside those of fp32, by the papers' rule and
-// complete, and on request beside the time that a run really takes.
+// lowbit flops: operations and bytes of a policy next to those of fp32, by the papers' rule and in
+// full, and optionally with the measured time of a run.
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
@@ -27,12 +27,12 @@ constexpr double mib = 1024.0 * 1024.0;
 
 struct flops_options : model_options {
   std::string shape = "bert-base";
-  std::size_t tokens = 0;  // 0: 128, or fewer where a model has fewer positions
+  std::size_t tokens = 0;  // 0: 128, capped at the number of positions
   std::size_t repetitions = 11;
   bool measure = false;
 };
 
-/// What is measured of one policy.
+/// Measurements of one policy.
 struct measured {
   double milliseconds = 0;
   double gigamacs_per_second = 0;
@@ -89,7 +89,7 @@ void print_items(const named_ledger& ledger, const named_ledger& fp32, std::size
   cost full_layer;
   for (std::size_t i = 0; i < ledger.rows.size(); ++i) {
     const auto& row = ledger.rows[i];
-    if (row.layer != 0 && row.layer != layers) continue;  // every layer costs the same
+    if (row.layer != 0 && row.layer != layers) continue;  // all layers cost the same
     const bool within = row.item != cost_item::embedding && row.layer == 0;
     print_row((within ? "  " : "") + std::string(lowbit::name_of(row.item)), row.cost,
               fp32.rows[i].cost);
@@ -123,7 +123,7 @@ void print_table(const named_ledger& l, const named_ledger& f, std::size_t layer
   print_summary("complete: f32 operations of a run", "GFLOP", e.flops() / giga, full.flops() / giga,
                 4);
   if (e.macs() != e.dense_macs) {
-    print_summary("complete: products, zeros left out", "GMAC", in(giga, e.macs()),
+    print_summary("complete: products, skipping zeros", "GMAC", in(giga, e.macs()),
                   in(giga, full.macs()), 3);
     print_summary("          the same, dense", "GMAC", in(giga, e.dense_macs),
                   in(giga, full.dense_macs), 3);
@@ -218,17 +218,17 @@ status run(flops_options o) {
 
 void add_flops(CLI::App& program, action& chosen) {
   auto o = std::make_shared<flops_options>();
-  CLI::App* verb = program.add_subcommand("flops", "Count operations and bytes of a policy");
+  CLI::App* verb = program.add_subcommand("flops", "Count the operations and bytes of a policy");
   add_run_options(*verb, *o);
-  auto* model = verb->add_option("-m,--model", o->model, "model folder whose shape is counted");
+  auto* model = verb->add_option("-m,--model", o->model, "model folder to take the shape from");
   verb->add_option("--shape", o->shape, "bert-base, bert-large, tinybert-4l, bort or L,H,A,I")
       ->capture_default_str()
       ->excludes(model);
   verb->add_option("--tokens", o->tokens,
-                   "tokens of the sentence (default: 128, or all positions of a shorter model)")
+                   "sequence length (default: 128, capped at the number of positions)")
       ->check(CLI::Range(1, 1 << 20));
-  verb->add_flag("--measure", o->measure, "time a run of random weights, too");
-  verb->add_option("--repetitions", o->repetitions, "timed runs of each policy")
+  verb->add_flag("--measure", o->measure, "also time a run with random weights");
+  verb->add_option("--repetitions", o->repetitions, "timed runs per policy")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });

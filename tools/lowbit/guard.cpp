@@ -20,7 +20,7 @@ namespace {
 const char* program_name = "";
 volatile std::sig_atomic_t stopped_by = 0;
 
-/// One line, without memory of the heap: there may be none.
+/// Prints one line without heap allocation: memory may have run out.
 void say(const char* what) noexcept {
   char line[600];
   std::size_t size = 0;
@@ -29,7 +29,7 @@ void say(const char* what) noexcept {
       line[size++] = static_cast<unsigned char>(*part) < 0x20 || *part == 0x7F ? ' ' : *part;
   }
   line[size++] = '\n';
-  if (::write(STDERR_FILENO, line, size) < 0) return;  // nowhere to say so
+  if (::write(STDERR_FILENO, line, size) < 0) return;  // nowhere to report it
 }
 
 void say_current_exception() noexcept {
@@ -40,12 +40,12 @@ void say_current_exception() noexcept {
   } catch (const std::exception& error) {
     say(error.what());
   } catch (...) {
-    say("an error of unknown kind");
+    say("unknown error");
   }
 }
 
-/// What no catch can see: an exception that leaves a thread, or a destructor while another one is
-/// on its way.
+/// For what no catch block can see: an exception that escapes a thread, or a destructor during
+/// unwinding.
 [[noreturn]] void end_of_terminate() noexcept {
   if (std::current_exception()) {
     say_current_exception();
@@ -55,8 +55,8 @@ void say_current_exception() noexcept {
   ::_exit(EXIT_FAILURE);
 }
 
-/// A descriptor that the caller closed would be given to the next file that is opened, which a
-/// message would then be written into. One that fails takes its place.
+/// If the caller closed a standard descriptor, the next opened file would get its number and
+/// messages would be written into that file. Fills the gap with a descriptor that always fails.
 void fill_standard_descriptors() noexcept {
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(descriptor, F_GETFD) != -1 || errno != EBADF) continue;
@@ -73,14 +73,15 @@ void end_by_signal(int signal) noexcept {
 extern "C" void on_stop_signal(int signal) {
   const int error = errno;
   if (lowbit::unfinished_outputs.load() == 0 || lowbit::outputs_given_up.exchange(true)) {
-    end_by_signal(signal);  // nothing to remove, or asked twice
+    end_by_signal(signal);  // nothing to remove, or the second signal
   } else {
     stopped_by = signal;
   }
   errno = error;
 }
 
-/// Those that the caller ignores (nohup) stay ignored. Without SA_RESTART: a long write is left.
+/// Signals that the caller ignores (nohup) stay ignored. No SA_RESTART: a long write is
+/// interrupted.
 void catch_stop_signals() noexcept {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction old {};

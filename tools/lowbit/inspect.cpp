@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit inspect: what a model folder holds, without running it.
+// lowbit inspect: the contents of a model folder, without running it.
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
@@ -43,8 +43,7 @@ status run(const std::string& folder, bool as_json) {
       "{}{}\n",
       s.layers, s.hidden, s.heads, s.head_width(), s.intermediate, s.vocabulary, s.positions,
       s.labels, s.relu_before_classifier ? ", relu before the classifier" : "");
-  if (const auto named = lowbit::find_policy(model->policy);
-      named && lowbit::needs_padding(named->family)) {
+  if (const auto named = lowbit::find_policy(model->policy); named && named->padded) {
     put("results depend on the batch and its padding: activation ranges span both\n");
   }
   put("{:<66} {:<4} {:>16} {:>12}\n", "canonical tensor", "type", "shape", "bytes");
@@ -56,7 +55,7 @@ status run(const std::string& folder, bool as_json) {
   }
   for (const std::string& name : model->ignored)
     put("{:<66} not read by inference\n", escaped(name));
-  put("{} bytes in all\n", model->bytes());
+  put("{} bytes in total\n", model->bytes());
   return {};
 }
 

@@ -113,7 +113,7 @@ result<std::vector<example>> read_examples(const std::string& path, const std::s
   if (!read) return read.status();
   if (read->pairs) {
     return status::error(errc::unsupported, path,
-                         ": has pairs of sentences, expected one sentence and its label");
+                         ": has sentence pairs, expected single sentences with a label");
   }
   return std::move(read->examples);
 }
@@ -153,7 +153,7 @@ result<std::size_t> label_id(const std::vector<std::string>& names, const std::s
   const auto [stop, error] = std::from_chars(label.data(), end, number);
   if (nameless && error == std::errc() && stop == end && number < names.size()) return number;
   return status::error(errc::invalid_argument, "label ", lowbit::detail::quote_name(label),
-                       " is not one of the model's ", names.size());
+                       " is not one of the model's ", names.size(), " labels");
 }
 
 result<std::vector<std::size_t>> label_ids(const std::vector<std::string>& names,

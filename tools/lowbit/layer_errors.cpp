@@ -38,21 +38,17 @@ signal_error error_sum::get() const {
 result<std::vector<std::vector<float>>> hidden_rows_of(session& model, const token_rows& rows) {
   struct recorder {
     std::vector<std::vector<float>> hidden;
-    static void take(void* self, std::size_t index, lowbit_engine::rows values) {
+    static void take(void* self, std::size_t index, lowbit::run_observer::rows values) {
       auto& hidden = static_cast<recorder*>(self)->hidden;
       hidden.resize(std::max(hidden.size(), index + 1));
-      for (std::size_t r = 0; r < values.count; ++r) {
-        const float* row = values.data + r * values.stride;
+      for (std::size_t r = 0; r < values.rows; ++r) {
+        const float* row = values.row(r);
         hidden[index].insert(hidden[index].end(), row, row + values.cols);
       }
     }
   };
   recorder seen;
-  const lowbit_engine::observer watch{
-      &seen, recorder::take,
-      [](void*, std::size_t, std::size_t, std::size_t, std::size_t, lowbit_engine::rows) {},
-      [](void*, std::size_t, std::size_t, std::size_t, std::size_t, lowbit_engine::rows) {},
-      [](void*, lowbit_engine::rows) {}};
+  const lowbit::run_observer watch{&seen, recorder::take};
   const auto out = model.run(rows, &watch);
   if (!out) return out.status();
   return std::move(seen.hidden);
@@ -63,9 +59,10 @@ result<layer_errors> compare_layers(session& reference, session& other,
   const lowbit::model_shape& a = reference.shape();
   const lowbit::model_shape& b = other.shape();
   if (a.layers != b.layers || a.hidden != b.hidden || a.vocabulary != b.vocabulary) {
-    return status::error(errc::invalid_argument, "models of different shapes: ", a.layers,
-                         " layers of ", a.hidden, " with ", a.vocabulary, " words, and ", b.layers,
-                         " of ", b.hidden, " with ", b.vocabulary);
+    return status::error(errc::invalid_argument, "models have different shapes: ", a.layers,
+                         " layers, hidden size ", a.hidden, ", vocabulary ", a.vocabulary, " and ",
+                         b.layers, " layers, hidden size ", b.hidden, ", vocabulary ",
+                         b.vocabulary);
   }
   std::vector<error_sum> accumulated(a.layers + 1);
   std::vector<error_sum> alone(a.layers + 1);

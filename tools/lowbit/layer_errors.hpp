@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far the hidden rows of one model are from those of another of the same shape, layer by layer:
-// accumulated (each model on its own) and alone (every layer of the second on the first's input).
+// Difference of the hidden states of two models of the same shape, layer by layer: accumulated
+// (each model runs on its own) and alone (each layer of the second runs on the first model's
+// input).
 #pragma once
 
 #include <vector>
@@ -9,17 +10,17 @@
 
 namespace lowbit_tool {
 
-/// The difference of two sets of values.
+/// Error measures between two sets of values.
 struct signal_error {
   double cosine = 0;   ///< of all values as one vector
-  double largest = 0;  ///< absolute
-  double noise = 0;    ///< energy of the difference / energy of the first
+  double largest = 0;  ///< largest absolute difference
+  double noise = 0;    ///< energy of the difference / energy of the reference
 
   /// Signal-to-noise ratio in decibels; infinite for equal values.
   [[nodiscard]] double decibels() const;
 };
 
-/// Sums over batches.
+/// Accumulates errors over batches.
 class error_sum {
  public:
   void add(const std::vector<float>& reference, const std::vector<float>& other);
@@ -31,14 +32,14 @@ class error_sum {
 
 struct layer_errors {
   std::vector<signal_error> accumulated;  ///< (L + 1): embeddings, then after each layer
-  std::vector<signal_error> alone;        ///< (L + 1): embeddings, then each layer by itself
+  std::vector<signal_error> alone;        ///< (L + 1): embeddings, then each layer alone
 };
 
-/// Hidden rows of every layer (L + 1) x (tokens, D) of a batch.
+/// Hidden states of a batch after every layer, (L + 1) x (tokens, D).
 lowbit::result<std::vector<std::vector<float>>> hidden_rows_of(session& model,
                                                                const token_rows& rows);
 
-/// Errors: invalid_argument for models of different shapes, or a policy whose layers do not run
+/// Errors: invalid_argument for models of different shapes, or for a policy whose layers cannot run
 /// alone
 lowbit::result<layer_errors> compare_layers(session& reference, session& other,
                                             const std::vector<token_rows>& batches);

@@ -12,7 +12,7 @@ namespace lowbit_tool {
 
 using lowbit::result;
 
-/// One read, and where the next line ends if that came with it.
+/// Reads once, and finds the end of the next line if it has arrived.
 void line_reader::fill() {
   constexpr std::size_t part = std::size_t{64} << 10U;
   buffer_.erase(0, begin_);

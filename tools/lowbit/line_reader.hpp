@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines of a descriptor as they arrive: standard input may be a terminal, a pipe of a program that
-// waits for answers, or a file larger than the memory.
+// Reads lines from a descriptor as they arrive: standard input may be a terminal, a pipe from a
+// program that waits for answers, or a file larger than memory.
 #pragma once
 
 #include <cstddef>
@@ -12,23 +12,23 @@
 namespace lowbit_tool {
 
 struct input_line {
-  std::string text;        // without its end, also one of two bytes
+  std::string text;        // without the line ending, LF or CRLF
   std::size_t number = 0;  // from 1
-  bool too_long = false;   // then `text` is its beginning, the rest was skipped
+  bool too_long = false;   // `text` is the beginning, the rest was skipped
 };
 
 class line_reader {
  public:
-  /// `name` begins every message. The descriptor stays the caller's.
+  /// `name` prefixes every message. The caller keeps ownership of the descriptor.
   line_reader(int descriptor, std::string name) : descriptor_(descriptor), name_(std::move(name)) {}
 
-  /// The next line, nothing at the end. A byte order mark before the first is no text.
+  /// The next line, or nullopt at the end. A byte order mark before the first line is dropped.
   /// Errors: io_error
   lowbit::result<std::optional<input_line>> next();
-  /// Whether next() would return at once.
+  /// Whether next() would return without blocking.
   [[nodiscard]] bool ready();
 
-  static constexpr std::size_t longest = std::size_t{16} << 20U;  ///< bytes of a line
+  static constexpr std::size_t longest = std::size_t{16} << 20U;  ///< maximum line length in bytes
 
  private:
   [[nodiscard]] bool has_line() const { return ended_ || end_ != std::string::npos; }
@@ -37,10 +37,10 @@ class line_reader {
   int descriptor_;
   std::string name_;
   std::string buffer_;
-  std::size_t begin_ = 0;                // of the next line
-  std::size_t end_ = std::string::npos;  // of it, where it is known
+  std::size_t begin_ = 0;                // start of the next line
+  std::size_t end_ = std::string::npos;  // its end, if known
   std::size_t number_ = 0;
-  bool skipping_ = false;  // what is left of a line that is too long
+  bool skipping_ = false;  // skipping the rest of a line that is too long
   bool ended_ = false;
   int error_ = 0;
 };

@@ -4,6 +4,7 @@
 
 #include "arguments.hpp"
 #include "guard.hpp"
+#include "lowbit/arch/detect.hpp"
 #include "lowbit/core/config.hpp"
 #include "messages.hpp"
 #include "number_checks.hpp"
@@ -13,13 +14,12 @@
 namespace lowbit_tool {
 
 void add_run_options(CLI::App& verb, model_options& options) {
-  verb.add_option(
-      "-p,--policy", options.policy,
-      "fp32, int8, codebook16, bibert, .. (default: what the model's config.json says)");
-  verb.add_option("--zero", options.zero, "bibert: sign(0) is 0 (torch) or +1 (plus-one)");
+  verb.add_option("-p,--policy", options.policy,
+                  "fp32, int8, codebook16, bibert, ... (default: as in the model's config.json)");
+  verb.add_option("--zero", options.zero, "bibert: value of sign(0), 0 (torch) or +1 (plus-one)");
   verb.add_option("--arch", options.arch,
-                  "scalar, avx2, avx512 or amx (default: the best of this CPU)");
-  verb.add_option("-t,--threads", options.threads, "threads")
+                  std::string(lowbit::known_archs()) + " (default: the best this CPU supports)");
+  verb.add_option("-t,--threads", options.threads, "number of threads")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   verb.add_flag("--json", options.json, "print JSON");
@@ -36,7 +36,7 @@ namespace {
 
 using namespace lowbit_tool;
 
-/// What CLI11 has to say: help and version on standard output, what is wrong on standard error.
+/// Prints what CLI11 reports: help and version to standard output, errors to standard error.
 int print_help_or_error(const CLI::App& program, const CLI::ParseError& error) {
   std::ostringstream out, err;
   const int code = std::min(program.exit(error, out, err), 2);
@@ -56,7 +56,7 @@ int run_program(int argc, char** argv) {
   program.failure_message([](const CLI::App*, const CLI::Error& error) {
     std::string what = error.what();
     std::erase(what, argument_mark);
-    return "lowbit: " + escaped(what) + "\nlowbit --help says more\n";
+    return "lowbit: " + escaped(what) + "\nRun lowbit --help for usage\n";
   });
   action chosen;
   for (const auto add :
@@ -72,13 +72,13 @@ int run_program(int argc, char** argv) {
     return print_help_or_error(program, error);
   }
   if (!chosen) {
-    report("no verb; lowbit --help lists them");
+    report("no command given; run lowbit --help for a list");
     return 2;
   }
   lowbit::status done = chosen();
   if (done.ok()) done = flush_output();
   if (done.ok()) return 0;
-  flush_output();  // answers first
+  flush_output();  // before the error message
   report(done.message());
   return 1;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the programs say on standard error, and text of files and users as a terminal may see it.
-// Nothing here throws for a standard error that is full or closed: there is nowhere to say so.
+// Messages on standard error, and escaping of text from files and users for a terminal. Nothing
+// here throws if standard error is full or closed: there is nowhere to report it.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,10 @@
 
 namespace lowbit_tool {
 
-/// Whether a tab may stand in a text: only where nothing follows it on the line.
+/// Whether tabs are kept: only where the text is the last field on the line.
 enum class tabs : std::uint8_t { escaped, kept };
 
-/// One line that drives no terminal (core/printable.hpp).
+/// One line without terminal control sequences (core/printable.hpp).
 inline std::string escaped(std::string_view text, tabs keep = tabs::escaped) {
   std::string out;
   const auto put = [&](std::string_view part) { out += part; };
@@ -30,10 +30,10 @@ inline std::string escaped(std::string_view text, tabs keep = tabs::escaped) {
   return out;
 }
 
-/// As it is: progress and lines that are escaped already.
+/// Verbatim: progress, and lines that are already escaped.
 inline void print_error(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
-/// `lowbit: TEXT` as one line.
+/// Prints `lowbit: TEXT` as one line.
 inline void report(std::string_view text) { print_error("lowbit: " + escaped(text) + "\n"); }
 inline void warn(std::string_view text) { report("warning: " + std::string(text)); }
 

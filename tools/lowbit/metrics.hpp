@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scores of predictions against what was expected, from 0 to 1 or -1 to 1. Plain vectors in, one
-// number out; a score that is not defined (no variance, nothing to find) is 0, as in the GLUE
-// scripts.
+// Scores of predictions against expected values, from 0 to 1 or -1 to 1. Plain vectors in, one
+// number out; an undefined score (no variance, nothing to find) is 0, as in the GLUE scripts.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +16,7 @@ namespace lowbit_tool {
 
 using lowbit::entity_counts;
 
-/// Predicted and expected class of each example, the same number of both.
+/// Predicted and expected class of each example; both have the same length.
 struct class_pairs {
   std::vector<std::size_t> predicted, expected;
   [[nodiscard]] std::size_t size() const { return expected.size(); }
@@ -49,7 +48,7 @@ struct class_pairs {
   return ratio(2 * both, either);
 }
 
-/// Mean F1 of the classes that were predicted or expected at all.
+/// Mean F1 of the classes that occur among the predicted or expected ones.
 [[nodiscard]] inline double macro_f1(const class_pairs& c) {
   std::set<std::size_t> classes(c.predicted.begin(), c.predicted.end());
   classes.insert(c.expected.begin(), c.expected.end());
@@ -58,7 +57,7 @@ struct class_pairs {
   return ratio(sum, static_cast<double>(classes.size()));
 }
 
-/// Pearson's correlation of two vectors of the same length.
+/// Pearson correlation of two vectors of the same length.
 [[nodiscard]] inline double pearson(const std::vector<double>& x, const std::vector<double>& y) {
   const auto n = static_cast<double>(x.size());
   if (x.empty()) return 0;
@@ -76,7 +75,7 @@ struct class_pairs {
   return spread > 0 ? xy / spread : 0;
 }
 
-/// Ranks from 1; equal values share the mean of theirs.
+/// Ranks from 1; ties get the mean of their ranks.
 [[nodiscard]] inline std::vector<double> ranks(const std::vector<double>& x) {
   std::vector<std::size_t> order(x.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -91,14 +90,14 @@ struct class_pairs {
   }
   return rank;
 }
-/// Spearman's correlation: Pearson's of the ranks.
+/// Spearman correlation: Pearson correlation of the ranks.
 [[nodiscard]] inline double spearman(const std::vector<double>& x, const std::vector<double>& y) {
   return pearson(ranks(x), ranks(y));
 }
 
-/// Matthews' correlation of any number of classes (Gorodkin's R_K; of two classes it is the usual
-/// one): (c s - sum p_k t_k) / sqrt((s^2 - sum p_k^2)(s^2 - sum t_k^2)), c right ones of s, p_k and
-/// t_k how often class k was predicted and expected.
+/// Matthews correlation for any number of classes (Gorodkin's R_K; for two classes the usual one):
+/// (c s - sum p_k t_k) / sqrt((s^2 - sum p_k^2)(s^2 - sum t_k^2)), where c of s predictions are
+/// correct, and p_k and t_k count how often class k was predicted and expected.
 [[nodiscard]] inline double matthews(const class_pairs& c) {
   std::vector<double> predicted, expected;
   const auto add = [](std::vector<double>& counts, std::size_t one) {

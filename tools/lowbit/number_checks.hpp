@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers that options take. CLI11 lets a negative number become a huge one where the option has no
-// sign, finds nan in every range, and shows the limits of its own checks with all their digits.
+// Checks for numeric options. CLI11 wraps a negative value of an unsigned option to a huge one,
+// accepts nan in every range, and prints the limits of its own checks with all their digits.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -11,7 +11,7 @@
 
 namespace lowbit_tool {
 
-/// holds(value) for the number that the text is; what is no number CLI11 itself refuses.
+/// Requires holds(value) of the parsed number; CLI11 itself rejects text that is not a number.
 template <class Holds>
 CLI::Validator number_check(Holds holds, std::string expected, std::string name = {}) {
   const auto problem = [holds, expected = std::move(expected)](std::string& text) -> std::string {
@@ -30,8 +30,8 @@ inline CLI::Validator not_negative() {
   return number_check([](double v) { return v >= 0; }, "0 or more", "0 OR MORE");
 }
 
-/// From here on every number of the program's options must be finite, and not negative where the
-/// option has no sign.
+/// Call after all options are added: numeric options must be finite, and unsigned ones not
+/// negative.
 inline void check_numbers(CLI::App& program) {
   for (CLI::Option* option : program.get_options()) {
     const std::string type = option->get_type_name();

@@ -26,8 +26,7 @@ void put_bytes(std::string_view bytes) {
 void put_json(const nlohmann::json& value, int indent) {
   const std::string text =
       value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
-  std::string
-      out;  // dump() escapes what JSON asks for: not delete and C1, which are only in strings
+  std::string out;  // dump() leaves DEL and C1 controls, which occur only in strings, unescaped
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\x7F') {
       out += "\\u007f";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Standard output. A write that fails (a full disk, a reader that is gone, a closed descriptor)
-// is remembered, not thrown: verbs print as if all went well, and check_output() tells those that
-// could stop early, and main(), what happened.
+// Standard output. A failed write (full disk, closed pipe, closed descriptor) is recorded, not
+// thrown: commands print as if nothing happened, and check_output() reports the failure to main()
+// and to commands that can stop early.
 #pragma once
 
 #include <fmt/core.h>
@@ -14,22 +14,22 @@
 
 namespace lowbit_tool {
 
-/// Bytes as they are.
+/// Writes bytes verbatim.
 void put_bytes(std::string_view bytes);
 
-/// put("{} of {}\n", i, n). Text of files and users goes through escaped() first.
+/// put("{} of {}\n", i, n). Text from files and users must go through escaped() first.
 template <class... Values>
 void put(fmt::format_string<Values...> format, Values&&... values) {
   put_bytes(fmt::format(format, std::forward<Values>(values)...));
 }
 
-/// One value and a newline; on one line without `indent`. Control characters are written as \u00NN,
-/// bytes that are not UTF-8 (a path may have some) become U+FFFD.
+/// Writes one value and a newline; on one line without `indent`. Control characters are written as
+/// \u00NN, and bytes that are not UTF-8 (possible in a path) become U+FFFD.
 void put_json(const nlohmann::json& value, int indent = -1);
 
-/// What went wrong so far. Errors: io_error
+/// The first failure so far. Errors: io_error
 lowbit::status check_output();
-/// The same after everything was handed to the system.
+/// The same after flushing.
 lowbit::status flush_output();
 
 }  // namespace lowbit_tool

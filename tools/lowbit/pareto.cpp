@@ -17,7 +17,7 @@ constexpr double width = 800, height = 440, left = 70, right = 250, top = 30, bo
 constexpr double line_height = 15, radius = 5;
 constexpr std::size_t longest_name = 36;  // bytes
 
-/// A name that leaves room for its neighbours: its end, which tells folders apart.
+/// Shortens a name to its end, which distinguishes folders, to leave room for its neighbours.
 std::string shown_name(const std::string& name) {
   if (name.size() <= longest_name) return name;
   std::size_t begin = name.size() - longest_name;
@@ -44,7 +44,7 @@ std::string pareto_svg(const std::vector<trade_off>& all, const std::string& met
     worst = std::min(worst, t.score);
     best = std::max(best, t.score);
   }
-  // Room on all sides, so that no point lies on the frame.
+  // Margins on all sides, so that no point lies on the frame.
   const double score_room = (best - worst) / 20;
   const svg_log_axis sizes = svg_log_axis::around(small / 1.1, large * 1.1, 8);
   const svg_axis scores = svg_axis::around(worst - score_room, best + score_room, 6);
@@ -56,12 +56,12 @@ std::string pareto_svg(const std::vector<trade_off>& all, const std::string& met
   for (int i = 0; i <= scores.steps(); ++i)
     out += svg_row(left, width - right, y(scores.tick(i)), scores.label(i));
   out += svg_text((left + width - right) / 2, height - 10,
-                  "MiB of weights; filled: no other is as small, as fast and as good", "middle");
+                  "MiB of weights; filled: Pareto-optimal in size, latency and score", "middle");
   out += svg_text(left - 40, top - 12, metric);
   const std::vector<bool> front = pareto_front(all);
   svg_labels names({left, top, width - left, height - bottom - top});
   for (const trade_off& t : all) names.keep_free(svg_box::around(x(size(t)), y(t.score), radius));
-  std::string lines, points;  // lines to labels lie below all
+  std::string lines, points;  // leader lines are drawn below everything else
   for (std::size_t i = 0; i < all.size(); ++i) {
     const trade_off& t = all[i];
     const double px = x(size(t)), py = y(t.score);
@@ -70,7 +70,7 @@ std::string pareto_svg(const std::vector<trade_off>& all, const std::string& met
     const std::string text = fmt::format("{} ({:.2f} ms)", shown_name(t.name), 1e3 * t.seconds);
     const svg_box around = svg_box::around(px, py, radius);
     const auto at = names.place(around, svg_width(text, 12), line_height, height);
-    if (!at) continue;  // more labels than the picture has room for: the table has them all
+    if (!at) continue;  // no room for this label; the table lists all models
     lines += at->line_from(px, py, svg_stroke(svg_grey, 0.5));
     const bool left_of_it = at->x + at->w <= px;
     points += svg_text(left_of_it ? at->x + at->w : at->x, at->y + line_height / 2 + 4, text,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of several models are worth having: those that no other beats in bytes, time and score
-// together. And a picture of it.
+// The Pareto front of several models in size, time and score, and a plot of it.
 #pragma once
 
 #include <string>
@@ -17,10 +16,10 @@ struct trade_off {
   double score = 0;
 };
 
-/// For each model, whether no other beats it; none whose score is not finite.
+/// For each model, whether it is on the front; false if its score is not finite.
 [[nodiscard]] std::vector<bool> pareto_front(const std::vector<trade_off>& all);
 
-/// Score over bytes (logarithmic), with names and milliseconds; the front is filled.
+/// Plot of score against bytes (log scale), with names and milliseconds; the front is filled.
 [[nodiscard]] std::string pareto_svg(const std::vector<trade_off>& all, const std::string& metric);
 
 }  // namespace lowbit_tool

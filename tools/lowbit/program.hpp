@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs of `lowbit`. Each add_ function declares one on the command line; when it is chosen,
-// `chosen` becomes its action. Results go to stdout, messages to stderr, and the exit code is 0
-// only when the action's status is ok.
+// The commands of `lowbit`. Each add_ function declares one on the command line and sets `chosen`
+// to its action when the user selects it. Results go to stdout, messages to stderr, and the exit
+// code is 0 only if the action's status is ok.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -14,7 +14,7 @@ namespace lowbit_tool {
 
 using action = std::function<lowbit::status()>;
 
-/// Options that several verbs have.
+/// Options shared by several commands.
 struct model_options {
   std::string model;
   std::string policy;
@@ -26,7 +26,7 @@ struct model_options {
 
 /// -m/--model, -p/--policy, --zero, --arch, -t/--threads, --json
 void add_model_options(CLI::App& verb, model_options& options);
-/// The same without -m/--model, for verbs that can make their own model.
+/// The same without -m/--model, for commands that can create their own model.
 void add_run_options(CLI::App& verb, model_options& options);
 
 void add_tokenize(CLI::App& program, action& chosen);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit quantize: a checkpoint folder in, a packed folder out, and what every tensor became.
+// lowbit quantize: converts a checkpoint folder to a packed folder and reports the format of each
+// tensor.
 #include <fmt/core.h>
 
 #include <filesystem>
@@ -74,7 +75,7 @@ void print_table(const lowbit::canonical_model& model, bool every_tensor) {
   for (const std::string& name : model.ignored) {
     if (every_tensor) put("{:<60} not read by inference\n", escaped(name));
   }
-  const std::size_t bytes = model.bytes();  // formats and ranges, too, which no line above has
+  const std::size_t bytes = model.bytes();  // includes formats and ranges, which have no line above
   put("policy {}: {} bytes from {} ({})\n", escaped(model.policy), bytes, source,
       size_change(static_cast<double>(source), static_cast<double>(bytes)));
 }
@@ -88,7 +89,7 @@ void print_plan(const budget_plan& plan) {
   }
 }
 
-/// The float checkpoint and the text that --calibrate names.
+/// The float checkpoint and the text given by --calibrate.
 struct calibration {
   lowbit::canonical_model floats;
   std::vector<token_rows> text;
@@ -104,11 +105,11 @@ struct calibration {
   }
 };
 
-/// A float checkpoint under the formats that fit the budget.
+/// Encodes a float checkpoint in formats that fit the budget.
 result<lowbit::canonical_model> plan_and_encode(const quantize_options& o) {
   if (!o.policy.empty() && lowbit::canonical_policy_name(o.policy) != "mixed") {
     return status::error(errc::invalid_argument, "a budget chooses the formats itself, policy ",
-                         o.policy, " cannot be asked for with it");
+                         o.policy, " cannot be combined with it");
   }
   if (o.calibrate.empty()) {
     return status::error(errc::invalid_argument,
@@ -125,21 +126,23 @@ result<lowbit::canonical_model> plan_and_encode(const quantize_options& o) {
 result<lowbit::canonical_model> open_input(const quantize_options& o) {
   const bool budgeted = o.limits.megabytes > 0 || o.limits.milliseconds > 0;
   if (!o.formats.empty() && (budgeted || !o.calibrate.empty())) {
-    return status::error(errc::invalid_argument, "--format chooses among formats, ",
-                         budgeted ? "a budget" : "a calibrated policy", " has its own");
+    return status::error(errc::invalid_argument, "--format cannot be combined with ",
+                         budgeted ? "a budget" : "a calibrated policy",
+                         ", which determines the formats");
   }
   if (budgeted) return plan_and_encode(o);
   if (!o.calibrate.empty()) {
     const std::string policy = lowbit::canonical_policy_name(o.policy);
     if (policy != "q8bert" && policy != "ibert") {
-      return status::error(errc::invalid_argument, "--calibrate is for policies q8bert and ibert",
-                           " and for budgets, the policy is \"", o.policy, "\"");
+      return status::error(errc::invalid_argument,
+                           "--calibrate only applies to policies q8bert and ibert",
+                           " and to budgets, found policy \"", o.policy, "\"");
     }
     const auto config = lowbit::load_config(o.input);
     if (!config) return config.status();
     if (lowbit::has_trained_ranges(config->raw)) {
       return status::error(errc::invalid_argument, o.input,
-                           ": has the ranges of its training, expected no --calibrate");
+                           ": already has trained activation ranges, expected no --calibrate");
     }
     const auto from = calibration::open(o);
     if (!from) return from.status();
@@ -158,12 +161,12 @@ status run(const quantize_options& o) {
   std::error_code ignored;
   if (std::filesystem::equivalent(o.input, o.output, ignored)) {
     return status::error(errc::invalid_argument, o.output,
-                         ": is the folder that is read, expected another one to write");
+                         ": is the input folder, expected a different output folder");
   }
   auto model = open_input(o);
   if (!model) return model.status();
   for (const std::string& warning : model->warnings) warn(warning);
-  // The engine's own loading checks come first: a folder that it would refuse is never written.
+  // Load the model into an engine first, so that a folder that it would reject is never written.
   auto loaded = session::start(*std::move(model), {}, 1);
   if (!loaded) return loaded.status().in(o.input);
   LOWBIT_TRY(
@@ -175,7 +178,7 @@ status run(const quantize_options& o) {
     print_table(loaded->model(), !o.quiet);
   }
   if (const status printed = flush_output(); !printed.ok())
-    return status::error(printed.code(), o.output, ": is written, but ", printed.message());
+    return status::error(printed.code(), o.output, ": was written, but ", printed.message());
   return {};
 }
 
@@ -183,29 +186,29 @@ status run(const quantize_options& o) {
 
 void add_quantize(CLI::App& program, action& chosen) {
   auto o = std::make_shared<quantize_options>();
-  CLI::App* verb = program.add_subcommand("quantize", "Write a packed model folder");
+  CLI::App* verb = program.add_subcommand("quantize", "Quantize a model and write a packed folder");
   verb->add_option("-p,--policy", o->policy,
-                   "int8, w4a8, w4g64a8, w1a8, codebook16, .. (default: what config.json says)");
+                   "int8, w4a8, w4g64a8, w1a8, codebook16, ... (default: as in config.json)");
   verb->add_option("--format", o->formats,
-                   "REGEX=FORMAT: another format for the matrices whose name matches")
+                   "REGEX=FORMAT: override the format of matrices with a matching name")
       ->expected(1)
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option(
-      "--calibrate", o->calibrate,
-      "text file, one sentence a line; not for a q8bert model that was trained as one");
+  verb->add_option("--calibrate", o->calibrate,
+                   "calibration text, one sentence per line; not for a model trained as q8bert");
   auto* megabytes = verb->add_option("--budget-mb", o->limits.megabytes,
-                                     "choose formats per layer: at most so many 10^6 bytes")
+                                     "choose formats per layer to fit a size budget in MB")
                         ->check(positive());
   verb->add_option("--budget-ms", o->limits.milliseconds,
-                   "choose formats per layer: at most so long for one sentence")
+                   "choose formats per layer to fit a latency budget in ms per sentence")
       ->check(positive())
       ->excludes(megabytes);
-  verb->add_option("--zero", o->zero, "bibert: sign(0) is 0 (torch) or +1 (plus-one)");
+  verb->add_option("--zero", o->zero, "bibert: value of sign(0), 0 (torch) or +1 (plus-one)");
   add_argument(*verb, "in", o->input, "Hugging Face model folder")->required();
-  add_argument(*verb, "out", o->output, "folder to write")->required();
-  verb->add_flag("--replace,--overwrite", o->overwrite, "replace a folder that lowbit packed");
-  verb->add_flag("-q,--quiet", o->quiet, "print the totals only");
+  add_argument(*verb, "out", o->output, "output folder")->required();
+  verb->add_flag("--replace,--overwrite", o->overwrite,
+                 "replace an existing folder that lowbit packed");
+  verb->add_flag("-q,--quiet", o->quiet, "print only the totals");
   verb->add_flag("--json", o->json, "print JSON");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model of random canonical tensors, the names and shapes that an engine loads under a policy.
-// Values have the spread of a trained BERT's, so activations stay in its range; what is computed
-// takes the same time as with real weights.
+// A model of random canonical tensors with the names and shapes that an engine loads under a
+// policy. Values have the spread of a trained BERT's, so activations stay in the usual range and
+// runs take the same time as with real weights.
 #include <algorithm>
 
 #include "lowbit/io/import_integer.hpp"
@@ -12,20 +12,20 @@
 
 namespace lowbit_tool {
 
+using lowbit::element_type;
 using lowbit::errc;
 using lowbit::linear_layout;
 using lowbit::model_shape;
 using lowbit::result;
 using lowbit::site;
 using lowbit::status;
-using lowbit::stored_type;
 namespace activation = lowbit::activation;
 
 namespace {
 
 class random_tensors {
  public:
-  /// format: of the matrices and the word table, where the policy leaves it to the file.
+  /// format: for the matrices and the word embeddings, if the policy leaves it to the file.
   random_tensors(lowbit::canonical_model& model, std::string_view format, std::uint64_t seed)
       : model_(model), format_(format), random_(seed) {}
 
@@ -107,7 +107,7 @@ class random_tensors {
   template <class Codec>
   status matrix(const std::string& name, std::size_t n, std::size_t k) {
     if constexpr (lowbit::is_sign<Codec>) {
-      model_.own(name + ".weight.codes", stored_type::u8, {n, lowbit::bytes_for(k)},
+      model_.own(name + ".weight.codes", element_type::u8, {n, lowbit::bytes_for(k)},
                  random_.codes(n, k));
       floats(name + ".weight.scale", {Codec::scales(n, k)}, spread / 2, spread / 8);
       return {};
@@ -124,11 +124,11 @@ class random_tensors {
     }
   }
 
-  /// A matrix whose format the file names.
+  /// A matrix whose format is named in the file.
   status named_matrix(const std::string& name, std::size_t n, std::size_t k) {
     const bool table = name == "bert.embeddings.word_embeddings";
     const unsigned percent = lowbit::pruned_percent(format_);
-    // "sparse" are the zeros that a checkpoint has: of a random one, none.
+    // "sparse" keeps the zeros of a checkpoint; a random one has none.
     const bool sparse_format = percent != 0 || format_ == lowbit::format_name<lowbit::sparse<>>;
     if (format_ == "f32" || (table && sparse_format)) return matrix<lowbit::f32>(name, n, k);
     if (sparse_format) {
@@ -148,8 +148,8 @@ class random_tensors {
     });
   }
 
-  /// A matrix in Codec: some rows are drawn and encoded, the others repeat their codes. Encoding
-  /// all would take longer than what is measured.
+  /// A matrix in Codec: a few rows are drawn and encoded, the others repeat their codes. Encoding
+  /// all of them would take longer than the measurement.
   template <class Codec>
   status codec_matrix(const std::string& name, std::size_t n, std::size_t k) {
     const std::vector<float> values = random_.weights(std::min(n, most_drawn) * k);
@@ -176,11 +176,12 @@ class random_tensors {
   }
   status own_format(const std::string& name, std::string_view format) {
     const auto text = std::as_bytes(std::span(format));
-    model_.own(name + ".weight.format", stored_type::u8, {text.size()}, {text.begin(), text.end()});
+    model_.own(name + ".weight.format", element_type::u8, {text.size()},
+               {text.begin(), text.end()});
     return {};
   }
 
-  /// What the encoding of a site learned: a clip, or a step.
+  /// The learned parameter of an activation site: a clipping range or a step size.
   template <class Activation>
   void range(const std::string& name, float step) {
     if constexpr (lowbit::has_dynamic_step<Activation>) {
@@ -195,18 +196,18 @@ class random_tensors {
   void floats(const std::string& name, std::vector<std::size_t> shape, float center, float spread) {
     std::size_t count = 1;
     for (const std::size_t extent : shape) count *= extent;
-    model_.own(name, stored_type::f32, std::move(shape), random_.floats(count, center, spread));
+    model_.own(name, element_type::f32, std::move(shape), random_.floats(count, center, spread));
   }
 
   static constexpr float spread = random_values::spread;
-  static constexpr std::size_t most_drawn = 64;  // rows of a matrix, the others repeat them
+  static constexpr std::size_t most_drawn = 64;  // rows drawn per matrix, the others repeat them
 
   lowbit::canonical_model& model_;
   std::string_view format_;
   random_values random_;
 };
 
-/// What calibration makes of a random float model; the ranges are about those of its activations.
+/// A calibrated random float model; the ranges roughly match its activations.
 result<lowbit::canonical_model> calibrated(const model_shape& shape, std::string_view policy,
                                            std::uint64_t seed) {
   auto floats = random_model(shape, "fp32", "", seed);
@@ -224,49 +225,32 @@ result<lowbit::canonical_model> calibrated(const model_shape& shape, std::string
 result<lowbit::canonical_model> random_model(const model_shape& shape, const std::string& policy,
                                              const std::string& zero, std::uint64_t seed) {
   LOWBIT_TRY(shape.check());
-  if (!zero.empty() && zero != "torch" && !(zero == "plus-one" && policy == "bibert")) {
+  if (!zero.empty() && !lowbit::has_zero(policy, zero)) {
     return status::error(errc::invalid_argument, "--zero is \"", zero, "\" with policy ", policy,
-                         ", expected torch, or plus-one with bibert");
+                         ", expected torch, or plus-one with ",
+                         lowbit::policies_with_zero("plus-one"));
   }
-  const auto named = lowbit::find_policy(policy);
+  const auto named = lowbit::find_policy(policy, zero.empty() ? "torch" : zero);
   if (!named) return named.status();
+  if (named->ranges) return calibrated(shape, named->name, seed);
   lowbit::canonical_model model;
   model.config.shape = shape;
   model.policy = named->name;
-  model.zero = zero.empty() ? "torch" : zero;
-  random_tensors tensors(model, named->format, seed);
-  status filled;
-  switch (named->family) {
-    case lowbit::policy_family::floats:
-      filled = tensors.fill<lowbit::policy::any_float>();
-      break;
-    case lowbit::policy_family::integers:
-      filled = tensors.fill<lowbit::policy::any_integer>();
-      break;
-    case lowbit::policy_family::bibert:
-      model.config.recognised = lowbit::scheme::bibert;
-      filled = tensors.fill<lowbit::policy::bibert>();
-      break;
-    case lowbit::policy_family::static_integers:
-    case lowbit::policy_family::integer_only:
-      return calibrated(shape, named->name, seed);
-    case lowbit::policy_family::quantized_bert: {
-      const bool binary = named->name.starts_with("binary");
-      model.config.recognised = binary ? lowbit::scheme::binarybert : lowbit::scheme::ternarybert;
-      filled = lowbit::detail::with_quantized_bert(
-          named->name, [&]<class Policy>(std::type_identity<Policy>) {
-            if (std::is_same_v<typename Policy::activation, lowbit::relu>)
-              model.config.activation = lowbit::hidden_activation::relu;
-            return tensors.fill<Policy>();
-          });
-      break;
-    }
-    case lowbit::policy_family::bit:
-      model.config.recognised = lowbit::scheme::bit;
-      model.config.activation = lowbit::hidden_activation::relu;
-      filled = tensors.fill<lowbit::policy::bit>();
-      break;
+  model.zero = named->zero;
+  for (const auto s : {lowbit::scheme::bibert, lowbit::scheme::bit, lowbit::scheme::ternarybert,
+                       lowbit::scheme::binarybert}) {
+    if (lowbit::detail::is_policy_of(s, named->name)) model.config.recognised = s;
   }
+  random_tensors tensors(model, named->format, seed);
+  const status filled = lowbit::with_encoder<lowbit::program_policies>(
+      named->encoder, [&]<class Policy>(std::type_identity<Policy>) -> status {
+        if constexpr (lowbit::has_stored_ranges<Policy>) {
+          return status::error(errc::unsupported, "policy ", named->name, " needs ranges");
+        } else {
+          model.config.shape.hidden_act = lowbit::usual_act<Policy>;
+          return tensors.fill<Policy>();
+        }
+      });
   if (!filled.ok()) return filled;
   return model;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random values with the spread of a trained BERT's, and token ids: the same on every machine.
+// Random values with the spread of a trained BERT's, and token ids; identical on every machine.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,7 @@ class random_values {
     return bytes;
   }
 
-  /// One-bit codes of (n, k), rows of whole bytes; unused bits are 0.
+  /// One-bit codes (n, k), rows padded to whole bytes; unused bits are 0.
   std::vector<std::byte> codes(std::size_t n, std::size_t k) {
     const std::size_t row_bytes = lowbit::bytes_for(k);
     std::vector<std::byte> bytes(n * row_bytes);

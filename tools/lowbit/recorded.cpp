@@ -29,7 +29,7 @@ result<table> read_table(const nlohmann::json& object, const std::string& path, 
                         value <= std::numeric_limits<std::int32_t>::max();
       if (!fits) {
         return status::error(errc::malformed, path, ": ", field, " row ", out.size() - 1,
-                             " holds something that is not a 32-bit integer");
+                             " has a value that is not a 32-bit integer");
       }
       out.back().push_back(value.get<std::int32_t>());
     }
@@ -41,7 +41,7 @@ status check_rectangle(const table& t, std::size_t rows, std::size_t columns,
                        const std::string& path, const char* field) {
   if (t.size() != rows) {
     return status::error(errc::shape_mismatch, path, ": ", field, " has ", t.size(),
-                         " rows, input_ids ", rows);
+                         " rows, expected ", rows, " as in input_ids");
   }
   for (std::size_t r = 0; r < rows; ++r) {
     if (t[r].size() != columns) {
@@ -74,7 +74,7 @@ result<recorded_inputs> read_recorded_inputs(const std::string& path, bool padde
   for (std::size_t s = 0; s < in.sentences; ++s) {
     if ((*mask)[s][0] != 1) {
       return status::error(errc::unsupported, path, ": attention_mask row ", s,
-                           " masks its first token, which the classifier reads");
+                           " masks the first token, which the classifier reads");
     }
     std::vector<std::int32_t> sentence;
     std::vector<std::int32_t> sentence_types;
@@ -82,13 +82,13 @@ result<recorded_inputs> read_recorded_inputs(const std::string& path, bool padde
     for (std::size_t j = 0; j < in.columns; ++j) {
       const std::int32_t m = (*mask)[s][j];
       if (m != 0 && m != 1) {
-        return status::error(errc::malformed, path, ": attention_mask row ", s, " holds ", m,
+        return status::error(errc::malformed, path, ": attention_mask row ", s, " has value ", m,
                              ", expected 0 or 1");
       }
       if (m == 1 && padded && valid != j) {
         return status::error(errc::unsupported, path, ": attention_mask row ", s, " masks token ",
                              valid, " before token ", j,
-                             ", this policy takes padding at the end only");
+                             ", this policy only supports padding at the end");
       }
       valid += m == 1 ? 1 : 0;
       if (m == 0 && !padded) continue;
@@ -122,7 +122,7 @@ std::vector<std::size_t> comparison::place() const {
 
 namespace {
 
-/// The shape that an expected tensor must have, empty for one that inference does not compute.
+/// The required shape of an expected tensor; empty for one that inference does not compute.
 result<std::vector<std::size_t>> expected_shape(const std::string& name, const recorded_inputs& in,
                                                 const lowbit::model_shape& s) {
   if (name == "logits") return std::vector<std::size_t>{in.sentences, s.labels};
@@ -134,13 +134,13 @@ result<std::vector<std::size_t>> expected_shape(const std::string& name, const r
   if (kind == "attention_scores") {
     return std::vector<std::size_t>{in.sentences, s.heads, in.columns, in.columns};
   }
-  // Matrices that only the training losses use.
+  // Used only by training losses.
   if (kind == "query_scores" || kind == "key_scores" || kind == "value_scores" || kind == "fit") {
     return std::vector<std::size_t>{};
   }
   return status::error(
       errc::unsupported, "tensor ", name,
-      " is not one that verify knows: hidden.i, attention_scores.i, context.i, pooled, logits");
+      " is unknown, expected hidden.i, attention_scores.i, context.i, pooled or logits");
 }
 
 }  // namespace
@@ -169,7 +169,7 @@ result<recorded_outputs> recorded_outputs::open(const std::string& path, const r
     out.compared_[t.name].shape = t.shape;
   }
   if (out.expected_.empty())
-    return status::error(errc::not_found, path, ": holds no tensor to compare");
+    return status::error(errc::not_found, path, ": has no tensor to compare");
   return out;
 }
 

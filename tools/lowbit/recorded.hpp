@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recorded inputs and outputs of another implementation: inputs.json (input_ids, token_type_ids,
 // attention_mask as rectangular arrays) and a safetensors file of expected tensors. Masked tokens
-// are dropped; what remains keeps its position. Where results depend on padding, it stays.
+// are dropped and the others keep their positions. Padding is kept if results depend on it.
 #pragma once
 
 #include <map>
@@ -12,7 +12,7 @@
 
 namespace lowbit_tool {
 
-/// One token that is not masked, and where it stood in the padded arrays.
+/// An unmasked token and its place in the padded arrays.
 struct kept_token {
   std::size_t sentence;
   std::size_t column;
@@ -25,18 +25,18 @@ struct recorded_inputs {
   std::size_t columns = 0;  // N of the padded arrays
 };
 
-/// padded: masked tokens stay, as the end of each sentence.
+/// padded: masked tokens are kept at the end of each sentence.
 lowbit::result<recorded_inputs> read_recorded_inputs(const std::string& path, bool padded);
 
-/// How one expected tensor compares.
+/// The comparison of one expected tensor.
 struct comparison {
   std::vector<std::size_t> shape;
   std::size_t values = 0;
   std::size_t above = 0;       // values that differ by more than the tolerance
-  float largest = 0;           // difference; NaN as soon as one is
+  float largest = 0;           // difference; NaN if any difference is
   std::size_t largest_at = 0;  // its flat index
   void add(float found, float expected, std::size_t index, float tolerance);
-  /// Of the largest difference, an index per axis.
+  /// Index of the largest difference, per axis.
   [[nodiscard]] std::vector<std::size_t> place() const;
 };
 
@@ -47,8 +47,8 @@ class recorded_outputs {
                                                const recorded_inputs& inputs,
                                                const lowbit::model_shape& shape, float tolerance);
 
-  /// Compares one value of tensor `name` at the flat index; does nothing where the file does not
-  /// hold the tensor.
+  /// Compares one value of tensor `name` at the flat index; does nothing if the file does not have
+  /// the tensor.
   void compare(const std::string& name, std::size_t index, float found);
 
   [[nodiscard]] const std::map<std::string, comparison>& compared() const { return compared_; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the verbs of `lowbit` share: the engine for this CPU, a model loaded into it, and the
-// threads to run it on.
+// Shared by the commands of `lowbit`: the engine for this CPU, a model loaded into it, and its
+// thread pool.
 #pragma once
 
 #include <memory>
@@ -8,27 +8,16 @@
 #include <string>
 #include <vector>
 
-#include "engine.hpp"
 #include "lowbit/core/thread_pool.hpp"
+#include "lowbit/dispatch/dispatch.hpp"
 #include "lowbit/io/model_checks.hpp"
 #include "lowbit/io/model_folder.hpp"
 #include "lowbit/tensor/arena.hpp"
 
 namespace lowbit_tool {
 
-/// Those that are built and that this CPU runs, the best one first.
-std::vector<const lowbit_engine::engine*> usable_engines();
-/// The engine called `arch` (scalar, avx2, avx512, amx), or the best that this CPU runs for an
-/// empty name.
-lowbit::result<const lowbit_engine::engine*> find_engine(const std::string& arch);
-
-/// A model as an engine takes it; the tensors are the model's.
-lowbit_engine::policy engine_policy(const lowbit::canonical_model& model);
-lowbit_engine::shape engine_shape(const lowbit::model_shape& shape);
-std::vector<lowbit_engine::tensor> engine_tensors(const lowbit::canonical_model& model);
-
-/// The threads of a pool as an engine takes them.
-lowbit_engine::executor executor_of(lowbit::thread_pool& pool);
+/// Which encoder of an engine runs the model. Its policy is a known one.
+std::size_t encoder_of(const lowbit::canonical_model& model);
 
 /// A batch under construction: sentences back to back.
 struct token_rows {
@@ -36,13 +25,13 @@ struct token_rows {
   std::vector<std::int32_t> type_ids;
   std::vector<std::int32_t> positions;  // empty: 0, 1, 2 ..
   std::vector<std::uint32_t> offsets{0};
-  std::vector<std::uint32_t> asked;  // rows that a masked language model answers
-  std::vector<std::uint32_t> valid;  // of sentences that are padded already; empty: none is
+  std::vector<std::uint32_t> masked;  // rows that a masked language model predicts
+  std::vector<std::uint32_t> valid;   // lengths of already padded sentences; empty: none is padded
 
   void add(const std::vector<std::int32_t>& sentence, const std::vector<std::int32_t>& types);
-  [[nodiscard]] lowbit_engine::batch view() const;
+  [[nodiscard]] lowbit::token_input view() const;
   [[nodiscard]] std::size_t sentences() const { return offsets.size() - 1; }
-  /// Every sentence as long as the longest, with token 0 at its end.
+  /// Pads every sentence to the longest with token 0.
   [[nodiscard]] token_rows padded() const;
 };
 
@@ -51,17 +40,17 @@ class session {
   /// Packs the model for the engine. threads >= 1.
   static lowbit::result<session> start(lowbit::canonical_model model, const std::string& arch,
                                        std::size_t threads);
-  /// `wanted` is the head that the caller needs: an error when the model has another one. For an
-  /// embedder of any model see load_options::pooling.
+  /// `wanted` is the head that the caller needs: it is an error if the model has another one. To
+  /// use any model as an embedder, see load_options::pooling.
   static lowbit::result<session> open(const std::string& folder,
                                       const lowbit::load_options& options, const std::string& arch,
                                       std::size_t threads,
                                       std::optional<lowbit::head_kind> wanted = std::nullopt);
 
-  /// What the model's head computes for a batch, output(rows).rows x .cols values.
+  /// Output of the model's head for a batch, output(rows).rows x .cols values.
   lowbit::result<std::vector<float>> run(const token_rows& rows,
-                                         const lowbit_engine::observer* watch = nullptr);
-  /// Whether results depend on the batch and its padding, which run() adds where it is missing.
+                                         const lowbit::run_observer* watch = nullptr);
+  /// Whether results depend on the batch and its padding, which run() adds if it is missing.
   [[nodiscard]] bool pads() const { return pads_; }
   /// Encoder layer `index` alone on hidden rows (tokens, D), in place.
   lowbit::status run_layer(std::size_t index, const token_rows& rows, std::vector<float>& hidden);
@@ -70,9 +59,9 @@ class session {
   [[nodiscard]] const lowbit::model_shape& shape() const { return model_.config.shape; }
   [[nodiscard]] const char* arch() const { return engine_->arch; }
   [[nodiscard]] std::size_t packed_bytes() const { return packed_.size(); }
-  /// Bytes of workspace that run(rows) takes.
+  /// Bytes of workspace that run(rows) needs.
   [[nodiscard]] std::size_t workspace_bytes(const token_rows& rows) const {
-    return engine_->workspace_bytes(policy_, engine_shape_, rows.view(), pool_->workers(), false);
+    return engine_->workspace_bytes(encoder_, shape(), rows.view().batch, pool_->workers(), false);
   }
   /// The label of logit i: from id2label, else LABEL_i.
   [[nodiscard]] std::string label(std::size_t i) const { return model_.config.label(i); }
@@ -84,20 +73,20 @@ class session {
  private:
   explicit session(lowbit::canonical_model model) : model_(std::move(model)) {}
   lowbit::result<std::vector<float>> run_padded(const token_rows& rows,
-                                                const lowbit_engine::observer* watch);
-  lowbit::status reserve(const lowbit_engine::batch& batch, bool observed);
+                                                const lowbit::run_observer* watch);
+  lowbit::status reserve(const lowbit::token_batch& batch, bool observed);
 
   lowbit::canonical_model model_;
-  const lowbit_engine::engine* engine_ = nullptr;
-  lowbit_engine::policy policy_ = lowbit_engine::policy::floats;
-  lowbit_engine::shape engine_shape_{};
+  const lowbit::engine* engine_ = nullptr;
+  std::size_t encoder_ = 0;
   bool pads_ = false;
   lowbit::aligned_buffer packed_;
   lowbit::aligned_buffer workspace_;
   std::unique_ptr<lowbit::thread_pool> pool_;
 };
 
-/// A model of random weights for benchmarks: canonical tensors of `policy`, nothing read from disk.
+/// A model with random weights for benchmarks: canonical tensors of `policy`, nothing is read from
+/// disk.
 lowbit::result<lowbit::canonical_model> random_model(const lowbit::model_shape& shape,
                                                      const std::string& policy,
                                                      const std::string& zero, std::uint64_t seed);

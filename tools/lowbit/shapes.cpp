@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shapes that have a name, and those spelled out as "L,H,A,I".
+// Named shapes, and shapes given as "L,H,A,I".
 #include <charconv>
 
 #include "session.hpp"
@@ -23,7 +23,7 @@ constexpr model_shape bert(std::size_t l, std::size_t h, std::size_t a, std::siz
 }
 
 /// Bort's hidden size is its number of units, 1024, and its feed-forward layers are narrower, 768
-/// (alexa/bort, predefined net). RoBERTa's vocabulary; no token types, so one row of them.
+/// (alexa/bort, predefined net). RoBERTa's vocabulary; no token types, so a single row.
 constexpr model_shape bort() {
   model_shape shape = bert(4, 1024, 8, 768);
   shape.vocabulary = 50265;

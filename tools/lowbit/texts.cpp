@@ -18,7 +18,7 @@ using lowbit::status;
 void add_text_options(CLI::App& verb, text_options& options, const std::string& what) {
   add_arguments(verb, "text", options.texts, what + " (default, or -: lines of standard input)");
   verb.add_flag("--keep-going", options.keep_going,
-                "report a text that cannot be answered and go on; the exit code is 1 at the end");
+                "report texts that fail and continue; the final exit code is 1");
 }
 
 text_source::text_source(const std::vector<std::string>& arguments)
@@ -41,7 +41,7 @@ result<std::vector<given_text>> text_source::next(std::size_t most) {
     auto line = lines_.next();
     if (!line) {
       if (texts.empty()) return line.status();
-      break;  // said when it is asked for alone
+      break;  // reported by the next call
     }
     if (!line->has_value()) {
       ++at_;
@@ -50,7 +50,7 @@ result<std::vector<given_text>> text_source::next(std::size_t most) {
     given_text text{std::move((*line)->text), ++number_,
                     "standard input:" + std::to_string((*line)->number)};
     if ((*line)->too_long) {
-      text.problem = status::error(errc::invalid_argument, "a line that is longer than ",
+      text.problem = status::error(errc::invalid_argument, "line is longer than ",
                                    line_reader::longest, " bytes");
     }
     texts.push_back(std::move(text));
@@ -76,7 +76,7 @@ result<std::vector<std::string>> read_texts(const std::vector<std::string>& argu
   }
   if (!all.empty()) return all;
   return status::error(errc::invalid_argument,
-                       "no text: give sentences as arguments or as lines of standard input");
+                       "no text: pass sentences as arguments or as lines of standard input");
 }
 
 result<std::string> read_input() {
@@ -97,9 +97,10 @@ result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
   auto tokenizer = lowbit::wordpiece_tokenizer::load(folder);
   if (!tokenizer) return tokenizer;
   LOWBIT_TRY(lowbit::check_vocabulary(*tokenizer, config).in(folder));
-  if (tokenizer->vocabulary_size() < config.shape.vocabulary) {  // a table may be filled up
+  if (tokenizer->vocabulary_size() < config.shape.vocabulary) {  // the table may be padded
     warn(folder + ": the tokenizer has " + std::to_string(tokenizer->vocabulary_size()) +
-         " tokens, the model's word table " + std::to_string(config.shape.vocabulary));
+         " tokens, but the model's word embedding table has " +
+         std::to_string(config.shape.vocabulary));
   }
   return tokenizer;
 }
@@ -116,8 +117,8 @@ result<lowbit::encoding> encode_text(const lowbit::wordpiece_tokenizer& tokenize
                        : tokenizer.encode(text, positions);
   if (!encoded) return encoded.status().in(start_of(text));
   if (encoded->truncated && !truncate) {
-    return status::error(errc::invalid_argument, start_of(text), " is longer than the ", positions,
-                         " tokens that the model takes; shorten it or pass --truncate");
+    return status::error(errc::invalid_argument, start_of(text), " is longer than the maximum of ",
+                         positions, " tokens; shorten it or pass --truncate");
   }
   return encoded;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the programs time models, in turns.
+// Options for timing models in interleaved runs.
 #pragma once
 
 #include <fmt/core.h>
@@ -13,8 +13,8 @@
 
 namespace lowbit_tool {
 
-/// Of one thread its own running time counts: what other processes take of the machine does not. On
-/// a terminal "WHAT: 3 of 11" shows the repetitions.
+/// With one thread, measures thread CPU time, so load from other processes does not count. On a
+/// terminal, shows progress as "WHAT: 3 of 11".
 inline lowbit::measure_options timing_options(std::size_t repetitions, double least_seconds,
                                               std::size_t threads, std::string what) {
   lowbit::measure_options options{
@@ -22,7 +22,7 @@ inline lowbit::measure_options timing_options(std::size_t repetitions, double le
   if (isatty(STDERR_FILENO) == 0) return options;
   options.progress = [what = std::move(what), repetitions](std::size_t done) {
     const std::string line = fmt::format("{}: {} of {}", what, done, repetitions);
-    const bool last = done == repetitions;  // leaves nothing behind
+    const bool last = done == repetitions;  // erase the line
     print_error('\r' + line + (last ? '\r' + std::string(line.size(), ' ') + '\r' : ""));
   };
   return options;

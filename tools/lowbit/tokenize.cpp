@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit tokenize: token ids as Hugging Face BERT gives them.
+// lowbit tokenize: the token ids of Hugging Face BERT.
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
@@ -69,10 +69,11 @@ void add_tokenize(CLI::App& program, action& chosen) {
   CLI::App* verb = program.add_subcommand("tokenize", "Split text into WordPiece tokens");
   verb->add_option("-m,--model", o->model, "model folder, vocab.txt or tokenizer.json")->required();
   add_text_options(*verb, *o);
-  verb->add_option("--max-tokens", o->max_tokens, "cut longer sentences")->capture_default_str();
-  verb->add_flag("--pairs", o->pairs, "each line is two sentences with a tab between them");
-  verb->add_flag("--plain", o->plain, "no [CLS] and [SEP]");
-  verb->add_flag("--json", o->json, "one JSON object a line, with byte offsets");
+  verb->add_option("--max-tokens", o->max_tokens, "truncate longer sentences")
+      ->capture_default_str();
+  verb->add_flag("--pairs", o->pairs, "each line is two sentences separated by a tab");
+  verb->add_flag("--plain", o->plain, "do not add [CLS] and [SEP]");
+  verb->add_flag("--json", o->json, "print one JSON object per line, with byte offsets");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }
 

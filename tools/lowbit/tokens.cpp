@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit tokens: the entities that a token classifier finds, with their place in the text.
+// lowbit tokens: the entities found by a token classifier, with their position in the text.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -65,10 +65,11 @@ status run(const tokens_options& o) {
 void add_tokens(CLI::App& program, action& chosen) {
   auto o = std::make_shared<tokens_options>();
   CLI::App* verb = program.add_subcommand(
-      "tokens", "Find entities: text number, first and end character, type, score, text");
+      "tokens", "Find entities: text number, start and end character, type, score, text");
   add_model_options(*verb, *o);
   add_text_options(*verb, *o);
-  verb->add_flag("--truncate", o->truncate, "cut sentences that are longer than the model takes");
+  verb->add_flag("--truncate", o->truncate,
+                 "truncate sentences longer than the model's maximum length");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
 }
 

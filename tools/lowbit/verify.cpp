@@ -14,6 +14,8 @@
 #include "recorded.hpp"
 
 namespace lowbit_tool {
+
+using lowbit::run_observer;
 namespace {
 
 using lowbit::errc;
@@ -25,8 +27,8 @@ struct verify_options : model_options {
   float tolerance = 1e-4F;
 };
 
-/// Sends what the engine computes to the comparison. Scores of masked keys do not exist here, rows
-/// of padding only where results depend on them.
+/// Passes the intermediate values of the engine to the comparison. Scores of masked keys are never
+/// computed, padding rows only if results depend on them.
 struct comparer {
   const recorded_inputs& in;
   const lowbit::model_shape& shape;
@@ -34,51 +36,50 @@ struct comparer {
 
   static comparer& self(void* p) { return *static_cast<comparer*>(p); }
 
-  void hidden(std::size_t index, lowbit_engine::rows m) const {
-    for (std::size_t t = 0; t < m.count; ++t) {
+  void hidden(std::size_t index, run_observer::rows m) const {
+    for (std::size_t t = 0; t < m.rows; ++t) {
       const std::size_t row = in.tokens[t].sentence * in.columns + in.tokens[t].column;
       for (std::size_t c = 0; c < m.cols; ++c) {
-        to.compare("hidden." + std::to_string(index), row * m.cols + c, m.data[t * m.stride + c]);
+        to.compare("hidden." + std::to_string(index), row * m.cols + c, m(t, c));
       }
     }
   }
   void scores(std::size_t layer, std::size_t sentence, std::size_t first, std::size_t head,
-              lowbit_engine::rows m) const {
+              run_observer::rows m) const {
     const std::size_t begin = in.rows.offsets[sentence];
-    for (std::size_t r = 0; r < m.count; ++r) {
+    for (std::size_t r = 0; r < m.rows; ++r) {
       const std::size_t query = in.tokens[first + r].column;
       const std::size_t row = ((sentence * shape.heads + head) * in.columns + query) * in.columns;
       for (std::size_t j = 0; j < m.cols; ++j) {
         to.compare("attention_scores." + std::to_string(layer), row + in.tokens[begin + j].column,
-                   m.data[r * m.stride + j]);
+                   m(r, j));
       }
     }
   }
   void context(std::size_t layer, std::size_t, std::size_t first, std::size_t head,
-               lowbit_engine::rows m) const {
-    for (std::size_t r = 0; r < m.count; ++r) {
+               run_observer::rows m) const {
+    for (std::size_t r = 0; r < m.rows; ++r) {
       const kept_token& t = in.tokens[first + r];
       const std::size_t row =
           (t.sentence * in.columns + t.column) * shape.hidden + head * shape.head_width();
       for (std::size_t c = 0; c < m.cols; ++c) {
-        to.compare("context." + std::to_string(layer), row + c, m.data[r * m.stride + c]);
+        to.compare("context." + std::to_string(layer), row + c, m(r, c));
       }
     }
   }
-  void pooled(lowbit_engine::rows m) const {
-    for (std::size_t s = 0; s < m.count; ++s) {
-      for (std::size_t c = 0; c < m.cols; ++c)
-        to.compare("pooled", s * m.cols + c, m.data[s * m.stride + c]);
+  void pooled(run_observer::rows m) const {
+    for (std::size_t s = 0; s < m.rows; ++s) {
+      for (std::size_t c = 0; c < m.cols; ++c) to.compare("pooled", s * m.cols + c, m(s, c));
     }
   }
 
-  [[nodiscard]] lowbit_engine::observer observer() {
-    return {this, [](void* p, std::size_t i, lowbit_engine::rows m) { self(p).hidden(i, m); },
+  [[nodiscard]] run_observer observer() {
+    return {this, [](void* p, std::size_t i, run_observer::rows m) { self(p).hidden(i, m); },
             [](void* p, std::size_t l, std::size_t s, std::size_t f, std::size_t h,
-               lowbit_engine::rows m) { self(p).scores(l, s, f, h, m); },
+               run_observer::rows m) { self(p).scores(l, s, f, h, m); },
             [](void* p, std::size_t l, std::size_t s, std::size_t f, std::size_t h,
-               lowbit_engine::rows m) { self(p).context(l, s, f, h, m); },
-            [](void* p, lowbit_engine::rows m) { self(p).pooled(m); }};
+               run_observer::rows m) { self(p).context(l, s, f, h, m); },
+            [](void* p, run_observer::rows m) { self(p).pooled(m); }};
   }
 };
 
@@ -97,7 +98,8 @@ status print(const recorded_outputs& outputs, const verify_options& o, const cha
     if (c.above != 0) json["tensors"][name]["largest_at"] = c.place();
     if (o.json) continue;
     put("{:<24} {:>10} {:>12.3g}  {}", escaped(name), c.values, c.largest, ok ? "ok" : "FAILED");
-    if (c.above != 0) put(": {} above, the largest at [{}]", c.above, fmt::join(c.place(), ", "));
+    if (c.above != 0)
+      put(": {} above tolerance, largest at [{}]", c.above, fmt::join(c.place(), ", "));
     put("\n");
   }
   for (const std::string& name : outputs.skipped()) {
@@ -120,7 +122,7 @@ status run(const verify_options& o) {
   auto outputs = recorded_outputs::open(o.expected, *inputs, s->shape(), o.tolerance);
   if (!outputs) return outputs.status();
   comparer to{*inputs, s->shape(), *outputs};
-  const lowbit_engine::observer observer = to.observer();
+  const run_observer observer = to.observer();
   const auto observed = s->run(inputs->rows, &observer);
   if (!observed) return observed.status().in(o.inputs);
   const auto plain = s->run(inputs->rows);
@@ -142,7 +144,8 @@ void add_verify(CLI::App& program, action& chosen) {
   add_model_options(*verb, *o);
   verb->add_option("--inputs", o->inputs, "inputs.json: input_ids, token_type_ids, attention_mask")
       ->required();
-  verb->add_option("--expected", o->expected, "safetensors file of expected tensors")->required();
+  verb->add_option("--expected", o->expected, "safetensors file with the expected tensors")
+      ->required();
   verb->add_option("--tolerance", o->tolerance, "largest allowed difference")
       ->check(not_negative())
       ->capture_default_str();

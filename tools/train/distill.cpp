@@ -20,25 +20,27 @@ void add_student_shape(CLI::App& verb, options& o) {
        {std::pair{"-L,--layers", &shape.layers}, std::pair{"-H,--hidden", &shape.hidden},
         std::pair{"-A,--heads", &shape.heads},
         std::pair{"-I,--intermediate", &shape.intermediate}}) {
-    verb.add_option(name, *extent, "of the student; else the teacher's");
+    verb.add_option(name, *extent, "student shape (default: the teacher's)");
   }
   add_choice(verb, "--init-from-teacher", o.built.start,
              {{"first", student_start::first_layers}, {"mapped", student_start::mapped_layers}},
-             "layers that the student starts from");
+             "teacher layers to initialize the student from");
   verb.add_flag("--tinybert-head", o.built.relu_before_classifier,
-                "a relu before the classifier, as in TinyBERT");
+                "ReLU before the classifier, as in TinyBERT");
 }
 
 void add_tinybert_options(CLI::App& verb, const std::shared_ptr<options>& o) {
   add_choice(verb, "--stage", o->stage,
              {{"general", tinybert_stage::general}, {"task", tinybert_stage::task}},
-             "of tinybert: general needs text alone");
-  verb.add_option("--layer-map", o->map, "uniform, last, first, or a teacher layer for each: 1,4,7")
+             "tinybert stage; general needs only unlabelled text");
+  verb.add_option("--layer-map", o->map,
+                  "uniform, last, first, or one teacher layer per student layer: 1,4,7")
       ->capture_default_str();
-  verb.add_option("--stage1-epochs", o->layer_epochs, "of the intermediate terms, before --epochs")
+  verb.add_option("--stage1-epochs", o->layer_epochs,
+                  "epochs on the intermediate terms, before --epochs")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
-  verb.add_option("--stage1-lr", o->layer_rate, "constant")
+  verb.add_option("--stage1-lr", o->layer_rate, "constant learning rate of the first stage")
       ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb.add_option_function<std::vector<std::string>>(
@@ -50,7 +52,7 @@ void add_tinybert_options(CLI::App& verb, const std::shared_ptr<options>& o) {
                                                         {"prediction", &o->terms.prediction}};
             for (const std::string& term : terms) *switches.at(term) = false;
           },
-          "terms of tinybert; without prediction the second stage learns the labels")
+          "tinybert loss terms to drop; without prediction, the second stage trains on the labels")
       ->delimiter(',')
       ->check(CLI::IsMember({"attention", "hidden", "embedding", "prediction"}));
 }
@@ -59,36 +61,36 @@ void add_tinybert_options(CLI::App& verb, const std::shared_ptr<options>& o) {
 
 void add_distill(CLI::App& app, action& chosen) {
   auto o = std::make_shared<options>();
-  CLI::App* verb = app.add_subcommand("distill", "train a smaller student of a teacher");
+  CLI::App* verb = app.add_subcommand("distill", "distill a teacher into a smaller student");
   add_training_options(*verb, *o);
   add_teacher_option(*verb, *o);
-  add_student_option(*verb, *o, "folder of the student's shape and first weights");
+  add_student_option(*verb, *o, "folder with the student's shape and initial weights");
   add_packed_option(*verb, *o);
   add_student_shape(*verb, *o);
   add_choice(
       *verb, "--objective", o->objective,
       {{"logits", distillation_objective::logits}, {"tinybert", distillation_objective::tinybert}});
-  verb->add_option("--soft-weight", o->logits.soft_weight, "of logits")
+  verb->add_option("--soft-weight", o->logits.soft_weight, "logits: weight of the soft-target loss")
       ->check(lowbit_tool::not_negative())
       ->capture_default_str();
-  verb->add_option("--hard-weight", o->logits.hard_weight, "of logits")
+  verb->add_option("--hard-weight", o->logits.hard_weight, "logits: weight of the label loss")
       ->check(lowbit_tool::not_negative())
       ->capture_default_str();
-  verb->add_option("--temperature", o->logits.temperature, "of logits")
+  verb->add_option("--temperature", o->logits.temperature, "logits: softmax temperature")
       ->check(lowbit_tool::positive())
       ->capture_default_str();
   add_tinybert_options(*verb, o);
   verb->callback([o, verb, &chosen] {
     if (!o->student.empty()) {
       refuse_idle(*verb, {"--layers", "--hidden", "--heads", "--intermediate"},
-                  "is the folder's where there is a --student");
+                  "is taken from the --student folder");
     }
     if (o->objective == distillation_objective::logits) {
       refuse_idle(*verb, {"--layer-map", "--stage1-epochs", "--stage1-lr", "--without", "--stage"},
-                  "is for --objective tinybert");
+                  "only applies to --objective tinybert");
     } else {
       refuse_idle(*verb, {"--soft-weight", "--hard-weight", "--temperature"},
-                  "is for --objective logits");
+                  "only applies to --objective logits");
     }
     chosen = [o] { return finish_training(train::distill(*o), *o); };
   });

@@ -52,7 +52,7 @@ result<latency> latency_meter::operator()(const model_shape& candidate,
       if (const auto logits = s.run(rows); !logits) failed = logits.status();
     };
   };
-  // The thread's own time: what other processes take of the machine is not counted.
+  // Thread CPU time: load from other processes is not counted.
   const auto timings =
       lowbit::measure_interleaved({contestant(*runs), contestant(*maximum_)},
                                   {options_.repetitions, 0.005, lowbit::thread_seconds, {}});

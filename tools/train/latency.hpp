@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a shape takes under a policy on this machine, by lowbit's own kernels. Knows nothing of
-// libtorch.
+// Latency of a shape under a policy on this machine, measured with lowbit's own kernels. Does not
+// depend on libtorch.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "lowbit/boundary/shape.hpp"
 #include "lowbit/core/status.hpp"
-#include "lowbit/model/shape.hpp"
 
 namespace lowbit_tool {
 class session;
@@ -23,13 +23,13 @@ struct latency_options {
 };
 
 struct latency {
-  double seconds = 0.0, maximum_seconds = 0.0;  ///< medians, of one thread
-  std::uint64_t bytes = 0;                      ///< stored under the policy
+  double seconds = 0.0, maximum_seconds = 0.0;  ///< medians, one thread
+  std::uint64_t bytes = 0;                      ///< stored size under the policy
 };
 
-/// Runs random models: the values do not change the time. The maximum point takes turns with every
-/// candidate and stays in memory. A masked language model is timed as the classifier that will be
-/// made of it.
+/// Runs models with random weights: values do not affect the time. Runs of the maximum point are
+/// interleaved with those of each candidate, and it stays in memory. A masked language model is
+/// timed as the classifier that it will become.
 class latency_meter {
  public:
   explicit latency_meter(latency_options options) : options_(std::move(options)) {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program lowbit-train: argument parsing and printing only. Results go to stdout, progress and
-// messages to stderr; the exit code is 0 only when the output was written.
+// messages to stderr; the exit code is 0 only if the output was written.
 #include <ATen/Context.h>
 
 #include <algorithm>
@@ -18,20 +18,20 @@
 namespace {
 
 int run_program(int argc, char** argv) {
-  // Large tensors are freed and allocated at every step: keep their pages instead of returning
-  // them to the system, which would zero them again each time.
+  // Large tensors are freed and reallocated at every step: keep their pages rather than returning
+  // them to the kernel, which would zero them again each time.
 #if defined(__GLIBC__)
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 #endif
-  // Adam's moments of pruned weights and of words that do not occur fade until they are denormal,
-  // and arithmetic on those takes a hundred cycles: 38 % of a pruning step.
+  // Adam's moments of pruned weights and absent words decay to denormals, and arithmetic on those
+  // takes a hundred cycles: 38 % of a pruning step.
   at::globalContext().setFlushDenormal(true);
   CLI::App app("Train the models that lowbit runs", "lowbit-train");
   app.set_version_flag("--version", LOWBIT_VERSION);
   app.require_subcommand(0, 1);  // none: see below
   app.failure_message([](const CLI::App*, const CLI::Error& error) {
-    return std::string("lowbit-train: ") + error.what() + "\nlowbit-train --help says more\n";
+    return std::string("lowbit-train: ") + error.what() + "\nRun lowbit-train --help for usage\n";
   });
   lowbit_train::action chosen;
   for (const auto add : {
@@ -58,10 +58,10 @@ int run_program(int argc, char** argv) {
     return std::min(app.exit(error), 2);
   }
   if (!chosen) {
-    std::fprintf(stderr, "lowbit-train: no verb; lowbit-train --help lists them\n");
+    std::fprintf(stderr, "lowbit-train: no command given; run lowbit-train --help for a list\n");
     return 2;
   }
-  return chosen();  // libtorch reports by exceptions
+  return chosen();  // libtorch reports errors as exceptions
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Options that verbs share, and how a verb ends.
+// Options shared by commands, and how a command finishes.
 #pragma once
 
 #include <filesystem>
@@ -16,18 +16,18 @@ namespace lowbit_train {
 
 namespace train = lowbit::train;
 
-/// Options of every verb that trains; the number of threads is set as it is parsed.
+/// Options of every training command; the thread count takes effect when parsed.
 void add_training_options(CLI::App& verb, train::recipe_options& o);
 
 /// --teacher, --student
 void add_teacher_option(CLI::App& verb, train::recipe_options& o);
 CLI::Option* add_student_option(CLI::App& verb, train::recipe_options& o, const std::string& help);
 
-/// --student, or the shape and --vocab of a model with random weights; not both.
+/// --student, or the shape and --vocab of a randomly initialized model, but not both.
 void add_start_options(CLI::App& verb, train::recipe_options& o, lowbit::model_shape& shape,
                        std::filesystem::path& vocab);
 
-/// An option whose value is one of a few words.
+/// An option with a fixed set of values.
 template <class T>
 CLI::Option* add_choice(CLI::App& verb, const std::string& name, T& value,
                         const std::vector<std::pair<std::string, T>>& words,
@@ -48,22 +48,22 @@ CLI::Option* add_choice(CLI::App& verb, const std::string& name, T& value,
       ->default_str(now);
 }
 
-/// --packed: also write the runtime's own folder of the result.
+/// --packed: also write the result as a packed model folder.
 void add_packed_option(CLI::App& verb, train::recipe_options& o);
 
-/// An option that this kind of run does not read was given by mistake.
+/// Rejects options that this kind of run does not use.
 void refuse_idle(const CLI::App& verb, std::initializer_list<const char*> names,
                  const std::string& why);
 
-/// Whether this process is the first of several (RANK, WORLD_SIZE, ...): work that is not shared is
-/// its alone.
+/// Whether this process is rank 0 (RANK, WORLD_SIZE, ...), which alone does work that is not
+/// shared.
 bool leads();
 
-/// Prints the message or the path; the exit code.
+/// Prints the error message or the path; returns the exit code.
 int finish(const lowbit::status& outcome, const std::filesystem::path& out);
 
-/// finish() of a recipe that wrote o.out: with o.packed, the runtime's folder under `policy`
-/// (empty: the checkpoint's own) and `formats` is written, too; scores are shown.
+/// finish() for a recipe that wrote o.out: with o.packed, also packs it under `policy` (empty: the
+/// checkpoint's own) and `formats`; prints the scores.
 int finish_training(lowbit::status outcome, const train::recipe_options& o,
                     const std::string& policy = {},
                     const std::vector<lowbit::format_override>& formats = {});

@@ -11,10 +11,10 @@ void add_pretrain(CLI::App& app, action& chosen) {
   auto o = std::make_shared<train::pretrain_options>();
   o->fit.optimizer.learning_rate = 5e-4;
   CLI::App* verb =
-      app.add_subcommand("pretrain", "train a masked language model on text without labels");
+      app.add_subcommand("pretrain", "pre-train a masked language model on unlabelled text");
   add_training_options(*verb, *o);
-  // Text files, too, and several: no labels are read, no split but the training one. Its corruption
-  // of tokens is the mask.
+  // --data takes several files, text included: no labels are read and only the training split is
+  // used. Tokens are corrupted by masking, so --token-dropout does not apply.
   for (const char* name : {"--data", "--test", "--token-dropout"}) {
     verb->remove_option(verb->get_option(name));
   }
@@ -24,16 +24,17 @@ void add_pretrain(CLI::App& app, action& chosen) {
             o->data = paths.front();
             o->more_data.assign(paths.begin() + 1, paths.end());
           },
-          "text of a sentence or paragraph a line, or data sets (their train split)")
+          "text files, one sentence or paragraph per line, or data sets (train split)")
       ->required();
   add_start_options(*verb, *o, o->shape, o->vocab);
-  verb->add_option("--held-out", o->held_out, "share of the lines that are validated on")
+  verb->add_option("--held-out", o->held_out, "fraction of the lines held out for validation")
       ->check(CLI::Range(0.0, 0.9))
       ->capture_default_str();
-  verb->add_option("--asked", o->masking.share, "share of the tokens that are asked")
+  verb->add_option("--mlm-probability", o->masking.share, "fraction of tokens to mask")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  verb->add_flag("--whole-words", o->masking.whole_words, "ask all pieces of a word, or none");
+  verb->add_flag("--whole-words", o->masking.whole_words,
+                 "whole word masking: mask all pieces of a word, or none");
   verb->callback([o, &chosen] {
     if (o->student.empty() && o->vocab.empty()) throw CLI::RequiredError("--vocab, or --student");
     chosen = [o] { return finish_training(train::pretrain(*o), *o); };

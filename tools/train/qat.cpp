@@ -10,10 +10,11 @@ namespace lowbit_train {
 void add_qat(CLI::App& app, action& chosen) {
   auto o = std::make_shared<train::qat_options>();
   o->fit.dropout = o->fit.classifier_dropout = 0.1;
-  o->fit.type = train::precision::f32;  // bf16 operands would round what int8 keeps
-  CLI::App* verb = app.add_subcommand("qat", "train a full precision model to be quantized");
+  o->fit.type = train::precision::f32;  // bf16 operands would round int8 values
+  CLI::App* verb =
+      app.add_subcommand("qat", "quantization-aware training of a full-precision model");
   add_training_options(*verb, *o);
-  add_student_option(*verb, *o, "folder of the full precision model to start from")->required();
+  add_student_option(*verb, *o, "folder of the full-precision model to start from")->required();
   add_objective_options(*verb, *o, o->objective);
   add_packed_option(*verb, *o);
   verb->add_option("-p,--policy", o->policy,
@@ -29,21 +30,21 @@ void add_qat(CLI::App& app, action& chosen) {
               o->formats.push_back(*std::move(format));
             }
           },
-          "REGEX=FORMAT: another format for the matrices whose name matches")
+          "REGEX=FORMAT: override the format of matrices with a matching name")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option("--recluster", o->recluster, "steps between two searches of scales or centroids")
+  verb->add_option("--recluster", o->recluster, "steps between searches for scales or centroids")
       ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb->add_option("--range-decay", o->range_decay,
-                   "q8bert: share of an activation's range that a step keeps")
+                   "q8bert: decay of the moving average of activation ranges")
       ->check(CLI::Range(0.0, 0.999999))
       ->capture_default_str();
   verb->callback([o, verb, &chosen] {
     if (o->policy != "q8bert") {
-      refuse_idle(*verb, {"--range-decay"}, "is for --policy q8bert");
+      refuse_idle(*verb, {"--range-decay"}, "only applies to --policy q8bert");
     } else {
-      refuse_idle(*verb, {"--recluster"}, "is not for --policy q8bert");
+      refuse_idle(*verb, {"--recluster"}, "does not apply to --policy q8bert");
     }
     chosen = [o] { return finish_training(train::qat(*o), *o, o->policy, o->formats); };
   });

@@ -16,7 +16,7 @@ struct verb_options : train::search_options {
   latency_options timed;
 };
 
-/// ranking.json as a table.
+/// Prints ranking.json as a table.
 void print_ranking(const std::filesystem::path& folder) {
   std::ifstream file(folder / "ranking.json");
   const auto ranking = nlohmann::json::parse(file, nullptr, false);
@@ -58,43 +58,50 @@ void add_search(CLI::App& app, action& chosen) {
   o->fit.dropout = o->fit.classifier_dropout = 0.0;
   o->grid = {{2, 4}, {2, 4}, {128, 256}, {256, 512}};
   CLI::App* verb =
-      app.add_subcommand("search", "find a small fast shape that learns from a teacher, train it");
+      app.add_subcommand("search", "search for a small, fast student shape, then train it");
   add_training_options(*verb, *o);
   add_teacher_option(*verb, *o);
   verb->get_option("--data")->description(
-      "of a masked language model: text or a set; else a set with the teacher's labels");
+      "for a masked language model: text or a data set; otherwise a data set with the teacher's "
+      "labels");
   const auto list = [verb](const char* name, auto& values, const char* help) {
     return verb->add_option(name, values, help)->delimiter(',')->capture_default_str();
   };
-  list("-L,--layers", o->grid.layers, "values to combine, as 2,4");
-  list("-A,--heads", o->grid.heads, "the same");
-  list("-H,--hidden", o->grid.hidden, "the same");
-  list("-I,--intermediate", o->grid.intermediate, "the same");
-  verb->add_option("-p,--policy", o->timed.policy, "that latency and megabytes are of")
+  list("-L,--layers", o->grid.layers, "layer counts to try, e.g. 2,4");
+  list("-A,--heads", o->grid.heads, "head counts to try");
+  list("-H,--hidden", o->grid.hidden, "hidden sizes to try");
+  list("-I,--intermediate", o->grid.intermediate, "intermediate sizes to try");
+  verb->add_option("-p,--policy", o->timed.policy, "policy for which latency and size are measured")
       ->capture_default_str();
-  verb->add_option("--tokens", o->timed.tokens, "of the measured sentence")->capture_default_str();
-  verb->add_option("--repetitions", o->timed.repetitions, "timed runs of each shape")
+  verb->add_option("--tokens", o->timed.tokens, "sequence length for the latency measurement")
+      ->capture_default_str();
+  verb->add_option("--repetitions", o->timed.repetitions, "timed runs per shape")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  verb->add_option("--max-latency-ms", o->max_milliseconds)->check(lowbit_tool::positive());
-  verb->add_option("--max-mb", o->max_megabytes)->check(lowbit_tool::positive());
-  auto* every = verb->add_option("--every", o->every, "try every n-th shape in order of growth")
-                    ->check(CLI::Range(1, 1 << 20))
-                    ->capture_default_str();
-  verb->add_option("--epsilon", o->epsilon, "or n = epsilon steps^2.5")
+  verb->add_option("--max-latency-ms", o->max_milliseconds, "latency limit")
+      ->check(lowbit_tool::positive());
+  verb->add_option("--max-mb", o->max_megabytes, "size limit in MB")
+      ->check(lowbit_tool::positive());
+  auto* every =
+      verb->add_option("--every", o->every, "try every n-th shape, in order of estimated latency")
+          ->check(CLI::Range(1, 1 << 20))
+          ->capture_default_str();
+  verb->add_option("--epsilon", o->epsilon, "sets n = epsilon * steps^2.5 instead of --every")
       ->check(lowbit_tool::positive())
       ->excludes(every);
-  verb->add_option("--steps", o->trials.steps, "of a trial")
+  verb->add_option("--steps", o->trials.steps, "training steps per trial")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
-  list("--trial-lr", o->rates, "learning rates of trials")->check(lowbit_tool::positive());
-  list("--trial-batch", o->batches, "batch sizes of trials")->check(CLI::Range(1, 1 << 20));
-  verb->add_flag("--trial-adam", o->trials.adam, "trials by Adam instead of SGD");
-  verb->add_option("--hard-weight", o->trials.objective.hard_weight, "of the masked token itself")
+  list("--trial-lr", o->rates, "learning rates to try")->check(lowbit_tool::positive());
+  list("--trial-batch", o->batches, "batch sizes to try")->check(CLI::Range(1, 1 << 20));
+  verb->add_flag("--trial-adam", o->trials.adam, "run trials with Adam instead of SGD");
+  verb->add_option("--hard-weight", o->trials.objective.hard_weight,
+                   "weight of the masked token loss")
       ->capture_default_str();
-  verb->add_option("--soft-weight", o->trials.objective.soft_weight, "of T^2 KL to the teacher")
+  verb->add_option("--soft-weight", o->trials.objective.soft_weight,
+                   "weight of T^2 KL(teacher || student)")
       ->capture_default_str();
-  verb->add_option("--temperature", o->trials.objective.temperature, "T")
+  verb->add_option("--temperature", o->trials.objective.temperature, "distillation temperature T")
       ->check(lowbit_tool::positive())
       ->capture_default_str();
   verb->add_flag_callback(

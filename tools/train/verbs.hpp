@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs of lowbit-train, one file each: a verb declares its options and leaves behind what is
-// to be done when it was chosen.
+// The commands of lowbit-train, one file each: a command declares its options and sets the action
+// to run if it was chosen.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -8,7 +8,7 @@
 
 namespace lowbit_train {
 
-/// Runs the chosen verb and returns the exit code.
+/// Runs the chosen command and returns the exit code.
 using action = std::function<int()>;
 
 void add_vocab(CLI::App& app, action& chosen);

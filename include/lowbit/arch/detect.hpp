@@ -4,9 +4,10 @@
 // detects and requests nothing.
 #pragma once
 
+#include <array>
 #include <string_view>
 
-#include "lowbit/core/config.hpp"
+#include "lowbit/arch/list.hpp"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -55,25 +56,65 @@ namespace detail {
 /// before an encoder for lowbit::amx runs.
 inline bool enable_amx() { return detail::cpu_has_tiles() && detail::tiles_are_permitted(true); }
 
+// Who is asked for a feature of arch/list.hpp.
+#if defined(__x86_64__)
+#define LOWBIT_ASK_x86(feature) (__builtin_cpu_supports(feature) != 0)
+#define LOWBIT_ASK_x86_tiles(feature) \
+  (detail::cpu_has_tiles() && detail::tiles_are_permitted(false))
+#else
+#define LOWBIT_ASK_x86(feature) false
+#define LOWBIT_ASK_x86_tiles(feature) false
+#endif
+#define LOWBIT_AND_ASK(feature, asked) &&LOWBIT_ASK_##asked(feature)
+#define LOWBIT_ANSWER(tag, below, ...)                                        \
+  const bool runs_##tag = runs_##below LOWBIT_FEATURES_##tag(LOWBIT_AND_ASK); \
+  if (name == #tag) return runs_##tag;
+
 /// True when this CPU (and its operating system) runs code compiled for the tag of that name. amx
 /// only after enable_amx().
-[[nodiscard]] inline bool cpu_runs(std::string_view tag) {
-  if (tag == "scalar") return true;
+[[nodiscard]] inline bool cpu_runs(std::string_view name) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-                    __builtin_cpu_supports("bmi2") != 0 && __builtin_cpu_supports("popcnt") != 0;
-  if (tag == "avx2") return avx2;
-  const bool avx512 =
-      avx2 && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512cd") != 0 &&
-      __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-      __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vpopcntdq") != 0 &&
-      __builtin_cpu_supports("avx512vnni") != 0 && __builtin_cpu_supports("avx512vbmi") != 0 &&
-      __builtin_cpu_supports("avx512ifma") != 0;
-  if (tag == "avx512") return avx512;
-  if (tag == "amx") return avx512 && detail::cpu_has_tiles() && detail::tiles_are_permitted(false);
 #endif
+  constexpr bool runs_void = true;  // below the lowest
+  LOWBIT_EACH_ARCH(LOWBIT_ANSWER)
   return false;
+}
+
+#undef LOWBIT_ANSWER
+#undef LOWBIT_AND_ASK
+#undef LOWBIT_ASK_x86_tiles
+#undef LOWBIT_ASK_x86
+
+namespace detail {
+
+#define LOWBIT_COMMA_NAME(tag, ...) ", " #tag
+inline constexpr std::string_view comma_names = LOWBIT_EACH_ARCH(LOWBIT_COMMA_NAME);
+#undef LOWBIT_COMMA_NAME
+
+/// ", a, b, c" as "a, b or c".
+inline constexpr auto arch_names = [] {
+  std::array<char, comma_names.size()> text{};
+  constexpr std::string_view comma = ", ", before_last = " or ";
+  constexpr std::size_t last = comma_names.rfind(comma);
+  char* end = text.data();
+  for (std::size_t i = comma.size(); i < last; ++i) *end++ = comma_names[i];
+  for (const char c : before_last) *end++ = c;
+  for (std::size_t i = last + comma.size(); i < comma_names.size(); ++i) *end++ = comma_names[i];
+  return text;
+}();
+
+}  // namespace detail
+
+/// Whether there is a tag of that name, in this program or not.
+[[nodiscard]] constexpr bool is_known_arch(std::string_view name) {
+#define LOWBIT_OR_IS_NAME(tag, ...) || name == #tag
+  return false LOWBIT_EACH_ARCH(LOWBIT_OR_IS_NAME);
+#undef LOWBIT_OR_IS_NAME
+}
+/// The names of all tags, for messages: "a, b or c".
+[[nodiscard]] constexpr std::string_view known_archs() {
+  return {detail::arch_names.data(), detail::arch_names.size()};
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

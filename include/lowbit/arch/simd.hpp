@@ -8,16 +8,48 @@
 #include <cstring>
 #include <utility>
 
-#include "lowbit/arch/lane_ops.hpp"
+// The parts of every arch that has its own (arch_ops.hpp).
+#include "lowbit/arch/avx2.hpp"
+#include "lowbit/arch/avx512.hpp"
+#include "lowbit/arch/scalar.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
 using lane_mask = std::uint16_t;  ///< bit i: lane i
 
+/// Which of sixteen lanes, as the arch keeps it: a comparison's result that select() takes as it
+/// is. Its bits are asked for where they are stored.
+template <class Arch>
+struct mask16 {
+  using ops = arch_ops<Arch>;
+  static constexpr std::size_t parts = virtual_lanes / ops::width;
+  using sequence = std::make_index_sequence<parts>;
+  typename ops::mask part[parts];
+
+  template <class F, std::size_t... P>
+  static LOWBIT_INLINE mask16 each(F f, std::index_sequence<P...>) {
+    return {{f(P)...}};
+  }
+  static LOWBIT_INLINE mask16 from_bits(lane_mask bits) {
+    return each(
+        [&](std::size_t n) {
+          return ops::mask_of((std::uint32_t{bits} >> (n * ops::width)) &
+                              ((1U << ops::width) - 1U));
+        },
+        sequence{});
+  }
+  LOWBIT_INLINE operator lane_mask() const {
+    return [&]<std::size_t... P>(std::index_sequence<P...>) {
+      return static_cast<lane_mask>(((ops::mask_bits(part[P]) << (P * ops::width)) | ...));
+    }
+    (sequence{});
+  }
+};
+
 /// Sixteen 32-bit integers; the accumulators that an epilogue reads.
 template <class Arch>
 struct i32x16 {
-  using ops = detail::lane_ops<Arch>;
+  using ops = arch_ops<Arch>;
   static constexpr std::size_t parts = virtual_lanes / ops::width;
   using sequence = std::make_index_sequence<parts>;
   typename ops::i part[parts];
@@ -71,18 +103,16 @@ struct i32x16 {
     return each([&](std::size_t n) { return ops::template shift_left<1>(a.part[n]); }, sequence{});
   }
   /// Lanes where a < b.
-  friend LOWBIT_INLINE lane_mask less(i32x16 a, i32x16 b) {
-    return [&]<std::size_t... P>(std::index_sequence<P...>) {
-      return static_cast<lane_mask>(((ops::less(a.part[P], b.part[P]) << (P * ops::width)) | ...));
-    }
-    (sequence{});
+  friend LOWBIT_INLINE mask16<Arch> less(i32x16 a, i32x16 b) {
+    return mask16<Arch>::each([&](std::size_t n) { return ops::less(a.part[n], b.part[n]); },
+                              sequence{});
   }
 };
 
 /// Sixteen floats.
 template <class Arch>
 struct f32x16 {
-  using ops = detail::lane_ops<Arch>;
+  using ops = arch_ops<Arch>;
   using arch = Arch;
   static constexpr std::size_t parts = virtual_lanes / ops::width;
   using sequence = std::make_index_sequence<parts>;
@@ -153,25 +183,22 @@ struct f32x16 {
     return each([&](std::size_t n) { return ops::sqrt(a.part[n]); }, sequence{});
   }
   /// Lanes where a < b; false for NaN.
-  friend LOWBIT_INLINE lane_mask less(f32x16 a, f32x16 b) {
-    return [&]<std::size_t... P>(std::index_sequence<P...>) {
-      return static_cast<lane_mask>(((ops::less(a.part[P], b.part[P]) << (P * ops::width)) | ...));
-    }
-    (sequence{});
+  friend LOWBIT_INLINE mask16<Arch> less(f32x16 a, f32x16 b) {
+    return mask16<Arch>::each([&](std::size_t n) { return ops::less(a.part[n], b.part[n]); },
+                              sequence{});
   }
 };
 
-/// Lane i of a where bit i of the mask is set, of b elsewhere.
+/// Lane i of a where the mask has lane i, of b elsewhere.
 template <class Arch>
-[[nodiscard]] LOWBIT_INLINE f32x16<Arch> select(lane_mask mask, f32x16<Arch> a, f32x16<Arch> b) {
-  using ops = detail::lane_ops<Arch>;
+[[nodiscard]] LOWBIT_INLINE f32x16<Arch> select(mask16<Arch> mask, f32x16<Arch> a, f32x16<Arch> b) {
   return f32x16<Arch>::each(
-      [&](std::size_t n) {
-        const std::uint32_t bits =
-            (static_cast<std::uint32_t>(mask) >> (n * ops::width)) & ((1U << ops::width) - 1U);
-        return ops::select(bits, a.part[n], b.part[n]);
-      },
+      [&](std::size_t n) { return arch_ops<Arch>::select(mask.part[n], a.part[n], b.part[n]); },
       typename f32x16<Arch>::sequence{});
+}
+template <class Arch>
+[[nodiscard]] LOWBIT_INLINE f32x16<Arch> select(lane_mask bits, f32x16<Arch> a, f32x16<Arch> b) {
+  return select(mask16<Arch>::from_bits(bits), a, b);
 }
 
 /// The nearest integers, half to even, of values below 2^22 in magnitude: x * scale is rounded

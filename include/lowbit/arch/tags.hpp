@@ -6,39 +6,19 @@
 #include <concepts>
 #include <type_traits>
 
-#include "lowbit/core/config.hpp"
+#include "lowbit/arch/list.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-struct scalar {
-  using fallback = void;
-  static constexpr bool compiled = true;
-  static constexpr const char* name = "scalar";
-};
-
-/// AVX2, FMA, BMI2, POPCNT: every x86-64 server and desktop core since 2015.
-struct avx2 {
-  using fallback = scalar;
-  static constexpr bool compiled = LOWBIT_AVX2 != 0;
-  static constexpr const char* name = "avx2";
-};
-
-/// AVX-512 F, CD, BW, DQ, VL, VPOPCNTDQ, VNNI, VBMI and IFMA: Ice Lake, Zen 4 and later. No kernel
-/// uses CD or IFMA: xsimd refuses flags that leave out what every CPU with the others has.
-struct avx512 {
-  using fallback = avx2;
-  static constexpr bool compiled = LOWBIT_AVX512 != 0;
-  static constexpr const char* name = "avx512";
-};
-
-/// AVX-512 as above and the int8 tiles of AMX: Sapphire Rapids and later. The operating system lets
-/// a process use tiles only when it has asked (arch/detect.hpp, enable_amx), which is why no
-/// program gets this tag unless it names it.
-struct amx {
-  using fallback = avx512;
-  static constexpr bool compiled = LOWBIT_AMX != 0;
-  static constexpr const char* name = "amx";
-};
+#define LOWBIT_DEFINE_TAG(tag, below, is_compiled, asked_for) \
+  struct tag {                                                \
+    using fallback = below;                                   \
+    static constexpr bool compiled = is_compiled != 0;        \
+    static constexpr bool on_request = asked_for;             \
+    static constexpr const char* name = #tag;                 \
+  };
+LOWBIT_EACH_ARCH(LOWBIT_DEFINE_TAG)
+#undef LOWBIT_DEFINE_TAG
 
 template <class Tag>
 concept arch_tag = requires {
@@ -46,8 +26,35 @@ concept arch_tag = requires {
   { Tag::compiled } -> std::convertible_to<bool>;
 };
 
+template <class... Tags>
+struct arch_list {};
+
+namespace detail {
+
+template <class... Tags, class Tag>
+arch_list<Tags..., Tag> operator+(arch_list<Tags...>, std::type_identity<Tag>);
+
+template <class Best, class... Rest>
+struct best_arch {
+  using type = Best;
+};
+template <class Best, class Next, class... Rest>
+struct best_arch<Best, Next, Rest...>
+    : best_arch<std::conditional_t<Next::compiled && !Next::on_request, Next, Best>, Rest...> {};
+
+template <class... Tags>
+typename best_arch<Tags...>::type best_of(arch_list<Tags...>);
+
+#define LOWBIT_ADD_TAG(tag, ...) +std::type_identity<tag>()
+using all_archs = decltype(arch_list<>() LOWBIT_EACH_ARCH(LOWBIT_ADD_TAG));
+#undef LOWBIT_ADD_TAG
+
+}  // namespace detail
+
+/// Every tag, lowest first.
+using all_archs = detail::all_archs;
+
 /// The best tag this translation unit was compiled for that needs nobody's permission to run.
-using native =
-    std::conditional_t<avx512::compiled, avx512, std::conditional_t<avx2::compiled, avx2, scalar>>;
+using native = decltype(detail::best_of(all_archs{}));
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -56,7 +56,7 @@ inline result<std::string_view> stored_format(const weight_set& weights, const t
   const tensor_name format = name(".format");
   const stored_tensor* t = weights.find(format.view());
   if (t == nullptr) return std::string_view("f32");
-  if (t->type != stored_type::u8) {
+  if (t->type != element_type::u8) {
     return status::error(errc::malformed, "tensor ", format.view(), " is ", name_of(t->type),
                          ", expected U8");
   }

@@ -29,7 +29,7 @@ class stored_centroids {
   status open(const weight_set& weights, const tensor_name& name, std::size_t n) {
     constexpr bool floats = std::is_same_v<T, float>;
     const std::size_t groups = Scale::count(n, 0);
-    LOWBIT_TRY(weights.get(name(".centroids").view(), floats ? stored_type::f32 : stored_type::i8,
+    LOWBIT_TRY(weights.get(name(".centroids").view(), floats ? element_type::f32 : element_type::i8,
                            groups, N, values_));
     if constexpr (floats) LOWBIT_TRY(check_floats(values_, groups * N));
     for (std::size_t i = 0; i < groups * N; ++i) {
@@ -243,12 +243,12 @@ result<encoded_matrix> encode(codebook<N, Scale, Centroids>, matrix_view<const f
   }));
   const std::size_t books = format::codebooks(w.rows);
   encoded_matrix out;
-  out.add(".codes", stored_type::u8, {w.rows, row_bytes}, codes);
+  out.add(".codes", element_type::u8, {w.rows, row_bytes}, codes);
   if constexpr (integer) {
-    out.add(".centroids", stored_type::i8, {books, N}, integers);
-    out.add(".scale", stored_type::f32, {books}, scales);
+    out.add(".centroids", element_type::i8, {books, N}, integers);
+    out.add(".scale", element_type::f32, {books}, scales);
   } else {
-    out.add(".centroids", stored_type::f32, {books, N}, centroids);
+    out.add(".centroids", element_type::f32, {books, N}, centroids);
   }
   return out;
 }

@@ -43,7 +43,7 @@ struct f32 {
   struct reader {
     status open(const weight_set& weights, const tensor_name& name, std::size_t n, std::size_t k) {
       k_ = k;
-      LOWBIT_TRY(weights.get(name.view(), stored_type::f32, n, k, values_));
+      LOWBIT_TRY(weights.get(name.view(), element_type::f32, n, k, values_));
       return detail::check_floats(values_, n * k);
     }
     void floats(std::size_t row, float* out) const {  // (K)

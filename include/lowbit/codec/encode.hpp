@@ -96,8 +96,8 @@ result<encoded_matrix> encode(sign<Scale, Center> codec, matrix_view<const float
   std::vector<float> scales(format::scales(w.rows, w.cols));
   encoded_matrix out;
   out.report = encode(codec, w, codes.data(), scales.data());
-  out.add(".codes", stored_type::u8, {w.rows, format::row_bytes(w.cols)}, codes);
-  out.add(".scale", stored_type::f32, {scales.size()}, scales);
+  out.add(".codes", element_type::u8, {w.rows, format::row_bytes(w.cols)}, codes);
+  out.add(".scale", element_type::f32, {scales.size()}, scales);
   return out;
 }
 
@@ -110,7 +110,7 @@ inline result<encoded_matrix> encode(f32, matrix_view<const float> w) {
   values.reserve(w.rows * w.cols);
   for (std::size_t r = 0; r < w.rows; ++r) values.insert(values.end(), w.row(r), w.row(r) + w.cols);
   encoded_matrix out;
-  out.add("", stored_type::f32, {w.rows, w.cols}, values);
+  out.add("", element_type::f32, {w.rows, w.cols}, values);
   return out;
 }
 

@@ -26,7 +26,7 @@ struct encode_report {
 /// One tensor to store as NAME + suffix, where NAME is "....weight".
 struct encoded_tensor {
   std::string suffix;
-  stored_type type = stored_type::u8;
+  element_type type = element_type::u8;
   std::vector<std::size_t> shape;
   std::vector<std::byte> bytes;
 };
@@ -36,7 +36,7 @@ struct encoded_matrix {
   encode_report report;
 
   template <class T>
-  void add(std::string suffix, stored_type type, std::vector<std::size_t> shape,
+  void add(std::string suffix, element_type type, std::vector<std::size_t> shape,
            const std::vector<T>& values) {
     static_assert(std::is_trivially_copyable_v<T>);
     std::vector<std::byte> bytes(values.size() * sizeof(T));

@@ -30,8 +30,8 @@ struct gobo : detail::codebook_format<std::size_t{1} << Bits, scale::tensor> {
       const tensor_name index_name = name(".outliers.index");
       const stored_tensor* found = weights.find(index_name.view());
       count_ = found == nullptr ? 0 : found->elements();
-      LOWBIT_TRY(weights.get(index_name.view(), stored_type::i32, 1, count_, index_));
-      LOWBIT_TRY(weights.get(name(".outliers.value").view(), stored_type::f32, 1, count_, value_));
+      LOWBIT_TRY(weights.get(index_name.view(), element_type::i32, 1, count_, index_));
+      LOWBIT_TRY(weights.get(name(".outliers.value").view(), element_type::f32, 1, count_, value_));
       std::size_t least = 0;
       for (std::size_t i = 0; i < count_; ++i) {
         const auto at = index_.template read<std::int32_t>(i);
@@ -162,10 +162,10 @@ result<encoded_matrix> encode(gobo<Bits>, matrix_view<const float> w) {
   detail::encode_indices<Bits>(w, *centroids, codes.data());
   encoded_matrix out;
   out.report.outliers = index.size();
-  out.add(".codes", stored_type::u8, {w.rows, row_bytes}, codes);
-  out.add(".centroids", stored_type::f32, {1, format::size}, *centroids);
-  out.add(".outliers.index", stored_type::i32, {index.size()}, index);
-  out.add(".outliers.value", stored_type::f32, {value.size()}, value);
+  out.add(".codes", element_type::u8, {w.rows, row_bytes}, codes);
+  out.add(".centroids", element_type::f32, {1, format::size}, *centroids);
+  out.add(".outliers.index", element_type::i32, {index.size()}, index);
+  out.add(".outliers.value", element_type::f32, {value.size()}, value);
   return out;
 }
 

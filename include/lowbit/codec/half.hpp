@@ -59,7 +59,7 @@ class half_reader {
   }
   static void values(code_values& out) {
     out.bits = 16;
-    out.half = Format::type == stored_type::f16;
+    out.half = Format::type == element_type::f16;
   }
   void floats(std::size_t row, float* out) const {  // (K)
     for (std::size_t j = 0; j < k_; ++j) {
@@ -83,7 +83,7 @@ struct half_format {
 /// bfloat16: tensor NAME, BF16 (N, K).
 struct bf16 : detail::half_format {
   static constexpr const char* name = "bf16";
-  static constexpr stored_type type = stored_type::bf16;
+  static constexpr element_type type = element_type::bf16;
   static constexpr std::uint16_t infinity = 0x7F80;  // every exponent bit
   static constexpr std::uint16_t largest = 0x7F7F;
   static constexpr float decode(std::uint16_t bits) { return bf16_to_float(bits); }
@@ -95,7 +95,7 @@ struct bf16 : detail::half_format {
 /// bits.
 struct f16 : detail::half_format {
   static constexpr const char* name = "f16";
-  static constexpr stored_type type = stored_type::f16;
+  static constexpr element_type type = element_type::f16;
   static constexpr std::uint16_t infinity = 0x7C00;
   static constexpr std::uint16_t largest = 0x7BFF;
   static constexpr float decode(std::uint16_t bits) { return f16_to_float(bits); }

@@ -25,7 +25,7 @@ struct int8 {
 
     status open(const weight_set& weights, const tensor_name& name, std::size_t n, std::size_t k) {
       k_ = k;
-      LOWBIT_TRY(weights.get(name(".codes").view(), stored_type::i8, n, k, codes_));
+      LOWBIT_TRY(weights.get(name(".codes").view(), element_type::i8, n, k, codes_));
       for (std::size_t i = 0; i < n * k; ++i) {
         if (codes_.read<std::int8_t>(i) == -128) {
           return status::error(errc::malformed, "tensor ", codes_.name, " row ", i / k, " column ",
@@ -122,8 +122,8 @@ result<encoded_matrix> encode(int8<Scale>, matrix_view<const float> w) {
     return {};
   }));
   encoded_matrix out;
-  out.add(".codes", stored_type::i8, {w.rows, w.cols}, codes);
-  out.add(".scale", stored_type::f32, detail::scale_shape<Scale>(w.rows, w.cols), scales);
+  out.add(".codes", element_type::i8, {w.rows, w.cols}, codes);
+  out.add(".scale", element_type::f32, detail::scale_shape<Scale>(w.rows, w.cols), scales);
   return out;
 }
 
@@ -192,8 +192,8 @@ result<encoded_matrix> encode(int4<Scale>, matrix_view<const float> w) {
     }
   }
   encoded_matrix out;
-  out.add(".codes", stored_type::u8, {w.rows, row_bytes}, codes);
-  out.add(".scale", stored_type::f32, detail::scale_shape<Scale>(w.rows, w.cols), scales);
+  out.add(".codes", element_type::u8, {w.rows, row_bytes}, codes);
+  out.add(".scale", element_type::f32, detail::scale_shape<Scale>(w.rows, w.cols), scales);
   return out;
 }
 

@@ -84,8 +84,8 @@ result<encoded_matrix> encode_with_running_mean(ternary<Scale> codec, matrix_vie
     return {};
   }));
   encoded_matrix out;
-  out.add(".codes", stored_type::u8, {w.rows, row_bytes}, codes);
-  out.add(".scale", stored_type::f32, detail::scale_shape<Scale>(w.rows, w.cols), scales);
+  out.add(".codes", element_type::u8, {w.rows, row_bytes}, codes);
+  out.add(".scale", element_type::f32, detail::scale_shape<Scale>(w.rows, w.cols), scales);
   return out;
 }
 

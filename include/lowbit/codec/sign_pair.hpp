@@ -2,7 +2,7 @@
 // Two one-bit matrices that stand for one: w = s1 b1 + s2 b2, b in {-1, 1} (BinaryBERT after its
 // ternary weight splitting). They keep the names of the checkpoint: NAME_1.weight and NAME_2.weight
 // stand for NAME.weight. Its linear layers are two products instead, because the halves' inputs may
-// be encoded differently (nn/padded_linear.hpp).
+// be encoded differently (nn/batch_range_linear.hpp).
 #pragma once
 
 #include "lowbit/codec/codec.hpp"

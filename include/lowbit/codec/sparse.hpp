@@ -34,15 +34,15 @@ class stored_blocks {
     n_ = n;
     k_ = k;
     const std::size_t rows = ceil_div(n, Block::rows);
-    LOWBIT_TRY(weights.get(name(".offsets").view(), stored_type::i32, 1, rows + 1, offsets_));
-    LOWBIT_TRY(weights.get(name(".mask").view(), stored_type::u8, rows, mask_bytes(), mask_));
+    LOWBIT_TRY(weights.get(name(".offsets").view(), element_type::i32, 1, rows + 1, offsets_));
+    LOWBIT_TRY(weights.get(name(".mask").view(), element_type::u8, rows, mask_bytes(), mask_));
     if (offset(0) != 0) {
       return status::error(errc::malformed, "tensor ", offsets_.name, " begins with ", offset(0),
                            ", expected 0");
     }
     for (std::size_t r = 0; r < rows; ++r) LOWBIT_TRY(check_row(r));
     const std::size_t count = blocks();
-    constexpr stored_type type = is_float ? stored_type::f32 : stored_type::i8;
+    constexpr element_type type = is_float ? element_type::f32 : element_type::i8;
     const bool vector = Block::size == 1;
     LOWBIT_TRY(weights.get(name(".values").view(), type, vector ? 1 : count,
                            vector ? count : Block::size, values_));
@@ -239,9 +239,9 @@ status add_blocks(encoded_matrix& out, matrix_view<const Element> w) {
     offsets.push_back(static_cast<std::int32_t>(blocks));
   }
   const std::size_t blocks = values.size() / Block::size;
-  constexpr auto type = std::is_same_v<Element, float> ? stored_type::f32 : stored_type::i8;
-  out.add(".offsets", stored_type::i32, {rows + 1}, offsets);
-  out.add(".mask", stored_type::u8, {rows, bytes_for(columns)}, mask);
+  constexpr auto type = std::is_same_v<Element, float> ? element_type::f32 : element_type::i8;
+  out.add(".offsets", element_type::i32, {rows + 1}, offsets);
+  out.add(".mask", element_type::u8, {rows, bytes_for(columns)}, mask);
   if constexpr (Block::size == 1) {
     out.add(".values", type, {blocks}, values);
   } else {

@@ -6,9 +6,9 @@
 #include <limits>
 #include <type_traits>
 
+#include "lowbit/boundary/weights.hpp"
 #include "lowbit/core/bits.hpp"
 #include "lowbit/tensor/matrix_view.hpp"
-#include "lowbit/tensor/weight_set.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -106,7 +106,7 @@ class packed_rows {
   status open(const weight_set& weights, const tensor_name& name, std::size_t n, std::size_t k,
               unsigned first, unsigned last, unsigned pad = 0) {
     k_ = k;
-    LOWBIT_TRY(weights.get(name(".codes").view(), stored_type::u8, n, row_bytes(k), codes_));
+    LOWBIT_TRY(weights.get(name(".codes").view(), element_type::u8, n, row_bytes(k), codes_));
     for (std::size_t r = 0; r < n; ++r) LOWBIT_TRY(check_row(r, first, last, pad));
     return {};
   }
@@ -155,7 +155,7 @@ class stored_scales {
     k_ = k;
     const std::size_t rows = Scale::columns == 0 ? 1 : n;
     const std::size_t cols = Scale::columns == 0 ? Scale::count(n, k) : ceil_div(k, Scale::columns);
-    LOWBIT_TRY(weights.get(name(".scale").view(), stored_type::f32, rows, cols, scales_));
+    LOWBIT_TRY(weights.get(name(".scale").view(), element_type::f32, rows, cols, scales_));
     return check_floats(scales_, rows * cols, 0.0F);
   }
   [[nodiscard]] float at(std::size_t row, std::size_t group_index) const {

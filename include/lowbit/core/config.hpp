@@ -21,13 +21,22 @@
 #define LOWBIT_HOSTED 1
 #endif
 
+// Which archs this translation unit may use: it asks for the features of arch/list.hpp, of which
+// avx512 and amx need those below them, too (tests/packaging/arch_features.cmake).
+
+/// 1: the target has a fused multiply-add of floats; else core/fma.hpp computes it.
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
+#define LOWBIT_FMA 1
+#else
+#define LOWBIT_FMA 0
+#endif
+
 #if defined(__AVX2__) && defined(__FMA__) && defined(__BMI2__) && defined(__POPCNT__)
 #define LOWBIT_AVX2 1
 #else
 #define LOWBIT_AVX2 0
 #endif
 
-// The list of cmake/lowbit_archs.cmake and of arch/detect.hpp.
 #if LOWBIT_AVX2 && defined(__AVX512F__) && defined(__AVX512CD__) && defined(__AVX512BW__) && \
     defined(__AVX512DQ__) && defined(__AVX512VL__) && defined(__AVX512VPOPCNTDQ__) &&        \
     defined(__AVX512VNNI__) && defined(__AVX512VBMI__) && defined(__AVX512IFMA__)

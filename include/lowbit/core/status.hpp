@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Errors as values. A status is a plain object (no heap), so it can cross the boundary between
-// translation units that were compiled for different instruction sets, and works in an embedded
-// build.
+// Errors as values. A status has no heap, and is the same type in translation units that were
+// compiled for different instruction sets: it stands outside their namespaces, and its functions
+// are always inlined.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 #include <string>
 #endif
 
-namespace lowbit::inline LOWBIT_ISA {
+namespace lowbit {
 
 enum class errc : std::uint8_t {
   ok,
@@ -33,41 +33,11 @@ enum class errc : std::uint8_t {
   not_finite,           ///< a value of a run left the range of float32
 };
 
-/// A code and one printable line that names the file, tensor or field, what was found and what was
-/// expected. Control characters and bytes that are no UTF-8 stand in it as \n, \t, \r or \xNN.
-class status {
+/// Up to 500 bytes of text without a heap. What does not fit is replaced by "...".
+class short_text {
  public:
-  constexpr status() = default;
-
-  /// status::error(errc::malformed, path, ": header of ", n, " bytes, expected at most ", limit)
-  template <class... Parts>
-  [[nodiscard]] LOWBIT_NOINLINE static constexpr status error(errc code, const Parts&... parts) {
-    status s;
-    s.code_ = code;
-    (s.append(parts), ...);
-    return s;
-  }
-
-  [[nodiscard]] constexpr bool ok() const { return code_ == errc::ok; }
-  [[nodiscard]] constexpr errc code() const { return code_; }
-  [[nodiscard]] constexpr std::string_view message() const { return {text_, size_}; }
-
-  /// The same error with the place it happened in front: `prefix: message`.
-  [[nodiscard]] constexpr status in(std::string_view place) const {
-    return ok() ? *this : error(code_, place, ": ", message());
-  }
-
- private:
-  static constexpr std::size_t capacity = 500;
-
-  /// Names and texts of a file get into messages, and messages onto terminals: a message is one
-  /// printable line whatever is appended.
-  LOWBIT_NOINLINE constexpr void append(std::string_view part) {
-    detail::put_printable(part, [this](std::string_view bytes) { put(bytes); });
-  }
-
-  /// Keeps the start, says that something is missing.
-  constexpr void put(std::string_view bytes) {
+  LOWBIT_INLINE constexpr short_text() {}
+  LOWBIT_INLINE constexpr void put(std::string_view bytes) {
     if (cut_) return;
     if (bytes.size() > capacity - size_) {
       cut_ = true;
@@ -77,25 +47,76 @@ class status {
     }
     for (const char c : bytes) text_[size_++] = c;
   }
+  [[nodiscard]] LOWBIT_INLINE constexpr std::string_view view() const { return {text_, size_}; }
 
-  template <class T>
-  requires(std::is_integral_v<T>) LOWBIT_NOINLINE constexpr void append(T value) {
-    char digits[24] = {};
-    std::size_t n = sizeof digits;
-    const bool negative = value < T{};
-    auto rest = static_cast<std::uint64_t>(value);
-    if (negative) rest = ~rest + 1;
-    do digits[--n] = static_cast<char>('0' + rest % 10);
-    while ((rest /= 10) != 0);
-    if (negative) digits[--n] = '-';
-    append(std::string_view{digits + n, sizeof digits - n});
-  }
+ private:
+  static constexpr std::size_t capacity = 500;
 
-  errc code_ = errc::ok;
   bool cut_ = false;
   std::uint16_t size_ = 0;
   char text_[capacity] = {};
 };
+
+inline namespace LOWBIT_ISA {
+namespace detail {
+
+/// Names and texts of a file get into messages, and messages onto terminals: a message is one
+/// printable line whatever is appended.
+LOWBIT_NOINLINE constexpr void append(short_text& text, std::string_view part) {
+  put_printable(part, [&](std::string_view bytes) { text.put(bytes); });
+}
+
+template <class T>
+requires(std::is_integral_v<T>) LOWBIT_NOINLINE constexpr void append(short_text& text, T value) {
+  char digits[24] = {};
+  std::size_t n = sizeof digits;
+  const bool negative = value < T{};
+  auto rest = static_cast<std::uint64_t>(value);
+  if (negative) rest = ~rest + 1;
+  do digits[--n] = static_cast<char>('0' + rest % 10);
+  while ((rest /= 10) != 0);
+  if (negative) digits[--n] = '-';
+  append(text, std::string_view{digits + n, sizeof digits - n});
+}
+
+template <class... Parts>
+LOWBIT_NOINLINE constexpr void append_all(short_text& text, const Parts&... parts) {
+  (append(text, parts), ...);
+}
+
+}  // namespace detail
+}  // namespace LOWBIT_ISA
+
+/// A code and one printable line that names the file, tensor or field, what was found and what was
+/// expected. Control characters and bytes that are no UTF-8 stand in it as \n, \t, \r or \xNN.
+class status {
+ public:
+  LOWBIT_INLINE constexpr status() {}
+
+  /// status::error(errc::malformed, path, ": header of ", n, " bytes, expected at most ", limit)
+  template <class... Parts>
+  [[nodiscard]] LOWBIT_INLINE static constexpr status error(errc code, const Parts&... parts) {
+    status s;
+    s.code_ = code;
+    detail::append_all(s.text_, parts...);
+    return s;
+  }
+
+  [[nodiscard]] LOWBIT_INLINE constexpr bool ok() const { return code_ == errc::ok; }
+  [[nodiscard]] LOWBIT_INLINE constexpr errc code() const { return code_; }
+  [[nodiscard]] LOWBIT_INLINE constexpr std::string_view message() const { return text_.view(); }
+
+  /// The same error with the place it happened in front: `prefix: message`.
+  [[nodiscard]] LOWBIT_INLINE constexpr status in(std::string_view place) const {
+    return ok() ? *this : error(code_, place, ": ", message());
+  }
+
+ private:
+  errc code_ = errc::ok;
+  short_text text_;
+};
+
+inline namespace LOWBIT_ISA {
 
 /// A value or the status that says why there is none.
 template <class T>
@@ -110,7 +131,8 @@ class [[nodiscard]] result {
 
   [[nodiscard]] T& operator*() & { return *checked(); }
   [[nodiscard]] const T& operator*() const& { return *checked(); }
-  [[nodiscard]] T&& operator*() && { return std::move(*checked()); }
+  /// By value: for (x : *f()) would else walk over a value that is gone.
+  [[nodiscard]] T operator*() && { return std::move(*checked()); }
   [[nodiscard]] T* operator->() { return checked(); }
   [[nodiscard]] const T* operator->() const { return checked(); }
 
@@ -120,7 +142,7 @@ class [[nodiscard]] result {
     if (!ok()) throw std::runtime_error(std::string(status_.message()));
     return *value_;
   }
-  [[nodiscard]] T&& value() && { return std::move(value()); }
+  [[nodiscard]] T value() && { return std::move(value()); }
 #endif
 
  private:
@@ -137,4 +159,5 @@ class [[nodiscard]] result {
   lowbit::status status_;
 };
 
-}  // namespace lowbit::inline LOWBIT_ISA
+}  // namespace LOWBIT_ISA
+}  // namespace lowbit

@@ -15,8 +15,8 @@
 // as published. The complete rule leaves nothing out.
 #pragma once
 
+#include "lowbit/boundary/shape.hpp"
 #include "lowbit/cost/formats.hpp"
-#include "lowbit/model/shape.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 

@@ -56,13 +56,13 @@ inline result<stored_matrix> stored_in(const canonical_model& model, const std::
 inline result<named_ledger> ledger_of_model(const canonical_model& model, std::size_t tokens) {
   const auto policy = find_policy(model.policy);
   if (!policy) return policy.status();
-  const bool integers = policy->family == policy_family::integers;
+  const bool integers = policy->integers;
   const bool by_name = pruned_percent(policy->name) == 0 && policy->name != "mixed";
   auto ledger = ledger_for(by_name    ? policy->name
                            : integers ? std::string_view("int8")
                                       : std::string_view("fp32"),
                            model.config.shape, tokens);
-  if (!ledger || (!integers && policy->family != policy_family::floats)) return ledger;
+  if (!ledger || !policy->encodes_floats()) return ledger;
   ledger->policy = policy->name;
   LOWBIT_TRY(detail::for_each_matrix(
       *ledger, model.config.shape, [&](cost& c, const linear_layout& layer) -> status {

@@ -38,17 +38,6 @@ struct named_ledger {
 
 namespace detail {
 
-/// Two bytes per weight, expanded when they are loaded.
-template <class Half>
-struct half_weights : policy::fp32 {
-  static constexpr const char* name = Half::name;
-  using embedding = Half;
-  using linear = linear_format<Half, lowbit::activation::f32>;
-};
-struct ternary_weights : policy::integer_weights<ternary<scale::row>> {
-  static constexpr const char* name = "w2a8";
-};
-
 /// Whether an item is the product with a stored matrix.
 [[nodiscard]] constexpr bool is_matrix(cost_item item) {
   return item == cost_item::query || item == cost_item::key || item == cost_item::value ||
@@ -114,17 +103,37 @@ named_ledger collect_ledger(const model_shape& shape, std::size_t tokens) {
       });
   return ledger;
 }
-/// That of the policy with this name.
-template <class... Policies>
-result<named_ledger> ledger_of(std::string_view name, const model_shape& shape,
-                               std::size_t tokens) {
-  named_ledger ledger;
-  const bool known =
-      ((name == Policies::name && (ledger = collect_ledger<Policies>(shape, tokens), true)) || ...);
-  if (known) return ledger;
+/// Policies whose counts follow from their types alone: a sparse or mixed model's depend on the
+/// file, and those with batch ranges and of integers only have arithmetic that no ledger counts
+/// yet.
+template <class Policy>
+inline constexpr bool has_ledger =
+    !has_formats_by_name<Policy> && !integer_only<Policy> && !whole_batch_ranges<Policy> &&
+    !sparse_codec<typename Policy::linear::weights>;
+template <class... Named>
+std::string ledger_names(policy_list<Named...>) {
   std::string names;
-  ((names += (names.empty() ? "" : ", ") + std::string(Policies::name)), ...);
-  return status::error(errc::invalid_argument, "policy is \"", name, "\", expected one of ", names);
+  std::string_view last;
+  const auto add = [&](std::string_view name) {
+    if (name != last) names += (names.empty() ? "" : ", ") + std::string(name);
+    last = name;
+  };
+  ((has_ledger<typename Named::policy> ? add(Named::policy::name) : void()), ...);
+  return names;
+}
+/// That of the policy with this name.
+inline result<named_ledger> ledger_of(std::string_view name, const model_shape& shape,
+                                      std::size_t tokens) {
+  if (const auto found = find_policy(name); found && found->name == name) {
+    auto ledger = with_policy<program_policies>(
+        found->row, [&]<class Policy>(std::type_identity<Policy>) -> std::optional<named_ledger> {
+          if constexpr (has_ledger<Policy>) return collect_ledger<Policy>(shape, tokens);
+          return std::nullopt;
+        });
+    if (ledger) return *std::move(ledger);
+  }
+  return status::error(errc::invalid_argument, "policy is \"", name, "\", expected one of ",
+                       ledger_names(program_policies{}));
 }
 }  // namespace detail
 
@@ -150,12 +159,7 @@ inline result<named_ledger> ledger_for(std::string_view policy_name, const model
     }));
     return ledger;
   }
-  return detail::ledger_of<
-      policy::fp32, detail::half_weights<bf16>, detail::half_weights<f16>, policy::int8,
-      policy::w4a8, policy::w4g32a8, policy::w4g64a8, policy::w4g128a8, detail::ternary_weights,
-      policy::w1a8, policy::codebook<8>, policy::codebook<16>, policy::codebook<256>,
-      policy::gobo<3>, policy::gobo<4>, policy::q8bert, policy::bibert, policy::bit>(policy_name,
-                                                                                     shape, tokens);
+  return detail::ledger_of(policy_name, shape, tokens);
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -129,7 +129,7 @@ struct add_residual : epilogue_stage {
   }
 };
 
-/// Function(v), for the functions of nn/activation.hpp.
+/// Function(v), for the functions of epilogue/activation.hpp.
 template <class Function>
 struct activate : epilogue_stage {
   template <class Arch>

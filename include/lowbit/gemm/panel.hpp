@@ -5,22 +5,22 @@
 #pragma once
 
 #include "lowbit/epilogue/stage.hpp"
-#include "lowbit/gemm/kernel/amx_codes.hpp"
-#include "lowbit/gemm/kernel/avx2.hpp"
-#include "lowbit/gemm/kernel/avx2_codes.hpp"
-#include "lowbit/gemm/kernel/avx2_decode.hpp"
-#include "lowbit/gemm/kernel/avx2_groups.hpp"
-#include "lowbit/gemm/kernel/avx2_planes.hpp"
-#include "lowbit/gemm/kernel/avx512.hpp"
-#include "lowbit/gemm/kernel/avx512_codes.hpp"
-#include "lowbit/gemm/kernel/avx512_decode.hpp"
-#include "lowbit/gemm/kernel/avx512_groups.hpp"
-#include "lowbit/gemm/kernel/avx512_planes.hpp"
-#include "lowbit/gemm/kernel/scalar.hpp"
-#include "lowbit/gemm/kernel/scalar_codes.hpp"
-#include "lowbit/gemm/kernel/scalar_decode.hpp"
-#include "lowbit/gemm/kernel/scalar_groups.hpp"
-#include "lowbit/gemm/kernel/scalar_planes.hpp"
+#include "lowbit/kernel/amx_codes.hpp"
+#include "lowbit/kernel/avx2.hpp"
+#include "lowbit/kernel/avx2_codes.hpp"
+#include "lowbit/kernel/avx2_decode.hpp"
+#include "lowbit/kernel/avx2_groups.hpp"
+#include "lowbit/kernel/avx2_planes.hpp"
+#include "lowbit/kernel/avx512.hpp"
+#include "lowbit/kernel/avx512_codes.hpp"
+#include "lowbit/kernel/avx512_decode.hpp"
+#include "lowbit/kernel/avx512_groups.hpp"
+#include "lowbit/kernel/avx512_planes.hpp"
+#include "lowbit/kernel/scalar.hpp"
+#include "lowbit/kernel/scalar_codes.hpp"
+#include "lowbit/kernel/scalar_decode.hpp"
+#include "lowbit/kernel/scalar_groups.hpp"
+#include "lowbit/kernel/scalar_planes.hpp"
 #include "lowbit/pack/decoded_panels.hpp"
 
 namespace lowbit::inline LOWBIT_ISA::detail {
@@ -162,7 +162,8 @@ template <class Arch>
 LOWBIT_NOINLINE void run_decoded(matrix_view<const float> a,
                                  const packed_weights<decoded_mul_add, Arch>& w, std::size_t panel,
                                  float* acc) {
-  using kernel = selected_kernel<mul_add, Arch>;
+  using decoder = typename packed_weights<decoded_mul_add, Arch>::kernel::arch;
+  using kernel = selected_kernel<mul_add, decoder>;
   constexpr std::size_t nr = kernel::nr;
   constexpr std::size_t block = decoded_mul_add::block_units;
   static_assert(nr == packed_weights<decoded_mul_add, Arch>::nr,
@@ -174,8 +175,8 @@ LOWBIT_NOINLINE void run_decoded(matrix_view<const float> a,
     w.decode(panel, first, weights);
     for (std::size_t m = 0; m < a.rows; m += kernel::mr) {
       const std::size_t rows = a.rows - m < kernel::mr ? a.rows - m : kernel::mr;
-      continue_rows<Arch, kernel::mr>(rows, {a.row(m) + first, rows, count, a.stride}, weights,
-                                      count, acc + m * nr);
+      continue_rows<decoder, kernel::mr>(rows, {a.row(m) + first, rows, count, a.stride}, weights,
+                                         count, acc + m * nr);
     }
   }
 }

@@ -3,8 +3,7 @@
 // it, integers exactly, floats because both add over k in order with fma.
 #pragma once
 
-#include <cmath>
-
+#include "lowbit/core/fma.hpp"
 #include "lowbit/tensor/matrix_view.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -20,7 +19,7 @@ void reference_gemm(matrix_view<const Value> a, matrix_view<const Value> w,
       Accumulator sum{};
       for (std::size_t k = 0; k < a.cols; ++k) {
         if constexpr (std::is_same_v<Value, float>) {
-          sum = std::fma(a(m, k), w(n, k), sum);
+          sum = fma(a(m, k), w(n, k), sum);
         } else {
           sum += static_cast<Accumulator>(a(m, k)) * static_cast<Accumulator>(w(n, k));
         }

@@ -6,8 +6,7 @@
 
 #include "lowbit/core/executor.hpp"
 #include "lowbit/epilogue/stage.hpp"
-#include "lowbit/gemm/kernel/sparse_tiles.hpp"
-#include "lowbit/gemm/kernel/transpose.hpp"
+#include "lowbit/gemm/sparse_tiles.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -94,8 +93,8 @@ struct token_tile {
         const std::size_t at = t + j < rows ? t + j : rows - 1;
         row[j] = reinterpret_cast<const std::byte*>(a.units.row(m + at) + first);
       }
-      transpose_16_rows<Arch>(row, count, reinterpret_cast<std::byte*>(units + t), tokens,
-                              sparse_lanes<Op, Arch>::flip);
+      arch_ops<Arch>::transpose_16_rows(row, count, reinterpret_cast<std::byte*>(units + t), tokens,
+                                        sparse_lanes<Op, Arch>::flip);
     }
   }
   void start(const row_slices<Op, Arch>& w, std::size_t panel, std::size_t slot) {
@@ -115,8 +114,8 @@ struct token_tile {
         row[j] = reinterpret_cast<const std::byte*>(sums + (slot * virtual_lanes + j) * tokens + t);
       }
       alignas(buffer_alignment) typename Op::accumulator acc[virtual_lanes * virtual_lanes];
-      transpose_16_rows<Arch>(row, virtual_lanes, reinterpret_cast<std::byte*>(acc), virtual_lanes,
-                              0);
+      arch_ops<Arch>::transpose_16_rows(row, virtual_lanes, reinterpret_cast<std::byte*>(acc),
+                                        virtual_lanes, 0);
       for (std::size_t r = 0; r < virtual_lanes && t + r < rows; ++r) {
         finish_lanes<Op, Arch>(acc + r * virtual_lanes, epilogue, n, m + t + r, panel);
       }

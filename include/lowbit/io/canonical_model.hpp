@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "lowbit/boundary/weights.hpp"
 #include "lowbit/io/checkpoint_tensors.hpp"
 #include "lowbit/io/config.hpp"
-#include "lowbit/tensor/weight_set.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -36,19 +36,19 @@ class canonical_model {
   std::vector<std::string> warnings;
 
   /// Adds a tensor whose bytes live in a file that keep_open() holds.
-  void borrow(std::string name, stored_type type, std::vector<std::size_t> shape,
+  void borrow(std::string name, element_type type, std::vector<std::size_t> shape,
               std::span<const std::byte> data) {
     add(std::move(name), type, std::move(shape), data);
   }
   /// Adds a tensor and takes its bytes.
-  void own(std::string name, stored_type type, std::vector<std::size_t> shape,
+  void own(std::string name, element_type type, std::vector<std::size_t> shape,
            std::vector<std::byte> bytes) {
     storage_.push_back(std::make_unique<std::vector<std::byte>>(std::move(bytes)));
     add(std::move(name), type, std::move(shape), *storage_.back());
   }
   void own(std::string name, std::vector<std::size_t> shape, std::span<const float> values) {
     const auto bytes = std::as_bytes(values);
-    own(std::move(name), stored_type::f32, std::move(shape),
+    own(std::move(name), element_type::f32, std::move(shape),
         std::vector<std::byte>(bytes.begin(), bytes.end()));
   }
   void keep_open(checkpoint_tensors files) {
@@ -74,7 +74,7 @@ class canonical_model {
   }
 
  private:
-  void add(std::string name, stored_type type, std::vector<std::size_t> shape,
+  void add(std::string name, element_type type, std::vector<std::size_t> shape,
            std::span<const std::byte> data) {
     names_.push_back(std::make_unique<std::string>(std::move(name)));
     stored_tensor t;

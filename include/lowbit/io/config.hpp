@@ -18,22 +18,19 @@
 #include <utility>
 #include <vector>
 
+#include "lowbit/boundary/shape.hpp"
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/config_scheme.hpp"
 #include "lowbit/io/embedding_format.hpp"
 #include "lowbit/io/json.hpp"
 #include "lowbit/io/label_scores.hpp"
 #include "lowbit/io/packed_format.hpp"
-#include "lowbit/model/shape.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
-
-enum class hidden_activation : std::uint8_t { gelu_erf, relu };
 
 struct model_config {
   model_shape shape;  ///< labels 0: the file does not say, classifier.weight does
   scheme recognised = scheme::fp32;
-  hidden_activation activation = hidden_activation::gelu_erf;
   problem_type problem = problem_type::single_label;
   std::vector<std::string> labels;  ///< empty when the file has no id2label
   std::optional<packed_format> packed;
@@ -54,12 +51,12 @@ struct model_config {
 
 namespace detail {
 
-inline result<hidden_activation> parse_activation(const nlohmann::json& config,
-                                                  std::string_view name) {
+inline result<activation_function> parse_activation(const nlohmann::json& config,
+                                                    std::string_view name) {
   const auto text = json_string(config, "hidden_act", name, "gelu");
   if (!text) return text.status();
-  if (*text == "gelu" || *text == "gelu_python") return hidden_activation::gelu_erf;
-  if (*text == "relu") return hidden_activation::relu;
+  if (*text == "gelu" || *text == "gelu_python") return activation_function::gelu;
+  if (*text == "relu") return activation_function::relu;
   const bool tanh_form = *text == "gelu_new" || *text == "gelu_fast" ||
                          *text == "gelu_pytorch_tanh" || *text == "quick_gelu";
   return status::error(errc::unsupported, name, ": hidden_act is ", quote_name(*text),
@@ -201,7 +198,7 @@ inline result<model_config> parse_config(const nlohmann::json& config, std::stri
     out.recognised = *recognised;
     const auto activation = detail::parse_activation(config, name);
     if (!activation) return activation.status();
-    out.activation = *activation;
+    out.shape.hidden_act = *activation;
     LOWBIT_TRY(detail::parse_shape(config, name, out));
     const auto problem = parse_problem(config, name);
     if (!problem) return problem.status();

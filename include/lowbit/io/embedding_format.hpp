@@ -13,9 +13,9 @@
 #include <string_view>
 #include <utility>
 
+#include "lowbit/boundary/shape.hpp"
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/json.hpp"
-#include "lowbit/model/shape.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 

@@ -91,7 +91,7 @@ status add_encoded(canonical_model& model, const std::string& weight, matrix_vie
   }
   if (named && !std::is_same_v<Codec, f32>) {
     const auto text = std::as_bytes(std::span(format));
-    model.own(weight + ".format", stored_type::u8, {text.size()}, {text.begin(), text.end()});
+    model.own(weight + ".format", element_type::u8, {text.size()}, {text.begin(), text.end()});
   }
   return {};
 }
@@ -120,15 +120,15 @@ status add_matrix_as(canonical_model& model, const std::string& weight, matrix_v
 
 }  // namespace detail
 
-/// A canonical float model under a named policy of the families floats and integers; tensors that
-/// stay floats are copied. `source` may go away.
+/// A canonical float model under a named policy that encodes floats; tensors that stay floats are
+/// copied. `source` may go away.
 ///
-/// Errors: invalid_argument for another family, an override that matches nothing or a weight that
+/// Errors: invalid_argument for another policy, an override that matches nothing or a weight that
 ///         is not finite; unsupported for a format that the policy's activations do not multiply
 inline result<canonical_model> encode_model(const canonical_model& source,
                                             const named_policy& policy,
                                             const std::vector<format_override>& overrides = {}) {
-  if (policy.format.empty()) {
+  if (!policy.encodes_floats()) {
     return status::error(errc::invalid_argument, "policy ", policy.name,
                          " needs a checkpoint that was trained for it");
   }
@@ -152,7 +152,7 @@ inline result<canonical_model> encode_model(const canonical_model& source,
       out.report.push_back({t.name, f32::name, shape, bytes.size(), bytes.size(), 0});
       continue;
     }
-    if (t.type != stored_type::f32 || t.rank != 2) {
+    if (t.type != element_type::f32 || t.rank != 2) {
       return status::error(errc::invalid_argument, "tensor ", t.name,
                            " is already encoded, expected a float model");
     }
@@ -163,7 +163,7 @@ inline result<canonical_model> encode_model(const canonical_model& source,
     status added;
     if (it->second) {
       added = detail::add_matrix_as<any_table>(out, t.name, w, format);
-    } else if (policy.family == policy_family::integers) {
+    } else if (policy.integers) {
       added = is_plain_float(format) ? detail::add_matrix_as<any_float>(out, t.name, w, format)
                                      : detail::add_matrix_as<any_integer>(out, t.name, w, format);
     } else {

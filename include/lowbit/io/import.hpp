@@ -70,8 +70,8 @@ class importer {
     if (!values) return values.status();
     const tensor_view* t = reader_.find(name);
     const std::size_t bytes = values->size() * sizeof(float);
-    if (t->type == dtype::f32) {
-      model_.borrow(as, stored_type::f32, shape, t->data);
+    if (t->type == element_type::f32) {
+      model_.borrow(as, element_type::f32, shape, t->data);
     } else {
       model_.own(as, shape, *values);
     }

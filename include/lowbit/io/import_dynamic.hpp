@@ -100,7 +100,7 @@ inline result<std::string> dynamic_policy_name(const model_config& config, bool 
                                                std::string_view place) {
   const auto fields = read_dynamic_fields(config, place);
   if (!fields) return fields.status();
-  const bool relu = config.activation == hidden_activation::relu;
+  const bool relu = config.shape.hidden_act == activation_function::relu;
   if (config.recognised == scheme::ternarybert && relu) {
     return unsupported_field(place, "hidden_act", "\"relu\"", "\"gelu\" for a TernaryBERT model");
   }
@@ -169,8 +169,8 @@ class dynamic_importer {
     const auto values = reader_.read(name, shape);
     if (!values) return values.status();
     const tensor_view* t = reader_.find(name);
-    if (t->type == dtype::f32) {
-      model_.borrow(name, stored_type::f32, shape, t->data);
+    if (t->type == element_type::f32) {
+      model_.borrow(name, element_type::f32, shape, t->data);
     } else {
       model_.own(name, shape, *values);
     }

@@ -110,7 +110,7 @@ class integer_importer {
 
   status floats(const std::string& name, std::size_t n, std::size_t k, std::vector<float>& out) {
     stored_tensor t;
-    LOWBIT_TRY(source_.weights().get(name, stored_type::f32, n, k, t));
+    LOWBIT_TRY(source_.weights().get(name, element_type::f32, n, k, t));
     out.resize(n * k);
     std::memcpy(out.data(), t.data, out.size() * sizeof(float));
     done_.push_back(name);
@@ -148,7 +148,7 @@ class integer_importer {
       }
     }
     report(name + ".weight", n, k, codes.size() + scales.size() * sizeof(float));
-    model_.own(name + ".weight.codes", stored_type::i8, {n, k}, std::move(codes));
+    model_.own(name + ".weight.codes", element_type::i8, {n, k}, std::move(codes));
     model_.own(name + ".weight.scale", {n}, scales);
     model_.own(name + ".bias", {n}, bias);
     return {};

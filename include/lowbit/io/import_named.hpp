@@ -9,36 +9,30 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
+/// Whether a checkpoint of scheme `s` was trained for policy `name`.
+inline bool is_policy_of(scheme s, std::string_view name) {
+  const std::string_view own = scheme_name(s);
+  return name == own || (name.starts_with(own) && name[own.size()] == '_');
+}
+
 /// Which policies a checkpoint of a scheme can run under.
 inline status check_policy(const canonical_model& model, std::string_view place) {
   const scheme s = model.config.recognised;
-  const auto known = find_policy(model.policy);
+  const auto known = find_policy(model.policy, model.zero);
   if (!known) return known.status();
-  const std::string_view p = known->name;
-  const bool fits = is_dynamic_scheme(s) ? p.starts_with(scheme_name(s)) : p == scheme_name(s);
-  if (s != scheme::fp32 && !fits) {
+  const std::string_view name = known->name;
+  if (s != scheme::fp32 && !is_policy_of(s, name)) {
     return status::error(errc::invalid_argument, place, ": this is a ", scheme_name(s),
-                         " checkpoint, it cannot run under policy ", p);
+                         " checkpoint, it cannot run under policy ", name);
   }
-  if (known->family == policy_family::quantized_bert && s == scheme::fp32) {
-    return status::error(errc::invalid_argument, place, ": policy ", p,
+  if (s == scheme::fp32 && known->own_training) {
+    return status::error(errc::invalid_argument, place, ": policy ", name,
                          " needs a checkpoint that was trained for it");
   }
-  if (p == "bit" && s != scheme::bit) {
-    return status::error(errc::invalid_argument, place,
-                         ": policy bit needs the learned scales and shifts of a BiT checkpoint");
-  }
-  if (p == "q8bert" && model.config.activation != hidden_activation::gelu_erf) {
-    return status::error(errc::unsupported, place,
-                         ": policy q8bert needs hidden_act gelu, found relu");
-  }
-  if (p == "bibert" && model.config.activation != hidden_activation::gelu_erf) {
-    return status::error(errc::unsupported, place,
-                         ": policy bibert needs hidden_act gelu, found relu");
-  }
-  if (p == "bit" && model.config.activation != hidden_activation::relu) {
-    return status::error(errc::unsupported, place,
-                         ": policy bit needs hidden_act relu, found gelu");
+  const activation_function found = model.config.shape.hidden_act;
+  if (known->hidden_act && *known->hidden_act != found) {
+    return status::error(errc::unsupported, place, ": policy ", name, " needs hidden_act ",
+                         name_of(*known->hidden_act), ", found ", name_of(found));
   }
   return {};
 }
@@ -61,22 +55,6 @@ inline result<std::string> find_dynamic_policy(const std::filesystem::path& fold
   return found;
 }
 
-/// function(std::type_identity<Policy>) for the policy of that name (named_policies has it).
-template <class Function>
-auto with_quantized_bert(std::string_view name, Function function) {
-  using namespace policy;
-  if (name == ternarybert<4>::name) return function(std::type_identity<ternarybert<4>>{});
-  if (name == binarybert<8>::name) return function(std::type_identity<binarybert<8>>{});
-  if (name == binarybert<4>::name) return function(std::type_identity<binarybert<4>>{});
-  if (name == binarybert_ternary<8>::name)
-    return function(std::type_identity<binarybert_ternary<8>>{});
-  if (name == binarybert_ternary<4>::name)
-    return function(std::type_identity<binarybert_ternary<4>>{});
-  if (name == binarybert_split<8>::name) return function(std::type_identity<binarybert_split<8>>{});
-  if (name == binarybert_split<4>::name) return function(std::type_identity<binarybert_split<4>>{});
-  return function(std::type_identity<ternarybert<8>>{});
-}
-
 }  // namespace detail
 
 /// Imports a checkpoint folder under a policy by name. Empty: the one that config.json describes.
@@ -95,29 +73,25 @@ inline result<canonical_model> import_checkpoint(
                                      : canonical_policy_name(policy_name);
   model.zero = std::move(zero);
   LOWBIT_TRY(detail::check_policy(model, folder.native()));
-  const named_policy named = *find_policy(model.policy);
-  if (!overrides.empty() && named.format.empty()) {
+  const named_policy named = *find_policy(model.policy, model.zero);
+  if (!overrides.empty() && !named.encodes_floats()) {
     return status::error(errc::invalid_argument, "policy ", named.name,
                          " has its own formats, they cannot be overridden");
   }
-  if (named.family == policy_family::static_integers && has_trained_ranges(model.config.raw)) {
-    return import_checkpoint<policy::q8bert>(folder, std::move(model));
-  }
-  if (named.family == policy_family::static_integers ||
-      named.family == policy_family::integer_only) {
+  if (named.ranges && !has_trained_ranges(model.config.raw)) {
     return status::error(errc::invalid_argument, folder.native(), ": policy ", named.name,
                          " needs ranges of activations: lowbit quantize --calibrate FILE");
   }
-  if (named.family == policy_family::bibert) {
-    return import_checkpoint<policy::bibert>(folder, std::move(model));
-  }
-  if (named.family == policy_family::bit) {
-    return import_checkpoint<policy::bit>(folder, std::move(model));
-  }
-  if (named.family == policy_family::quantized_bert) {
-    return detail::with_quantized_bert(named.name, [&]<class Policy>(std::type_identity<Policy>) {
-      return import_checkpoint<Policy>(folder, std::move(model));
-    });
+  if (!named.encodes_floats()) {
+    return with_encoder<program_policies>(
+        named.encoder, [&]<class Policy>(std::type_identity<Policy>) -> result<canonical_model> {
+          if constexpr (has_formats_by_name<Policy> || integer_only<Policy>) {
+            return status::error(errc::unsupported, folder.native(), ": policy ", named.name,
+                                 " has no importer");
+          } else {
+            return import_checkpoint<Policy>(folder, std::move(model));
+          }
+        });
   }
   auto floats = import_checkpoint<policy::fp32>(folder, std::move(model));
   if (!floats || (named.name == "fp32" && overrides.empty())) return floats;

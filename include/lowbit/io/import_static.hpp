@@ -13,7 +13,7 @@ namespace lowbit::inline LOWBIT_ISA {
 inline result<canonical_model> import_static(const canonical_model& floats,
                                              const activation_ranges& ranges) {
   const model_shape& shape = floats.config.shape;
-  if (floats.config.activation != hidden_activation::gelu_erf) {
+  if (floats.config.shape.hidden_act != activation_function::gelu) {
     return status::error(errc::unsupported, "policy q8bert needs hidden_act gelu, found relu");
   }
   const auto range_of = [&](const linear_layout& layer) {

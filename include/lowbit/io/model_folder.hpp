@@ -29,35 +29,17 @@ inline status check_zero(const load_options& options, const std::string& policy)
     return status::error(errc::invalid_argument, "--zero is ", quote_name(options.zero),
                          ", expected torch or plus-one");
   }
-  if (canonical_policy_name(policy) != "bibert" && options.zero != "torch") {
-    return status::error(errc::invalid_argument,
-                         "--zero plus-one is a choice of policy bibert, not of ", policy);
+  if (!has_zero(canonical_policy_name(policy), options.zero)) {
+    return status::error(errc::invalid_argument, "--zero ", options.zero, " is a choice of policy ",
+                         policies_with_zero(options.zero), ", not of ", policy);
   }
   return {};
 }
 
-/// The canonical type of a file's tensor; nothing for the others.
-inline std::optional<stored_type> canonical_type(dtype type) {
-  switch (type) {
-    case dtype::f32:
-      return stored_type::f32;
-    case dtype::u8:
-      return stored_type::u8;
-    case dtype::i8:
-      return stored_type::i8;
-    case dtype::i32:
-      return stored_type::i32;
-    case dtype::f16:
-      return stored_type::f16;
-    case dtype::bf16:
-      return stored_type::bf16;
-    default:
-      return std::nullopt;
-  }
-}
-inline dtype file_type(stored_type type) {
-  constexpr dtype types[] = {dtype::f32, dtype::u8, dtype::i8, dtype::i32, dtype::f16, dtype::bf16};
-  return types[static_cast<std::size_t>(type)];
+/// Whether a canonical tensor may have this type.
+inline bool is_canonical(element_type type) {
+  return type == element_type::f32 || type == element_type::u8 || type == element_type::i8 ||
+         type == element_type::i32 || type == element_type::f16 || type == element_type::bf16;
 }
 
 /// A packed folder holds canonical tensors only, and only those of its model; the engine checks the
@@ -79,26 +61,21 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
     return status::error(errc::invalid_argument, folder.native(),
                          ": a packed folder, its formats are chosen when it is made");
   }
-  if (model.zero != "torch" && find_policy(model.policy) &&
-      canonical_policy_name(model.policy) != "bibert") {
+  if (find_policy(model.policy) && !has_zero(canonical_policy_name(model.policy), model.zero)) {
     return status::error(errc::unsupported, folder.native(), ": zero is ", quote_name(model.zero),
-                         ", a choice of policy bibert, not of ", model.policy);
+                         ", a choice of policy ", policies_with_zero(model.zero), ", not of ",
+                         model.policy);
   }
   model.keep_open(*std::move(files));
   for (const tensor_view& t : model.files().tensors()) {
-    const auto type = canonical_type(t.type);
-    if (!type || t.shape.size() > 2) {
-      return status::error(errc::malformed, t.place(), " is ", dtype_name(t.type), " ",
+    if (!is_canonical(t.type) || t.shape.size() > 2) {
+      return status::error(errc::malformed, t.place(), " is ", name_of(t.type), " ",
                            shape_text(t.shape),
                            ", expected F32, U8, I8, I32, F16 or BF16 of at most 2 dimensions");
     }
-    if (type == stored_type::f32) {
-      const auto values = read_f32(t);
-      if (!values) return values.status();
-      LOWBIT_TRY(check_finite(t.place(), *values));
-    }
-    model.borrow(t.name, *type, t.shape, t.data);
-    model.report.push_back({t.name, name_of(*type), t.shape, t.data.size(), t.data.size(), 0});
+    if (t.type == element_type::f32) LOWBIT_TRY(check_finite(t));
+    model.borrow(t.name, t.type, t.shape, t.data);
+    model.report.push_back({t.name, name_of(t.type), t.shape, t.data.size(), t.data.size(), 0});
   }
   LOWBIT_TRY(detail::find_head(model.config, model.files(), folder.native()));
   LOWBIT_TRY(model.config.shape.check().in(folder.native()));
@@ -168,7 +145,7 @@ inline status save_packed(const canonical_model& model, const std::filesystem::p
     std::vector<tensor_to_write> tensors;
     for (const stored_tensor& t : model.tensors()) {
       const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
-      tensors.push_back({t.name, detail::file_type(t.type), shape, {t.data, t.bytes()}});
+      tensors.push_back({t.name, t.type, shape, {t.data, t.bytes()}});
     }
     LOWBIT_TRY(
         write_safetensors(output->folder() / "model.safetensors", tensors, {{"format", "lowbit"}}));

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "lowbit/model/shape.hpp"
+#include "lowbit/boundary/shape.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 

@@ -1,71 +1,95 @@
 // SPDX-License-Identifier: Apache-2.0
-// Policies by name, for programs: which compiled encoder runs each, and which formats its matrices
-// get from a float checkpoint.
+// Policies by name, for programs: the rows of policy/registry.hpp as plain data.
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "lowbit/codec/any.hpp"
 #include "lowbit/core/status.hpp"
+#include "lowbit/policy/program_policies.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Encoders that a program compiles.
-enum class policy_family : std::uint8_t {
-  floats,           ///< policy::any_float
-  integers,         ///< policy::any_integer
-  static_integers,  ///< policy::q8bert: needs ranges of activations
-  integer_only,     ///< policy::ibert: the same
-  bibert,
-  bit,
-  quantized_bert,  ///< TernaryBERT and BinaryBERT: policy/quantized_bert.hpp, each by its own name
-};
-
 struct named_policy {
   std::string_view name;
-  policy_family family;
-  std::string_view format;          ///< of matrices and word table; empty: the policy's own codecs
-  std::string_view table = format;  ///< of the word table
+  std::string_view zero;      ///< "torch" or "plus-one"
+  std::string_view format;    ///< of matrices, where files name it; empty: the policy's own codecs
+  std::string_view table;     ///< of the word table
+  bool integers = false;      ///< `format` is one of int8 activations
+  bool padded = false;        ///< its ranges span a padded batch: results depend on the batch
+  bool ranges = false;        ///< needs ranges of activations: calibration, or its own training
+  bool own_training = false;  ///< needs a checkpoint that was trained for it
+  std::optional<activation_function> hidden_act;  ///< the only one that it computes
+  std::size_t row = 0;                            ///< in program_policies
+  std::size_t encoder = 0;                        ///< in encoders_of<program_policies>
+
+  /// Encodes a float checkpoint, matrix by matrix.
+  [[nodiscard]] constexpr bool encodes_floats() const { return !format.empty(); }
 };
 
-/// All but pruned01 to pruned99: find_policy knows those, too.
-inline constexpr named_policy named_policies[] = {
-    {"fp32", policy_family::floats, "f32"},
-    {"bf16", policy_family::floats, "bf16"},
-    {"f16", policy_family::floats, "f16"},
-    {"gobo3", policy_family::floats, "gobo3"},
-    {"gobo4", policy_family::floats, "gobo4"},
-    {"sparse", policy_family::floats, "sparse", "f32"},  // the zeros that a checkpoint has
-    {"int8", policy_family::integers, "int8"},
-    {"w4a8", policy_family::integers, "int4"},
-    {"w4g32a8", policy_family::integers, "int4g32"},
-    {"w4g64a8", policy_family::integers, "int4g64"},
-    {"w4g128a8", policy_family::integers, "int4g128"},
-    {"w2a8", policy_family::integers, "ternary"},
-    {"w1a8", policy_family::integers, "sign"},
-    {"codebook8", policy_family::integers, "codebook8"},
-    {"codebook16", policy_family::integers, "codebook16"},
-    {"codebook256", policy_family::integers, "codebook256"},
-    {"mixed", policy_family::integers, "int8"},  // and what a budget or overrides say
-    {"q8bert", policy_family::static_integers, ""},
-    {"ibert", policy_family::integer_only, ""},
-    {"bibert", policy_family::bibert, ""},
-    {"bit", policy_family::bit, ""},
-    {"ternarybert_w2a8", policy_family::quantized_bert, ""},
-    {"ternarybert_w2a4", policy_family::quantized_bert, ""},
-    {"binarybert_w2a8", policy_family::quantized_bert, ""},
-    {"binarybert_w2a4", policy_family::quantized_bert, ""},
-    {"binarybert_w1a8", policy_family::quantized_bert, ""},
-    {"binarybert_w1a4", policy_family::quantized_bert, ""},
-    {"binarybert_split_w1a8", policy_family::quantized_bert, ""},
-    {"binarybert_split_w1a4", policy_family::quantized_bert, ""},
-};
-/// Ranges that span a padded batch: sentences must be padded, and results depend on the batch.
-[[nodiscard]] constexpr bool needs_padding(policy_family family) {
-  return family == policy_family::quantized_bert;
+namespace detail {
+
+template <class Named>
+constexpr named_policy row_of(std::size_t row) {
+  using policy = typename Named::policy;
+  using encoder = typename Named::encoder;
+  named_policy p;
+  p.name = policy::name;
+  p.zero = stored_zero<policy>;
+  if constexpr (has_formats_by_name<encoder>) {
+    if constexpr (requires { typename policy::usual_weights; }) {
+      p.format = p.table = format_name<typename policy::usual_weights>;
+    } else {
+      p.format = format_name<typename policy::linear::weights>;
+      p.table = format_name<typename policy::embedding>;
+    }
+    p.integers = is_int8_input<typename encoder::linear::input>;
+  }
+  p.padded = whole_batch_ranges<policy>;
+  p.ranges = has_stored_ranges<policy>;
+  p.own_training = needs_own_training<policy>;
+  if constexpr (!std::is_same_v<typename policy::hidden_act, any_activation>)
+    p.hidden_act = policy::hidden_act::function;
+  p.row = row;
+  p.encoder = index_of<encoder>(encoders_of<program_policies>{});
+  return p;
 }
+
+template <class... Named>
+constexpr std::array<named_policy, sizeof...(Named)> rows_of(policy_list<Named...>) {
+  std::size_t row = 0;
+  return {row_of<Named>(row++)...};
+}
+inline constexpr auto policy_rows = rows_of(program_policies{});
+
+constexpr bool repeats_a_name(std::size_t row) {
+  for (std::size_t r = 0; r < row; ++r) {
+    if (policy_rows[r].name == policy_rows[row].name) return true;
+  }
+  return false;
+}
+constexpr std::size_t count_names() {
+  std::size_t count = 0;
+  for (std::size_t r = 0; r < policy_rows.size(); ++r) count += repeats_a_name(r) ? 0 : 1;
+  return count;
+}
+constexpr std::array<named_policy, count_names()> rows_by_name() {
+  std::array<named_policy, count_names()> rows{};
+  std::size_t at = 0;
+  for (std::size_t r = 0; r < policy_rows.size(); ++r) {
+    if (!repeats_a_name(r)) rows[at++] = policy_rows[r];
+  }
+  return rows;
+}
+
+}  // namespace detail
+
+/// One row for every name. pruned01 to pruned99 are not among them: find_policy knows those, too.
+inline constexpr auto named_policies = detail::rows_by_name();
 
 /// "codebook<16>" and "codebook-16" are codebook16.
 [[nodiscard]] inline std::string canonical_policy_name(std::string_view text) {
@@ -102,16 +126,37 @@ inline constexpr pruned_names pruned_name_table;
   return format == f32::name || format == bf16::name || format == f16::name;
 }
 
+/// Whether a policy of that name has the rule for sign(0) called `zero`.
+[[nodiscard]] constexpr bool has_zero(std::string_view name, std::string_view zero) {
+  for (const named_policy& p : detail::policy_rows) {
+    if (p.name == name && p.zero == zero) return true;
+  }
+  return zero == zero_is_zero::name;
+}
+/// The names of the policies that have it.
+inline std::string policies_with_zero(std::string_view zero) {
+  std::string names;
+  for (const named_policy& p : detail::policy_rows) {
+    if (p.zero == zero) names += (names.empty() ? "" : ", ") + std::string(p.name);
+  }
+  return names;
+}
+
+/// The policy of a name, with the rule for sign(0) of that name where there are two.
 /// Errors: invalid_argument listing the names
-inline result<named_policy> find_policy(std::string_view text) {
+inline result<named_policy> find_policy(std::string_view text, std::string_view zero = "torch") {
   const std::string name = canonical_policy_name(text);
   if (const unsigned percent = pruned_percent(name)) {
-    const std::string_view pruned = detail::pruned_name_table.text[percent];
-    return named_policy{pruned, policy_family::floats, pruned, "f32"};
+    auto pruned = find_policy("fp32");
+    if (pruned) pruned->name = pruned->format = detail::pruned_name_table.text[percent];
+    return pruned;
+  }
+  for (const named_policy& p : detail::policy_rows) {
+    if (canonical_policy_name(p.name) == name && p.zero == zero) return p;
   }
   std::string known;
   for (const named_policy& p : named_policies) {
-    if (p.name == name) return p;
+    if (canonical_policy_name(p.name) == name) return p;
     known += (known.empty() ? "" : ", ") + std::string(p.name);
   }
   return status::error(errc::invalid_argument, "policy \"", text,

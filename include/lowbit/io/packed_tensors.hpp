@@ -23,7 +23,11 @@ class packed_tensor_check {
  public:
   explicit packed_tensor_check(const canonical_model& model) : model_(model) {
     const model_shape& s = model.config.shape;
-    const bool split = model.policy.find("_split_") != std::string::npos;
+    const auto named = find_policy(model.policy);
+    const bool split = named && with_encoder<program_policies>(
+                                    named->encoder, []<class Policy>(std::type_identity<Policy>) {
+                                      return is_split<Policy>;
+                                    });
     for (const linear_layout& layer : linear_layers(s))
       add_matrix(layer.name, split && layer.at != site::classifier);
     for (const std::string& norm : layer_norms(s)) parts_.insert(norm);
@@ -102,21 +106,18 @@ class packed_tensor_check {
   [[nodiscard]] static bool reads(const named_policy& p, std::string_view part,
                                   std::string_view rest) {
     if (rest == "bias") return true;
-    switch (p.family) {
-      case policy_family::floats:
-      case policy_family::integers:
-      case policy_family::bibert:
-        return false;
-      case policy_family::static_integers:
-        return rest == "input.scale";
-      case policy_family::integer_only:
-        return rest == "input.scale" || (rest == "scale" && part.ends_with(".output"));
-      case policy_family::bit:
-        return !rest.ends_with("clip");
-      case policy_family::quantized_bert:
-        return rest != "input.shift";
-    }
-    return false;
+    return with_encoder<program_policies>(
+        p.encoder, [&]<class Policy>(std::type_identity<Policy>) -> bool {
+          if constexpr (integer_only<Policy>) {
+            return rest == "input.scale" || (rest == "scale" && part.ends_with(".output"));
+          } else if constexpr (has_stored_ranges<Policy>) {
+            return rest == "input.scale";
+          } else if constexpr (whole_batch_ranges<Policy>) {
+            return rest != "input.shift";
+          } else {
+            return needs_own_training<Policy> && !rest.ends_with("clip");
+          }
+        });
   }
 
   /// Two encodings of one matrix would be two matrices: its tensors are those of one kind.

@@ -57,8 +57,9 @@ inline std::optional<std::vector<std::size_t>> unsigned_array(const nlohmann::js
 
 /// Bytes of a tensor, or nullopt when the product of its extents wraps. Extents of 0 are left out
 /// of the check, so [0, 2^40, 2^40] is refused in whatever order its extents stand.
-inline std::optional<std::size_t> tensor_bytes(dtype type, std::span<const std::size_t> shape) {
-  std::size_t bytes = dtype_size(type);
+inline std::optional<std::size_t> tensor_bytes(element_type type,
+                                               std::span<const std::size_t> shape) {
+  std::size_t bytes = size_of(type);
   bool empty = false;
   for (const std::size_t extent : shape) {
     empty = empty || extent == 0;
@@ -71,14 +72,14 @@ inline std::optional<std::size_t> tensor_bytes(dtype type, std::span<const std::
 inline result<tensor_view> parse_tensor(const std::string& name, const nlohmann::json& entry,
                                         std::span<const std::byte> data, std::size_t dimensions,
                                         const std::shared_ptr<const std::string>& file) {
-  tensor_view tensor{name, dtype::f32, {}, {}, file};
+  tensor_view tensor{name, element_type::f32, {}, {}, file};
   const std::string place = tensor.place();
   if (!entry.is_object()) {
     return status::error(errc::malformed, place, " is ", describe(entry), ", expected an object");
   }
   const auto type_name = json_string(entry, "dtype", place);
   if (!type_name) return type_name.status();
-  const auto type = dtype_from_name(*type_name);
+  const auto type = element_type_from_name(*type_name);
   if (!type)
     return status::error(errc::unsupported, place, ": unknown dtype ", quote_name(*type_name));
   tensor.type = *type;

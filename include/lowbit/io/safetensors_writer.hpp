@@ -27,10 +27,10 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// A tensor in the caller's memory: row-major, data.size() == elements * dtype_size(type).
+/// A tensor in the caller's memory: row-major, data.size() == elements * size_of(type).
 struct tensor_to_write {
   std::string name;
-  dtype type = dtype::f32;
+  element_type type = element_type::f32;
   std::vector<std::size_t> shape;
   std::span<const std::byte> data;
 };
@@ -60,7 +60,7 @@ inline status check_writable(const tensor_to_write& tensor, std::string_view pat
   const auto bytes = tensor_bytes(tensor.type, tensor.shape);
   if (!bytes || *bytes != tensor.data.size()) {
     return status::error(errc::shape_mismatch, place, ": shape ", shape_text(tensor.shape), " of ",
-                         dtype_name(tensor.type), " does not fit ", tensor.data.size(),
+                         name_of(tensor.type), " does not fit ", tensor.data.size(),
                          " bytes of data");
   }
   return {};
@@ -81,7 +81,7 @@ inline result<std::vector<const tensor_to_write*>> storage_order(
                          " is given twice");
   }
   std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return dtype_size(a->type) > dtype_size(b->type);
+    return size_of(a->type) > size_of(b->type);
   });
   return order;
 }
@@ -104,7 +104,7 @@ inline result<std::string> safetensors_header(std::span<const tensor_to_write* c
     const std::size_t end = offset + tensor->data.size();
     if (text.size() > 1) text += ',';
     text += nlohmann::json(tensor->name).dump();
-    text += ":{\"dtype\":\"" + std::string(dtype_name(tensor->type));
+    text += ":{\"dtype\":\"" + std::string(name_of(tensor->type));
     text += "\",\"shape\":" + nlohmann::json(tensor->shape).dump();
     text += ",\"data_offsets\":[" + std::to_string(offset) + "," + std::to_string(end) + "]}";
     offset = end;

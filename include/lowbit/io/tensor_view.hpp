@@ -5,7 +5,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -19,93 +18,30 @@
 #include <string_view>
 #include <vector>
 
+#include "lowbit/boundary/element_type.hpp"
 #include "lowbit/core/bits.hpp"
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/diagnostics.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-enum class dtype : std::uint8_t {
-  f64,
-  f32,
-  f16,
-  bf16,
-  f8_e4m3,
-  f8_e5m2,
-  i64,
-  u64,
-  i32,
-  u32,
-  i16,
-  u16,
-  i8,
-  u8,
-  boolean,
-};
-
-namespace detail {
-
-struct dtype_entry {
-  dtype type;
-  std::string_view name;  // in a safetensors header
-  std::size_t size;
-};
-
-inline constexpr std::array<dtype_entry, 15> dtype_table{{
-    {dtype::f64, "F64", 8},
-    {dtype::f32, "F32", 4},
-    {dtype::f16, "F16", 2},
-    {dtype::bf16, "BF16", 2},
-    {dtype::f8_e4m3, "F8_E4M3", 1},
-    {dtype::f8_e5m2, "F8_E5M2", 1},
-    {dtype::i64, "I64", 8},
-    {dtype::u64, "U64", 8},
-    {dtype::i32, "I32", 4},
-    {dtype::u32, "U32", 4},
-    {dtype::i16, "I16", 2},
-    {dtype::u16, "U16", 2},
-    {dtype::i8, "I8", 1},
-    {dtype::u8, "U8", 1},
-    {dtype::boolean, "BOOL", 1},
-}};
-
-static_assert(
-    [] {
-      for (std::size_t i = 0; i < dtype_table.size(); ++i) {
-        if (static_cast<std::size_t>(dtype_table[i].type) != i) return false;
-      }
-      return true;
-    }(),
-    "dtype_table is indexed by dtype");
-
-}  // namespace detail
-
-[[nodiscard]] constexpr std::string_view dtype_name(dtype type) {
-  return detail::dtype_table[static_cast<std::size_t>(type)].name;
-}
-
-/// Bytes of one element.
-[[nodiscard]] constexpr std::size_t dtype_size(dtype type) {
-  return detail::dtype_table[static_cast<std::size_t>(type)].size;
-}
-
-[[nodiscard]] constexpr std::optional<dtype> dtype_from_name(std::string_view name) {
-  for (const detail::dtype_entry& entry : detail::dtype_table) {
-    if (entry.name == name) return entry.type;
+[[nodiscard]] constexpr std::optional<element_type> element_type_from_name(std::string_view name) {
+  for (std::size_t i = 0; i < element_types; ++i) {
+    if (name == name_of(static_cast<element_type>(i))) return static_cast<element_type>(i);
   }
   return std::nullopt;
 }
 
-/// Row-major elements at data; data.size() == element_count() * dtype_size(type) whenever a reader
+/// Row-major elements at data; data.size() == element_count() * size_of(type) whenever a reader
 /// of this library made the view.
 struct tensor_view {
   std::string name;
-  dtype type = dtype::f32;
+  element_type type = element_type::f32;
   std::vector<std::size_t> shape;  ///< empty for a scalar
   std::span<const std::byte> data;
   std::shared_ptr<const std::string> file;  ///< the path, for messages; may be null
 
-  [[nodiscard]] std::size_t element_count() const { return data.size() / dtype_size(type); }
+  [[nodiscard]] std::size_t element_count() const { return data.size() / size_of(type); }
 
   /// `path: tensor "name"`, the start of every message about this tensor.
   [[nodiscard]] std::string place() const {
@@ -147,20 +83,20 @@ inline status read_f32(const tensor_view& tensor, std::span<float> out) {
   }
   const std::byte* from = tensor.data.data();
   switch (tensor.type) {
-    case dtype::f32:
+    case element_type::f32:
       if (count != 0) std::memcpy(out.data(), from, count * sizeof(float));
       return {};
-    case dtype::f16:
+    case element_type::f16:
       for (std::size_t i = 0; i < count; ++i) {
         out[i] = f16_to_float(detail::load_unaligned<std::uint16_t>(from + 2 * i));
       }
       return {};
-    case dtype::bf16:
+    case element_type::bf16:
       for (std::size_t i = 0; i < count; ++i) {
         out[i] = bf16_to_float(detail::load_unaligned<std::uint16_t>(from + 2 * i));
       }
       return {};
-    case dtype::f64:
+    case element_type::f64:
       for (std::size_t i = 0; i < count; ++i) {
         const auto value = detail::load_unaligned<double>(from + 8 * i);
         out[i] = static_cast<float>(value);
@@ -171,8 +107,8 @@ inline status read_f32(const tensor_view& tensor, std::span<float> out) {
       }
       return {};
     default:
-      return status::error(errc::unsupported, tensor.place(), " has dtype ",
-                           dtype_name(tensor.type), ", expected F32, F16, BF16 or F64");
+      return status::error(errc::unsupported, tensor.place(), " has dtype ", name_of(tensor.type),
+                           ", expected F32, F16, BF16 or F64");
   }
 }
 
@@ -185,14 +121,26 @@ inline result<std::vector<float>> read_f32(const tensor_view& tensor) {
   });
 }
 
+namespace detail {
+inline status not_finite(std::string_view place, std::size_t element, float value) {
+  return status::error(errc::malformed, place, " element ", element, " is ",
+                       std::isnan(value) ? "NaN" : "infinite", ", expected a finite number");
+}
+}  // namespace detail
+
 /// An error that names `place` and the first index whose value is NaN or infinite.
 inline status check_finite(std::string_view place, std::span<const float> values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) {
-      return status::error(errc::malformed, place, " element ", i, " is ",
-                           std::isnan(values[i]) ? "NaN" : "infinite",
-                           ", expected a finite number");
-    }
+    if (!std::isfinite(values[i])) return detail::not_finite(place, i, values[i]);
+  }
+  return {};
+}
+
+/// The same of an F32 tensor, where it lies.
+inline status check_finite(const tensor_view& tensor) {
+  for (std::size_t i = 0; i < tensor.element_count(); ++i) {
+    const auto value = detail::load_unaligned<float>(tensor.data.data() + i * sizeof(float));
+    if (!std::isfinite(value)) return detail::not_finite(tensor.place(), i, value);
   }
   return {};
 }

@@ -27,11 +27,11 @@ class text_classifier {
     return detail::without_exceptions(folder.native(), [&]() -> result<text_classifier> {
       auto config = load_config(folder);
       if (!config) return config.status();
-      const bool relu_model = config->activation == hidden_activation::relu;
-      if (relu_model != std::is_same_v<typename Policy::activation, relu>) {
+      const activation_function found = config->shape.hidden_act;
+      if (!computes_activation<typename Policy::hidden_act>(found)) {
         return status::error(errc::invalid_argument, folder.native(), ": hidden_act is ",
-                             relu_model ? "relu" : "gelu", ", policy ", Policy::name, " has ",
-                             Policy::activation::name);
+                             name_of(found), ", policy ", Policy::name, " has ",
+                             Policy::hidden_act::name);
       }
       auto model = open_as(folder, *std::move(config));
       if (!model) return model.status();
@@ -117,9 +117,7 @@ class text_classifier {
     return import_checkpoint<Policy>(folder, std::move(model));
   }
 
-  /// The rule for sign(0) where the policy has one; files of the others say "torch".
-  static constexpr const char* zero =
-      std::is_same_v<typename Policy::attention, bi_attention> ? Policy::zero::name : "torch";
+  static constexpr const char* zero = stored_zero<Policy>;
 
   /// What open_model checks of a policy's name, and what only the type says.
   static status check(const canonical_model& model, const std::filesystem::path& folder) {

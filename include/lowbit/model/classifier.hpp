@@ -4,7 +4,7 @@
 
 #include "lowbit/model/bert.hpp"
 #include "lowbit/model/head/integer_sequence.hpp"
-#include "lowbit/model/head/padded_sequence.hpp"
+#include "lowbit/model/head/sequence.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 

@@ -18,9 +18,9 @@ class embeddings {
     LOWBIT_TRY(norm_.load(memory, weights, base(".LayerNorm"), shape.hidden, shape.layer_norm_eps));
     if (memory.measuring()) return {};
     const std::size_t d = shape.hidden;
-    LOWBIT_TRY(weights.get(base(".position_embeddings.weight").view(), stored_type::f32,
+    LOWBIT_TRY(weights.get(base(".position_embeddings.weight").view(), element_type::f32,
                            shape.positions, d, positions_));
-    LOWBIT_TRY(weights.get(base(".token_type_embeddings.weight").view(), stored_type::f32,
+    LOWBIT_TRY(weights.get(base(".token_type_embeddings.weight").view(), element_type::f32,
                            shape.token_types, d, types_));
     return words_.load(weights, shape);
   }
@@ -29,17 +29,11 @@ class embeddings {
   template <class Sink, executor Executor>
   void run(const token_input& in, matrix_view<float> sum, const Sink& sink, Executor& executor,
            const row_marks& marks) const {
-    executor.run(in.batch.sentences, [&](std::size_t s, std::size_t) {
-      for (std::size_t t = in.batch.begin(s); t < in.batch.begin(s) + in.batch.length(s); ++t) {
-        const std::size_t position = in.positions != nullptr
-                                         ? static_cast<std::size_t>(in.positions[t])
-                                         : t - in.batch.begin(s);
-        const std::size_t type =
-            in.type_ids != nullptr ? static_cast<std::size_t>(in.type_ids[t]) : 0;
-        add_rows(static_cast<std::size_t>(in.ids[t]), position, type, sum.row(t));
-        norm_.template run_rows<1>(sum, t, sink, marks);
-      }
-    });
+    for_each_token(in, executor,
+                   [&](std::size_t t, std::size_t id, std::size_t position, std::size_t type) {
+                     add_rows(id, position, type, sum.row(t));
+                     norm_.template run_rows<1>(sum, t, sink, marks);
+                   });
   }
 
  private:

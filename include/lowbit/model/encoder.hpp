@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The encoder: embeddings and layers, token ids in, hidden rows out. It knows no head; a head says
-// which rows it reads, and where that is the first token of each sentence the last layer computes
-// nothing else. Immutable after load and safe to share between threads.
+// The encoder: embeddings and layers, token ids in, hidden rows out. Its layers are segments of one
+// policy each (policy/per_layer.hpp), one segment where a policy holds for all. It knows no head; a
+// head says which rows it reads, and where that is the first token of each sentence the last layer
+// computes nothing else. Immutable after load and safe to share between threads.
 #pragma once
 
 #include "lowbit/model/embeddings.hpp"
 #include "lowbit/model/overflow.hpp"
 #include "lowbit/nn/encoder_layer.hpp"
+#include "lowbit/policy/per_layer.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -37,90 +39,208 @@ template <class Arch>
   return {};
 }
 
+/// Hidden rows that are floats, as an observer or a head gets them.
+struct float_rows {
+  using output = encoder_output;
+  static status load(arena&, const weight_set&, const model_shape&) { return {}; }
+  /// Hidden rows `index`: what layer `index` reads, or the encoder's own output.
+  template <class Workspace>
+  [[nodiscard]] static matrix_view<const float> floats(const Workspace& w, std::size_t,
+                                                       std::size_t rows) {
+    return w.hidden.rows_from(0, rows);
+  }
+  template <class Workspace>
+  [[nodiscard]] static output last(const Workspace& w, const token_batch& batch, std::size_t rows,
+                                   hidden_rows present, const overflow& stopped) {
+    return {batch, w.hidden.rows_from(0, rows), present, stopped};
+  }
+};
+
+/// What the encoder of a policy is made of. Integer-only policies have other parts
+/// (integer_encoder.hpp).
+template <class Policy, class Arch>
+struct encoder_parts {
+  using embedding_layer = embeddings<typename Policy::embedding, Arch>;
+  using layer = encoder_layer<Policy, Arch>;
+  using rows = float_rows;
+};
+
 template <class Policy, class Arch = native>
 class encoder {
+  using parts = encoder_parts<Policy, Arch>;
+  using segments = segments_of<Policy>;
+  template <class P>
+  using layer_of = typename encoder_parts<P, Arch>::layer;
+  template <class P>
+  using layers_of = vector_view<layer_of<P>>;
+  using last_layer = layer_of<typename segments::last>;
+  using stream = typename last_layer::stream;
+  static constexpr bool batch_range = last_layer::batch_range;
+
+  /// function<S>() for segment after segment, while it is true.
+  template <class Function>
+  static constexpr void each_segment(const Function& function) {
+    [&]<std::size_t... S>(std::index_sequence<S...>) {
+      static_cast<void>((function.template operator()<S>() && ...));
+    }
+    (std::make_index_sequence<segments::segment_count>{});
+  }
+
  public:
+  using output = typename parts::rows::output;
+
   template <bool Observed>
-  using workspace = layer_workspace<Policy, Arch, Observed>;
+  struct workspace : stream {
+    template <class P>
+    using layer_memory = typename layer_of<P>::template workspace<Observed>;
+    typename segments::template each<layer_memory> layers;
+
+    constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+      stream::plan(memory, shape, limits);
+      each_segment([&]<std::size_t S>() {
+        std::get<S>(layers).plan(memory, shape, limits, *this);
+        return true;
+      });
+    }
+  };
 
   /// Packs the weights into `memory`. Embedding tables are not copied: the memory behind `weights`
   /// must outlive the encoder.
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
     LOWBIT_TRY(embeddings_.load(memory, weights, shape));
-    layers_ = memory.take_vector<encoder_layer<Policy, Arch>>(shape.layers);
-    for (std::size_t l = 0; l < shape.layers; ++l) {
-      encoder_layer<Policy, Arch> layer;
-      LOWBIT_TRY(layer.load(memory, weights, l, shape));
-      if (!memory.measuring()) layers_[l] = layer;
-    }
-    return {};
+    LOWBIT_TRY(rows_.load(memory, weights, shape));
+    status loaded;
+    each_segment([&]<std::size_t S>() {
+      loaded = load_layers(memory, weights, segments::begin(S, shape.layers),
+                           segments::begin(S + 1, shape.layers), std::get<S>(layers_));
+      return loaded.ok();
+    });
+    return loaded;
   }
 
   [[nodiscard]] const model_shape& shape() const { return shape_; }
+  /// Sentences without padding; of one length, with padding, where ranges span the batch.
   [[nodiscard]] status check(const token_input& in) const {
-    LOWBIT_TRY(check_unpadded(in));
+    if constexpr (batch_range) {
+      LOWBIT_TRY(check_padded(in, Policy::name));
+    } else {
+      LOWBIT_TRY(check_unpadded(in));
+    }
     return check_tokens(in, shape_);
   }
 
-  /// Hidden rows of the last layer, in w.hidden. An observer sees, and so gets, those of all
-  /// tokens. Requires: check(in) passed; w planned for the batch
+  /// Hidden rows of the last layer, in w.hidden: of first tokens where those are wanted and nothing
+  /// else is needed. An observer sees, and so gets, those of all tokens, and a range that spans the
+  /// batch is that of all. Requires: check(in) passed; w planned for the batch
   template <class Workspace, executor Executor, class Observer>
-  encoder_output run(const token_input& in, Workspace& w, hidden_rows wanted, Executor& executor,
-                     Observer& observer) const {
+  output run(const token_input& in, Workspace& w, hidden_rows wanted, Executor& executor,
+             Observer& observer) const {
     constexpr bool observed = std::remove_reference_t<Observer>::enabled;
     const std::size_t tokens = in.batch.tokens();
-    const bool first_only = wanted == hidden_rows::first_tokens && !observed;
-    for (auto& rows : w.input) rows.clear_pad(Workspace::projection_input::is_float ? 0 : tokens);
-    w.marks.clear(tokens);
-    embeddings_.run(in, w.sum, layers_[0].input_sink(w, shape_.hidden), executor, w.marks);
-    if (const auto found = find_overflow(w.marks, 0, in.batch, false))
-      return {in.batch, {}, hidden_rows::all_tokens, found};
-    if constexpr (observed)
-      observer.hidden(0, matrix_view<const float>(w.hidden.rows_from(0, tokens)));
-    for (std::size_t l = 0; l < shape_.layers; ++l) {
-      const bool last = l + 1 == shape_.layers;
-      const query_blocks blocks{in.batch, last && first_only};
-      if constexpr (observed) observer.layer = l;
-      if (last) {
-        layers_[l].run(w, blocks, store{w.hidden}, executor, observer);
-      } else {
-        layers_[l].run(w, blocks, layers_[l + 1].input_sink(w, shape_.hidden), executor, observer);
-      }
-      if (const auto found = find_overflow(w.marks, l + 1, in.batch, blocks.first_token_only))
-        return {in.batch, {}, hidden_rows::all_tokens, found};
-      if constexpr (observed)
-        observer.hidden(l + 1, matrix_view<const float>(w.hidden.rows_from(0, tokens)));
+    const bool first_only = wanted == hidden_rows::first_tokens && !observed && !batch_range;
+    clear(w, tokens);
+    embeddings_.run(in, w.sum, std::get<0>(layers_)[0].input_sink(std::get<0>(w.layers)), executor,
+                    w.marks);
+    overflow found = find_overflow(w.marks, 0, in.batch, false);
+    if constexpr (observed) {
+      if (!found) observer.hidden(0, rows_.floats(w, 0, tokens));
     }
-    return {in.batch,
-            w.hidden.rows_from(0, first_only ? in.batch.sentences : tokens),
-            first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens,
-            {}};
+    each_segment([&]<std::size_t S>() {
+      const std::size_t begin = segments::begin(S, shape_.layers);
+      for (std::size_t l = 0; l < std::get<S>(layers_).count && !found; ++l) {
+        const std::size_t index = begin + l;
+        const query_blocks blocks{in.batch, first_only && index + 1 == shape_.layers};
+        if constexpr (observed) observer.layer = index;
+        run_layer_at<S>(l, w, blocks, executor, observer);
+        found = find_overflow(w.marks, index + 1, in.batch, blocks.first_token_only);
+        if constexpr (observed) {
+          if (!found) observer.hidden(index + 1, rows_.floats(w, index + 1, tokens));
+        }
+      }
+      return !found;
+    });
+    return rows_.last(w, in.batch, first_only ? in.batch.sentences : tokens,
+                      first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens, found);
   }
 
   /// Layer `index` alone on rows of the caller: hidden (T, D) in and out, for questions about
   /// single layers. Requires: w planned for the batch
   template <class Workspace, executor Executor>
   overflow run_layer(std::size_t index, const token_batch& batch, matrix_view<float> hidden,
-                     Workspace& w, Executor& executor) const {
+                     Workspace& w, Executor& executor) const
+      requires(!batch_range && std::is_same_v<output, encoder_output>) {
     const std::size_t tokens = batch.tokens();
-    for (auto& rows : w.input) rows.clear_pad(Workspace::projection_input::is_float ? 0 : tokens);
-    w.marks.clear(tokens);
-    const auto sink = layers_[index].input_sink(w, shape_.hidden);
-    for (std::size_t t = 0; t < tokens; ++t) {
-      for_each_column(shape_.hidden,
-                      [&](auto c) { sink(load_row<Arch>(hidden.row(t), c, hidden.cols), t, c); });
-      finish_row(sink, t);
-    }
-    no_observer nobody;
-    layers_[index].run(w, query_blocks{batch, false}, store{hidden}, executor, nobody);
+    clear(w, tokens);
+    each_segment([&]<std::size_t S>() {
+      const std::size_t begin = segments::begin(S, shape_.layers);
+      if (index >= begin + std::get<S>(layers_).count) return true;
+      const auto& layer = std::get<S>(layers_)[index - begin];
+      auto& memory = std::get<S>(w.layers);
+      const auto sink = layer.input_sink(memory);
+      for (std::size_t t = 0; t < tokens; ++t) {
+        for_each_column(shape_.hidden,
+                        [&](auto c) { sink(load_row<Arch>(hidden.row(t), c, hidden.cols), t, c); });
+        finish_row(sink, t);
+      }
+      no_observer nobody;
+      layer.run(memory, query_blocks{batch, false}, store{hidden}, executor, nobody);
+      return false;
+    });
     return find_overflow(w.marks, index + 1, batch, false);
   }
 
  private:
+  template <class Layer>
+  status load_layers(arena& memory, const weight_set& weights, std::size_t begin, std::size_t end,
+                     vector_view<Layer>& layers) const {
+    static_assert(
+        Layer::batch_range == batch_range && std::is_same_v<typename Layer::stream, stream>,
+        "lowbit: policies of floats, of ranges that span a padded batch, and of integers alone do "
+        "not mix");
+    layers = memory.take_vector<Layer>(end - begin);
+    for (std::size_t l = begin; l < end; ++l) {
+      Layer layer;
+      LOWBIT_TRY(layer.load(memory, weights, l, shape_));
+      if (!memory.measuring()) layers[l - begin] = layer;
+    }
+    return {};
+  }
+
+  template <class Workspace>
+  static void clear(const Workspace& w, std::size_t tokens) {
+    w.marks.clear(tokens);
+    each_segment([&]<std::size_t S>() {
+      std::get<S>(w.layers).clear(tokens);
+      return true;
+    });
+  }
+
+  /// Layer l of segment S; what comes out is the next layer's input, in that layer's encoding.
+  template <std::size_t S, class Workspace, executor Executor, class Observer>
+  void run_layer_at(std::size_t l, Workspace& w, const query_blocks& blocks, Executor& executor,
+                    Observer& observer) const {
+    const auto& layers = std::get<S>(layers_);
+    auto& memory = std::get<S>(w.layers);
+    if (l + 1 < layers.count) {
+      layers[l].run(memory, blocks, layers[l + 1].input_sink(memory), executor, observer);
+      return;
+    }
+    if constexpr (S + 1 < segments::segment_count) {
+      const auto& next = std::get<S + 1>(layers_);
+      if (next.count > 0) {
+        layers[l].run(memory, blocks, next[0].input_sink(std::get<S + 1>(w.layers)), executor,
+                      observer);
+        return;
+      }
+    }
+    layers[l].run(memory, blocks, w.sink(), executor, observer);
+  }
+
   model_shape shape_;
-  embeddings<typename Policy::embedding, Arch> embeddings_;
-  vector_view<encoder_layer<Policy, Arch>> layers_;
+  typename parts::embedding_layer embeddings_;
+  typename parts::rows rows_;
+  typename segments::template each<layers_of> layers_;
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

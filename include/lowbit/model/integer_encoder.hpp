@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The encoder of integer-only policies (policy::ibert): token ids in, int8 hidden codes out, no
-// float between. Same surface as model/encoder.hpp; heads of float rows get the decoded codes.
+// The parts of the encoder of integer-only policies (policy::ibert): token ids in, int8 hidden
+// codes out, no float between. Heads of float rows get the decoded codes.
 #pragma once
 
 #include "lowbit/model/encoder.hpp"
@@ -17,13 +17,23 @@ template <class Arch>
 class integer_embeddings {
  public:
   static constexpr std::int32_t limit = (1 << 15) - 1;
+  /// Tokens of one sentence whose attention stays within 32 bits.
+  static constexpr std::size_t most_positions = std::size_t{1} << 16;
 
-  status load(arena& memory, const weight_set& weights, const model_shape& shape,
-              double output_scale) {
+  /// Errors: also unsupported, for extents or scales that 32-bit integers cannot hold
+  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
+    if (shape.positions > most_positions) {
+      return status::error(errc::unsupported, "max_position_embeddings is ", shape.positions,
+                           ", an integer-only model has at most ", most_positions);
+    }
     const tensor_name base("bert.embeddings");
     double sum = 1;
-    if (!memory.measuring()) LOWBIT_TRY(read_scale(weights, base(".LayerNorm.input.scale"), sum));
+    double output_scale = 1;
+    if (!memory.measuring()) {
+      LOWBIT_TRY(read_scale(weights, base(".LayerNorm.input.scale"), sum));
+      LOWBIT_TRY(hidden_scale(weights, shape, 0, output_scale));
+    }
     LOWBIT_TRY(norm_.load(memory, weights, base(".LayerNorm"), shape.hidden, shape.layer_norm_eps,
                           sum, output_scale));
     if (memory.measuring()) return {};
@@ -34,20 +44,15 @@ class integer_embeddings {
                        sum);
   }
 
+  /// The codes of every token into `out`; `sum` is scratch, (T, D).
   template <class Rows, executor Executor>
   void run(const token_input& in, matrix_view<std::int32_t> sum, const Rows& out,
-           Executor& executor) const {
-    executor.run(in.batch.sentences, [&](std::size_t s, std::size_t) {
-      const std::size_t begin = in.batch.begin(s);
-      for (std::size_t t = begin; t < begin + in.batch.length(s); ++t) {
-        const std::size_t position =
-            in.positions != nullptr ? static_cast<std::size_t>(in.positions[t]) : t - begin;
-        const std::size_t type =
-            in.type_ids != nullptr ? static_cast<std::size_t>(in.type_ids[t]) : 0;
-        add_rows(static_cast<std::size_t>(in.ids[t]), position, type, sum.row(t));
-        norm_.run_row(sum.row(t), out, t);
-      }
-    });
+           Executor& executor, const no_row_marks&) const {
+    for_each_token(in, executor,
+                   [&](std::size_t t, std::size_t id, std::size_t position, std::size_t type) {
+                     add_rows(id, position, type, sum.row(t));
+                     norm_.run_row(sum.row(t), out, t);
+                   });
   }
 
  private:
@@ -103,86 +108,42 @@ struct integer_encoder_output {
   }
 };
 
-template <class Policy, class Arch>
-requires integer_only<Policy>
-class encoder<Policy, Arch> {
+/// Hidden rows that are codes, and their scales for observers and float heads.
+template <class Format>
+class integer_rows {
  public:
-  template <bool Observed>
-  using workspace = integer_workspace<Policy, Arch, Observed>;
-  using output = integer_encoder_output<typename site_formats<Policy>::projection>;
-  /// Tokens of one sentence whose attention stays within 32 bits.
-  static constexpr std::size_t most_positions = std::size_t{1} << 16;
-  static_assert(std::is_same_v<typename Policy::embedding, int8<scale::tensor>>,
-                "lowbit: the embeddings of an integer-only policy are int8<scale::tensor>");
+  using output = integer_encoder_output<Format>;
 
-  /// As the float encoder's. Errors: also unsupported, for extents or scales that 32-bit integers
-  /// cannot hold
-  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
-    shape_ = shape;
-    if (shape.positions > most_positions) {
-      return status::error(errc::unsupported, "max_position_embeddings is ", shape.positions,
-                           ", an integer-only model has at most ", most_positions);
-    }
-    layers_ = memory.take_vector<integer_layer<Policy, Arch>>(shape.layers);
+  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     scales_ = memory.take_vector<double>(shape.layers + 1);
-    if (!memory.measuring()) LOWBIT_TRY(read_scales(weights));
-    const auto scale = [&](std::size_t l) { return memory.measuring() ? 1.0 : scales_[l]; };
-    LOWBIT_TRY(embeddings_.load(memory, weights, shape, scale(0)));
-    for (std::size_t l = 0; l < shape.layers; ++l) {
-      integer_layer<Policy, Arch> layer;
-      LOWBIT_TRY(layer.load(memory, weights, l, shape, scale(l + 1)));
-      if (!memory.measuring()) layers_[l] = layer;
-    }
+    if (memory.measuring()) return {};
+    for (std::size_t l = 0; l <= shape.layers; ++l)
+      LOWBIT_TRY(hidden_scale(weights, shape, l, scales_[l]));
     return {};
   }
-
-  [[nodiscard]] const model_shape& shape() const { return shape_; }
-  [[nodiscard]] status check(const token_input& in) const {
-    LOWBIT_TRY(check_unpadded(in));
-    return check_tokens(in, shape_);
+  template <class Workspace>
+  [[nodiscard]] matrix_view<const float> floats(const Workspace& w, std::size_t index,
+                                                std::size_t rows) const {
+    return decode_rows(w.hidden, rows, scales_[index], w.floats);
   }
-
-  template <class Workspace, executor Executor, class Observer>
-  output run(const token_input& in, Workspace& w, hidden_rows wanted, Executor& executor,
-             Observer& observer) const {
-    constexpr bool observed = std::remove_reference_t<Observer>::enabled;
-    const std::size_t tokens = in.batch.tokens();
-    const bool first_only = wanted == hidden_rows::first_tokens && !observed;
-    embeddings_.run(in, w.sum, w.hidden, executor);
-    if constexpr (observed) show(w, tokens, 0, observer);
-    for (std::size_t l = 0; l < shape_.layers; ++l) {
-      const query_blocks blocks{in.batch, l + 1 == shape_.layers && first_only};
-      if constexpr (observed) observer.layer = l;
-      layers_[l].run(w, blocks, executor, observer);
-      if constexpr (observed) show(w, tokens, l + 1, observer);
-    }
-    return {in.batch,
-            w.hidden,
-            first_only ? in.batch.sentences : tokens,
-            first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens,
-            scales_.data + shape_.layers,
-            w.floats,
-            {}};
+  template <class Workspace>
+  [[nodiscard]] output last(const Workspace& w, const token_batch& batch, std::size_t rows,
+                            hidden_rows present, const overflow&) const {
+    return {batch, w.hidden, rows, present, scales_.data + scales_.count - 1, w.floats, {}};
   }
 
  private:
-  /// Hidden rows l are what layer l reads, the last ones the encoder's own output.
-  status read_scales(const weight_set& weights) const {
-    for (std::size_t l = 0; l < shape_.layers; ++l) {
-      const tensor_name self("bert.encoder.layer.", l, ".attention.self");
-      LOWBIT_TRY(read_scale(weights, self(".query.input.scale"), scales_[l]));
-    }
-    return read_scale(weights, tensor_name("bert.encoder.output.scale"), scales_[shape_.layers]);
-  }
-  template <class Workspace, class Observer>
-  void show(const Workspace& w, std::size_t tokens, std::size_t index, Observer& observer) const {
-    observer.hidden(index, decode_rows(w.hidden, tokens, scales_[index], w.floats));
-  }
+  vector_view<double> scales_;  // (L + 1)
+};
 
-  model_shape shape_;
-  integer_embeddings<Arch> embeddings_;
-  vector_view<integer_layer<Policy, Arch>> layers_;
-  vector_view<double> scales_;  // (L + 1), of hidden codes: for observers and float heads
+template <class Policy, class Arch>
+requires integer_only<Policy>
+struct encoder_parts<Policy, Arch> {
+  static_assert(std::is_same_v<typename Policy::embedding, int8<scale::tensor>>,
+                "lowbit: the embeddings of an integer-only policy are int8<scale::tensor>");
+  using embedding_layer = integer_embeddings<Arch>;
+  using layer = integer_layer<Policy, Arch>;
+  using rows = integer_rows<typename site_formats<Policy>::projection>;
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -30,17 +30,16 @@ struct overflow {
     case head_kind::span:
       return sentence_of(in.batch, row);
     case head_kind::masked_lm:
-      return sentence_of(in.batch, in.asked[row]);
+      return sentence_of(in.batch, in.masked[row]);
     default:
       return row;
   }
 }
 
 /// What the steps of a layer marked. first_tokens: row s is the first token of sentence s.
-[[nodiscard]] LOWBIT_NOINLINE inline overflow find_overflow(const row_marks& marks,
-                                                            std::size_t layer,
-                                                            const token_batch& batch,
-                                                            bool first_tokens) {
+template <class Marks>
+[[nodiscard]] LOWBIT_NOINLINE overflow find_overflow(const Marks& marks, std::size_t layer,
+                                                     const token_batch& batch, bool first_tokens) {
   const std::size_t rows = first_tokens ? batch.sentences : batch.tokens();
   const std::size_t row = marks.first(rows);
   if (row == rows) return {};

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// A batch of tokens, and whether it fits a model: what every encoder asks before it runs.
+// Whether a batch of tokens fits a model: what every encoder checks before it runs.
 #pragma once
 
-#include "lowbit/model/shape.hpp"
-#include "lowbit/nn/attention.hpp"
+#include "lowbit/boundary/batch.hpp"
+#include "lowbit/boundary/shape.hpp"
+#include "lowbit/core/executor.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// The tokens of a batch. Null type_ids means all 0; null positions means 0, 1, 2 .. in every
-/// sentence.
-struct token_input {
-  const std::int32_t* ids = nullptr;        // (T)
-  const std::int32_t* type_ids = nullptr;   // (T) or null
-  const std::int32_t* positions = nullptr;  // (T) or null
-  token_batch batch;
-  /// Token rows (below T) whose words a masked language model is asked for; other heads ignore it.
-  vector_view<const std::uint32_t> asked{};
-};
+/// function(t, id, position, type) for every token t.
+template <executor Executor, class Function>
+void for_each_token(const token_input& in, Executor& executor, const Function& function) {
+  executor.run(in.batch.sentences, [&](std::size_t s, std::size_t) {
+    const std::size_t begin = in.batch.begin(s);
+    for (std::size_t t = begin; t < begin + in.batch.length(s); ++t) {
+      function(t, static_cast<std::size_t>(in.ids[t]),
+               in.positions != nullptr ? static_cast<std::size_t>(in.positions[t]) : t - begin,
+               in.type_ids != nullptr ? static_cast<std::size_t>(in.type_ids[t]) : 0);
+    }
+  });
+}
 
 namespace detail {
 inline status in_table(const char* what, std::size_t t, std::int32_t value, std::size_t size) {
@@ -31,6 +34,24 @@ inline status in_table(const char* what, std::size_t t, std::int32_t value, std:
   if (in.batch.valid == nullptr) return {};
   return status::error(errc::invalid_argument,
                        "a padded batch, this policy takes sentences without padding");
+}
+
+/// Sentences of one length, each with at least one token that is not padding.
+[[nodiscard]] inline status check_padded(const token_input& in, const char* policy) {
+  const token_batch& batch = in.batch;
+  for (std::size_t s = 0; s < batch.sentences; ++s) {
+    if (batch.length(s) != batch.length(0)) {
+      return status::error(errc::invalid_argument, "sentence ", s, " has ", batch.length(s),
+                           " tokens, sentence 0 has ", batch.length(0), ": policy ", policy,
+                           " needs sentences that are padded to the same length");
+    }
+    const std::size_t valid = batch.valid_length(s);
+    if (valid == 0 || valid > batch.length(s)) {
+      return status::error(errc::invalid_argument, "sentence ", s, " has ", valid,
+                           " valid tokens, expected 1 to ", batch.length(s));
+    }
+  }
+  return {};
 }
 
 /// Every id, type and position within its table, every sentence within 1 .. positions tokens.

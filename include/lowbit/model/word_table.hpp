@@ -3,8 +3,8 @@
 // masked language model read it: the embeddings, and the decoder that is tied to them.
 #pragma once
 
+#include "lowbit/boundary/shape.hpp"
 #include "lowbit/codec/concepts.hpp"
-#include "lowbit/model/shape.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 

@@ -1,46 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every kind of attention shares: which rows attend to which (batches are packed, sentence
 // after sentence, without padding), and the keys and values of each head in the kernel layout. The
-// kinds themselves are in bi_attention.hpp, elastic_attention.hpp and softmax_attention.hpp. The
-// score matrix exists only for one head and a block of queries at a time.
+// kinds themselves are in {softmax,bi,elastic,batch_range}_attention.hpp. The score matrix exists
+// only for one head and a block of queries at a time.
 #pragma once
 
+#include "lowbit/boundary/batch.hpp"
+#include "lowbit/boundary/shape.hpp"
 #include "lowbit/gemm/gemm.hpp"
-#include "lowbit/model/shape.hpp"
 #include "lowbit/nn/linear.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
 /// Queries whose scores are in memory at once.
 inline constexpr std::size_t query_block = 64;
-
-/// Sentences back to back: sentence s has the tokens [offsets[s], offsets[s + 1]).
-struct token_batch {
-  const std::uint32_t* offsets = nullptr;  // (sentences + 1), offsets[0] = 0
-  std::size_t sentences = 0;
-  /// Tokens of each sentence that are not padding; null: all. Only encoders whose ranges span a
-  /// padded batch take it.
-  const std::uint32_t* valid = nullptr;  // (sentences) or null
-
-  [[nodiscard]] constexpr std::size_t begin(std::size_t s) const { return offsets[s]; }
-  [[nodiscard]] constexpr std::size_t length(std::size_t s) const {
-    return offsets[s + 1] - offsets[s];
-  }
-  [[nodiscard]] constexpr std::size_t tokens() const {
-    return sentences == 0 ? 0 : offsets[sentences];
-  }
-  [[nodiscard]] constexpr std::size_t valid_length(std::size_t s) const {
-    return valid == nullptr ? length(s) : valid[s];
-  }
-};
-
-/// The extents that the size of a workspace depends on.
-struct batch_limits {
-  std::size_t tokens = 0;  ///< all sentences together
-  std::size_t sentences = 0;
-  std::size_t longest = 0;  ///< tokens of the longest sentence
-  std::size_t workers = 1;
-};
 
 /// A block of queries of one sentence.
 struct query_span {

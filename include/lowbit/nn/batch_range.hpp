@@ -100,7 +100,7 @@ class range_encoding {
   status load(const weight_set& weights, const tensor_name& name) {
     stored_tensor t;
     if constexpr (is_dynamic) {
-      LOWBIT_TRY(weights.get(name(".clip").view(), stored_type::f32, 1, 2, t));
+      LOWBIT_TRY(weights.get(name(".clip").view(), element_type::f32, 1, 2, t));
       LOWBIT_TRY(detail::check_floats(t, 2));
       low_ = t.at(0);
       high_ = t.at(1);
@@ -109,7 +109,7 @@ class range_encoding {
                              " is not an interval, expected its lower end first");
       }
     } else {
-      LOWBIT_TRY(weights.get(name(".scale").view(), stored_type::f32, 1, 1, t));
+      LOWBIT_TRY(weights.get(name(".scale").view(), element_type::f32, 1, 1, t));
       LOWBIT_TRY(detail::check_floats(t, 1));
       step_ = t.at(0);
       if (!(step_ > 0.0F)) {

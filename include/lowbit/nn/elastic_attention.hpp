@@ -103,7 +103,7 @@ class elastic_attention_layer {
  private:
   static status read_scale(const weight_set& weights, const tensor_name& name, float& scale) {
     stored_tensor t;
-    LOWBIT_TRY(weights.get(name.view(), stored_type::f32, 1, 1, t));
+    LOWBIT_TRY(weights.get(name.view(), element_type::f32, 1, 1, t));
     scale = t.at(0);
     LOWBIT_TRY(detail::check_floats(t, 1));
     if (scale > 0.0F) return {};

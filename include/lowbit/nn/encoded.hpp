@@ -4,7 +4,6 @@
 // layer norm before them where the encoding needs no look at the whole row.
 #pragma once
 
-#include "lowbit/nn/activation.hpp"
 #include "lowbit/nn/linear.hpp"
 #include "lowbit/nn/sparse_linear.hpp"
 
@@ -129,36 +128,6 @@ struct encoded_rows {
     if constexpr (counted) counts[row] = count_ones(rows.row(row), rows.cols);
   }
 };
-
-/// Sink: encodes each row when its floats are complete; they are found in `from`.
-template <class Format, class Arch>
-struct row_encoder : epilogue_stage {
-  encoded_rows<Format> out;
-  matrix_view<const float> from;  // (T, K)
-  input_encoding learned;
-  row_marks marks;
-  row_encoder(const encoded_rows<Format>& rows, matrix_view<const float> floats,
-              const input_encoding& encoding, const row_marks& not_finite)
-      : out(rows), from(floats), learned(encoding), marks(not_finite) {}
-  template <class Lanes, class Column>
-  LOWBIT_INLINE void operator()(Lanes, std::size_t, Column) const {}
-  void finish(std::size_t row) const {
-    if (!out.template encode<Arch>(from.row(row), row, learned)) marks.mark(row);
-  }
-};
-
-/// The sink that encodes layer-norm lanes for Format and keeps their floats in `floats`, too.
-template <class Format, class Arch>
-[[nodiscard]] auto encoding_sink(const encoded_rows<Format>& out, matrix_view<float> floats,
-                                 const input_encoding& learned, const row_marks& marks) {
-  if constexpr (encoded_rows<Format>::is_float) {
-    return store{floats};
-  } else if constexpr (encoded_rows<Format>::is_bytes) {
-    return fan_out{store{floats}, row_encoder<Format, Arch>{out, floats, learned, marks}};
-  } else {
-    return fan_out{store{floats}, sign_encoder{out.rows, out.k, learned.shift}};
-  }
-}
 
 /// Encodes `count` rows of `from` as rows 0 .. count - 1, and marks those that are not finite.
 template <class Arch, class Format, executor Executor>

@@ -6,11 +6,11 @@
 #include <tuple>
 #include <utility>
 
+#include "lowbit/boundary/weights.hpp"
 #include "lowbit/core/executor.hpp"
 #include "lowbit/epilogue/to_bits.hpp"
 #include "lowbit/nn/row_marks.hpp"
 #include "lowbit/tensor/arena.hpp"
-#include "lowbit/tensor/weight_set.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -37,7 +37,7 @@ inline status load_vector(arena& memory, const weight_set& weights, std::string_
   out = memory.take_vector<float>(count);
   if (memory.measuring()) return {};
   stored_tensor t;
-  LOWBIT_TRY(weights.get(name, stored_type::f32, 1, count, t));
+  LOWBIT_TRY(weights.get(name, element_type::f32, 1, count, t));
   std::memcpy(out.data, t.data, count * sizeof(float));
   return {};
 }

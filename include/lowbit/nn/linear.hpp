@@ -28,7 +28,7 @@ struct input_encoding {
     if constexpr (elastic || std::is_same_v<Activation, activation::int8_static>) {
       if (memory.measuring()) return {};
       stored_tensor t;
-      LOWBIT_TRY(weights.get(name(".input.scale").view(), stored_type::f32, 1, 1, t));
+      LOWBIT_TRY(weights.get(name(".input.scale").view(), element_type::f32, 1, 1, t));
       scale = t.at(0);
       if (!(scale > 0.0F)) {
         return status::error(errc::malformed, "tensor ", name(".input.scale").view(),

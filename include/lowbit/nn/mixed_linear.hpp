@@ -4,23 +4,9 @@
 // product with its epilogue is that of a float model, so one program compiles nothing twice.
 #pragma once
 
-#include "lowbit/nn/encoded.hpp"
+#include "lowbit/nn/sparse_linear.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
-
-/// The codecs of Integers, or of Floats where NAME.format says so.
-template <class Integers, class Floats>
-struct or_floats : Integers {
-  static_assert(Integers::integer && !Floats::integer);
-  using integers = Integers;
-  using floats = Floats;
-};
-
-/// Whether a layer of this format may need the floats behind its codes.
-template <class Format>
-inline constexpr bool may_be_floats = requires {
-  typename Format::weights::floats;
-};
 
 template <class Integers, class Floats, class Input, class Arch>
 class linear<linear_format<or_floats<Integers, Floats>, Input>, Arch> {
@@ -64,18 +50,5 @@ class linear<linear_format<or_floats<Integers, Floats>, Input>, Arch> {
   float_layer floats_;
   bool is_float_ = false;
 };
-
-/// A layer's output through `rest`, whatever its weights: x is the encoded input, `floats` what it
-/// was encoded from (any view where the layer has one form only).
-template <class Layer, class Rest, executor Executor>
-void run_linear(const Layer& layer, const activation_rows<typename Layer::op>& x,
-                const float* row_scales, matrix_view<const float> floats, const Rest& rest,
-                Executor& executor) {
-  if constexpr (requires { layer.run(x, row_scales, floats, rest, executor); }) {
-    layer.run(x, row_scales, floats, rest, executor);
-  } else {
-    layer.run(x, layer.to_output(row_scales) | rest, executor);
-  }
-}
 
 }  // namespace lowbit::inline LOWBIT_ISA

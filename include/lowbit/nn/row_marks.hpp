@@ -62,4 +62,10 @@ class row_marks {
   std::uint8_t* marks_ = nullptr;  // (T)
 };
 
+/// The marks of steps without floats, which do not overflow.
+struct no_row_marks {
+  static void clear(std::size_t) {}
+  [[nodiscard]] static std::size_t first(std::size_t rows) { return rows; }
+};
+
 }  // namespace lowbit::inline LOWBIT_ISA

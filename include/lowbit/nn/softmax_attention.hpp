@@ -3,7 +3,7 @@
 // at a time.
 #pragma once
 
-#include "lowbit/nn/activation.hpp"
+#include "lowbit/epilogue/activation.hpp"
 #include "lowbit/nn/attention.hpp"
 #include "lowbit/policy/policy.hpp"
 

@@ -10,8 +10,7 @@
 #pragma once
 
 #include "lowbit/core/bits.hpp"
-#include "lowbit/gemm/kernel/transpose.hpp"
-#include "lowbit/gemm/micro_kernel.hpp"
+#include "lowbit/kernel/micro_kernel.hpp"
 #include "lowbit/tensor/arena.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -71,8 +70,8 @@ packed_weights<Op, Arch> pack_outputs(typename Op::weight* memory, std::size_t n
         const std::byte* rows[16];
         for (std::size_t r = 0; r < 16; ++r)
           rows[r] = reinterpret_cast<const std::byte*>(row(first + j + r));
-        detail::transpose_16_rows<Arch>(rows, view.units, reinterpret_cast<std::byte*>(panel + j),
-                                        nr, 0);
+        arch_ops<Arch>::transpose_16_rows(rows, view.units, reinterpret_cast<std::byte*>(panel + j),
+                                          nr, 0);
       }
     }
     for (; j < count; ++j) {

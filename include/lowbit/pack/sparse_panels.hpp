@@ -13,7 +13,7 @@
 #pragma once
 
 #include "lowbit/codec/sparse.hpp"
-#include "lowbit/gemm/kernel/sparse_lanes.hpp"
+#include "lowbit/kernel/sparse_lanes.hpp"
 #include "lowbit/tensor/arena.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {

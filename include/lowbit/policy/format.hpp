@@ -5,7 +5,7 @@
 #pragma once
 
 #include "lowbit/codec/concepts.hpp"
-#include "lowbit/gemm/op.hpp"
+#include "lowbit/kernel/op.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -176,28 +176,46 @@ constexpr auto product_of() {
 
 }  // namespace detail
 
+/// The codecs of Integers, or of Floats where NAME.format says so: then the layer multiplies the
+/// floats from which its input's codes were made.
+template <class Integers, class Floats>
+struct or_floats : Integers {
+  static_assert(Integers::integer && !Floats::integer);
+  using integers = Integers;
+  using floats = Floats;
+};
+
 /// A linear layer: stored weights x encoded input.
 template <class Weights, class Activation>
 struct linear_format {
   using weights = Weights;
   using input = Activation;
-  using op = typename decltype(detail::product_of<Weights, Activation>())::type;
+  using product = typename decltype(detail::product_of<Weights, Activation>())::type;
   static_assert(
-      !std::is_void_v<op>,
+      !std::is_void_v<product>,
       "lowbit: no product for this pair of weight codec and activation encoding. These exist: "
-      "float codecs (f32, bf16, f16, codebook<N>, gobo<b>) x activation::f32; sign<...> x "
-      "activation::sign, elastic_sign, elastic_bool, ternary_sign; integer codecs with a scale per "
-      "row or tensor (int8, int4, ternary, sign, codebook<N> of int8 centroids) x "
-      "activation::int8_per_token, int8_static, "
-      "dynamic_signed<b>, dynamic_unsigned<b>, learned_signed<b>, learned_unsigned<b>; integer "
-      "codecs with scales per group of 4 to 1024 columns, a multiple of 4 (int8, int4, ternary) x "
-      "activation::int8_per_token, int8_static");
+      "linear_format<W, activation::f32> with W = f32, bf16, f16, codebook<16>, gobo<3>; "
+      "linear_format<W, A> with W = sign<scale::row, center::row> and A = activation::sign, "
+      "activation::ternary_sign, activation::elastic_sign, activation::elastic_bool; with W = "
+      "int8<scale::row>, int4<scale::row>, ternary<scale::row>, sign<scale::row, center::row>, "
+      "codebook<16, scale::tensor, centroid::int8> and A = activation::int8_per_token, "
+      "activation::int8_static, activation::dynamic_signed<8>, activation::dynamic_unsigned<8>, "
+      "activation::learned_signed<4>, activation::learned_unsigned<4>; with W = "
+      "int4<scale::group<64>> and A = activation::int8_per_token, activation::int8_static");
+  /// One error is enough: after it, any product.
+  using op = std::conditional_t<std::is_void_v<product>, mul_add, product>;
 
   static constexpr double weight_bits = Weights::bits_per_weight;
   static constexpr double input_bits = Activation::bits;
   /// Integer products are exact on every machine; float ones, and sums of groups, by canonical
   /// arithmetic.
   static constexpr bool exact = !std::is_same_v<typename op::accumulator, float>;
+};
+
+/// Whether a layer of this format may need the floats behind its codes.
+template <class Format>
+inline constexpr bool may_be_floats = requires {
+  typename Format::weights::floats;
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -29,12 +29,8 @@ struct ibert {
   using embedding = lowbit::int8<scale::tensor>;
   using linear = linear_format<weights, lowbit::activation::int8_static>;
   using attention = integer_attention;
-  using activation = gelu_erf;  // as i-GELU
+  using hidden_act = any_activation;  // GELU as i-GELU
   using zero = zero_is_zero;
-};
-/// ibert with ReLU between the feed-forward layers.
-struct ibert_relu : ibert {
-  using activation = relu;
 };
 
 }  // namespace policy

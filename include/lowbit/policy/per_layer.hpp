@@ -23,23 +23,16 @@ struct rest {
   using policy = Policy;
 };
 
+/// Policies and the layers that each of them holds for.
 template <class... Segments>
-struct per_layer {
-  static constexpr const char* name = "per-layer";
-  using segments = std::tuple<Segments...>;
+struct segment_list {
   static constexpr std::size_t segment_count = sizeof...(Segments);
   template <std::size_t S>
-  using policy_at = typename std::tuple_element_t<S, segments>::policy;
-  static_assert(std::tuple_element_t<segment_count - 1, segments>::count == SIZE_MAX,
-                "lowbit: the last entry of per_layer is rest<Policy>");
-
-  using embedding = typename policy_at<0>::embedding;
+  using policy_at = typename std::tuple_element_t<S, std::tuple<Segments...>>::policy;
   using last = policy_at<segment_count - 1>;
-  using linear = typename last::linear;
-  using pooler = typename site_formats<last>::pooler;
-  using attention = typename last::attention;
-  using activation = typename last::activation;
-  using zero = typename last::zero;
+  /// F<Policy> of each segment.
+  template <template <class> class F>
+  using each = std::tuple<F<typename Segments::policy>...>;
 
   /// The first layer of segment s in an encoder of `layers` layers; `layers` past the last.
   [[nodiscard]] static constexpr std::size_t begin(std::size_t s, std::size_t layers) {
@@ -50,9 +43,37 @@ struct per_layer {
   }
 };
 
-template <class Policy>
-inline constexpr bool is_per_layer = false;
 template <class... Segments>
-inline constexpr bool is_per_layer<per_layer<Segments...>> = true;
+struct per_layer : segment_list<Segments...> {
+  static constexpr const char* name = "per-layer";
+  using segments = segment_list<Segments...>;
+  static_assert(std::tuple_element_t<sizeof...(Segments) - 1, std::tuple<Segments...>>::count ==
+                    SIZE_MAX,
+                "lowbit: the last entry of per_layer is rest<Policy>");
+
+  using embedding = typename segments::template policy_at<0>::embedding;
+  using last = typename segments::last;
+  using linear = typename last::linear;
+  using pooler = typename site_formats<last>::pooler;
+  using attention = typename last::attention;
+  using hidden_act = typename last::hidden_act;
+  using zero = typename last::zero;
+};
+
+template <class Policy>
+concept is_per_layer = requires {
+  typename Policy::segments;
+};
+
+namespace detail {
+template <class Policy>
+struct segments_of : std::type_identity<segment_list<rest<Policy>>> {};
+template <is_per_layer Policy>
+struct segments_of<Policy> : std::type_identity<typename Policy::segments> {};
+}  // namespace detail
+
+/// A policy as a list of segments: one, where it holds for all layers.
+template <class Policy>
+using segments_of = typename detail::segments_of<Policy>::type;
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -2,10 +2,10 @@
 // Policies: which format each part of an encoder uses, as a struct of `using` lines. `linear` holds
 // for every linear layer; a more special line (projection, attention_output, feed_forward_input,
 // feed_forward_output, pooler) overrides it for one site.
-//   struct mine : lowbit::policy::bibert { using activation = lowbit::relu; };
+//   struct mine : lowbit::policy::fp32 { using hidden_act = lowbit::relu; };
 #pragma once
 
-#include "lowbit/nn/activation.hpp"
+#include "lowbit/epilogue/activation.hpp"
 #include "lowbit/policy/format.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -23,6 +23,25 @@ struct bi_attention {
 struct elastic_attention {
   static constexpr const char* name = "elastic";
 };
+/// softmax(q k^T / sqrt(d)) v where q, k, v and the probabilities are integers, each by the range
+/// of the whole batch; the softmax is f32. TernaryBERT, BinaryBERT.
+template <class Projected, class Probability>
+struct batch_range_attention {
+  static constexpr const char* name = "integer softmax";
+  static constexpr bool batch_range = true;
+  using projected = Projected;
+  using probability = Probability;
+};
+
+/// Whether every matrix is stored as two halves, NAME_1 and NAME_2 (see sign_pair).
+template <class Policy>
+inline constexpr bool is_split = [] {
+  if constexpr (requires { Policy::split; }) {
+    return Policy::split;
+  } else {
+    return false;
+  }
+}();
 
 namespace policy {
 
@@ -30,14 +49,10 @@ namespace policy {
 struct fp32 {
   static constexpr const char* name = "fp32";
   using embedding = f32;
-  using linear = linear_format<f32, activation::f32>;
+  using linear = linear_format<f32, lowbit::activation::f32>;
   using attention = softmax_attention;
-  using activation = gelu_erf;
+  using hidden_act = any_activation;
   using zero = zero_is_zero;
-};
-/// fp32 with ReLU between the feed-forward layers.
-struct fp32_relu : fp32 {
-  using activation = relu;
 };
 
 /// BiBERT (Qin et al., ICLR 2022): one-bit weights, embeddings, activations and attention.
@@ -48,7 +63,7 @@ struct bibert {
   using linear = linear_format<weights, lowbit::activation::sign>;
   using attention_output = linear_format<weights, lowbit::activation::ternary_sign>;
   using attention = bi_attention;
-  using activation = gelu_erf;  // only its sign survives: never computed
+  using hidden_act = gelu_erf;  // only its sign survives: never computed
   using zero = zero_is_zero;
 };
 /// BiBERT with the paper's sign(0) = 1: the context is one bit, too.
@@ -66,7 +81,7 @@ struct bit {
   using linear = linear_format<weights, lowbit::activation::elastic_sign>;
   using feed_forward_output = linear_format<weights, lowbit::activation::elastic_bool>;
   using attention = elastic_attention;
-  using activation = relu;
+  using hidden_act = relu;
   using zero = zero_is_plus_one;  // the shift is real-valued: zeros do not occur
 };
 

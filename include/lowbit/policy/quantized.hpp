@@ -4,7 +4,6 @@
 #pragma once
 
 #include "lowbit/codec/any.hpp"
-#include "lowbit/nn/mixed_linear.hpp"
 #include "lowbit/policy/policy.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -35,6 +34,10 @@ struct int4_groups : integer_weights<lowbit::int4<scale::group<Group>>> {
 using w4g32a8 = int4_groups<32>;
 using w4g64a8 = int4_groups<64>;
 using w4g128a8 = int4_groups<128>;
+/// Ternary weights, int8 activations.
+struct w2a8 : integer_weights<ternary<scale::row>> {
+  static constexpr const char* name = "w2a8";
+};
 /// One-bit weights, int8 activations.
 struct w1a8 : integer_weights<lowbit::sign<scale::row, center::row>> {
   static constexpr const char* name = "w1a8";
@@ -44,12 +47,23 @@ struct q8bert : fp32 {
   static constexpr const char* name = "q8bert";
   using embedding = lowbit::int8<scale::tensor>;
   using linear = linear_format<lowbit::int8<scale::tensor>, lowbit::activation::int8_static>;
+  using hidden_act = gelu_erf;
 };
 /// k-means: indices of log2 N bits, N int8 centroids and a scale per matrix.
 template <std::size_t N>
 struct codebook : integer_weights<lowbit::codebook<N, scale::tensor, centroid::int8>> {
   static constexpr const char* name = N == 8 ? "codebook8" : N == 16 ? "codebook16" : "codebook256";
 };
+
+/// Two bytes per weight, expanded while they are multiplied.
+template <class Half>
+struct half_weights : fp32 {
+  static constexpr const char* name = Half::name;
+  using embedding = Half;
+  using linear = linear_format<Half, lowbit::activation::f32>;
+};
+using bf16 = half_weights<lowbit::bf16>;
+using f16 = half_weights<lowbit::f16>;
 
 /// GOBO (Zadeh et al., MICRO 2020): 2^Bits float centroids, outliers kept, float activations.
 template <std::size_t Bits>
@@ -73,22 +87,24 @@ struct pruned : fp32 {
                                        lowbit::activation::f32>>;
 };
 
-/// Whatever integer format the file names for each matrix; one that is to stay exact may be floats.
-struct any_integer : integer_weights<or_floats<lowbit::any_integer, any_of<f32, bf16, f16>>> {
-  static constexpr const char* name = "mixed";
-  using embedding = any_table;
+/// The zeros that a checkpoint has are neither stored nor multiplied; embeddings stay dense.
+struct sparse : fp32 {
+  static constexpr const char* name = "sparse";
+  using linear = linear_format<lowbit::sparse<>, lowbit::activation::f32>;
 };
-struct any_integer_relu : any_integer {
-  using activation = relu;
+
+/// Whatever integer format the file names for each matrix; one that is to stay exact may be floats.
+struct any_integer
+    : integer_weights<or_floats<lowbit::any_integer, any_of<f32, lowbit::bf16, lowbit::f16>>> {
+  static constexpr const char* name = "mixed";
+  using usual_weights = lowbit::int8<scale::row>;
+  using embedding = any_table;
 };
 /// Whatever float format the file names for each matrix: f32 as it is, codes and halves decoded
 /// while they are multiplied, a sparse matrix as a sparse one.
 struct any_float : fp32 {
   using embedding = any_table;
   using linear = linear_format<lowbit::any_float, lowbit::activation::f32>;
-};
-struct any_float_relu : any_float {
-  using activation = relu;
 };
 
 }  // namespace policy

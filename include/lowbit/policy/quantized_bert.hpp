@@ -10,14 +10,6 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// softmax(q k^T / sqrt(d)) v where q, k, v and the probabilities are integers; the softmax is f32.
-template <class Projected, class Probability>
-struct quantized_attention {
-  using projected = Projected;
-  using probability = Probability;
-  static constexpr const char* name = "integer softmax";
-};
-
 /// Whether a sentence gives the same bits alone, in any batch, and with any padding.
 template <class Policy>
 inline constexpr bool batch_invariant = [] {
@@ -30,16 +22,6 @@ inline constexpr bool batch_invariant = [] {
 /// Policies that run on padded batches, because their ranges span them.
 template <class Policy>
 concept whole_batch_ranges = !batch_invariant<Policy>;
-
-/// Whether every matrix is stored as two halves, NAME_1 and NAME_2 (see sign_pair).
-template <class Policy>
-inline constexpr bool is_split = [] {
-  if constexpr (requires { Policy::split; }) {
-    return Policy::split;
-  } else {
-    return false;
-  }
-}();
 
 namespace detail {
 
@@ -68,8 +50,8 @@ struct ternarybert {
   using input = lowbit::activation::dynamic_signed<Bits>;
   using embedding = ternary<scale::row>;
   using linear = linear_format<ternary<scale::tensor>, input>;
-  using attention = quantized_attention<input, input>;
-  using activation = gelu_erf;
+  using attention = batch_range_attention<input, input>;
+  using hidden_act = gelu_erf;
   using zero = zero_is_zero;
 };
 
@@ -79,14 +61,12 @@ struct dynamic_step {  // from the range of the batch, as in its 8-bit models
   using of_signed = lowbit::activation::dynamic_signed<Bits>;
   template <std::size_t Bits>
   using of_unsigned = lowbit::activation::dynamic_unsigned<Bits>;
-  using function = gelu_erf;  // what its scripts pair it with
 };
 struct learned_step {  // LSQ, as in its 4-bit models
   template <std::size_t Bits>
   using of_signed = lowbit::activation::learned_signed<Bits>;
   template <std::size_t Bits>
   using of_unsigned = lowbit::activation::learned_unsigned<Bits>;
-  using function = relu;
 };
 template <std::size_t Bits>
 using usual_step = std::conditional_t<Bits == 8, dynamic_step, learned_step>;
@@ -98,8 +78,7 @@ inline constexpr std::string_view step_suffix =
 
 /// BinaryBERT (Bai et al., ACL 2021), one matrix per layer. Probabilities and the middle of the
 /// feed-forward half are not negative: their codes are unsigned, from the least value on.
-template <std::size_t Bits, class Weights, class Table, class Step = usual_step<Bits>,
-          class Function = typename Step::function>
+template <std::size_t Bits, class Weights, class Table, class Step = usual_step<Bits>>
 struct binarybert_base {
   static constexpr bool batch_invariant = false;
   using input = typename Step::template of_signed<Bits>;
@@ -107,31 +86,34 @@ struct binarybert_base {
   using embedding = Table;
   using linear = linear_format<Weights, input>;
   using feed_forward_output = linear_format<Weights, positive_input>;
-  using attention = quantized_attention<input, positive_input>;
-  using activation = Function;
+  using attention = batch_range_attention<input, positive_input>;
+  using hidden_act = any_activation;
+  /// What its scripts pair it with.
+  static constexpr activation_function usual_act =
+      Bits == 8 ? activation_function::gelu : activation_function::relu;
   using zero = zero_is_plus_one;  // a weight of exactly 0 is stored as +1
 };
 
 /// One-bit weights.
-template <std::size_t Bits, class Step = usual_step<Bits>, class Function = typename Step::function>
+template <std::size_t Bits, class Step = usual_step<Bits>>
 struct binarybert : binarybert_base<Bits, sign<scale::tensor, center::none>,
-                                    sign<scale::row, center::none>, Step, Function> {
+                                    sign<scale::row, center::none>, Step> {
   static constexpr lowbit::detail::family_name text{"binarybert_w1a", Bits,
                                                     step_suffix<Bits, Step>};
   static constexpr const char* name = text.text;
 };
 /// The ternary model that is split into it.
-template <std::size_t Bits, class Step = usual_step<Bits>, class Function = typename Step::function>
+template <std::size_t Bits, class Step = usual_step<Bits>>
 struct binarybert_ternary
-    : binarybert_base<Bits, ternary<scale::tensor>, ternary<scale::row>, Step, Function> {
+    : binarybert_base<Bits, ternary<scale::tensor>, ternary<scale::row>, Step> {
   static constexpr lowbit::detail::family_name text{"binarybert_w2a", Bits,
                                                     step_suffix<Bits, Step>};
   static constexpr const char* name = text.text;
 };
 /// After the split: two one-bit matrices per layer and two word tables, added.
-template <std::size_t Bits, class Step = usual_step<Bits>, class Function = typename Step::function>
-struct binarybert_split : binarybert_base<Bits, sign<scale::tensor, center::none>,
-                                          sign_pair<scale::row>, Step, Function> {
+template <std::size_t Bits, class Step = usual_step<Bits>>
+struct binarybert_split
+    : binarybert_base<Bits, sign<scale::tensor, center::none>, sign_pair<scale::row>, Step> {
   static constexpr bool split = true;
   static constexpr lowbit::detail::family_name text{"binarybert_split_w1a", Bits,
                                                     step_suffix<Bits, Step>};

@@ -26,14 +26,14 @@ struct stored_layer {
       : scales(random.floats(n, 0.01F, 0.005F)), bias(random.floats(n, 0.0F, 0.5F)) {
     for (std::size_t i = 0; i < n * k; ++i)
       codes.push_back(static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127));
-    add("dense.weight.codes", codes.data(), lowbit::stored_type::i8, 2, n, k);
-    add("dense.weight.scale", scales.data(), lowbit::stored_type::f32, 1, n, 1);
-    add("dense.bias", bias.data(), lowbit::stored_type::f32, 1, n, 1);
+    add("dense.weight.codes", codes.data(), lowbit::element_type::i8, 2, n, k);
+    add("dense.weight.scale", scales.data(), lowbit::element_type::f32, 1, n, 1);
+    add("dense.bias", bias.data(), lowbit::element_type::f32, 1, n, 1);
   }
   [[nodiscard]] lowbit::weight_set weights() const { return {tensors.data(), tensors.size()}; }
 
  private:
-  void add(const char* name, const void* data, lowbit::stored_type type, std::size_t rank,
+  void add(const char* name, const void* data, lowbit::element_type type, std::size_t rank,
            std::size_t rows, std::size_t cols) {
     lowbit::stored_tensor t;
     t.name = name;

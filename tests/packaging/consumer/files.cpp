@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Links what lowbit::io stands for: JSON, Unicode and the encoder.
 #include <cstdio>
-#include <lowbit/lowbit.hpp>
+#include <lowbit/io.hpp>
 
 int main() {
   const auto model = lowbit::load<lowbit::policy::bibert>("no such folder");

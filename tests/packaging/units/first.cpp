@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 
-#include "lowbit/lowbit.hpp"
+#include "lowbit/io.hpp"
 
 lowbit::result<lowbit::canonical_model> open_in_second(const char* folder);
 

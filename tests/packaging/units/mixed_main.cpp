@@ -7,18 +7,18 @@
 #include "lowbit/arch/detect.hpp"
 
 using unit = float (*)(std::size_t k, const char** isa);
-float unit_scalar(std::size_t k, const char** isa);
-#ifdef HAS_UNIT_AVX2
-float unit_avx2(std::size_t k, const char** isa);
-#endif
-#ifdef HAS_UNIT_AVX512
-float unit_avx512(std::size_t k, const char** isa);
-#endif
-#ifdef HAS_UNIT_AMX
-float unit_amx(std::size_t k, const char** isa);
-#endif
+#define DECLARE_UNIT(tag, ...) float unit_##tag(std::size_t k, const char** isa);
+LOWBIT_EACH_ARCH(DECLARE_UNIT)
 
 namespace {
+
+/// Those that are built: EACH_UNIT of CMakeLists.txt.
+#define X(tag) {unit_##tag, #tag},
+constexpr struct {
+  unit run;
+  const char* arch;
+} units[] = {EACH_UNIT};
+#undef X
 
 bool right(unit run, const char* name) {
   if (!lowbit::cpu_runs(name)) {
@@ -39,16 +39,8 @@ bool right(unit run, const char* name) {
 }  // namespace
 
 int main() {
-  bool ok = right(unit_scalar, "scalar");
-#ifdef HAS_UNIT_AVX2
-  ok = right(unit_avx2, "avx2") && ok;
-#endif
-#ifdef HAS_UNIT_AVX512
-  ok = right(unit_avx512, "avx512") && ok;
-#endif
-#ifdef HAS_UNIT_AMX
-  lowbit::enable_amx();
-  ok = right(unit_amx, "amx") && ok;
-#endif
+  lowbit::enable_amx();  // where it is refused, cpu_runs says so
+  bool ok = true;
+  for (const auto& u : units) ok = right(u.run, u.arch) && ok;
   return ok ? 0 : 1;
 }

@@ -78,7 +78,7 @@ TEST_CASE("two processes prune in rounds") {
                           "7",
                           "--lr",
                           "0.002",
-                          "--patience",
+                          "--ddp-timeout",
                           "30"};
   const std::string port = free_port();
   const pid_t second = w.start(arguments, place(1, 2, port));
@@ -127,7 +127,7 @@ TEST_CASE("a process that dies ends the others with a message, and all go on wit
 TEST_CASE("a process that waits for others in vain says so") {
   const workplace w;
   auto alone = w.finetune("out");
-  alone.back() = "1";  // --patience
+  alone.back() = "1";  // --ddp-timeout
   CHECK(ended(w.start(alone, place(0, 2, free_port()))) == 1);
   CHECK(w.log(0).find("cannot meet the others") != std::string::npos);
   CHECK(!fs::exists(w.path / "out"));

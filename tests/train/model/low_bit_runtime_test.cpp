@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "lowbit/model/head/padded_sequence.hpp"
+#include "lowbit/model/classifier.hpp"
 #include "lowbit/train/model/schemes.hpp"
 #include "support/runtime.hpp"
 

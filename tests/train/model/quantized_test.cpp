@@ -40,7 +40,7 @@ TEST_CASE("the packed folder gives the logits of libtorch's evaluation") {
           .ok());
   const auto packed = lowbit::open_model(s.path / "packed");
   REQUIRE(packed.ok());
-  const bool integers = lowbit::find_policy(name)->family == lowbit::policy_family::integers;
+  const bool integers = lowbit::find_policy(name)->integers;
   const auto d = integers
                      ? train_test::compare_with_runtime<lowbit::policy::any_integer>(model, *packed)
                      : train_test::compare_with_runtime<lowbit::policy::any_float>(model, *packed);

@@ -116,7 +116,7 @@ struct workplace {
                 "0",
                 "--precision",
                 "f32",
-                "--patience",
+                "--ddp-timeout",
                 "30"};
     all.insert(all.end(), more.begin(), more.end());
     return all;

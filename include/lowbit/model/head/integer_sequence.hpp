@@ -100,7 +100,7 @@ class sequence_head<Policy, Arch> {
     typename format::weights::reader stored;
     LOWBIT_TRY(stored.open(weights, name(".weight"), n, shape_.hidden));
     stored_tensor bias;
-    LOWBIT_TRY(weights.get(name(".bias").view(), stored_type::f32, 1, n, bias));
+    LOWBIT_TRY(weights.get(name(".bias").view(), element_type::f32, 1, n, bias));
     LOWBIT_TRY(detail::check_floats(bias, n));
     double largest = 0;
     for (std::size_t o = 0; o < n; ++o) {

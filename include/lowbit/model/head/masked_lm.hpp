@@ -59,20 +59,20 @@ class masked_lm_head {
     LOWBIT_TRY(norm_.load(memory, weights, base(".transform.LayerNorm"), shape.hidden,
                           shape.layer_norm_eps));
     if (memory.measuring()) return {};
-    LOWBIT_TRY(weights.get(base(".bias").view(), stored_type::f32, 1, vocabulary_, bias_));
+    LOWBIT_TRY(weights.get(base(".bias").view(), element_type::f32, 1, vocabulary_, bias_));
     return words_.load(weights, shape);
   }
 
-  [[nodiscard]] static std::size_t output_rows(const token_input& in) { return in.asked.count; }
+  [[nodiscard]] static std::size_t output_rows(const token_input& in) { return in.masked.count; }
   [[nodiscard]] static std::size_t output_cols(const model_shape& shape) {
     return shape.vocabulary;
   }
   [[nodiscard]] static status check(const token_input& in) {
     const std::size_t tokens = in.batch.tokens();
-    for (std::size_t i = 0; i < in.asked.count; ++i) {
-      if (in.asked[i] < tokens) continue;
-      return status::error(errc::invalid_argument, "asked token ", in.asked[i], ", expected 0 to ",
-                           tokens - 1);
+    for (std::size_t i = 0; i < in.masked.count; ++i) {
+      if (in.masked[i] < tokens) continue;
+      return status::error(errc::invalid_argument, "masked token ", in.masked[i],
+                           ", expected 0 to ", tokens - 1);
     }
     return {};
   }
@@ -81,11 +81,11 @@ class masked_lm_head {
   template <executor Executor, class Observer>
   void run(const encoder_output& encoded, const token_input& in, workspace& w,
            matrix_view<float> logits, Executor& executor, Observer&) const {
-    for (std::size_t begin = 0; begin < in.asked.count; begin += block) {
-      const std::size_t left = in.asked.count - begin;
+    for (std::size_t begin = 0; begin < in.masked.count; begin += block) {
+      const std::size_t left = in.masked.count - begin;
       const std::size_t rows = left < block ? left : block;
       for (std::size_t r = 0; r < rows; ++r) {
-        std::memcpy(w.gathered.row(r), encoded.hidden.row(in.asked[begin + r]),
+        std::memcpy(w.gathered.row(r), encoded.hidden.row(in.masked[begin + r]),
                     w.gathered.cols * sizeof(float));
       }
       transform_.run(activation_rows<mul_add>{w.gathered.rows_from(0, rows), w.gathered.cols},

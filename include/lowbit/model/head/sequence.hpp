@@ -11,27 +11,33 @@ namespace lowbit::inline LOWBIT_ISA {
 template <class Policy, class Arch>
 class sequence_head {
  public:
-  using pooler_format = typename site_formats<Policy>::pooler;
+  using last_policy = typename segments_of<Policy>::last;
+  using pooler_format = typename site_formats<last_policy>::pooler;
+  using pooler_input = input_site<pooler_format>;
   static constexpr head_kind kind = head_kind::sequence;
   static constexpr hidden_rows reads = hidden_rows::first_tokens;
 
   struct workspace {
-    encoded_rows<pooler_format> input;  // (sentences)
-    matrix_view<float> pooled;          // (sentences, D)
-    matrix_view<float> floats;  // (sentences, D): what the input encodes, for poolers of both
+    pooler_input input;         // (sentences, D)
+    matrix_view<float> pooled;  // (sentences, D)
 
     constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
-      input.plan(memory, limits.sentences, shape.hidden);
-      pooled =
-          memory.take_matrix<float>(limits.sentences, shape.hidden, float_stride(shape.hidden));
-      if (may_be_floats<pooler_format>)
-        floats =
-            memory.take_matrix<float>(limits.sentences, shape.hidden, float_stride(shape.hidden));
+      const std::size_t d = shape.hidden;
+      const auto floats = [&] {
+        return memory.take_matrix<float>(limits.sentences, d, float_stride(d));
+      };
+      input.plan(memory, limits.sentences, d,
+                 pooler_input::reads_floats ? floats() : matrix_view<float>{});
+      pooled = floats();
     }
   };
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
+    if (pooler_input::batch_range && shape.relu_before_classifier) {
+      return status::error(errc::unsupported, "policy ", Policy::name,
+                           " has no relu before its classifier");
+    }
     LOWBIT_TRY(pooler_.load(memory, weights, tensor_name("bert.pooler.dense"), shape.hidden,
                             shape.hidden));
     return classifier_.load(memory, weights, tensor_name("classifier"), shape.labels, shape.hidden);
@@ -47,13 +53,11 @@ class sequence_head {
            matrix_view<float> logits, Executor& executor, Observer& observer) const {
     const std::size_t sentences = in.batch.sentences;
     w.input.clear_pad(sentences);
-    for (std::size_t s = 0; s < sentences; ++s) {
-      w.input.template encode<Arch>(encoded.first_row(s), s, pooler_.input());
-      if (may_be_floats<pooler_format>)
-        std::memcpy(w.floats.row(s), encoded.first_row(s), shape_.hidden * sizeof(float));
-    }
-    run_linear(pooler_, w.input.first(sentences), w.input.scales, w.floats.rows_from(0, sentences),
-               activate<tanh_activation>{} | store{w.pooled}, executor);
+    for (std::size_t s = 0; s < sentences; ++s)
+      w.input.template put<Arch>(encoded.first_row(s), s, pooler_);
+    w.input.template find_range<Arch>(sentences, {});
+    run_linear(pooler_, w.input, sentences, activate<tanh_activation>{} | store{w.pooled}, executor,
+               w.pooled);
     if constexpr (std::remove_reference_t<Observer>::enabled)
       observer.pooled(matrix_view<const float>(w.pooled.rows_from(0, sentences)));
     if (shape_.relu_before_classifier) {
@@ -68,7 +72,7 @@ class sequence_head {
 
  private:
   model_shape shape_;
-  linear<pooler_format, Arch> pooler_;
+  linear_layer<last_policy, pooler_format, Arch> pooler_;
   linear<linear_format<f32, activation::f32>, Arch> classifier_;
 };
 

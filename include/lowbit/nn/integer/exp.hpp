@@ -35,8 +35,8 @@ struct integer_exp {
   template <class Arch>
   [[nodiscard]] static LOWBIT_INLINE i32x16<Arch> apply(i32x16<Arch> n) {
     using i = i32x16<Arch>;
-    if constexpr (std::is_same_v<Arch, scalar>) {
-      return each_scalar(n, [](std::int32_t x, std::size_t) { return apply(x); });
+    if constexpr (is_lane_by_lane<Arch>) {
+      return each_lane(n, [](std::int32_t x, std::size_t) { return apply(x); });
     } else {
       const i in = min(n, i::broadcast(largest));
       const i t = in & i::broadcast((1 << grid_bits) - 1);

@@ -35,8 +35,8 @@ struct integer_gelu {
   template <class Arch>
   [[nodiscard]] static LOWBIT_INLINE i32x16<Arch> apply(i32x16<Arch> x) {
     using i = i32x16<Arch>;
-    if constexpr (std::is_same_v<Arch, scalar>) {
-      return each_scalar(x, [](std::int32_t v, std::size_t) { return apply(v); });
+    if constexpr (is_lane_by_lane<Arch>) {
+      return each_lane(x, [](std::int32_t v, std::size_t) { return apply(v); });
     } else {
       const i zero = i::broadcast(0);
       const i left = i::broadcast(clip) - min(max(x, zero - x), i::broadcast(clip));

@@ -14,41 +14,64 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
+/// What all layers of an integer encoder share.
+template <class Format>
+struct integer_stream {
+  static constexpr no_row_marks marks{};
+  encoded_rows<Format> hidden;    // (T, D): input of a layer, and its residual
+  matrix_view<std::int32_t> sum;  // (T, D): before a layer norm
+  matrix_view<float> floats;      // (T, D): decoded rows, in the memory of the sums
+
+  constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+    const std::size_t d = shape.hidden;
+    hidden.plan(memory, limits.tokens, d);
+    const std::size_t mark = memory.position();
+    sum = memory.take_matrix<std::int32_t>(limits.tokens, d, float_stride(d));
+    memory.rewind(mark);
+    floats = memory.take_matrix<float>(limits.tokens, d, float_stride(d));
+  }
+  [[nodiscard]] const encoded_rows<Format>& sink() const { return hidden; }
+};
+
 /// The memory that the layers of one integer encoder share.
 template <class Policy, class Arch, bool Observed>
-struct integer_workspace {
+struct integer_workspace : integer_stream<typename site_formats<Policy>::projection> {
   using formats = site_formats<Policy>;
+  using stream = integer_stream<typename formats::projection>;
   using rows = encoded_rows<typename formats::projection>;
 
-  rows hidden;                       // (T, D): input of a layer, and its residual
   rows first_hidden;                 // (sentences, D): of first tokens
   rows context;                      // (T, D)
   rows attended;                     // (T, D): after the attention half
   rows middle;                       // (T, I)
   matrix_view<std::int8_t> q, k, v;  // (T, D)
-  matrix_view<std::int32_t> sum;     // (T, D): before a layer norm
-  matrix_view<float> floats;         // (T, D): decoded rows, in the memory of the sums
   typename integer_attention_layer<Arch>::template workspace<Observed> heads;
 
   LOWBIT_NOINLINE constexpr void plan(arena& memory, const model_shape& shape,
-                                      const batch_limits& limits) {
+                                      const batch_limits& limits, const stream& shared) {
+    static_cast<stream&>(*this) = shared;
     const std::size_t t = limits.tokens;
     const std::size_t d = shape.hidden;
     const std::size_t stride = round_up(d, virtual_lanes);
-    const std::size_t sum_stride = float_stride(d);
-    hidden.plan(memory, t, d);
     first_hidden.plan(memory, limits.sentences, d);
     context.plan(memory, t, d);
     attended.plan(memory, t, d);
     middle.plan(memory, t, shape.intermediate);
     for (auto* m : {&q, &k, &v}) *m = memory.take_matrix<std::int8_t>(t, stride, stride);
-    const std::size_t mark = memory.position();
-    sum = memory.take_matrix<std::int32_t>(t, d, sum_stride);
-    memory.rewind(mark);
-    floats = memory.take_matrix<float>(t, d, sum_stride);
     heads.plan(memory, shape, limits);
   }
+  static void clear(std::size_t) {}
 };
+
+/// The scale of hidden rows `index`: those that layer `index` reads, or the encoder's own output.
+[[nodiscard]] LOWBIT_COLD inline status hidden_scale(const weight_set& weights,
+                                                     const model_shape& shape, std::size_t index,
+                                                     double& scale) {
+  if (index == shape.layers)
+    return read_scale(weights, tensor_name("bert.encoder.output.scale"), scale);
+  const tensor_name self("bert.encoder.layer.", index, ".attention.self");
+  return read_scale(weights, self(".query.input.scale"), scale);
+}
 
 /// codes * scale as floats: what leaves the integers, for observers and float heads.
 template <class Format>
@@ -66,19 +89,27 @@ template <class Policy, class Arch>
 class integer_layer {
  public:
   using formats = site_formats<Policy>;
-  using middle_function = std::conditional_t<std::is_same_v<typename Policy::activation, relu>,
-                                             integer_relu, integer_gelu>;
+  using stream = integer_stream<typename formats::projection>;
+  template <bool Observed>
+  using workspace = integer_workspace<Policy, Arch, Observed>;
+  static constexpr bool batch_range = false;
+  template <class Activation>
+  using middle_function =
+      std::conditional_t<std::is_same_v<Activation, relu>, integer_relu, integer_gelu>;
 
-  /// output_scale: of the hidden codes that leave the layer.
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, std::size_t index,
-                          const model_shape& shape, double output_scale) {
+                          const model_shape& shape) {
     const tensor_name layer("bert.encoder.layer.", index);
     const tensor_name self = layer(".attention.self");
     const tensor_name attended = layer(".attention.output");
     const std::size_t d = shape.hidden;
     const std::size_t i = shape.intermediate;
     site_scales s;
-    if (!memory.measuring()) LOWBIT_TRY(s.read(weights, layer));
+    double output_scale = 1;
+    if (!memory.measuring()) {
+      LOWBIT_TRY(s.read(weights, layer));
+      LOWBIT_TRY(hidden_scale(weights, shape, index + 1, output_scale));
+    }
     LOWBIT_TRY(query_.load(memory, weights, self(".query"), d, d, s.input, s.heads.query));
     LOWBIT_TRY(key_.load(memory, weights, self(".key"), d, d, s.input, s.heads.key));
     LOWBIT_TRY(value_.load(memory, weights, self(".value"), d, d, s.input, s.heads.value));
@@ -88,9 +119,15 @@ class integer_layer {
     LOWBIT_TRY(dyadic::from(s.input / s.attention_sum, attended.view(), attention_residual_));
     LOWBIT_TRY(attention_norm_.load(memory, weights, attended(".LayerNorm"), d,
                                     shape.layer_norm_eps, s.attention_sum, s.attended));
+    hidden_act_ = shape.hidden_act;
+    const auto [middle_input, middle_output] = with_activation<typename Policy::hidden_act>(
+        hidden_act_, []<class Activation>(std::type_identity<Activation>) {
+          using function = middle_function<Activation>;
+          return middle_scales{function::input_scale, function::output_scale};
+        });
     LOWBIT_TRY(feed_forward_input_.load(memory, weights, layer(".intermediate.dense"), i, d,
-                                        s.attended, middle_function::input_scale));
-    LOWBIT_TRY(dyadic::from(middle_function::output_scale / s.middle, layer.view(), to_middle_));
+                                        s.attended, middle_input));
+    LOWBIT_TRY(dyadic::from(middle_output / s.middle, layer.view(), to_middle_));
     LOWBIT_TRY(feed_forward_output_.load(memory, weights, layer(".output.dense"), d, i, s.middle,
                                          s.output_sum));
     LOWBIT_TRY(dyadic::from(s.attended / s.output_sum, layer.view(), output_residual_));
@@ -98,9 +135,17 @@ class integer_layer {
                              s.output_sum, output_scale);
   }
 
-  /// w.hidden in and out. With blocks.first_token_only the output has one row per sentence.
-  template <class Workspace, executor Executor, class Observer>
-  void run(Workspace& w, const query_blocks& blocks, Executor& executor, Observer& observer) const {
+  /// The codes of hidden rows are this layer's input as they are.
+  template <class Workspace>
+  [[nodiscard]] static const auto& input_sink(const Workspace& w) {
+    return w.hidden;
+  }
+
+  /// Hidden codes in, hidden codes out (to `sink`). With blocks.first_token_only the output has one
+  /// row per sentence.
+  template <class Workspace, class Rows, executor Executor, class Observer>
+  void run(Workspace& w, const query_blocks& blocks, const Rows& sink, Executor& executor,
+           Observer& observer) const {
     const std::size_t tokens = blocks.batch.tokens();
     const std::size_t rows = blocks.first_token_only ? blocks.batch.sentences : tokens;
     if (blocks.first_token_only) {
@@ -124,19 +169,26 @@ class integer_layer {
                           executor);
     attention_norm_.run(w.sum.rows_from(0, rows), w.attended, executor);
 
-    feed_forward_input_.run(w.attended.first(rows),
-                            feed_forward_input_.to_output() | activate_integers<middle_function>{} |
-                                requantize{to_middle_} | store_codes{code_bytes(w.middle)},
-                            executor);
+    with_activation<typename Policy::hidden_act>(
+        hidden_act_, [&]<class Activation>(std::type_identity<Activation>) {
+          feed_forward_input_.run(w.attended.first(rows),
+                                  feed_forward_input_.to_output() |
+                                      activate_integers<middle_function<Activation>>{} |
+                                      requantize{to_middle_} | store_codes{code_bytes(w.middle)},
+                                  executor);
+        });
     count_codes<Arch>(w.middle, rows, executor);
     feed_forward_output_.run(w.middle.first(rows),
                              feed_forward_output_.to_output() |
                                  add_residual_codes{code_bytes(w.attended), output_residual_} | sum,
                              executor);
-    output_norm_.run(w.sum.rows_from(0, rows), w.hidden, executor);
+    output_norm_.run(w.sum.rows_from(0, rows), sink, executor);
   }
 
  private:
+  struct middle_scales {
+    double input, output;
+  };
   /// What the encodings between the steps learned; 1 while measuring.
   struct site_scales {
     double input = 1, attention_sum = 1, attended = 1, middle = 1, output_sum = 1;
@@ -180,6 +232,7 @@ class integer_layer {
   dyadic attention_residual_;
   integer_layer_norm<Arch> attention_norm_;
   integer_linear<typename formats::feed_forward_input, Arch> feed_forward_input_;
+  activation_function hidden_act_ = activation_function::gelu;
   dyadic to_middle_;
   integer_linear<typename formats::feed_forward_output, Arch> feed_forward_output_;
   dyadic output_residual_;

@@ -36,8 +36,8 @@ class integer_layer_norm {
     beta_ = memory.take_vector<std::int32_t>(round_up(cols, virtual_lanes));
     if (memory.measuring()) return {};
     stored_tensor gamma, beta;
-    LOWBIT_TRY(weights.get(name(".weight").view(), stored_type::f32, 1, cols, gamma));
-    LOWBIT_TRY(weights.get(name(".bias").view(), stored_type::f32, 1, cols, beta));
+    LOWBIT_TRY(weights.get(name(".weight").view(), element_type::f32, 1, cols, gamma));
+    LOWBIT_TRY(weights.get(name(".bias").view(), element_type::f32, 1, cols, beta));
     LOWBIT_TRY(detail::check_floats(gamma, cols));
     LOWBIT_TRY(detail::check_floats(beta, cols));
     for (std::size_t c = 0; c < beta_.count; ++c) beta_[c] = 0;

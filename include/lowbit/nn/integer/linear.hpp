@@ -35,7 +35,7 @@ class integer_linear {
     typename Format::weights::reader stored;
     LOWBIT_TRY(stored.open(weights, name(".weight"), n, k));
     stored_tensor bias;
-    LOWBIT_TRY(weights.get(name(".bias").view(), stored_type::f32, 1, n, bias));
+    LOWBIT_TRY(weights.get(name(".bias").view(), element_type::f32, 1, n, bias));
     LOWBIT_TRY(detail::check_floats(bias, n));
     for (std::size_t o = 0; o < bias_.count; ++o) bias_[o] = 0;
     for (std::size_t o = 0; o < n; ++o) {

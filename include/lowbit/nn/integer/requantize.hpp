@@ -69,8 +69,8 @@ struct dyadic_lanes {
         shift(i::broadcast(d.shift)),
         limit(i::broadcast(d.limit)) {}
   [[nodiscard]] LOWBIT_INLINE i apply(i v) const {
-    if constexpr (std::is_same_v<Arch, scalar>) {
-      return each_scalar(v, [&](std::int32_t x, std::size_t n) {
+    if constexpr (is_lane_by_lane<Arch>) {
+      return each_lane(v, [&](std::int32_t x, std::size_t n) {
         return dyadic{multiplier.part[n], shift.part[n], limit.part[n]}.apply(x);
       });
     } else {
@@ -196,7 +196,7 @@ void count_codes(const encoded_rows<Format>& codes, std::size_t count, Executor&
 /// The F32 scale of a site, above 0.
 inline status read_scale(const weight_set& weights, const tensor_name& name, double& scale) {
   stored_tensor t;
-  LOWBIT_TRY(weights.get(name.view(), stored_type::f32, 1, 1, t));
+  LOWBIT_TRY(weights.get(name.view(), element_type::f32, 1, 1, t));
   LOWBIT_TRY(detail::check_floats(t, 1));
   scale = static_cast<double>(t.at(0));
   if (scale > 0.0) return {};

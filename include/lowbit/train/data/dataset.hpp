@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "lowbit/boundary/shape.hpp"
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/diagnostics.hpp"
 #include "lowbit/io/json.hpp"
 #include "lowbit/io/labelled_text.hpp"
-#include "lowbit/model/shape.hpp"
 
 namespace lowbit::train {
 

@@ -87,10 +87,10 @@ inline status write_checkpoint(const std::filesystem::path& path,
   std::vector<tensor_to_write> written;
   for (const auto& [name, tensor] : tensors) {
     kept.push_back(storable(tensor));
-    written.push_back(as_written(name, kept.back(), dtype::f32));
+    written.push_back(as_written(name, kept.back(), lowbit::element_type::f32));
   }
   const Tensor generator = at::detail::getDefaultCPUGenerator().get_state().contiguous();
-  written.push_back(as_written("generator", generator, dtype::u8));
+  written.push_back(as_written("generator", generator, lowbit::element_type::u8));
   return write_safetensors(path, written, {{"run", to_json(run).dump()}, {"settings", settings}},
                            existing::replace);
 }

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "lowbit/model/shape.hpp"
+#include "lowbit/boundary/shape.hpp"
 #include "lowbit/train/model/scheme.hpp"
 
 namespace lowbit::train {

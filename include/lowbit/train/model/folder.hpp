@@ -112,7 +112,8 @@ inline Tensor storable(const Tensor& tensor) {
 }
 
 /// A view of `tensor` (contiguous, on the CPU, kept alive by the caller) for the writer.
-inline tensor_to_write as_written(const std::string& name, const Tensor& tensor, dtype type) {
+inline tensor_to_write as_written(const std::string& name, const Tensor& tensor,
+                                  lowbit::element_type type) {
   tensor_to_write out;
   out.name = name;
   out.type = type;
@@ -129,7 +130,7 @@ inline status write_tensors(const std::filesystem::path& path,
   for (const auto& [name, tensor] : tensors) kept.push_back(storable(tensor));
   std::vector<tensor_to_write> written;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    written.push_back(as_written(tensors[i].first, kept[i], dtype::f32));
+    written.push_back(as_written(tensors[i].first, kept[i], lowbit::element_type::f32));
   }
   return write_safetensors(path, written, metadata, policy);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantization-aware training for every policy that makes formats of a float checkpoint
-// (io/named_policy.hpp, families floats and integers): latent float weights, of which the layers
+// (io/named_policy.hpp): latent float weights, of which the layers
 // see what the policy's codec makes; activations as the policy encodes them; straight-through
 // gradients for both. Unlike other schemes this one belongs to one model: bind() gives each matrix
 // its format by name, and the grids between two calls of a codec are kept here.
@@ -40,8 +40,8 @@ class quantized_scheme : public float_scheme {
   /// nothing; unsupported for a format that the policy's activations do not multiply or that is not
   /// trained; those of the codec. Messages name the matrix.
   status bind(bert& model, const std::vector<format_override>& overrides = {}) {
-    const bool integers = policy_.family == policy_family::integers;
-    if (policy_.format.empty() || (!integers && policy_.family != policy_family::floats)) {
+    const bool integers = policy_.integers;
+    if (!policy_.encodes_floats()) {
       return status::error(errc::invalid_argument, "policy ", policy_.name,
                            " has its own recipe, it is not one of formats by name");
     }
@@ -110,7 +110,7 @@ class quantized_scheme : public float_scheme {
   }
   [[nodiscard]] Tensor input(linear_part&, site, const Tensor& x,
                              const forward_options&) const override {
-    if (policy_.family != policy_family::integers) return x;
+    if (!policy_.integers) return x;
     return straight_through(x, int8_per_token(x));
   }
   [[nodiscard]] Tensor multiply(linear_part& part, site, const Tensor& x,

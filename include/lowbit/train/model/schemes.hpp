@@ -36,7 +36,7 @@ inline result<scheme_ptr> low_bit_weight_scheme_of(const model_config& config,
   format.ternary = fields->weight_bits == 2;
   format.split = files->find("bert.embeddings.word_embeddings_1.weight") != nullptr;
   format.learned_steps = fields->learned_steps;
-  format.relu = config.activation == hidden_activation::relu;
+  format.relu = config.shape.hidden_act == activation_function::relu;
   return scheme_ptr(std::make_shared<binarybert_scheme>(format));
 }
 
@@ -59,7 +59,7 @@ inline result<scheme_ptr> q8bert_scheme_of(const std::filesystem::path& folder) 
 /// Errors: unsupported for a scheme that only the runtime knows
 inline result<scheme_ptr> scheme_of(const model_config& config,
                                     const std::filesystem::path& folder) {
-  const bool relu = config.activation == hidden_activation::relu;
+  const bool relu = config.shape.hidden_act == activation_function::relu;
   switch (config.recognised) {
     case lowbit::scheme::fp32:
       return scheme_ptr(std::make_shared<float_scheme>(relu));

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "lowbit/boundary/weights.hpp"
 #include "lowbit/codec/any.hpp"
 #include "lowbit/core/status.hpp"
-#include "lowbit/tensor/weight_set.hpp"
 
 namespace lowbit::train {
 
@@ -87,9 +87,9 @@ inline const encoded_tensor* find_suffix(const encoded_matrix& m, std::string_vi
 
 /// A stored vector as floats.
 inline Tensor floats_of(const encoded_tensor& t) {
-  const auto type = t.type == stored_type::i8    ? at::kChar
-                    : t.type == stored_type::i32 ? at::kInt
-                                                 : at::kFloat;
+  const auto type = t.type == element_type::i8    ? at::kChar
+                    : t.type == element_type::i32 ? at::kInt
+                                                  : at::kFloat;
   const auto count = static_cast<std::int64_t>(t.bytes.size() / size_of(t.type));
   const Tensor out = at::empty({count}, type);
   if (count != 0) std::memcpy(out.data_ptr(), t.bytes.data(), t.bytes.size());

@@ -39,7 +39,7 @@ inline status finetune(const finetune_options& options) {
                            scheme_name(config->recognised),
                            " model, expected a full precision one");
     }
-    how = std::make_shared<float_scheme>(config->activation == hidden_activation::relu);
+    how = std::make_shared<float_scheme>(config->shape.hidden_act == activation_function::relu);
   }
   description.shape.head = data->head();
   if (data->tagged) description.shape.relu_before_classifier = false;

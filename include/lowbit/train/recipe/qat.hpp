@@ -59,7 +59,7 @@ inline status qat(const qat_options& options) {
 
   torch::manual_seed(options.fit.seed);
   const bool relu = start->model.how().hidden_act() == std::string_view("relu");
-  const bool ranges = policy->family == policy_family::static_integers;
+  const bool ranges = policy->name == policy::q8bert::name;
   if (ranges) LOWBIT_TRY(detail::check_q8bert(options, relu));
   const auto by_name = std::make_shared<quantized_scheme>(*policy, relu);
   const scheme_ptr how =

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of archs, lowest first. Whatever names archs takes them from here: the tags (tags.hpp),
+// detection and messages (detect.hpp), the build (cmake/lowbit_archs.cmake reads this file as
+// text), the program's engines, the tests and the benchmarks. Macros only, so that plain data
+// outside lowbit's inline namespace can be declared with it.
+#pragma once
+
+#include "lowbit/core/config.hpp"
+
+/// X(tag, fallback, compiled, on_request)
+///   fallback    gives what the tag has no own part for
+///   compiled    whether the flags of this translation unit allow it
+///   on_request  whether a program must ask the operating system first: such a tag is never
+///               `native`, and a program that has it also has its fallback
+///
+/// avx2: every x86-64 server and desktop core since 2015. avx512: Ice Lake, Zen 4 and later. amx:
+/// the int8 tiles of Sapphire Rapids and later.
+#define LOWBIT_EACH_ARCH(X)             \
+  X(scalar, void, 1, false)             \
+  X(avx2, scalar, LOWBIT_AVX2, false)   \
+  X(avx512, avx2, LOWBIT_AVX512, false) \
+  X(amx, avx512, LOWBIT_AMX, true)
+
+/// F(feature, asked): what a tag needs beyond its fallback, as the compilers' -m options spell it,
+/// and who is asked for it at run time (detect.hpp). core/config.hpp looks at their macros. No
+/// kernel uses CD or IFMA: xsimd refuses flags that leave out what every CPU with the others has.
+// clang-format off
+#define LOWBIT_FEATURES_scalar(F)
+#define LOWBIT_FEATURES_avx2(F) F("avx2", x86) F("fma", x86) F("bmi2", x86) F("popcnt", x86)
+#define LOWBIT_FEATURES_avx512(F)                                                               \
+  F("avx512f", x86) F("avx512cd", x86) F("avx512bw", x86) F("avx512dq", x86) F("avx512vl", x86) \
+  F("avx512vpopcntdq", x86) F("avx512vnni", x86) F("avx512vbmi", x86) F("avx512ifma", x86)
+#define LOWBIT_FEATURES_amx(F) F("amx-tile", x86_tiles) F("amx-int8", x86_tiles)
+// clang-format on

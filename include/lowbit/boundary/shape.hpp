@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// The extents of a BERT encoder, its activation function and its head. Data, not types: one build
+// runs any shape. An embedded build passes a constexpr shape and gets a constexpr workspace size.
+#pragma once
+
+#include <cstddef>
+
+#include "lowbit/core/config.hpp"
+#include "lowbit/core/status.hpp"
+
+namespace lowbit {
+
+/// What stands on the encoder, by the Hugging Face class that trains it.
+enum class head_kind : std::uint8_t {
+  sequence,        ///< BertForSequenceClassification: pooler, classifier of one or two sentences
+  token,           ///< BertForTokenClassification: classifier of every token
+  span,            ///< BertForQuestionAnswering: start and end logit of every token
+  masked_lm,       ///< BertForMaskedLM: vocabulary logits of chosen tokens
+  mean_embedding,  ///< BertModel: normalised mean of the hidden rows
+  cls_embedding,   ///< BertModel: normalised first hidden row
+};
+
+[[nodiscard]] LOWBIT_INLINE constexpr const char* name_of(head_kind head) {
+  constexpr const char* names[] = {"sequence classification", "token classification",
+                                   "question answering",      "masked language",
+                                   "mean embedding",          "cls embedding"};
+  return names[static_cast<std::size_t>(head)];
+}
+
+/// What stands between the feed-forward layers: hidden_act of config.json.
+enum class activation_function : std::uint8_t { gelu, relu };
+inline constexpr std::size_t activation_functions = 2;
+
+[[nodiscard]] LOWBIT_INLINE constexpr const char* name_of(activation_function f) {
+  constexpr const char* names[] = {"gelu", "relu"};
+  static_assert(sizeof names / sizeof *names == activation_functions);
+  return names[static_cast<std::size_t>(f)];
+}
+
+/// Letters: L layers, D hidden size, H heads, I intermediate size, V vocabulary, P positions, C
+/// labels.
+struct model_shape {
+  std::size_t layers = 0;
+  std::size_t hidden = 0;
+  std::size_t heads = 0;
+  std::size_t intermediate = 0;
+  std::size_t vocabulary = 0;
+  std::size_t positions = 0;
+  std::size_t token_types = 2;
+  std::size_t labels = 0;  ///< of the heads that have some: sequence, token; span has 2
+  float layer_norm_eps = 1e-12F;
+  bool relu_before_classifier = false;  ///< TinyBERT: logits = classifier(relu(pooled))
+  head_kind head = head_kind::sequence;
+  std::size_t attention = 0;  ///< width of q, k, v and context, if not hidden (DynaBERT); else 0
+  /// What a policy computes whose hidden_act is any_activation; others have their own.
+  activation_function hidden_act = activation_function::gelu;
+
+  /// Width of q, k, v and context, all heads together.
+  [[nodiscard]] LOWBIT_INLINE constexpr std::size_t inner() const {
+    return attention == 0 ? hidden : attention;
+  }
+  [[nodiscard]] LOWBIT_INLINE constexpr std::size_t head_width() const { return inner() / heads; }
+  [[nodiscard]] LOWBIT_INLINE constexpr bool has_labels() const {
+    return head == head_kind::sequence || head == head_kind::token || head == head_kind::span;
+  }
+
+  /// Every extent within what the integer kernels and the size arithmetic can hold; names the
+  /// field.
+  [[nodiscard]] LOWBIT_INLINE constexpr status check() const;
+};
+
+inline namespace LOWBIT_ISA {
+namespace detail {
+
+LOWBIT_COLD constexpr status check_model_shape(const model_shape& s) {
+  struct field {
+    const char* name;
+    std::size_t value;
+    std::size_t limit;
+  };
+  const field fields[] = {
+      {"num_hidden_layers", s.layers, 1024},
+      {"hidden_size", s.hidden, 1 << 16},
+      {"num_attention_heads", s.heads, 1 << 12},
+      {"intermediate_size", s.intermediate, 1 << 17},
+      {"vocab_size", s.vocabulary, 1 << 24},
+      {"max_position_embeddings", s.positions, 1 << 20},
+      {"type_vocab_size", s.token_types, 1 << 10},
+      {"num_labels", s.has_labels() ? s.labels : 1, 1 << 20},
+  };
+  for (const field& f : fields) {
+    if (f.value == 0 || f.value > f.limit) {
+      return status::error(errc::malformed, f.name, " is ", f.value, ", expected 1 to ", f.limit);
+    }
+  }
+  if (s.attention > 1 << 16) {
+    return status::error(errc::malformed, "dyna_hidden_size is ", s.attention, ", expected 1 to ",
+                         1 << 16);
+  }
+  if (s.inner() % s.heads != 0) {
+    return status::error(errc::malformed, s.attention == 0 ? "hidden_size " : "dyna_hidden_size ",
+                         s.inner(), " is not a multiple of num_attention_heads ", s.heads);
+  }
+  if (s.head == head_kind::span && s.labels != 2) {
+    return status::error(errc::malformed, "num_labels is ", s.labels,
+                         ", expected 2 for question answering");
+  }
+  if (!(s.layer_norm_eps > 0.0F && s.layer_norm_eps < 1.0F)) {
+    return status::error(errc::malformed, "layer_norm_eps is not between 0 and 1");
+  }
+  return {};
+}
+
+}  // namespace detail
+}  // namespace LOWBIT_ISA
+
+LOWBIT_INLINE constexpr status model_shape::check() const {
+  return detail::check_model_shape(*this);
+}
+
+}  // namespace lowbit

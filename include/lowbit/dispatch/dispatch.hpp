@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which of the engines in this program runs: the best that the CPU runs, or the one that is asked
+// for. For programs that link a library of lowbit_add_engine().
+#pragma once
+
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lowbit/arch/detect.hpp"
+#include "lowbit/core/thread_pool.hpp"
+#include "lowbit/dispatch/engine.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// Those that are built (LOWBIT_EACH_ENGINE, cmake/lowbit_engine.cmake), the best one last.
+#define X(tag) &engine_##tag,
+inline constexpr const engine* built_engines[] = {LOWBIT_EACH_ENGINE};
+#undef X
+
+/// Those of them that this CPU runs, the best one first. Asks Linux for the tiles of AMX.
+inline std::vector<const engine*> usable_engines() {
+  enable_amx();  // where it is refused, cpu_runs says so
+  std::vector<const engine*> usable;
+  for (const engine* e : built_engines) {
+    if (cpu_runs(e->arch)) usable.insert(usable.begin(), e);
+  }
+  return usable;
+}
+
+/// The engine called `arch`, a tag of arch/list.hpp. Empty: the one that the environment
+/// variable LOWBIT_ISA names, else the best that this CPU runs. `source` begins the messages.
+/// Errors: unsupported where this CPU or this program has no such engine; invalid_argument for an
+///         unknown name
+inline result<const engine*> find_engine(std::string_view arch, std::string_view source = "arch") {
+  const auto usable = usable_engines();
+  if (arch.empty()) {
+    const char* forced = std::getenv("LOWBIT_ISA");
+    if (forced == nullptr || *forced == '\0') return usable.front();
+    return find_engine(forced, "LOWBIT_ISA");
+  }
+  for (const engine* e : usable) {
+    if (arch == e->arch) return e;
+  }
+  for (const engine* e : built_engines) {
+    if (arch == e->arch)
+      return status::error(errc::unsupported, source, " ", arch, ": not supported by this CPU");
+  }
+  if (is_known_arch(arch))
+    return status::error(errc::unsupported, source, " ", arch, ": not included in this build");
+  return status::error(errc::invalid_argument, source, " is \"", arch, "\", expected ",
+                       known_archs());
+}
+
+/// The threads of a pool as an engine takes them.
+inline engine_threads threads_of(thread_pool& pool) {
+  const auto run = [](void* self, std::size_t tasks, void* task,
+                      void (*call)(void*, std::size_t, std::size_t)) {
+    static_cast<thread_pool*>(self)->run(
+        tasks, [&](std::size_t index, std::size_t worker) { call(task, index, worker); });
+  };
+  return {pool.workers(), &pool, run};
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA

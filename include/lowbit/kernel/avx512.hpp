@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// AVX-512 register tiles. One vector holds the same 64-bit word of eight outputs, the activation
+// word is broadcast: three instructions (xor, vpopcntq, vpaddq) per 512 products, no horizontal
+// sums.
+#pragma once
+
+#include "lowbit/kernel/micro_kernel.hpp"
+
+#if LOWBIT_AVX512
+#include <immintrin.h>
+
+namespace lowbit::inline LOWBIT_ISA {
+
+namespace detail {
+
+template <class Op>
+struct broadcast_avx512 {  // one activation word of every output
+  __m512i bits;
+  explicit broadcast_avx512(word a) : bits(_mm512_set1_epi64(static_cast<long long>(a))) {}
+  [[nodiscard]] LOWBIT_INLINE __m512i combine(__m512i w) const {
+    if constexpr (std::is_same_v<Op, xor_popcount>) {
+      return _mm512_xor_si512(bits, w);
+    } else {
+      return _mm512_and_si512(bits, w);
+    }
+  }
+};
+template <>
+struct broadcast_avx512<ternary_popcount> {
+  __m512i sign;
+  __m512i nonzero;
+  explicit broadcast_avx512(trit_word a)
+      : sign(_mm512_set1_epi64(static_cast<long long>(a.sign))),
+        nonzero(_mm512_set1_epi64(static_cast<long long>(a.nonzero))) {}
+  [[nodiscard]] LOWBIT_INLINE __m512i combine(__m512i w) const {
+    constexpr int xor_then_and = 0x28;  // (sign ^ w) & nonzero
+    return _mm512_ternarylogic_epi64(sign, w, nonzero, xor_then_and);
+  }
+};
+
+}  // namespace detail
+
+template <class Op>
+requires std::is_base_of_v<counting_op, Op>
+struct micro_kernel<Op, avx512> {
+  using arch = avx512;
+  static constexpr std::size_t mr = 4;
+  static constexpr std::size_t nr = 32;
+  static constexpr std::size_t vectors = nr / 8;
+
+  template <std::size_t Rows>
+  static void run(const typename Op::activation* a, std::size_t stride, const word* w,
+                  std::size_t units, std::int32_t* acc) {
+    __m512i count[Rows][vectors];
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < vectors; ++v) count[r][v] = _mm512_setzero_si512();
+    }
+    for (std::size_t u = 0; u < units; ++u) {
+      __m512i weights[vectors];
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < vectors; ++v) weights[v] = _mm512_loadu_si512(w + u * nr + v * 8);
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < Rows; ++r) {
+        const detail::broadcast_avx512<Op> x(a[r * stride + u]);
+#pragma GCC unroll 4
+        for (std::size_t v = 0; v < vectors; ++v) {
+          count[r][v] = _mm512_add_epi64(count[r][v], _mm512_popcnt_epi64(x.combine(weights[v])));
+        }
+      }
+    }
+    // Two vectors of eight 64-bit counts become one of sixteen 32-bit counts: whole-vector stores,
+    // which the epilogue's loads can be served from.
+    const __m512i low_halves =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+      for (std::size_t v = 0; v < vectors; v += 2) {
+        _mm512_store_si512(acc + r * nr + v * 8,
+                           _mm512_permutex2var_epi32(count[r][v], low_halves, count[r][v + 1]));
+      }
+    }
+  }
+};
+
+template <>
+struct micro_kernel<mul_add, avx512> {
+  using arch = avx512;
+  static constexpr std::size_t mr = 8;
+  static constexpr std::size_t nr = 48;
+
+  /// Vectors < 3: the first 16 or 32 outputs of the panel only.
+  template <std::size_t Rows, std::size_t Vectors = 3>
+  static void run(const float* a, std::size_t stride, const float* w, std::size_t units,
+                  float* acc) {
+    sum_up<Rows, Vectors, false>(a, stride, w, units, acc);
+  }
+  /// Adds to what acc holds.
+  template <std::size_t Rows>
+  static void add(const float* a, std::size_t stride, const float* w, std::size_t units,
+                  float* acc) {
+    sum_up<Rows, 3, true>(a, stride, w, units, acc);
+  }
+
+ private:
+  template <std::size_t Rows, std::size_t Vectors, bool Continue>
+  static LOWBIT_INLINE void sum_up(const float* a, std::size_t stride, const float* w,
+                                   std::size_t units, float* acc) {
+    // Weights of a product come once, often from memory: the hardware's prefetcher stops at every
+    // page. Measured on Granite Rapids, 16 rows: 50 -> 70 GMAC/s, 128 rows: 83 -> 90. Those of a
+    // sum that is continued were just decoded.
+    constexpr std::size_t ahead = 8 * nr;
+    __m512 sum[Rows][Vectors];
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 3
+      for (std::size_t v = 0; v < Vectors; ++v)
+        sum[r][v] = Continue ? _mm512_loadu_ps(acc + r * nr + v * 16) : _mm512_setzero_ps();
+    }
+    for (std::size_t u = 0; u < units; ++u) {
+      __m512 weights[Vectors];
+#pragma GCC unroll 3
+      for (std::size_t v = 0; v < Vectors; ++v) {
+        weights[v] = _mm512_loadu_ps(w + u * nr + v * 16);
+        if constexpr (!Continue) {
+          _mm_prefetch(reinterpret_cast<const char*>(w + u * nr + v * 16 + ahead), _MM_HINT_T0);
+        }
+      }
+#pragma GCC unroll 8
+      for (std::size_t r = 0; r < Rows; ++r) {
+        const __m512 x = _mm512_set1_ps(a[r * stride + u]);
+#pragma GCC unroll 3
+        for (std::size_t v = 0; v < Vectors; ++v)
+          sum[r][v] = _mm512_fmadd_ps(x, weights[v], sum[r][v]);
+      }
+    }
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < Rows; ++r) {
+#pragma GCC unroll 3
+      for (std::size_t v = 0; v < Vectors; ++v) _mm512_storeu_ps(acc + r * nr + v * 16, sum[r][v]);
+    }
+  }
+};
+
+template <>
+struct sparse_tile<avx512> {  // 32 registers of 16 lanes
+  static constexpr std::size_t rows = 16;
+  static constexpr std::size_t token_vectors = 2;
+  static constexpr std::size_t outputs = 4;
+  static constexpr std::size_t panels_in_flight = 4;
+};
+
+}  // namespace lowbit::inline LOWBIT_ISA
+#endif
