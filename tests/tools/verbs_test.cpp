@@ -311,7 +311,8 @@ TEST_CASE("embed pools and cuts as the modules of the folder say", "[verbs]") {
   CHECK(embed("") == cls);
   CHECK(embed("--pooling mean") == mean);
   crafted::write(at / "sentence_bert_config.json", R"({"max_seq_length": 4})");
-  check_refusal("embed -m " + model.path() + " 'new york is big'", "longer than the maximum of 4 tokens");
+  check_refusal("embed -m " + model.path() + " 'new york is big'",
+                "longer than the maximum of 4 tokens");
   CHECK(embed("--truncate") == run_json("embed -m " + model.path() + " 'new york'")["embedding"]);
   const std::string packed = (at / "packed").native();
   REQUIRE(run_program("quantize -q " + model.path() + " " + packed + " -p fp32").code == 0);

@@ -136,7 +136,8 @@ TEST_CASE("verify fails for a recording that has nothing to compare", "[verify]"
   check_refusal(r.arguments("", {}, {}), "expected.safetensors: has no tensor to compare");
   check_refusal(r.arguments("query_scores.0", {1}, {0.0F}), "has no tensor to compare");
   check_refusal(r.arguments("logits", {3, 2}, r.logits), "has shape [3, 2], expected [2, 3]");
-  check_refusal(r.arguments("logit", {2, 3}, r.logits), "tensor logit is unknown, expected hidden.i");
+  check_refusal(r.arguments("logit", {2, 3}, r.logits),
+                "tensor logit is unknown, expected hidden.i");
 
   // A layer that the model does not have.
   const std::vector<std::size_t> shape{2, 4, r.model.shape.hidden};
