@@ -79,6 +79,14 @@ TEST_CASE("policies with codecs of their own say what they need", "[policy][regi
   CHECK_FALSE(find_policy("binarybert_w1a4")->hidden_act.has_value());
 }
 
+TEST_CASE("a derived policy reads the checkpoints of its base", "[policy][registry]") {
+  CHECK(std::string_view(training_scheme<mine>) == "bibert");
+  CHECK(find_policy("int8")->scheme == "fp32");
+  CHECK(find_policy("q8bert")->scheme == "q8bert");
+  CHECK(find_policy("ternarybert_w2a4")->scheme == "ternarybert");
+  CHECK(find_policy("binarybert_split_w1a8")->scheme == "binarybert");
+}
+
 TEST_CASE("one name with two rules for sign(0) is two encoders", "[policy][registry]") {
   const auto zero = find_policy("bibert");
   const auto plus_one = find_policy("bibert", "plus-one");

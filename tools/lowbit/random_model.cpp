@@ -239,7 +239,7 @@ result<lowbit::canonical_model> random_model(const model_shape& shape, const std
   model.zero = named->zero;
   for (const auto s : {lowbit::scheme::bibert, lowbit::scheme::bit, lowbit::scheme::ternarybert,
                        lowbit::scheme::binarybert}) {
-    if (lowbit::detail::is_policy_of(s, named->name)) model.config.recognised = s;
+    if (lowbit::scheme_name(s) == named->scheme) model.config.recognised = s;
   }
   random_tensors tensors(model, named->format, seed);
   const status filled = lowbit::with_encoder<lowbit::program_policies>(

@@ -9,19 +9,13 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// Whether a checkpoint of scheme `s` was trained for policy `name`.
-inline bool is_policy_of(scheme s, std::string_view name) {
-  const std::string_view own = scheme_name(s);
-  return name == own || (name.starts_with(own) && name[own.size()] == '_');
-}
-
 /// Which policies a checkpoint of a scheme can run under.
 inline status check_policy(const canonical_model& model, std::string_view place) {
   const scheme s = model.config.recognised;
   const auto known = find_policy(model.policy, model.zero);
   if (!known) return known.status();
   const std::string_view name = known->name;
-  if (s != scheme::fp32 && !is_policy_of(s, name)) {
+  if (s != scheme::fp32 && scheme_name(s) != known->scheme) {
     return status::error(errc::invalid_argument, place, ": this is a ", scheme_name(s),
                          " checkpoint, it cannot run under policy ", name);
   }

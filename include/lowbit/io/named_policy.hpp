@@ -16,6 +16,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 struct named_policy {
   std::string_view name;
+  std::string_view scheme;    ///< what trains its checkpoints, as config_scheme.hpp names it
   std::string_view zero;      ///< "torch" or "plus-one"
   std::string_view format;    ///< of matrices, where files name it; empty: the policy's own codecs
   std::string_view table;     ///< of the word table
@@ -39,6 +40,7 @@ constexpr named_policy row_of(std::size_t row) {
   using encoder = typename Named::encoder;
   named_policy p;
   p.name = policy::name;
+  p.scheme = training_scheme<policy>;
   p.zero = stored_zero<policy>;
   if constexpr (has_formats_by_name<encoder>) {
     if constexpr (requires { typename policy::usual_weights; }) {

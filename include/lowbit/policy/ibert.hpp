@@ -25,6 +25,7 @@ namespace policy {
 /// in I-BERT, is an integer tanh made of i-exp.
 struct ibert {
   static constexpr const char* name = "ibert";
+  static constexpr const char* scheme = "ibert";
   using weights = lowbit::int8<scale::row>;
   using embedding = lowbit::int8<scale::tensor>;
   using linear = linear_format<weights, lowbit::activation::int8_static>;

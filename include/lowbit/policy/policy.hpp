@@ -48,6 +48,8 @@ namespace policy {
 /// BERT as it was published: f32 everywhere.
 struct fp32 {
   static constexpr const char* name = "fp32";
+  /// What trains its checkpoints (io/config_scheme.hpp); a derived policy reads the same ones.
+  static constexpr const char* scheme = "fp32";
   using embedding = f32;
   using linear = linear_format<f32, lowbit::activation::f32>;
   using attention = softmax_attention;
@@ -58,6 +60,7 @@ struct fp32 {
 /// BiBERT (Qin et al., ICLR 2022): one-bit weights, embeddings, activations and attention.
 struct bibert {
   static constexpr const char* name = "bibert";
+  static constexpr const char* scheme = "bibert";
   using weights = lowbit::sign<scale::row, center::row>;
   using embedding = weights;
   using linear = linear_format<weights, lowbit::activation::sign>;
@@ -76,6 +79,7 @@ struct bibert_plus_one : bibert {
 /// negative.
 struct bit {
   static constexpr const char* name = "bit";
+  static constexpr const char* scheme = "bit";
   using weights = lowbit::sign<scale::tensor, center::tensor>;
   using embedding = lowbit::sign<scale::row, center::tensor>;
   using linear = linear_format<weights, lowbit::activation::elastic_sign>;

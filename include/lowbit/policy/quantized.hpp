@@ -45,6 +45,7 @@ struct w1a8 : integer_weights<lowbit::sign<scale::row, center::row>> {
 /// Q8BERT (Zafrir et al., 2019): int8 with one scale per matrix and stored ranges of activations.
 struct q8bert : fp32 {
   static constexpr const char* name = "q8bert";
+  static constexpr const char* scheme = "q8bert";
   using embedding = lowbit::int8<scale::tensor>;
   using linear = linear_format<lowbit::int8<scale::tensor>, lowbit::activation::int8_static>;
   using hidden_act = gelu_erf;

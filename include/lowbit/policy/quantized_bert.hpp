@@ -46,6 +46,7 @@ template <std::size_t Bits>
 struct ternarybert {
   static constexpr lowbit::detail::family_name text{"ternarybert_w2a", Bits, ""};
   static constexpr const char* name = text.text;
+  static constexpr const char* scheme = "ternarybert";
   static constexpr bool batch_invariant = false;
   using input = lowbit::activation::dynamic_signed<Bits>;
   using embedding = ternary<scale::row>;
@@ -80,6 +81,7 @@ inline constexpr std::string_view step_suffix =
 /// feed-forward half are not negative: their codes are unsigned, from the least value on.
 template <std::size_t Bits, class Weights, class Table, class Step = usual_step<Bits>>
 struct binarybert_base {
+  static constexpr const char* scheme = "binarybert";
   static constexpr bool batch_invariant = false;
   using input = typename Step::template of_signed<Bits>;
   using positive_input = typename Step::template of_unsigned<Bits>;

@@ -142,6 +142,15 @@ inline constexpr bool needs_own_training =
 /// Policies with one-bit products: a float checkpoint loads, without accuracy.
 template <class Policy>
 inline constexpr bool is_one_bit = std::is_base_of_v<counting_op, typename Policy::linear::op>;
+/// The scheme whose checkpoints the policy reads: its own name where it does not say.
+template <class Policy>
+inline constexpr const char* training_scheme = [] {
+  if constexpr (requires { Policy::scheme; }) {
+    return Policy::scheme;
+  } else {
+    return Policy::name;
+  }
+}();
 /// The activation function that models of the policy usually have.
 template <class Policy>
 inline constexpr activation_function usual_act = [] {
