@@ -137,16 +137,14 @@ class range_encoding {
       } else {
         const float span = (high - low) + 1e-8F;
         const float step = span / levels;
-        return {low_,   high_,  low,
-                span,   levels, 0.0F,
-                levels, step,   __builtin_fmaf(stored_zero, step, low)};
+        return {low_, high_, low, span, levels, 0.0F, levels, step, fma(stored_zero, step, low)};
       }
     } else if constexpr (map::is_signed) {
       return {-infinity, infinity, 0.0F, step_, 1.0F, -half, half - 1.0F, step_, 0.0F};
     } else {
       return {-infinity, infinity, range.low,
               step_,     1.0F,     0.0F,
-              levels,    step_,    __builtin_fmaf(stored_zero, step_, range.low)};
+              levels,    step_,    fma(stored_zero, step_, range.low)};
     }
   }
 

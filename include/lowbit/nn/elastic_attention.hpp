@@ -47,7 +47,7 @@ class elastic_attention_layer {
     constexpr std::int32_t bound = 1 << 24;
     for (std::size_t o = 0; o < shape.inner(); ++o) {
       context_thresholds_[o] = first_true(-bound, bound, [&](std::int32_t n) {
-        return __builtin_fmaf(static_cast<float>(n), context_scale_, shift[o]) >= 0.0F;
+        return fma(static_cast<float>(n), context_scale_, shift[o]) >= 0.0F;
       });
     }
     return {};

@@ -106,7 +106,7 @@ class linear {
   [[nodiscard]] affine scale_and_bias() const requires integer { return {scale_, bias_}; }
   /// The float output for accumulator n of output o: the same arithmetic as to_output, one value.
   [[nodiscard]] float output_of(std::int32_t n, std::size_t o) const requires counts {
-    return __builtin_fmaf(static_cast<float>(n), scale_[o], bias_[o]);
+    return fma(static_cast<float>(n), scale_[o], bias_[o]);
   }
 
   template <class Epilogue, executor Executor>
