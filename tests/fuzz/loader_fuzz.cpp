@@ -56,7 +56,7 @@ lowbit_tool::token_rows sentences(const lowbit::model_shape& shape) {
     }
     rows.add(ids, types);
   }
-  rows.asked = {0, static_cast<std::uint32_t>(longest)};
+  rows.masked = {0, static_cast<std::uint32_t>(longest)};
   return rows;
 }
 
