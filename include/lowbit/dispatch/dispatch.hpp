@@ -3,6 +3,9 @@
 // for. For programs that link a library of lowbit_add_engine().
 #pragma once
 
+#include "lowbit/core/config.hpp"
+
+#if LOWBIT_HOSTED
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -11,6 +14,10 @@
 #include "lowbit/arch/detect.hpp"
 #include "lowbit/core/thread_pool.hpp"
 #include "lowbit/dispatch/engine.hpp"
+
+#ifndef LOWBIT_EACH_ENGINE
+#error "lowbit: link a library of lowbit_add_engine(), which says what engines there are"
+#endif
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -64,3 +71,4 @@ inline engine_threads threads_of(thread_pool& pool) {
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA
+#endif
