@@ -2,6 +2,7 @@
 // Where a run met a value that is not finite (nn/row_marks.hpp), and the error that says so.
 #pragma once
 
+#include "lowbit/boundary/weights.hpp"
 #include "lowbit/model/token_input.hpp"
 #include "lowbit/nn/row_marks.hpp"
 
