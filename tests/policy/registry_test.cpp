@@ -3,7 +3,9 @@
 #include "lowbit/policy/registry.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <set>
 #include <string>
+#include <string_view>
 
 #include "lowbit/io/named_policy.hpp"
 
@@ -96,6 +98,9 @@ TEST_CASE("one name with two rules for sign(0) is two encoders", "[policy][regis
   CHECK(has_zero("bibert", "plus-one"));
   CHECK_FALSE(has_zero("bit", "plus-one"));
   CHECK(policies_with_zero("plus-one") == "bibert");
+  std::set<std::string_view> names;
+  for (const named_policy& p : named_policies) CHECK(names.insert(p.name).second);
+  CHECK(names.size() + 1 == program_policies::size);
 }
 
 TEST_CASE("an index gives the type of its row, and no other", "[policy][registry]") {
