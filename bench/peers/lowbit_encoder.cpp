@@ -48,20 +48,18 @@ status write_checkpoint(const lowbit::canonical_model& model, const std::string&
 
 status write_packed(const lowbit::model_shape& shape, const std::string& policy,
                     const std::string& folder) {
-  auto model = lowbit_tool::random_model(shape, policy, "", 1);
-  if (!model) return model.status();
-  model->config.raw = config_of(shape);
-  return lowbit::save_packed(*model, folder, folder, lowbit::existing::replace);
+  LOWBIT_TRY_ASSIGN(auto model, lowbit_tool::random_model(shape, policy, "", 1));
+  model.config.raw = config_of(shape);
+  return lowbit::save_packed(model, folder, folder, lowbit::existing::replace);
 }
 
 result<lowbit_tool::session> open_policy(const std::string& folder, const std::string& policy,
                                          const std::string& arch, std::size_t threads) {
   lowbit::load_options options;
   options.policy = policy;
-  auto model = lowbit::open_model(folder, options);
-  if (!model) return model.status();
-  model->config.shape.head = lowbit::head_kind::mean_embedding;  // reads every token
-  return lowbit_tool::session::start(*std::move(model), arch, threads);
+  LOWBIT_TRY_ASSIGN(auto model, lowbit::open_model(folder, options));
+  model.config.shape.head = lowbit::head_kind::mean_embedding;  // reads every token
+  return lowbit_tool::session::start(std::move(model), arch, threads);
 }
 
 lowbit_tool::token_rows make_sentences(const std::vector<std::size_t>& lengths,
@@ -95,8 +93,7 @@ result<std::vector<float>> hidden_states(lowbit_tool::session& session,
           to.values.insert(to.values.end(), row, row + values.cols);
         }
       }};
-  const auto logits = session.run(rows, &watch);
-  if (!logits) return logits.status();
+  LOWBIT_TRY_ASSIGN(const auto logits, session.run(rows, &watch));
   return seen.values;
 }
 

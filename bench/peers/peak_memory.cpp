@@ -43,14 +43,12 @@ result<std::string> output_of(const std::string& program, const std::string& arg
 }
 
 result<double> measure(const std::string& folder, const std::string& policy) {
-  const auto shape = lowbit_tool::named_shape("bert-base");
-  if (!shape) return shape.status();
-  LOWBIT_TRY(write_packed(*shape, policy, folder));
+  LOWBIT_TRY_ASSIGN(const auto shape, lowbit_tool::named_shape("bert-base"));
+  LOWBIT_TRY(write_packed(shape, policy, folder));
   const auto program =
       std::filesystem::read_symlink("/proc/self/exe").parent_path() / "lowbit_peers_memory";
-  const auto text = output_of(program.native(), folder);
-  if (!text) return text.status();
-  return std::stod(*text) * 1024 / 1e6;
+  LOWBIT_TRY_ASSIGN(const auto text, output_of(program.native(), folder));
+  return std::stod(text) * 1024 / 1e6;
 }
 
 }  // namespace

@@ -41,19 +41,18 @@ result<found_answers> find(session& s, const lowbit::wordpiece_tokenizer& tokeni
                            const answer_options& o) {
   const std::size_t tokens = std::min(o.max_tokens, s.shape().positions);
   const std::size_t overlap = o.overlap != 0 ? o.overlap : std::min<std::size_t>(128, tokens / 3);
-  const auto windows = lowbit::answer_windows(tokenizer, o.question, o.context, tokens, overlap);
-  if (!windows) return windows.status();
+  LOWBIT_TRY_ASSIGN(const auto windows,
+                    lowbit::answer_windows(tokenizer, o.question, o.context, tokens, overlap));
   found_answers found;
-  found.windows = windows->size();
+  found.windows = windows.size();
   constexpr std::size_t kept = 20;  // candidates that share the probability
-  for (const lowbit::answer_window& w : *windows) {
+  for (const lowbit::answer_window& w : windows) {
     token_rows rows;
     rows.add(w.tokens.ids, w.tokens.type_ids);
-    const auto logits = s.run(rows);
-    if (!logits) return logits.status();
-    const float null = lowbit::null_score(*logits);
-    found.null_score = &w == &windows->front() ? null : std::min(found.null_score, null);
-    for (const answer_span& a : lowbit::best_answers(w, *logits, kept, o.longest)) {
+    LOWBIT_TRY_ASSIGN(const auto logits, s.run(rows));
+    const float null = lowbit::null_score(logits);
+    found.null_score = &w == &windows.front() ? null : std::min(found.null_score, null);
+    for (const answer_span& a : lowbit::best_answers(w, logits, kept, o.longest)) {
       const auto same = std::find_if(found.best.begin(), found.best.end(),
                                      [&](const answer_span& b) { return b.at == a.at; });
       if (same == found.best.end()) {
@@ -99,22 +98,17 @@ void print(const found_answers& found, const answer_options& o) {
 
 status run(answer_options o) {
   if (o.context.empty() || o.context == "-") {
-    auto text = read_input();
-    if (!text) return text.status();
-    o.context = *std::move(text);
+    LOWBIT_TRY_ASSIGN(o.context, read_input());
   }
   if (o.context.empty() || o.question.empty()) {
     return status::error(errc::invalid_argument, "no ", o.question.empty() ? "question" : "context",
                          ": pass a question, and a context as an argument or on standard input");
   }
-  auto s =
-      session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads, lowbit::head_kind::span);
-  if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->model().config);
-  if (!tokenizer) return tokenizer.status();
-  const auto found = find(*s, *tokenizer, o);
-  if (!found) return found.status();
-  print(*found, o);
+  LOWBIT_TRY_ASSIGN(auto s, session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
+                                          lowbit::head_kind::span));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(o.model, s.model().config));
+  LOWBIT_TRY_ASSIGN(const auto found, find(s, tokenizer, o));
+  print(found, o);
   return {};
 }
 

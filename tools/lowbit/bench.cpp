@@ -63,15 +63,12 @@ result<lowbit::canonical_model> make_model(const bench_options& o, const std::st
   random = o.model.empty();
   lowbit::model_shape shape;
   if (random) {
-    const auto named = named_shape(o.shape);
-    if (!named) return named.status();
-    shape = *named;
+    LOWBIT_TRY_ASSIGN(shape, named_shape(o.shape));
   } else {
     auto model = lowbit::open_model(o.model, {policy, zero});
     if (model || policy != "fp32") return model;
-    const auto folder = lowbit::open_model(o.model);
-    if (!folder) return folder.status();
-    shape = folder->config.shape;
+    LOWBIT_TRY_ASSIGN(const auto folder, lowbit::open_model(o.model));
+    shape = folder.config.shape;
     random = true;
   }
   return random_model(shape, policy, zero, 1);
@@ -80,12 +77,10 @@ result<lowbit::canonical_model> make_model(const bench_options& o, const std::st
 result<timed_policy> make_timed_policy(const bench_options& o, const std::string& policy,
                                        const std::string& arch, std::size_t threads) {
   bool random = false;
-  auto model = make_model(o, policy, random);
-  if (!model) return model.status();
-  const std::size_t bytes = model->bytes();
-  auto s = session::start(*std::move(model), arch, threads);
-  if (!s) return s.status();
-  return timed_policy{policy, random, bytes, *std::move(s)};
+  LOWBIT_TRY_ASSIGN(auto model, make_model(o, policy, random));
+  const std::size_t bytes = model.bytes();
+  LOWBIT_TRY_ASSIGN(auto s, session::start(std::move(model), arch, threads));
+  return timed_policy{policy, random, bytes, std::move(s)};
 }
 
 /// `batch` sentences of `tokens` tokens with ids spread over the vocabulary.
@@ -119,18 +114,15 @@ status check_archs(const bench_options& o, const std::string& policy) {
   std::string first_arch;
   for (const lowbit::engine* engine : lowbit::usable_engines()) {
     const std::string arch = engine->arch;
-    auto c = make_timed_policy(o, policy, arch, 1);
-    if (!c) return c.status();
-    const std::size_t tokens = std::min<std::size_t>(5, c->runs.shape().positions);
-    const auto rows = make_rows(c->runs.shape(), tokens, 2);
-    if (!rows) return rows.status();
-    const auto logits = c->runs.run(*rows);
-    if (!logits) return logits.status();
-    LOWBIT_TRY(check_finite(*c, *logits));
+    LOWBIT_TRY_ASSIGN(auto c, make_timed_policy(o, policy, arch, 1));
+    const std::size_t tokens = std::min<std::size_t>(5, c.runs.shape().positions);
+    LOWBIT_TRY_ASSIGN(const auto rows, make_rows(c.runs.shape(), tokens, 2));
+    LOWBIT_TRY_ASSIGN(const auto logits, c.runs.run(rows));
+    LOWBIT_TRY(check_finite(c, logits));
     if (first.empty()) {
-      first = *logits;
+      first = logits;
       first_arch = arch;
-    } else if (!std::equal(first.begin(), first.end(), logits->begin(), logits->end())) {
+    } else if (!std::equal(first.begin(), first.end(), logits.begin(), logits.end())) {
       return status::error(errc::unsupported, "policy ", policy, ": the logits of ", first_arch,
                            " and ", arch, " differ");
     }
@@ -140,23 +132,21 @@ status check_archs(const bench_options& o, const std::string& policy) {
 
 status time_tokens(const bench_options& o, std::vector<timed_policy>& all, std::size_t tokens,
                    std::vector<row>& table) {
-  const auto rows = make_rows(all.front().runs.shape(), tokens, o.batch);
-  if (!rows) return rows.status();
+  LOWBIT_TRY_ASSIGN(const auto rows, make_rows(all.front().runs.shape(), tokens, o.batch));
   status failed;
   std::vector<std::function<void()>> runs;
   for (timed_policy& c : all) {
-    const auto logits = c.runs.run(*rows);
-    if (!logits) return logits.status();
-    LOWBIT_TRY(check_finite(c, *logits));
+    LOWBIT_TRY_ASSIGN(const auto logits, c.runs.run(rows));
+    LOWBIT_TRY(check_finite(c, logits));
     runs.emplace_back([&failed, &rows, &c] {
-      if (const auto again = c.runs.run(*rows); !again) failed = again.status();
+      if (const auto again = c.runs.run(rows); !again) failed = again.status();
     });
   }
   const auto timings = lowbit::measure_interleaved(
       runs, timing_options(o.repetitions, 0.01, o.threads, fmt::format("{} tokens", tokens)));
   if (!failed.ok()) return failed;
   for (std::size_t i = 0; i < all.size(); ++i)
-    table.push_back({&all[i], tokens, all[i].runs.workspace_bytes(*rows), timings[i].median});
+    table.push_back({&all[i], tokens, all[i].runs.workspace_bytes(rows), timings[i].median});
   return {};
 }
 
@@ -221,19 +211,17 @@ void print_json(const bench_options& o, const std::vector<row>& table) {
 status run(bench_options o) {
   std::vector<std::string> policies = split(o.policy.empty() ? "fp32,bibert" : o.policy);
   if (!o.model.empty() && o.policy.empty()) {
-    const auto model = lowbit::open_model(o.model);
-    if (!model) return model.status();
+    LOWBIT_TRY_ASSIGN(const auto model, lowbit::open_model(o.model));
     policies = {"fp32"};
-    if (model->policy != "fp32") policies.push_back(model->policy);
+    if (model.policy != "fp32") policies.push_back(model.policy);
   }
   if (o.check) {
     for (const std::string& policy : policies) LOWBIT_TRY(check_archs(o, policy));
   }
   std::vector<timed_policy> all;
   for (const std::string& policy : policies) {
-    auto c = make_timed_policy(o, policy, o.arch, o.threads);
-    if (!c) return c.status();
-    all.push_back(*std::move(c));
+    LOWBIT_TRY_ASSIGN(auto c, make_timed_policy(o, policy, o.arch, o.threads));
+    all.push_back(std::move(c));
   }
   if (o.tokens.empty()) {
     const std::size_t most = all.front().runs.shape().positions;

@@ -53,13 +53,12 @@ double bytes_of(const lowbit::canonical_model& model, const std::string& prefix)
 /// Milliseconds per sentence of every layer, medians of interleaved passes.
 result<std::vector<double>> layer_times(session& model, const std::vector<token_rows>& text) {
   const token_rows& rows = text.front();
-  auto hidden = hidden_rows_of(model, rows);
-  if (!hidden) return hidden.status();
+  LOWBIT_TRY_ASSIGN(auto hidden, hidden_rows_of(model, rows));
   status failed;
   std::vector<std::function<void()>> passes;
   for (std::size_t l = 0; l < model.shape().layers; ++l) {
     passes.emplace_back([&, l] {
-      std::vector<float> values = (*hidden)[l];
+      std::vector<float> values = hidden[l];
       const status done = model.run_layer(l, rows, values);
       if (!done.ok()) failed = done;
     });
@@ -122,29 +121,23 @@ result<budget_plan> plan_budget(const lowbit::canonical_model& floats, const bud
     plan.parts.push_back({"layer " + index, "\\.layer\\." + index + "\\.", {}});
   }
   double fixed = 0;  // tensors unaffected by the choice
-  auto copy = lowbit::encode_model(floats, *lowbit::find_policy("fp32"));
-  if (!copy) return copy.status();
-  auto reference = session::start(*std::move(copy), arch, 1);
-  if (!reference) return reference.status();
+  LOWBIT_TRY_ASSIGN(auto copy, lowbit::encode_model(floats, *lowbit::find_policy("fp32")));
+  LOWBIT_TRY_ASSIGN(auto reference, session::start(std::move(copy), arch, 1));
   for (const char* name : candidates) {
-    auto model = lowbit::encode_model(floats, *lowbit::find_policy(name));
-    if (!model) return model.status();
+    LOWBIT_TRY_ASSIGN(auto model, lowbit::encode_model(floats, *lowbit::find_policy(name)));
     const std::string format(lowbit::find_policy(name)->format);
-    auto started = session::start(*std::move(model), arch, 1);
-    if (!started) return started.status();
-    session& other = *started;
-    const auto errors = compare_layers(*reference, other, text);
-    if (!errors) return errors.status();
-    const auto times = layer_times(other, text);
-    if (!times) return times.status();
-    const std::string words = "bert.embeddings.word_embeddings";
+    LOWBIT_TRY_ASSIGN(auto started, session::start(std::move(model), arch, 1));
+    session& other = started;
+    LOWBIT_TRY_ASSIGN(const auto errors, compare_layers(reference, other, text));
+    LOWBIT_TRY_ASSIGN(const auto times, layer_times(other, text));
+    const std::string words = lowbit::part_text(lowbit::model_part::word_embeddings);
     plan.parts[0].options.push_back(
-        {format, errors->alone[0].noise, bytes_of(other.model(), words), 0});
+        {format, errors.alone[0].noise, bytes_of(other.model(), words), 0});
     double counted = plan.parts[0].options.back().bytes;
     for (std::size_t l = 0; l < layers; ++l) {
-      const std::string prefix = "bert.encoder.layer." + std::to_string(l) + ".";
+      const std::string prefix = lowbit::layer_text(l);
       plan.parts[l + 1].options.push_back(
-          {format, errors->alone[l + 1].noise, bytes_of(other.model(), prefix), (*times)[l]});
+          {format, errors.alone[l + 1].noise, bytes_of(other.model(), prefix), times[l]});
       counted += plan.parts[l + 1].options.back().bytes;
     }
     if (format == "int8") fixed = bytes_of(other.model(), "") - counted;  // the rest stays int8

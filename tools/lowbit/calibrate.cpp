@@ -28,16 +28,13 @@ lowbit::run_observer watch(lowbit::range_observer& to) {
 result<lowbit::canonical_model> calibrate_and_encode(const lowbit::canonical_model& floats,
                                                      const std::string& policy,
                                                      const std::vector<token_rows>& text) {
-  auto copy = lowbit::encode_model(floats, *lowbit::find_policy("fp32"));
-  if (!copy) return copy.status();
-  auto model = session::start(*std::move(copy), {}, 1);
-  if (!model) return model.status();
+  LOWBIT_TRY_ASSIGN(auto copy, lowbit::encode_model(floats, *lowbit::find_policy("fp32")));
+  LOWBIT_TRY_ASSIGN(auto model, session::start(std::move(copy), {}, 1));
   lowbit::activation_ranges ranges(floats.config.shape.layers);
   lowbit::range_observer observer(ranges);
   const lowbit::run_observer engine_observer = watch(observer);
   for (const token_rows& rows : text) {
-    const auto done = model->run(rows, &engine_observer);
-    if (!done) return done.status();
+    LOWBIT_TRY_ASSIGN(const auto done, model.run(rows, &engine_observer));
   }
   return policy == lowbit::policy::ibert::name ? lowbit::import_integer(floats, ranges)
                                                : lowbit::import_static(floats, ranges);

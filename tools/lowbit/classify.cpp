@@ -43,21 +43,18 @@ void print(const session& s, const std::string& text, const float* logits,
 }
 
 status run(const classify_options& o) {
-  auto s = session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
-                         lowbit::head_kind::sequence);
-  if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->model().config);
-  if (!tokenizer) return tokenizer.status();
+  LOWBIT_TRY_ASSIGN(auto s, session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
+                                          lowbit::head_kind::sequence));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(o.model, s.model().config));
   const auto encode = [&](const std::string& text) {
-    return encode_text(*tokenizer, text, s->shape().positions, o.pairs, o.truncate);
+    return encode_text(tokenizer, text, s.shape().positions, o.pairs, o.truncate);
   };
-  return answer_all(o, texts_at_once(*s), encode, [&](auto texts, auto encoded) -> status {
+  return answer_all(o, texts_at_once(s), encode, [&](auto texts, auto encoded) -> status {
     token_rows rows;
     for (const lowbit::encoding& e : encoded) rows.add(e.ids, e.type_ids);
-    const auto logits = s->run(rows);
-    if (!logits) return logits.status();
+    LOWBIT_TRY_ASSIGN(const auto logits, s.run(rows));
     for (std::size_t i = 0; i < texts.size(); ++i)
-      print(*s, texts[i].text, logits->data() + i * s->shape().labels, o);
+      print(s, texts[i].text, logits.data() + i * s.shape().labels, o);
     return {};
   });
 }

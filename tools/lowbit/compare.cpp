@@ -58,14 +58,13 @@ status answer_texts(std::vector<contestant>& all, const compare_options& o, nloh
     nlohmann::json line = {{"text", text}, {"answers", nlohmann::json::array()}};
     std::string row = fmt::format("{:<46}", shortened(text, 44));
     for (contestant& c : all) {
-      const auto found = c.classify(text);
-      if (!found) return found.status();
+      LOWBIT_TRY_ASSIGN(const auto found, c.classify(text));
       const bool value = c.runs.model().config.problem == lowbit::problem_type::regression;
       line["answers"].push_back(
-          {{"label", found->label}, {value ? "score" : "probability", found->score}});
-      const auto score = static_cast<double>(found->score);
+          {{"label", found.label}, {value ? "score" : "probability", found.score}});
+      const auto score = static_cast<double>(found.score);
       row +=
-          fmt::format("  {:<19}{:>7}", shortened(found->label, 17),
+          fmt::format("  {:<19}{:>7}", shortened(found.label, 17),
                       value ? fmt::format("{:.3f}", score) : fmt::format("{:.0f}%", 100 * score));
     }
     out["texts"].push_back(std::move(line));
@@ -77,12 +76,11 @@ status answer_texts(std::vector<contestant>& all, const compare_options& o, nloh
 
 status count_right(contestant& c, const std::vector<example>& examples, const std::string& path) {
   LOWBIT_TRY(lowbit::check_one_label(c.runs.model().config).in(c.name));
-  const auto wanted = label_ids(c.runs, examples, path);
-  if (!wanted) return wanted.status();
+  LOWBIT_TRY_ASSIGN(const auto wanted, label_ids(c.runs, examples, path));
   for (std::size_t i = 0; i < examples.size(); ++i) {
     const auto found = c.classify(examples[i].text);
     if (!found) return found.status().in(path);
-    c.right += found->label == c.runs.label((*wanted)[i]) ? 1 : 0;
+    c.right += found->label == c.runs.label(wanted[i]) ? 1 : 0;
   }
   return {};
 }
@@ -154,23 +152,20 @@ status print_layers(const compare_options& o) {
     return status::error(errc::invalid_argument, "--text compares two models, found ",
                          o.models.size());
   }
-  auto first = open_contestant(o.models[0], o.arch, o.threads);
-  if (!first) return first.status();
-  auto second = open_contestant(o.models[1], o.arch, o.threads);
-  if (!second) return second.status();
-  const auto text = read_batches(first->tokenizer, o.text_file, first->runs.shape().positions);
-  if (!text) return text.status();
-  const auto errors = compare_layers(first->runs, second->runs, *text);
-  if (!errors) return errors.status();
+  LOWBIT_TRY_ASSIGN(auto first, open_contestant(o.models[0], o.arch, o.threads));
+  LOWBIT_TRY_ASSIGN(auto second, open_contestant(o.models[1], o.arch, o.threads));
+  LOWBIT_TRY_ASSIGN(const auto text,
+                    read_batches(first.tokenizer, o.text_file, first.runs.shape().positions));
+  LOWBIT_TRY_ASSIGN(const auto errors, compare_layers(first.runs, second.runs, text));
   nlohmann::json out = {{"first", o.models[0]}, {"second", o.models[1]}};
   if (!o.json) {
     put("{:<12} {:>36}   {:>36}\n", "", "layer alone", "accumulated");
     put("{:<12} {:>12} {:>12} {:>10}   {:>12} {:>12} {:>10}\n", "layer", "cosine", "max error",
         "SNR dB", "cosine", "max error", "SNR dB");
   }
-  for (std::size_t l = 0; l < errors->alone.size(); ++l) {
-    const signal_error& a = errors->alone[l];
-    const signal_error& b = errors->accumulated[l];
+  for (std::size_t l = 0; l < errors.alone.size(); ++l) {
+    const signal_error& a = errors.alone[l];
+    const signal_error& b = errors.accumulated[l];
     const std::string name = l == 0 ? "embeddings" : fmt::format("{}", l - 1);
     const auto json = [](const signal_error& e) {
       return nlohmann::json{{"cosine", e.cosine}, {"largest", e.largest}, {"snr_db", e.decibels()}};
@@ -189,16 +184,12 @@ status run(compare_options o) {
   if (o.models.empty()) return status::error(errc::invalid_argument, "no model folder given");
   if (!o.text_file.empty()) return print_layers(o);
   if (!o.texts.empty()) {
-    auto lines = read_texts(o.texts);
-    if (!lines) return lines.status();
-    o.texts = *std::move(lines);
+    LOWBIT_TRY_ASSIGN(o.texts, read_texts(o.texts));
   }
   std::vector<example> examples;
   if (!o.data.empty()) {
     o.data = place_of_split(o.data, o.split);
-    auto read = read_examples(o.data, o.split);
-    if (!read) return read.status();
-    examples = *std::move(read);
+    LOWBIT_TRY_ASSIGN(examples, read_examples(o.data, o.split));
   }
   std::vector<std::string> timed = o.texts;
   if (!examples.empty()) {
@@ -210,9 +201,9 @@ status run(compare_options o) {
   }
   std::vector<contestant> all;
   for (const std::string& folder : o.models) {
-    auto c = open_contestant(folder, o.arch, o.threads, lowbit::head_kind::sequence);
-    if (!c) return c.status();
-    all.push_back(*std::move(c));
+    LOWBIT_TRY_ASSIGN(auto c,
+                      open_contestant(folder, o.arch, o.threads, lowbit::head_kind::sequence));
+    all.push_back(std::move(c));
   }
   nlohmann::json out = {{"texts", nlohmann::json::array()}};
   if (!o.texts.empty()) LOWBIT_TRY(answer_texts(all, o, out));

@@ -32,23 +32,19 @@ result<answer> contestant::classify(const std::string& text) {
   const lowbit::model_shape& shape = runs.shape();
   const status added = add_text(tokenizer, text, shape.positions, false, true, rows);
   if (!added.ok()) return added;
-  const auto logits = runs.run(rows);
-  if (!logits) return logits.status();
-  const std::size_t best = largest(logits->data(), shape.labels);
-  return answer{runs.label(best), runs.scores(logits->data())[best]};
+  LOWBIT_TRY_ASSIGN(const auto logits, runs.run(rows));
+  const std::size_t best = largest(logits.data(), shape.labels);
+  return answer{runs.label(best), runs.scores(logits.data())[best]};
 }
 
 result<contestant> open_contestant(const std::string& folder, const std::string& arch,
                                    std::size_t threads, std::optional<lowbit::head_kind> head) {
-  auto s = session::open(folder, {}, arch, threads, head);
-  if (!s) return s.status();
-  auto tokenizer = open_tokenizer(folder, s->model().config);
-  if (!tokenizer) return tokenizer.status();
-  const auto bytes = file_bytes(folder);
-  if (!bytes) return bytes.status();
+  LOWBIT_TRY_ASSIGN(auto s, session::open(folder, {}, arch, threads, head));
+  LOWBIT_TRY_ASSIGN(auto tokenizer, open_tokenizer(folder, s.model().config));
+  LOWBIT_TRY_ASSIGN(const auto bytes, file_bytes(folder));
   const std::filesystem::path path = std::filesystem::path(folder + "/").lexically_normal();
-  return contestant{path.parent_path().filename().string(), *bytes, *std::move(s),
-                    *std::move(tokenizer)};
+  return contestant{path.parent_path().filename().string(), bytes, std::move(s),
+                    std::move(tokenizer)};
 }
 
 }  // namespace lowbit_tool

@@ -87,22 +87,20 @@ status run(const embed_options& o) {
     return status::error(errc::invalid_argument,
                          "--raw writes binary data: redirect standard output to a file or a pipe");
   }
-  auto s = session::open(o.model, {o.policy, o.zero, {}, o.pooling}, o.arch, o.threads);
-  if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->model().config);
-  if (!tokenizer) return tokenizer.status();
-  const std::size_t d = s->shape().hidden;
-  const std::size_t max_tokens = s->model().config.max_tokens();
+  LOWBIT_TRY_ASSIGN(auto s,
+                    session::open(o.model, {o.policy, o.zero, {}, o.pooling}, o.arch, o.threads));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(o.model, s.model().config));
+  const std::size_t d = s.shape().hidden;
+  const std::size_t max_tokens = s.model().config.max_tokens();
   const auto encode_one = [&](const std::string& text) {
-    return encode_text(*tokenizer, text, max_tokens, false, o.truncate);
+    return encode_text(tokenizer, text, max_tokens, false, o.truncate);
   };
-  return answer_all(o, texts_at_once(*s), encode_one, [&](auto texts, auto encoded) -> status {
+  return answer_all(o, texts_at_once(s), encode_one, [&](auto texts, auto encoded) -> status {
     token_rows rows;
     for (const lowbit::encoding& e : encoded) rows.add(e.ids, e.type_ids);
-    const auto embeddings = s->run(rows);
-    if (!embeddings) return embeddings.status();
+    LOWBIT_TRY_ASSIGN(const auto embeddings, s.run(rows));
     for (std::size_t i = 0; i < texts.size(); ++i)
-      print(texts[i].text, encode(embeddings->data() + i * d, d, o.output), o);
+      print(texts[i].text, encode(embeddings.data() + i * d, d, o.output), o);
     return {};
   });
 }

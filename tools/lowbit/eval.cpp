@@ -62,17 +62,16 @@ status run(eval_options o) {
   std::vector<evaluation> all;
   std::vector<trade_off> points;
   for (const std::string& model : o.models) {
-    auto e = evaluate(model, o);
-    if (!e) return e.status();
-    if (!all.empty() && e->metric != all[0].metric) {
-      return status::error(errc::invalid_argument, model, ": metric is ", e->metric,
+    LOWBIT_TRY_ASSIGN(auto e, evaluate(model, o));
+    if (!all.empty() && e.metric != all[0].metric) {
+      return status::error(errc::invalid_argument, model, ": metric is ", e.metric,
                            ", but that of ", all[0].model, " is ", all[0].metric,
                            ": choose one with --metric");
     }
     const std::string name = std::filesystem::path(model + "/.").parent_path().filename().string();
     points.push_back(
-        {name.empty() ? model : name, static_cast<double>(e->bytes), e->seconds, e->score});
-    all.push_back(*std::move(e));
+        {name.empty() ? model : name, static_cast<double>(e.bytes), e.seconds, e.score});
+    all.push_back(std::move(e));
   }
   const std::vector<bool> front = pareto_front(points);
   if (!o.svg.empty())

@@ -48,11 +48,11 @@ class runner {
       const std::size_t end = std::min(begin + eval_batch, count);
       token_rows rows;
       for (std::size_t i = begin; i < end; ++i) {
-        const auto encoded =
-            encode_text(tokenizer_, text(i), session_.model().config.max_tokens(), pairs, true);
-        if (!encoded) return encoded.status();
-        rows.add(encoded->ids, encoded->type_ids);
-        cut_ += encoded->truncated ? 1 : 0;
+        LOWBIT_TRY_ASSIGN(
+            const auto encoded,
+            encode_text(tokenizer_, text(i), session_.model().config.max_tokens(), pairs, true));
+        rows.add(encoded.ids, encoded.type_ids);
+        cut_ += encoded.truncated ? 1 : 0;
       }
       const auto started = std::chrono::steady_clock::now();
       const auto values = session_.run(rows);
@@ -98,14 +98,12 @@ result<std::vector<double>> numbers(const std::vector<example>& examples, const 
 
 status score_classes(session& s, runner& run, const eval_options& o, evaluation& out) {
   LOWBIT_TRY(lowbit::check_one_label(s.model().config).in(out.model));
-  const auto data = read_labelled(o.data, o.split);
-  if (!data) return data.status();
-  const auto ids = label_ids(s, data->examples, o.data);
-  if (!ids) return ids.status();
-  class_pairs classes{{}, *ids};
+  LOWBIT_TRY_ASSIGN(const auto data, read_labelled(o.data, o.split));
+  LOWBIT_TRY_ASSIGN(const auto ids, label_ids(s, data.examples, o.data));
+  class_pairs classes{{}, ids};
   const std::size_t labels = s.shape().labels;
   LOWBIT_TRY(run.run(
-      ids->size(), data->pairs, [&](std::size_t i) { return data->examples[i].text; },
+      ids.size(), data.pairs, [&](std::size_t i) { return data.examples[i].text; },
       [&](std::size_t, const token_rows& rows, const std::vector<float>& logits) {
         for (std::size_t r = 0; r < rows.sentences(); ++r)
           classes.predicted.push_back(largest(logits.data() + r * labels, labels));
@@ -121,20 +119,18 @@ status score_classes(session& s, runner& run, const eval_options& o, evaluation&
 }
 
 status score_numbers(runner& run, const eval_options& o, evaluation& out) {
-  const auto data = read_labelled(o.data, o.split);
-  if (!data) return data.status();
-  const auto expected = numbers(data->examples, o.data);
-  if (!expected) return expected.status();
+  LOWBIT_TRY_ASSIGN(const auto data, read_labelled(o.data, o.split));
+  LOWBIT_TRY_ASSIGN(const auto expected, numbers(data.examples, o.data));
   std::vector<double> predicted;
   LOWBIT_TRY(run.run(
-      expected->size(), data->pairs, [&](std::size_t i) { return data->examples[i].text; },
+      expected.size(), data.pairs, [&](std::size_t i) { return data.examples[i].text; },
       [&](std::size_t, const token_rows&, const std::vector<float>& values) {
         predicted.insert(predicted.end(), values.begin(), values.end());
         return status();
       }));
-  out.examples = expected->size();
-  out.scores = {{"spearman", spearman(predicted, *expected)},
-                {"pearson", pearson(predicted, *expected)}};
+  out.examples = expected.size();
+  out.scores = {{"spearman", spearman(predicted, expected)},
+                {"pearson", pearson(predicted, expected)}};
   return {};
 }
 
@@ -148,8 +144,7 @@ status score_similarity(session& s, runner& run, const eval_options& o, evaluati
         ": has one sentence per line, expected pairs (first, second, score) to score "
         "embeddings on");
   }
-  const auto expected = numbers(data->examples, o.data);
-  if (!expected) return expected.status();
+  LOWBIT_TRY_ASSIGN(const auto expected, numbers(data->examples, o.data));
   const std::size_t d = s.shape().hidden;
   std::vector<double> cosines;
   const auto sentence = [&](std::size_t i) {  // 2 i and 2 i + 1 are pair i
@@ -157,7 +152,7 @@ status score_similarity(session& s, runner& run, const eval_options& o, evaluati
     const std::size_t tab = text.find('\t');
     return i % 2 == 0 ? text.substr(0, tab) : text.substr(tab + 1);
   };
-  LOWBIT_TRY(run.run(2 * expected->size(), false, sentence,
+  LOWBIT_TRY(run.run(2 * expected.size(), false, sentence,
                      [&](std::size_t, const token_rows& rows, const std::vector<float>& e) {
                        for (std::size_t r = 0; r + 1 < rows.sentences(); r += 2) {
                          double dot = 0;
@@ -168,20 +163,18 @@ status score_similarity(session& s, runner& run, const eval_options& o, evaluati
                        }
                        return status();
                      }));
-  out.examples = expected->size();
-  out.scores = {{"spearman", spearman(cosines, *expected)},
-                {"pearson", pearson(cosines, *expected)}};
+  out.examples = expected.size();
+  out.scores = {{"spearman", spearman(cosines, expected)}, {"pearson", pearson(cosines, expected)}};
   return {};
 }
 
 /// Words by their first word piece. A word beyond the maximum length counts as O.
 status score_entities(session& s, const lowbit::wordpiece_tokenizer& tokenizer, runner& run,
                       const eval_options& o, evaluation& out) {
-  const auto data = read_tagged(o.data);
-  if (!data) return data.status();
+  LOWBIT_TRY_ASSIGN(const auto data, read_tagged(o.data));
   const std::vector<std::string> names = label_names(s);
   std::vector<std::string> texts;
-  for (const tagged_sentence& t : *data) {
+  for (const tagged_sentence& t : data) {
     std::string text;
     for (std::size_t w = 0; w < t.words.size(); ++w) {
       const auto id = label_id(names, t.labels[w]);
@@ -196,12 +189,12 @@ status score_entities(session& s, const lowbit::wordpiece_tokenizer& tokenizer, 
       texts.size(), false, [&](std::size_t i) { return texts[i]; },
       [&](std::size_t first, const token_rows& rows, const std::vector<float>& logits) -> status {
         for (std::size_t r = 0; r < rows.sentences(); ++r) {
-          const tagged_sentence& wanted = (*data)[first + r];
+          const tagged_sentence& wanted = data[first + r];
           const std::string& text = texts[first + r];
-          const auto encoded =
-              encode_text(tokenizer, text, s.model().config.max_tokens(), false, true);
-          if (!encoded) return encoded.status();
-          const auto found = label_words(names, lowbit::pieces_by_white_space(text, *encoded),
+          LOWBIT_TRY_ASSIGN(
+              const auto encoded,
+              encode_text(tokenizer, text, s.model().config.max_tokens(), false, true));
+          const auto found = label_words(names, lowbit::pieces_by_white_space(text, encoded),
                                          logits.data() + rows.offsets[r] * names.size());
           const bio_pair both = align(text, found, wanted);
           entities.add(lowbit::decode_bio(both.found), lowbit::decode_bio(both.wanted));
@@ -222,31 +215,30 @@ status score_entities(session& s, const lowbit::wordpiece_tokenizer& tokenizer, 
 }  // namespace
 
 result<evaluation> evaluate(const std::string& model, const eval_options& o) {
-  auto s = session::open(model, {o.policy, o.zero, {}, o.pooling}, o.arch, o.threads);
-  if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(model, s->model().config);
-  if (!tokenizer) return tokenizer.status();
+  LOWBIT_TRY_ASSIGN(auto s,
+                    session::open(model, {o.policy, o.zero, {}, o.pooling}, o.arch, o.threads));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(model, s.model().config));
   evaluation out;
   out.model = model;
-  out.policy = s->model().policy;
-  out.bytes = s->model().bytes();
-  runner run(*s, *tokenizer, o);
-  switch (s->shape().head) {
+  out.policy = s.model().policy;
+  out.bytes = s.model().bytes();
+  runner run(s, tokenizer, o);
+  switch (s.shape().head) {
     case head_kind::sequence:
-      LOWBIT_TRY(s->shape().labels == 1 ? score_numbers(run, o, out)
-                                        : score_classes(*s, run, o, out));
+      LOWBIT_TRY(s.shape().labels == 1 ? score_numbers(run, o, out)
+                                       : score_classes(s, run, o, out));
       break;
     case head_kind::token:
-      LOWBIT_TRY(score_entities(*s, *tokenizer, run, o, out));
+      LOWBIT_TRY(score_entities(s, tokenizer, run, o, out));
       break;
     case head_kind::mean_embedding:
     case head_kind::cls_embedding:
-      LOWBIT_TRY(score_similarity(*s, run, o, out));
+      LOWBIT_TRY(score_similarity(s, run, o, out));
       break;
     case head_kind::span:
     case head_kind::masked_lm:
       return status::error(
-          errc::unsupported, model, ": this is a ", name_of(s->shape().head),
+          errc::unsupported, model, ": this is a ", name_of(s.shape().head),
           " model, expected one that classifies sentences or tokens, or --pooling");
   }
   out.seconds = run.seconds() / static_cast<double>(out.examples);

@@ -68,36 +68,33 @@ void print(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text
 }
 
 status run(const fill_options& o) {
-  auto s = session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
-                         lowbit::head_kind::masked_lm);
-  if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->model().config);
-  if (!tokenizer) return tokenizer.status();
-  const auto mask = tokenizer->mask_id();
+  LOWBIT_TRY_ASSIGN(auto s, session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
+                                          lowbit::head_kind::masked_lm));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(o.model, s.model().config));
+  const auto mask = tokenizer.mask_id();
   if (!mask) {
     return status::error(errc::not_found, o.model, ": the tokenizer has no mask token, expected ",
                          "[MASK] in its vocabulary");
   }
   const auto prepare = [&](const std::string& text) -> lowbit::result<masked_text> {
-    auto encoded = encode_text(*tokenizer, text, s->shape().positions, false, o.truncate);
-    if (!encoded) return encoded.status();
+    LOWBIT_TRY_ASSIGN(auto encoded,
+                      encode_text(tokenizer, text, s.shape().positions, false, o.truncate));
     masked_text out;
-    out.rows.add(encoded->ids, encoded->type_ids);
-    for (std::size_t t = 0; t < encoded->ids.size(); ++t) {
-      if (encoded->ids[t] != *mask) continue;
+    out.rows.add(encoded.ids, encoded.type_ids);
+    for (std::size_t t = 0; t < encoded.ids.size(); ++t) {
+      if (encoded.ids[t] != *mask) continue;
       out.rows.masked.push_back(static_cast<std::uint32_t>(t));
-      out.masks.push_back(encoded->offsets[t]);
+      out.masks.push_back(encoded.offsets[t]);
     }
     if (!out.masks.empty()) return out;
-    return status::error(errc::invalid_argument, start_of(text), " has no ",
-                         tokenizer->token(*mask), ", expected at least one");
+    return status::error(errc::invalid_argument, start_of(text), " has no ", tokenizer.token(*mask),
+                         ", expected at least one");
   };
   return answer_all(o, 1, prepare, [&](auto texts, auto masked) -> status {
-    const auto logits = s->run(masked[0].rows);
-    if (!logits) return logits.status();
-    const std::size_t vocabulary = s->shape().vocabulary;
+    LOWBIT_TRY_ASSIGN(const auto logits, s.run(masked[0].rows));
+    const std::size_t vocabulary = s.shape().vocabulary;
     for (std::size_t m = 0; m < masked[0].masks.size(); ++m) {
-      print(*tokenizer, texts[0].text, masked[0].masks[m], logits->data() + m * vocabulary,
+      print(tokenizer, texts[0].text, masked[0].masks[m], logits.data() + m * vocabulary,
             vocabulary, o);
     }
     return {};

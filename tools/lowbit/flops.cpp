@@ -52,11 +52,9 @@ result<std::vector<double>> measure(const flops_options& o, const lowbit::model_
                                     const std::string& policy) {
   std::vector<session> sessions;
   for (const std::string& name : {policy, std::string("fp32")}) {
-    auto model = random_model(shape, name, name == "bibert" ? o.zero : "", 1);
-    if (!model) return model.status();
-    auto s = session::start(*std::move(model), o.arch, o.threads);
-    if (!s) return s.status();
-    sessions.push_back(*std::move(s));
+    LOWBIT_TRY_ASSIGN(auto model, random_model(shape, name, name == "bibert" ? o.zero : "", 1));
+    LOWBIT_TRY_ASSIGN(auto s, session::start(std::move(model), o.arch, o.threads));
+    sessions.push_back(std::move(s));
   }
   token_rows rows;
   rows.add(std::vector<std::int32_t>(o.tokens, 1), std::vector<std::int32_t>(o.tokens, 0));
@@ -172,19 +170,16 @@ status run(flops_options o) {
   lowbit::model_shape shape;
   result<named_ledger> ledger = named_ledger{};
   if (o.model.empty()) {
-    const auto named = named_shape(o.shape);
-    if (!named) return named.status();
-    shape = *named;
+    LOWBIT_TRY_ASSIGN(shape, named_shape(o.shape));
     if (o.tokens == 0) o.tokens = 128;
     ledger = lowbit::ledger_for(lowbit::canonical_policy_name(policy), shape, o.tokens);
   } else {
-    const auto model = lowbit::open_model(o.model);
-    if (!model) return model.status();
-    shape = model->config.shape;
+    LOWBIT_TRY_ASSIGN(const auto model, lowbit::open_model(o.model));
+    shape = model.config.shape;
     if (o.tokens == 0) o.tokens = std::min<std::size_t>(128, shape.positions);
-    if (o.policy.empty() || o.policy == model->policy) {
-      policy = model->policy;
-      ledger = lowbit::ledger_of_model(*model, o.tokens);
+    if (o.policy.empty() || o.policy == model.policy) {
+      policy = model.policy;
+      ledger = lowbit::ledger_of_model(model, o.tokens);
     } else {
       ledger = lowbit::ledger_for(lowbit::canonical_policy_name(policy), shape, o.tokens);
     }
@@ -195,10 +190,9 @@ status run(flops_options o) {
   nlohmann::json out = {{"policy", json_of(*ledger)}, {"fp32", json_of(*fp32)}};
   if (!o.json) print_table(*ledger, *fp32, shape.layers);
   if (o.measure) {
-    const auto seconds = measure(o, shape, policy);
-    if (!seconds) return seconds.status();
-    const auto mine = measured_of(*ledger, (*seconds)[0]);
-    const auto full = measured_of(*fp32, (*seconds)[1]);
+    LOWBIT_TRY_ASSIGN(const auto seconds, measure(o, shape, policy));
+    const auto mine = measured_of(*ledger, seconds[0]);
+    const auto full = measured_of(*fp32, seconds[1]);
     if (o.json) {
       out["policy"]["milliseconds"] = mine.milliseconds;
       out["fp32"]["milliseconds"] = full.milliseconds;

@@ -16,18 +16,16 @@ namespace {
 using lowbit::status;
 
 status run(const std::string& folder, bool as_json) {
-  const auto model = lowbit::open_model(folder);
-  if (!model) return model.status();
-  const lowbit::model_shape& s = model->config.shape;
+  LOWBIT_TRY_ASSIGN(const auto model, lowbit::open_model(folder));
+  const lowbit::model_shape& s = model.config.shape;
   if (as_json) {
-    nlohmann::json out = {
-        {"policy", model->policy},    {"zero", model->zero},
-        {"head", name_of(s.head)},    {"packed", model->config.packed.has_value()},
-        {"layers", s.layers},         {"hidden", s.hidden},
-        {"heads", s.heads},           {"intermediate", s.intermediate},
-        {"vocabulary", s.vocabulary}, {"positions", s.positions},
-        {"labels", s.labels},         {"bytes", model->bytes()}};
-    for (const auto& t : model->tensors()) {
+    nlohmann::json out = {{"policy", model.policy},     {"zero", model.zero},
+                          {"head", name_of(s.head)},    {"packed", model.config.packed.has_value()},
+                          {"layers", s.layers},         {"hidden", s.hidden},
+                          {"heads", s.heads},           {"intermediate", s.intermediate},
+                          {"vocabulary", s.vocabulary}, {"positions", s.positions},
+                          {"labels", s.labels},         {"bytes", model.bytes()}};
+    for (const auto& t : model.tensors()) {
       out["tensors"].push_back({{"name", t.name},
                                 {"type", name_of(t.type)},
                                 {"shape", {t.shape[0], t.shape[1]}},
@@ -37,25 +35,25 @@ status run(const std::string& folder, bool as_json) {
     return {};
   }
   put("{}: {} folder of a {} model, policy {}{}\n", escaped(folder),
-      model->config.packed.has_value() ? "packed" : "Hugging Face", name_of(s.head),
-      escaped(model->policy), model->policy == "bibert" ? ", sign(0) " + model->zero : "");
+      model.config.packed.has_value() ? "packed" : "Hugging Face", name_of(s.head),
+      escaped(model.policy), model.policy == "bibert" ? ", sign(0) " + model.zero : "");
   put("layers {}, hidden {}, heads {} x {}, intermediate {}, vocabulary {}, positions {}, labels "
       "{}{}\n",
       s.layers, s.hidden, s.heads, s.head_width(), s.intermediate, s.vocabulary, s.positions,
       s.labels, s.relu_before_classifier ? ", relu before the classifier" : "");
-  if (const auto named = lowbit::find_policy(model->policy); named && named->padded) {
+  if (const auto named = lowbit::find_policy(model.policy); named && named->padded) {
     put("results depend on the batch and its padding: activation ranges span both\n");
   }
   put("{:<66} {:<4} {:>16} {:>12}\n", "canonical tensor", "type", "shape", "bytes");
-  for (const auto& t : model->tensors()) {
+  for (const auto& t : model.tensors()) {
     put("{:<66} {:<4} {:>16} {:>12}\n", escaped(t.name), name_of(t.type),
         t.rank == 2 ? fmt::format("{} x {}", t.shape[0], t.shape[1])
                     : fmt::format("{}", t.shape[0]),
         t.bytes());
   }
-  for (const std::string& name : model->ignored)
+  for (const std::string& name : model.ignored)
     put("{:<66} not read by inference\n", escaped(name));
-  put("{} bytes in total\n", model->bytes());
+  put("{} bytes in total\n", model.bytes());
   return {};
 }
 

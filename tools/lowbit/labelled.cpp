@@ -32,32 +32,28 @@ labelled_texts texts_of(std::vector<lowbit::labelled_text> read, bool pairs) {
 }
 
 result<labelled_texts> read_clinc(const std::string& path, const std::string& split) {
-  const auto root = lowbit::read_json(path);
-  if (!root) return root.status();
-  auto read = lowbit::read_clinc_split(*root, split, path);
-  if (!read) return read.status();
-  return texts_of(*std::move(read), false);
+  LOWBIT_TRY_ASSIGN(const auto root, lowbit::read_json(path));
+  LOWBIT_TRY_ASSIGN(auto read, lowbit::read_clinc_split(root, split, path));
+  return texts_of(std::move(read), false);
 }
 
 result<labelled_texts> read_tsv(const std::string& path) {
-  auto table = lowbit::read_labelled_tsv(path);
-  if (!table) return table.status();
-  return texts_of(std::move(table->examples), table->pairs);
+  LOWBIT_TRY_ASSIGN(auto table, lowbit::read_labelled_tsv(path));
+  return texts_of(std::move(table.examples), table.pairs);
 }
 
 result<labelled_texts> read_intents(const std::string& folder) {
-  auto read = lowbit::read_lines_and_labels(folder + "/seq.in", folder + "/label",
-                                            lowbit::labelling::sentences);
-  if (!read) return read.status();
-  return texts_of(*std::move(read), false);
+  LOWBIT_TRY_ASSIGN(auto read, lowbit::read_lines_and_labels(folder + "/seq.in", folder + "/label",
+                                                             lowbit::labelling::sentences));
+  return texts_of(std::move(read), false);
 }
 
 result<std::vector<tagged_sentence>> read_tagged_folder(const std::string& folder) {
-  const auto read = lowbit::read_lines_and_labels(folder + "/seq.in", folder + "/seq.out",
-                                                  lowbit::labelling::words);
-  if (!read) return read.status();
+  LOWBIT_TRY_ASSIGN(const auto read,
+                    lowbit::read_lines_and_labels(folder + "/seq.in", folder + "/seq.out",
+                                                  lowbit::labelling::words));
   std::vector<tagged_sentence> out;
-  for (const lowbit::labelled_text& e : *read)
+  for (const lowbit::labelled_text& e : read)
     out.push_back({lowbit::words_of(e.text), lowbit::words_of(e.label), e.line, false});
   return out;
 }
@@ -109,13 +105,12 @@ result<labelled_texts> read_labelled(const std::string& path, const std::string&
 }
 
 result<std::vector<example>> read_examples(const std::string& path, const std::string& split) {
-  auto read = read_labelled(path, split);
-  if (!read) return read.status();
-  if (read->pairs) {
+  LOWBIT_TRY_ASSIGN(auto read, read_labelled(path, split));
+  if (read.pairs) {
     return status::error(errc::unsupported, path,
                          ": has sentence pairs, expected single sentences with a label");
   }
-  return std::move(read->examples);
+  return std::move(read.examples);
 }
 
 result<std::vector<tagged_sentence>> read_tagged(const std::string& path) {

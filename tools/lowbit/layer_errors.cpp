@@ -49,8 +49,7 @@ result<std::vector<std::vector<float>>> hidden_rows_of(session& model, const tok
   };
   recorder seen;
   const lowbit::run_observer watch{&seen, recorder::take};
-  const auto out = model.run(rows, &watch);
-  if (!out) return out.status();
+  LOWBIT_TRY_ASSIGN(const auto out, model.run(rows, &watch));
   return std::move(seen.hidden);
 }
 
@@ -67,16 +66,14 @@ result<layer_errors> compare_layers(session& reference, session& other,
   std::vector<error_sum> accumulated(a.layers + 1);
   std::vector<error_sum> alone(a.layers + 1);
   for (const token_rows& rows : batches) {
-    auto first = hidden_rows_of(reference, rows);
-    if (!first) return first.status();
-    const auto second = hidden_rows_of(other, rows);
-    if (!second) return second.status();
-    for (std::size_t l = 0; l <= a.layers; ++l) accumulated[l].add((*first)[l], (*second)[l]);
-    alone[0].add((*first)[0], (*second)[0]);
+    LOWBIT_TRY_ASSIGN(auto first, hidden_rows_of(reference, rows));
+    LOWBIT_TRY_ASSIGN(const auto second, hidden_rows_of(other, rows));
+    for (std::size_t l = 0; l <= a.layers; ++l) accumulated[l].add(first[l], second[l]);
+    alone[0].add(first[0], second[0]);
     for (std::size_t l = 0; l < a.layers; ++l) {
-      std::vector<float> hidden = (*first)[l];
+      std::vector<float> hidden = first[l];
       LOWBIT_TRY(other.run_layer(l, rows, hidden));
-      alone[l + 1].add((*first)[l + 1], hidden);
+      alone[l + 1].add(first[l + 1], hidden);
     }
   }
   layer_errors out;

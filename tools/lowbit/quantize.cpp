@@ -95,13 +95,11 @@ struct calibration {
   std::vector<token_rows> text;
 
   static result<calibration> open(const quantize_options& o) {
-    auto floats = lowbit::open_model(o.input, {"fp32", {}});
-    if (!floats) return floats.status();
-    const auto tokenizer = open_tokenizer(o.input, floats->config);
-    if (!tokenizer) return tokenizer.status();
-    auto text = read_batches(*tokenizer, o.calibrate, floats->config.shape.positions);
-    if (!text) return text.status();
-    return calibration{*std::move(floats), *std::move(text)};
+    LOWBIT_TRY_ASSIGN(auto floats, lowbit::open_model(o.input, {"fp32", {}}));
+    LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(o.input, floats.config));
+    LOWBIT_TRY_ASSIGN(auto text,
+                      read_batches(tokenizer, o.calibrate, floats.config.shape.positions));
+    return calibration{std::move(floats), std::move(text)};
   }
 };
 
@@ -115,12 +113,10 @@ result<lowbit::canonical_model> plan_and_encode(const quantize_options& o) {
     return status::error(errc::invalid_argument,
                          "a budget needs text to measure errors on: --calibrate FILE");
   }
-  const auto from = calibration::open(o);
-  if (!from) return from.status();
-  const auto plan = plan_budget(from->floats, o.limits, from->text, {});
-  if (!plan) return plan.status();
-  if (!o.json) print_plan(*plan);
-  return lowbit::encode_model(from->floats, *lowbit::find_policy("mixed"), plan->formats);
+  LOWBIT_TRY_ASSIGN(const auto from, calibration::open(o));
+  LOWBIT_TRY_ASSIGN(const auto plan, plan_budget(from.floats, o.limits, from.text, {}));
+  if (!o.json) print_plan(plan);
+  return lowbit::encode_model(from.floats, *lowbit::find_policy("mixed"), plan.formats);
 }
 
 result<lowbit::canonical_model> open_input(const quantize_options& o) {
@@ -138,21 +134,18 @@ result<lowbit::canonical_model> open_input(const quantize_options& o) {
                            "--calibrate only applies to policies q8bert and ibert",
                            " and to budgets, found policy \"", o.policy, "\"");
     }
-    const auto config = lowbit::load_config(o.input);
-    if (!config) return config.status();
-    if (lowbit::has_trained_ranges(config->raw)) {
+    LOWBIT_TRY_ASSIGN(const auto config, lowbit::load_config(o.input));
+    if (lowbit::has_trained_ranges(config.raw)) {
       return status::error(errc::invalid_argument, o.input,
                            ": already has trained activation ranges, expected no --calibrate");
     }
-    const auto from = calibration::open(o);
-    if (!from) return from.status();
-    return calibrate_and_encode(from->floats, policy, from->text);
+    LOWBIT_TRY_ASSIGN(const auto from, calibration::open(o));
+    return calibrate_and_encode(from.floats, policy, from.text);
   }
   lowbit::load_options options{o.policy, o.zero};
   for (const std::string& text : o.formats) {
-    auto format = lowbit::format_override::parse(text);
-    if (!format) return format.status();
-    options.formats.push_back(*std::move(format));
+    LOWBIT_TRY_ASSIGN(auto format, lowbit::format_override::parse(text));
+    options.formats.push_back(std::move(format));
   }
   return lowbit::open_model(o.input, options);
 }
@@ -163,11 +156,10 @@ status run(const quantize_options& o) {
     return status::error(errc::invalid_argument, o.output,
                          ": is the input folder, expected a different output folder");
   }
-  auto model = open_input(o);
-  if (!model) return model.status();
-  for (const std::string& warning : model->warnings) warn(warning);
+  LOWBIT_TRY_ASSIGN(auto model, open_input(o));
+  for (const std::string& warning : model.warnings) warn(warning);
   // Load the model into an engine first, so that a folder that it would reject is never written.
-  auto loaded = session::start(*std::move(model), {}, 1);
+  auto loaded = session::start(std::move(model), {}, 1);
   if (!loaded) return loaded.status().in(o.input);
   LOWBIT_TRY(
       lowbit::save_packed(loaded->model(), o.output, o.input,

@@ -15,7 +15,9 @@ namespace lowbit_tool {
 using lowbit::element_type;
 using lowbit::errc;
 using lowbit::linear_layout;
+using lowbit::model_part;
 using lowbit::model_shape;
+using lowbit::part_text;
 using lowbit::result;
 using lowbit::site;
 using lowbit::status;
@@ -32,10 +34,12 @@ class random_tensors {
   template <class Policy>
   status fill() {
     const model_shape& s = model_.config.shape;
-    LOWBIT_TRY(matrix<typename Policy::embedding>("bert.embeddings.word_embeddings", s.vocabulary,
-                                                  s.hidden));
-    floats("bert.embeddings.position_embeddings.weight", {s.positions, s.hidden}, 0.0F, 0.04F);
-    floats("bert.embeddings.token_type_embeddings.weight", {s.token_types, s.hidden}, 0.0F, 0.02F);
+    LOWBIT_TRY(matrix<typename Policy::embedding>(part_text(model_part::word_embeddings),
+                                                  s.vocabulary, s.hidden));
+    floats(part_text(model_part::position_embeddings, 0, ".weight"), {s.positions, s.hidden}, 0.0F,
+           0.04F);
+    floats(part_text(model_part::token_type_embeddings, 0, ".weight"), {s.token_types, s.hidden},
+           0.0F, 0.02F);
     for (const std::string& norm : lowbit::layer_norms(s)) {
       floats(norm + ".weight", {s.hidden}, 0.85F, 0.15F);
       floats(norm + ".bias", {s.hidden}, 0.0F, 0.1F);
@@ -45,14 +49,17 @@ class random_tensors {
         LOWBIT_TRY(any_linear<Policy>(layer));
         continue;
       }
-      for (const char* half : {"_1", "_2"})
-        LOWBIT_TRY(any_linear<Policy>({layer.name + half, layer.at, layer.n, layer.k}));
+      for (const char* half : {"_1", "_2"}) {
+        linear_layout one = layer;
+        one.name += half;
+        LOWBIT_TRY(any_linear<Policy>(one));
+      }
     }
     if (s.head == lowbit::head_kind::masked_lm)
-      floats("cls.predictions.bias", {s.vocabulary}, 0.0F, 0.05F);
+      floats(part_text(model_part::masked_lm, 0, ".bias"), {s.vocabulary}, 0.0F, 0.05F);
     if constexpr (lowbit::whole_batch_ranges<Policy>) {
       for (std::size_t l = 0; l < s.layers; ++l) {
-        const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";
+        const std::string self = part_text(model_part::attention, l, ".");
         for (const char* part : {"query", "key", "value"})
           range<typename Policy::attention::projected>(self + part + ".output", 0.5F);
         range<typename Policy::attention::probability>(self + "probability", 0.02F);
@@ -60,7 +67,7 @@ class random_tensors {
     }
     if constexpr (std::is_same_v<typename Policy::attention, lowbit::elastic_attention>) {
       for (std::size_t l = 0; l < s.layers; ++l) {
-        const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";
+        const std::string self = part_text(model_part::attention, l, ".");
         for (const char* part : {"query", "key", "value"})
           floats(self + part + ".output.scale", {1}, 0.5F, 0.05F);
         floats(self + "probability.scale", {1}, 0.02F, 0.002F);
@@ -126,20 +133,19 @@ class random_tensors {
 
   /// A matrix whose format is named in the file.
   status named_matrix(const std::string& name, std::size_t n, std::size_t k) {
-    const bool table = name == "bert.embeddings.word_embeddings";
+    const bool table = name == part_text(model_part::word_embeddings);
     const unsigned percent = lowbit::pruned_percent(format_);
     // "sparse" keeps the zeros of a checkpoint; a random one has none.
     const bool sparse_format = percent != 0 || format_ == lowbit::format_name<lowbit::sparse<>>;
     if (format_ == "f32" || (table && sparse_format)) return matrix<lowbit::f32>(name, n, k);
     if (sparse_format) {
       auto rows = random_.weights(std::min(n, most_drawn) * k);
-      auto kept = lowbit::prune_magnitude({rows.data(), rows.size() / k, k, k}, percent / 100.0);
-      if (!kept) return kept.status();
+      LOWBIT_TRY_ASSIGN(auto kept, lowbit::prune_magnitude({rows.data(), rows.size() / k, k, k},
+                                                           percent / 100.0));
       std::vector<float> all(n * k);
-      for (std::size_t i = 0; i < all.size(); ++i) all[i] = (*kept)[i % kept->size()];
-      auto sparse = lowbit::encode(lowbit::sparse<>{}, {all.data(), n, k, k});
-      if (!sparse) return sparse.status();
-      own(name, *std::move(sparse));
+      for (std::size_t i = 0; i < all.size(); ++i) all[i] = kept[i % kept.size()];
+      LOWBIT_TRY_ASSIGN(auto sparse, lowbit::encode(lowbit::sparse<>{}, {all.data(), n, k, k}));
+      own(name, std::move(sparse));
       return own_format(name, lowbit::format_name<lowbit::sparse<>>);
     }
     return lowbit::any_table::with(format_, [&]<class Codec>(std::type_identity<Codec>) -> status {
@@ -230,22 +236,21 @@ result<lowbit::canonical_model> random_model(const model_shape& shape, const std
                          ", expected torch, or plus-one with ",
                          lowbit::policies_with_zero("plus-one"));
   }
-  const auto named = lowbit::find_policy(policy, zero.empty() ? "torch" : zero);
-  if (!named) return named.status();
-  if (named->ranges) return calibrated(shape, named->name, seed);
+  LOWBIT_TRY_ASSIGN(const auto named, lowbit::find_policy(policy, zero.empty() ? "torch" : zero));
+  if (named.ranges) return calibrated(shape, named.name, seed);
   lowbit::canonical_model model;
   model.config.shape = shape;
-  model.policy = named->name;
-  model.zero = named->zero;
+  model.policy = named.name;
+  model.zero = named.zero;
   for (const auto s : {lowbit::scheme::bibert, lowbit::scheme::bit, lowbit::scheme::ternarybert,
                        lowbit::scheme::binarybert}) {
-    if (lowbit::scheme_name(s) == named->scheme) model.config.recognised = s;
+    if (lowbit::scheme_name(s) == named.scheme) model.config.recognised = s;
   }
-  random_tensors tensors(model, named->format, seed);
+  random_tensors tensors(model, named.format, seed);
   const status filled = lowbit::with_encoder<lowbit::program_policies>(
-      named->encoder, [&]<class Policy>(std::type_identity<Policy>) -> status {
+      named.encoder, [&]<class Policy>(std::type_identity<Policy>) -> status {
         if constexpr (lowbit::has_stored_ranges<Policy>) {
-          return status::error(errc::unsupported, "policy ", named->name, " needs ranges");
+          return status::error(errc::unsupported, "policy ", named.name, " needs ranges");
         } else {
           model.config.shape.hidden_act = lowbit::usual_act<Policy>;
           return tensors.fill<Policy>();

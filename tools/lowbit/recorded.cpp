@@ -58,21 +58,18 @@ result<recorded_inputs> read_recorded_inputs(const std::string& path, bool padde
   const auto json = lowbit::read_json(path);
   if (!json) return json.status();
   if (!json->is_object()) return status::error(errc::malformed, path, ": not an object");
-  const auto ids = read_table(*json, path, "input_ids");
-  if (!ids) return ids.status();
-  const auto types = read_table(*json, path, "token_type_ids");
-  if (!types) return types.status();
-  const auto mask = read_table(*json, path, "attention_mask");
-  if (!mask) return mask.status();
+  LOWBIT_TRY_ASSIGN(const auto ids, read_table(*json, path, "input_ids"));
+  LOWBIT_TRY_ASSIGN(const auto types, read_table(*json, path, "token_type_ids"));
+  LOWBIT_TRY_ASSIGN(const auto mask, read_table(*json, path, "attention_mask"));
   recorded_inputs in;
-  in.sentences = ids->size();
-  in.columns = in.sentences == 0 ? 0 : ids->front().size();
+  in.sentences = ids.size();
+  in.columns = in.sentences == 0 ? 0 : ids.front().size();
   if (in.columns == 0) return status::error(errc::malformed, path, ": input_ids is empty");
-  LOWBIT_TRY(check_rectangle(*ids, in.sentences, in.columns, path, "input_ids"));
-  LOWBIT_TRY(check_rectangle(*types, in.sentences, in.columns, path, "token_type_ids"));
-  LOWBIT_TRY(check_rectangle(*mask, in.sentences, in.columns, path, "attention_mask"));
+  LOWBIT_TRY(check_rectangle(ids, in.sentences, in.columns, path, "input_ids"));
+  LOWBIT_TRY(check_rectangle(types, in.sentences, in.columns, path, "token_type_ids"));
+  LOWBIT_TRY(check_rectangle(mask, in.sentences, in.columns, path, "attention_mask"));
   for (std::size_t s = 0; s < in.sentences; ++s) {
-    if ((*mask)[s][0] != 1) {
+    if (mask[s][0] != 1) {
       return status::error(errc::unsupported, path, ": attention_mask row ", s,
                            " masks the first token, which the classifier reads");
     }
@@ -80,7 +77,7 @@ result<recorded_inputs> read_recorded_inputs(const std::string& path, bool padde
     std::vector<std::int32_t> sentence_types;
     std::uint32_t valid = 0;
     for (std::size_t j = 0; j < in.columns; ++j) {
-      const std::int32_t m = (*mask)[s][j];
+      const std::int32_t m = mask[s][j];
       if (m != 0 && m != 1) {
         return status::error(errc::malformed, path, ": attention_mask row ", s, " has value ", m,
                              ", expected 0 or 1");
@@ -92,8 +89,8 @@ result<recorded_inputs> read_recorded_inputs(const std::string& path, bool padde
       }
       valid += m == 1 ? 1 : 0;
       if (m == 0 && !padded) continue;
-      sentence.push_back((*ids)[s][j]);
-      sentence_types.push_back((*types)[s][j]);
+      sentence.push_back(ids[s][j]);
+      sentence_types.push_back(types[s][j]);
       in.rows.positions.push_back(static_cast<std::int32_t>(j));
       in.tokens.push_back({s, j});
     }
@@ -147,11 +144,10 @@ result<std::vector<std::size_t>> expected_shape(const std::string& name, const r
 
 result<recorded_outputs> recorded_outputs::open(const std::string& path, const recorded_inputs& in,
                                                 const lowbit::model_shape& shape, float tolerance) {
-  const auto file = lowbit::safetensors_file::open(path);
-  if (!file) return file.status();
+  LOWBIT_TRY_ASSIGN(const auto file, lowbit::safetensors_file::open(path));
   recorded_outputs out;
   out.tolerance_ = tolerance;
-  for (const lowbit::tensor_view& t : file->tensors()) {
+  for (const lowbit::tensor_view& t : file.tensors()) {
     const auto wanted = expected_shape(t.name, in, shape);
     if (!wanted) return wanted.status().in(path);
     if (wanted->empty()) {
@@ -163,9 +159,7 @@ result<recorded_outputs> recorded_outputs::open(const std::string& path, const r
                            lowbit::detail::shape_text(t.shape), ", expected ",
                            lowbit::detail::shape_text(*wanted));
     }
-    auto values = lowbit::read_f32(t);
-    if (!values) return values.status();
-    out.expected_[t.name] = *std::move(values);
+    LOWBIT_TRY_ASSIGN(out.expected_[t.name], lowbit::read_f32(t));
     out.compared_[t.name].shape = t.shape;
   }
   if (out.expected_.empty())

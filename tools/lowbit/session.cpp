@@ -53,14 +53,12 @@ std::size_t encoder_of(const lowbit::canonical_model& m) {
 
 result<session> session::start(lowbit::canonical_model model, const std::string& arch,
                                std::size_t threads) {
-  const auto engine = lowbit::find_engine(arch, "--arch");
-  if (!engine) return engine.status();
-  const auto named = lowbit::find_policy(model.policy, model.zero);
-  if (!named) return named.status();
+  LOWBIT_TRY_ASSIGN(const auto engine, lowbit::find_engine(arch, "--arch"));
+  LOWBIT_TRY_ASSIGN(const auto named, lowbit::find_policy(model.policy, model.zero));
   session s(std::move(model));
-  s.encoder_ = named->encoder;
-  s.engine_ = (*engine)->has(s.encoder_) ? *engine : (*engine)->below;
-  s.pads_ = named->padded;
+  s.encoder_ = named.encoder;
+  s.engine_ = (engine)->has(s.encoder_) ? engine : (engine)->below;
+  s.pads_ = named.padded;
   const lowbit::weight_set weights = s.model_.weights();
   s.packed_ = lowbit::aligned_buffer(s.engine_->model_bytes(s.encoder_, weights, s.shape()));
   if (s.packed_.data() == nullptr)
@@ -68,20 +66,17 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
   s.model_.release_pages();  // what the checks of opening touched
   LOWBIT_TRY(s.engine_->load(s.encoder_, weights, s.shape(), s.packed_.data(), s.packed_.size()));
   s.model_.release_pages();
-  auto pool = lowbit::thread_pool::start(threads);
-  if (!pool) return pool.status();
-  s.pool_ = *std::move(pool);
+  LOWBIT_TRY_ASSIGN(s.pool_, lowbit::thread_pool::start(threads));
   return s;
 }
 
 result<session> session::open(const std::string& folder, const lowbit::load_options& options,
                               const std::string& arch, std::size_t threads,
                               std::optional<lowbit::head_kind> wanted) {
-  auto model = lowbit::open_model(folder, options);
-  if (!model) return model.status();
-  if (wanted) LOWBIT_TRY(lowbit::check_head(model->config, *wanted).in(folder));
-  for (const std::string& warning : model->warnings) warn(warning);
-  auto s = start(*std::move(model), arch, threads);
+  LOWBIT_TRY_ASSIGN(auto model, lowbit::open_model(folder, options));
+  if (wanted) LOWBIT_TRY(lowbit::check_head(model.config, *wanted).in(folder));
+  for (const std::string& warning : model.warnings) warn(warning);
+  auto s = start(std::move(model), arch, threads);
   if (!s) return s.status().in(folder);
   return s;
 }

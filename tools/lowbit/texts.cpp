@@ -66,10 +66,9 @@ result<std::vector<std::string>> read_texts(const std::vector<std::string>& argu
   std::vector<std::string> all;
   text_source source(arguments);
   while (true) {
-    auto next = source.next(1000);
-    if (!next) return next.status();
-    if (next->empty()) break;
-    for (given_text& text : *next) {
+    LOWBIT_TRY_ASSIGN(auto next, source.next(1000));
+    if (next.empty()) break;
+    for (given_text& text : next) {
       if (!text.problem.ok()) return text.problem.in(text.place);
       all.push_back(std::move(text.text));
     }
@@ -125,9 +124,8 @@ result<lowbit::encoding> encode_text(const lowbit::wordpiece_tokenizer& tokenize
 
 status add_text(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text,
                 std::size_t positions, bool pairs, bool truncate, token_rows& rows) {
-  const auto encoded = encode_text(tokenizer, text, positions, pairs, truncate);
-  if (!encoded) return encoded.status();
-  rows.add(encoded->ids, encoded->type_ids);
+  LOWBIT_TRY_ASSIGN(const auto encoded, encode_text(tokenizer, text, positions, pairs, truncate));
+  rows.add(encoded.ids, encoded.type_ids);
   return {};
 }
 

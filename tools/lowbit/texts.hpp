@@ -91,10 +91,9 @@ lowbit::status answer_all(const text_options& o, std::size_t most, Prepare prepa
   };
   text_source source(o.texts);
   while (true) {
-    auto next = source.next(most);
-    if (!next) return next.status();
-    if (next->empty()) break;
-    for (given_text& text : *next) {
+    LOWBIT_TRY_ASSIGN(auto next, source.next(most));
+    if (next.empty()) break;
+    for (given_text& text : next) {
       ++read;
       auto input = text.problem.ok() ? prepare(text.text) : lowbit::result<prepared>(text.problem);
       if (input) {

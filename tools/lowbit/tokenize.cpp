@@ -52,12 +52,11 @@ void print(const lowbit::wordpiece_tokenizer& tokenizer, const lowbit::encoding&
 }
 
 status run(const tokenize_options& o) {
-  const auto tokenizer = lowbit::wordpiece_tokenizer::load(o.model);
-  if (!tokenizer) return tokenizer.status();
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, lowbit::wordpiece_tokenizer::load(o.model));
   return answer_all(
-      o, 1, [&](const std::string& text) { return encode(*tokenizer, o, text); },
+      o, 1, [&](const std::string& text) { return encode(tokenizer, o, text); },
       [&](auto, auto encoded) -> status {
-        print(*tokenizer, encoded[0], o.json);
+        print(tokenizer, encoded[0], o.json);
         return {};
       });
 }

@@ -37,23 +37,20 @@ void print(std::size_t number, const std::string& text, const std::vector<lowbit
 }
 
 status run(const tokens_options& o) {
-  auto s =
-      session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads, lowbit::head_kind::token);
-  if (!s) return s.status();
-  const auto tokenizer = open_tokenizer(o.model, s->model().config);
-  if (!tokenizer) return tokenizer.status();
-  const std::vector<std::string> names = label_names(*s);
+  LOWBIT_TRY_ASSIGN(auto s, session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
+                                          lowbit::head_kind::token));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(o.model, s.model().config));
+  const std::vector<std::string> names = label_names(s);
   const auto encode = [&](const std::string& text) {
-    return encode_text(*tokenizer, text, s->shape().positions, false, o.truncate);
+    return encode_text(tokenizer, text, s.shape().positions, false, o.truncate);
   };
-  return answer_all(o, texts_at_once(*s), encode, [&](auto texts, auto encoded) -> status {
+  return answer_all(o, texts_at_once(s), encode, [&](auto texts, auto encoded) -> status {
     token_rows rows;
     for (const lowbit::encoding& e : encoded) rows.add(e.ids, e.type_ids);
-    const auto logits = s->run(rows);
-    if (!logits) return logits.status();
+    LOWBIT_TRY_ASSIGN(const auto logits, s.run(rows));
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      const float* own = logits->data() + rows.offsets[i] * s->shape().labels;
-      const auto words = label_words(names, lowbit::pieces_by_word(*tokenizer, encoded[i]), own);
+      const float* own = logits.data() + rows.offsets[i] * s.shape().labels;
+      const auto words = label_words(names, lowbit::pieces_by_word(tokenizer, encoded[i]), own);
       print(texts[i].number, texts[i].text, lowbit::decode_bio(words), o.json);
     }
     return {};

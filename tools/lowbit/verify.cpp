@@ -114,26 +114,23 @@ status print(const recorded_outputs& outputs, const verify_options& o, const cha
 }
 
 status run(const verify_options& o) {
-  auto s = session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
-                         lowbit::head_kind::sequence);
-  if (!s) return s.status();
-  const auto inputs = read_recorded_inputs(o.inputs, s->pads());
-  if (!inputs) return inputs.status();
-  auto outputs = recorded_outputs::open(o.expected, *inputs, s->shape(), o.tolerance);
-  if (!outputs) return outputs.status();
-  comparer to{*inputs, s->shape(), *outputs};
+  LOWBIT_TRY_ASSIGN(auto s, session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
+                                          lowbit::head_kind::sequence));
+  LOWBIT_TRY_ASSIGN(const auto inputs, read_recorded_inputs(o.inputs, s.pads()));
+  LOWBIT_TRY_ASSIGN(auto outputs,
+                    recorded_outputs::open(o.expected, inputs, s.shape(), o.tolerance));
+  comparer to{inputs, s.shape(), outputs};
   const run_observer observer = to.observer();
-  const auto observed = s->run(inputs->rows, &observer);
+  const auto observed = s.run(inputs.rows, &observer);
   if (!observed) return observed.status().in(o.inputs);
-  const auto plain = s->run(inputs->rows);
-  if (!plain) return plain.status();
-  if (std::memcmp(plain->data(), observed->data(), plain->size() * sizeof(float)) != 0) {
+  LOWBIT_TRY_ASSIGN(const auto plain, s.run(inputs.rows));
+  if (std::memcmp(plain.data(), observed->data(), plain.size() * sizeof(float)) != 0) {
     return status::error(
         errc::malformed,
         "the run for first tokens only and the observed run gave different logits");
   }
-  for (std::size_t i = 0; i < plain->size(); ++i) outputs->compare("logits", i, (*plain)[i]);
-  return print(*outputs, o, s->arch());
+  for (std::size_t i = 0; i < plain.size(); ++i) outputs.compare("logits", i, plain[i]);
+  return print(outputs, o, s.arch());
 }
 
 }  // namespace

@@ -20,10 +20,9 @@ result<session> start(model_shape shape, const std::string& policy, std::uint64_
     shape.head = lowbit::head_kind::sequence;
     shape.labels = 2;
   }
-  auto model = lowbit_tool::random_model(shape, policy, "", 1);
-  if (!model) return model.status();
-  if (bytes != nullptr) *bytes = model->bytes();
-  return session::start(*std::move(model), "", 1);
+  LOWBIT_TRY_ASSIGN(auto model, lowbit_tool::random_model(shape, policy, "", 1));
+  if (bytes != nullptr) *bytes = model.bytes();
+  return session::start(std::move(model), "", 1);
 }
 
 }  // namespace
@@ -35,13 +34,11 @@ result<latency> latency_meter::operator()(const model_shape& candidate,
                          ", expected 1 to ", candidate.positions);
   }
   if (!maximum_) {
-    auto started = start(maximum, options_.policy, nullptr);
-    if (!started) return started.status();
-    maximum_ = std::make_shared<session>(*std::move(started));
+    LOWBIT_TRY_ASSIGN(auto started, start(maximum, options_.policy, nullptr));
+    maximum_ = std::make_shared<session>(std::move(started));
   }
   latency out;
-  auto runs = start(candidate, options_.policy, &out.bytes);
-  if (!runs) return runs.status();
+  LOWBIT_TRY_ASSIGN(auto runs, start(candidate, options_.policy, &out.bytes));
   lowbit_tool::token_rows rows;
   lowbit_tool::random_values random(1);
   rows.add(random.tokens(options_.tokens, candidate.vocabulary),
@@ -54,7 +51,7 @@ result<latency> latency_meter::operator()(const model_shape& candidate,
   };
   // Thread CPU time: load from other processes is not counted.
   const auto timings =
-      lowbit::measure_interleaved({contestant(*runs), contestant(*maximum_)},
+      lowbit::measure_interleaved({contestant(runs), contestant(*maximum_)},
                                   {options_.repetitions, 0.005, lowbit::thread_seconds, {}});
   if (!failed.ok()) return failed;
   out.seconds = timings[0].median;

@@ -164,9 +164,8 @@ void print_results(const std::filesystem::path& folder) {
 status write_packed(const std::filesystem::path& trained, const std::filesystem::path& target,
                     const std::string& policy, const std::vector<lowbit::format_override>& formats,
                     bool replace) {
-  const auto model = lowbit::open_model(trained, {policy, {}, formats});
-  if (!model) return model.status();
-  return lowbit::save_packed(*model, target, trained,
+  LOWBIT_TRY_ASSIGN(const auto model, lowbit::open_model(trained, {policy, {}, formats}));
+  return lowbit::save_packed(model, target, trained,
                              replace ? lowbit::existing::replace : lowbit::existing::refuse);
 }
 

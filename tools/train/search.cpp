@@ -114,9 +114,8 @@ void add_search(CLI::App& app, action& chosen) {
       o->meter = [meter = std::make_shared<latency_meter>(o->timed)](
                      const lowbit::model_shape& candidate,
                      const lowbit::model_shape& maximum) -> lowbit::result<train::measured_shape> {
-        const auto timed = (*meter)(candidate, maximum);
-        if (!timed) return timed.status();
-        return train::measured_shape{timed->seconds, timed->maximum_seconds, timed->bytes};
+        LOWBIT_TRY_ASSIGN(const auto timed, (*meter)(candidate, maximum));
+        return train::measured_shape{timed.seconds, timed.maximum_seconds, timed.bytes};
       };
       const lowbit::status outcome = train::search(*o);
       if (outcome.ok() && o->group->leads()) print_ranking(o->out);

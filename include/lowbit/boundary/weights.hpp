@@ -71,7 +71,7 @@ inline status check_tensor(const stored_tensor* t, std::string_view name, elemen
 
 }  // namespace detail
 
-/// A name put together without a heap: tensor_name("bert.encoder.layer.", 3, ".output.dense").
+/// A name put together without a heap: tensor_name(name, ".weight").
 class tensor_name {
  public:
   template <class... Parts>

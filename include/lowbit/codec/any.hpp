@@ -100,14 +100,13 @@ struct any_of {
 
   struct reader_base {
     status open(const weight_set& weights, const tensor_name& name, std::size_t n, std::size_t k) {
-      const auto format = detail::stored_format(weights, name);
-      if (!format) return format.status();
-      const status opened = with(*format, [&]<class Codec>(std::type_identity<Codec>) {
+      LOWBIT_TRY_ASSIGN(const auto format, detail::stored_format(weights, name));
+      const status opened = with(format, [&]<class Codec>(std::type_identity<Codec>) {
         bits_ = integer || decodable_codec<Codec> ? kernel_bits_of<Codec> : float_kernel_bits;
         group_ = group_of<Codec>;
         return std::get<typename Codec::reader>(readers_).open(weights, name, n, k);
       });
-      format_ = *format;
+      format_ = format;
       return opened.code() == errc::unsupported ? opened.in(name.view()) : opened;
     }
     /// Bits per code of the narrowest kernel layout of this matrix.

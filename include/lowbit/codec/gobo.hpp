@@ -155,15 +155,14 @@ result<encoded_matrix> encode(gobo<Bits>, matrix_view<const float> w) {
       value.push_back(all[i]);
     }
   }
-  const auto centroids = l1_means(inner, format::size);
-  if (!centroids) return centroids.status();
+  LOWBIT_TRY_ASSIGN(const auto centroids, l1_means(inner, format::size));
   const std::size_t row_bytes = format::row_bytes(w.cols);
   std::vector<std::byte> codes(w.rows * row_bytes);
-  detail::encode_indices<Bits>(w, *centroids, codes.data());
+  detail::encode_indices<Bits>(w, centroids, codes.data());
   encoded_matrix out;
   out.report.outliers = index.size();
   out.add(".codes", element_type::u8, {w.rows, row_bytes}, codes);
-  out.add(".centroids", element_type::f32, {1, format::size}, *centroids);
+  out.add(".centroids", element_type::f32, {1, format::size}, centroids);
   out.add(".outliers.index", element_type::i32, {index.size()}, index);
   out.add(".outliers.value", element_type::f32, {value.size()}, value);
   return out;

@@ -109,10 +109,9 @@ result<std::vector<float>> prune_magnitude(matrix_view<const float> w, double sp
 /// Errors: invalid_argument naming a weight that is not finite
 template <unsigned Percent, class Value, class Block>
 result<encoded_matrix> encode(pruned<Percent, Value, Block>, matrix_view<const float> w) {
-  const auto kept = prune_magnitude<Block>(w, Percent / 100.0);
-  if (!kept) return kept.status();
+  LOWBIT_TRY_ASSIGN(const auto kept, prune_magnitude<Block>(w, Percent / 100.0));
   return encode(sparse<Value, Block>{},
-                matrix_view<const float>{kept->data(), w.rows, w.cols, w.cols});
+                matrix_view<const float>{kept.data(), w.rows, w.cols, w.cols});
 }
 
 #endif

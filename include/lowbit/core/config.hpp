@@ -86,6 +86,17 @@
     if (auto lowbit_try_status = (expression); !lowbit_try_status.ok()) return lowbit_try_status; \
   } while (false)
 
+/// LOWBIT_TRY_ASSIGN(const auto x, f()): x is the value of the result that f() returns; returns the
+/// status of a failure from the calling function.
+#define LOWBIT_TRY_ASSIGN(variable, ...) \
+  LOWBIT_TRY_ASSIGN_AS(LOWBIT_JOIN(lowbit_result_, __LINE__), variable, __VA_ARGS__)
+#define LOWBIT_TRY_ASSIGN_AS(result, variable, ...)        \
+  auto result = (__VA_ARGS__); /* NOLINT: one statement */ \
+  if (!result) return result.status();                     \
+  variable = *std::move(result)
+#define LOWBIT_JOIN(a, b) LOWBIT_JOIN_EXPANDED(a, b)
+#define LOWBIT_JOIN_EXPANDED(a, b) a##b
+
 static_assert(std::endian::native == std::endian::little,
               "lowbit: stored rows are little-endian and are read in place");
 

@@ -31,8 +31,7 @@ inline result<stored_matrix> stored_in(const canonical_model& model, const std::
   stored_matrix m;
   m.weights = dense;
   m.bytes = bytes_of_matrix(model, weight);
-  const auto format = stored_format(model.weights(), tensor_name(weight));
-  if (!format) return format.status();
+  LOWBIT_TRY_ASSIGN(const auto format, stored_format(model.weights(), tensor_name(weight)));
   const auto read = [&]<class Codec>(std::type_identity<Codec>) -> status {
     m.floats = !integer_codec<Codec>;
     m.share = papers_share(Codec::bits_per_weight, m.floats ? 32 : 8);
@@ -44,8 +43,8 @@ inline result<stored_matrix> stored_in(const canonical_model& model, const std::
     }
     return {};
   };
-  LOWBIT_TRY(integers && !is_plain_float(*format) ? any_integer::with(*format, read)
-                                                  : any_float::with(*format, read));
+  LOWBIT_TRY(integers && !is_plain_float(format) ? any_integer::with(format, read)
+                                                 : any_float::with(format, read));
   return m;
 }
 
@@ -71,9 +70,8 @@ inline result<named_ledger> ledger_of_model(const canonical_model& model, std::s
         if (layer.at == site::classifier) return {};
         if (pooler && model.config.shape.head != head_kind::sequence) return {};
         const std::uint64_t dense = std::uint64_t{layer.n} * layer.k;
-        const auto m = detail::stored_in(model, weight, dense, integers);
-        if (!m) return m.status();
-        detail::set_stored(c, layer, *m, ledger->low_bit);
+        LOWBIT_TRY_ASSIGN(const auto m, detail::stored_in(model, weight, dense, integers));
+        detail::set_stored(c, layer, m, ledger->low_bit);
         return {};
       }));
   return ledger;

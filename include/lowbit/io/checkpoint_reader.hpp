@@ -4,7 +4,6 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -13,6 +12,7 @@
 
 #include "lowbit/io/canonical_model.hpp"
 #include "lowbit/io/import_heads.hpp"
+#include "lowbit/io/model_layout.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -44,13 +44,8 @@ inline status check_range(std::string_view place, float range) {
 
 /// The layer that a tensor belongs to, when the model has no such layer.
 inline std::optional<std::size_t> layer_beyond(std::string_view name, const model_shape& shape) {
-  constexpr std::string_view prefix = "bert.encoder.layer.";
-  if (!name.starts_with(prefix)) return std::nullopt;
-  const char* const end = name.data() + name.size();
-  std::size_t index = 0;
-  const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, index);
-  if (error != std::errc() || index < shape.layers) return std::nullopt;
-  return index;
+  const auto index = layer_of(name);
+  return index && *index >= shape.layers ? index : std::nullopt;
 }
 
 /// The error for a tensor that is no part of the model.
@@ -112,8 +107,8 @@ class checkpoint_reader {
       const bool bibert_clip =
           model.config.recognised == scheme::bibert &&
           ends_with_any(name, {".clip_query", ".clip_key", ".clip_value", ".clip_attn"});
-      const bool pooler =
-          model.config.shape.head != head_kind::sequence && name.starts_with("bert.pooler.");
+      const bool pooler = model.config.shape.head != head_kind::sequence &&
+                          name.starts_with(part_name(model_part::pooler).view());
       if ((!unused_by_inference(name) && !bibert_clip && !pooler) ||
           layer_beyond(name, model.config.shape)) {
         return not_part_of(*tensor, name, model);

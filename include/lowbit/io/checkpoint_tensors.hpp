@@ -89,11 +89,10 @@ class checkpoint_tensors {
   }
 
   status add_file(const path& file, const safetensors_limits& limits) {
-    auto opened = safetensors_file::open(file, limits);
-    if (!opened) return opened.status();
-    const auto views = opened->tensors();
+    LOWBIT_TRY_ASSIGN(auto opened, safetensors_file::open(file, limits));
+    const auto views = opened.tensors();
     tensors_.insert(tensors_.end(), views.begin(), views.end());
-    files_.push_back(*std::move(opened));
+    files_.push_back(std::move(opened));
     return {};
   }
 
@@ -107,9 +106,8 @@ class checkpoint_tensors {
 
   /// What the index says about each shard, checked against what the shard holds, both ways.
   status add_shards(const path& folder, const path& index, const safetensors_limits& limits) {
-    const auto parsed = read_json(index, {.bytes = limits.header_bytes});
-    if (!parsed) return parsed.status();
-    const nlohmann::json* weight_map = detail::find_member(*parsed, "weight_map");
+    LOWBIT_TRY_ASSIGN(const auto parsed, read_json(index, {.bytes = limits.header_bytes}));
+    const nlohmann::json* weight_map = detail::find_member(parsed, "weight_map");
     if (weight_map == nullptr || !weight_map->is_object() || weight_map->empty()) {
       return status::error(errc::malformed, index.native(),
                            ": field \"weight_map\" is missing or empty, expected an object of "

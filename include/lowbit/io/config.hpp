@@ -53,13 +53,12 @@ namespace detail {
 
 inline result<activation_function> parse_activation(const nlohmann::json& config,
                                                     std::string_view name) {
-  const auto text = json_string(config, "hidden_act", name, "gelu");
-  if (!text) return text.status();
-  if (*text == "gelu" || *text == "gelu_python") return activation_function::gelu;
-  if (*text == "relu") return activation_function::relu;
-  const bool tanh_form = *text == "gelu_new" || *text == "gelu_fast" ||
-                         *text == "gelu_pytorch_tanh" || *text == "quick_gelu";
-  return status::error(errc::unsupported, name, ": hidden_act is ", quote_name(*text),
+  LOWBIT_TRY_ASSIGN(const auto text, json_string(config, "hidden_act", name, "gelu"));
+  if (text == "gelu" || text == "gelu_python") return activation_function::gelu;
+  if (text == "relu") return activation_function::relu;
+  const bool tanh_form = text == "gelu_new" || text == "gelu_fast" || text == "gelu_pytorch_tanh" ||
+                         text == "quick_gelu";
+  return status::error(errc::unsupported, name, ": hidden_act is ", quote_name(text),
                        tanh_form ? ", an approximation of GELU" : "",
                        ", expected \"gelu\" (the erf form) or \"relu\"");
 }
@@ -95,17 +94,14 @@ inline result<std::vector<std::string>> parse_labels(const nlohmann::json& confi
 inline status read_extent(const nlohmann::json& config, std::string_view field,
                           std::string_view name, std::size_t& out,
                           std::optional<std::size_t> fallback = {}) {
-  const auto value = json_size(config, field, name, fallback);
-  if (!value) return value.status();
-  out = *value;
+  LOWBIT_TRY_ASSIGN(out, json_size(config, field, name, fallback));
   return {};
 }
 
 inline status parse_label_count(const nlohmann::json& config, std::string_view name,
                                 model_config& out) {
-  auto labels = parse_labels(config, name);
-  if (!labels) return labels.status();
-  out.labels = *std::move(labels);
+  LOWBIT_TRY_ASSIGN(auto labels, parse_labels(config, name));
+  out.labels = std::move(labels);
   LOWBIT_TRY(read_extent(config, "num_labels", name, out.shape.labels, out.labels.size()));
   if (find_member(config, "num_labels") == nullptr) return {};
   if (out.shape.labels == 0) {
@@ -135,13 +131,12 @@ inline status parse_shape(const nlohmann::json& config, std::string_view name, m
   LOWBIT_TRY(parse_label_count(config, name, out));
 
   constexpr float bert_eps = 1e-12F;
-  const auto eps = json_float(config, "layer_norm_eps", name, bert_eps);
-  if (!eps) return eps.status();
+  LOWBIT_TRY_ASSIGN(const auto eps, json_float(config, "layer_norm_eps", name, bert_eps));
   const bool plain = out.recognised == scheme::fp32 || has_trained_ranges(config);
   shape.relu_before_classifier = plain && is_tinybert(config);
   const bool hard_coded = shape.relu_before_classifier || out.recognised == scheme::bit ||
                           out.recognised == scheme::binarybert;
-  shape.layer_norm_eps = hard_coded ? bert_eps : *eps;
+  shape.layer_norm_eps = hard_coded ? bert_eps : eps;
 
   model_shape checked = shape;
   if (checked.labels == 0) checked.labels = 1;  // the caller takes it from classifier.weight
@@ -150,23 +145,20 @@ inline status parse_shape(const nlohmann::json& config, std::string_view name, m
 
 /// Parts of BERT-like models that are not computed here; silence about one would be a wrong answer.
 inline status refuse_other_models(const nlohmann::json& config, std::string_view name) {
-  const auto type = json_string(config, "model_type", name, "bert");
-  if (!type) return type.status();
-  if (*type != "bert" && *type != "ibert") {
-    return status::error(errc::unsupported, name, ": model_type is ", quote_name(*type),
+  LOWBIT_TRY_ASSIGN(const auto type, json_string(config, "model_type", name, "bert"));
+  if (type != "bert" && type != "ibert") {
+    return status::error(errc::unsupported, name, ": model_type is ", quote_name(type),
                          ", expected \"bert\"");
   }
   for (const std::string_view field : {"is_decoder", "is_encoder_decoder", "add_cross_attention"}) {
-    const auto set = json_bool(config, field, name, false);
-    if (!set) return set.status();
-    if (*set)
-      return status::error(errc::unsupported, name, ": ", field, " is true, expected false");
+    LOWBIT_TRY_ASSIGN(const auto set, json_bool(config, field, name, false));
+    if (set) return status::error(errc::unsupported, name, ": ", field, " is true, expected false");
   }
-  const auto positions = json_string(config, "position_embedding_type", name, "absolute");
-  if (!positions) return positions.status();
-  if (*positions != "absolute") {
+  LOWBIT_TRY_ASSIGN(const auto positions,
+                    json_string(config, "position_embedding_type", name, "absolute"));
+  if (positions != "absolute") {
     return status::error(errc::unsupported, name, ": position_embedding_type is ",
-                         quote_name(*positions), ", expected \"absolute\"");
+                         quote_name(positions), ", expected \"absolute\"");
   }
   const nlohmann::json* pruned = find_member(config, "pruned_heads");
   if (pruned != nullptr && !pruned->is_structured()) {
@@ -193,16 +185,10 @@ inline result<model_config> parse_config(const nlohmann::json& config, std::stri
     }
     LOWBIT_TRY(detail::refuse_other_models(config, name));
     model_config out;
-    const auto recognised = recognise_scheme(config, name);
-    if (!recognised) return recognised.status();
-    out.recognised = *recognised;
-    const auto activation = detail::parse_activation(config, name);
-    if (!activation) return activation.status();
-    out.shape.hidden_act = *activation;
+    LOWBIT_TRY_ASSIGN(out.recognised, recognise_scheme(config, name));
+    LOWBIT_TRY_ASSIGN(out.shape.hidden_act, detail::parse_activation(config, name));
     LOWBIT_TRY(detail::parse_shape(config, name, out));
-    const auto problem = parse_problem(config, name);
-    if (!problem) return problem.status();
-    out.problem = *problem;
+    LOWBIT_TRY_ASSIGN(out.problem, parse_problem(config, name));
     LOWBIT_TRY(detail::parse_packed(config, name, out.packed, out.embedding));
     out.raw = config;
     return out;
@@ -213,9 +199,8 @@ inline result<model_config> parse_config(const nlohmann::json& config, std::stri
 inline result<model_config> load_config(const std::filesystem::path& folder) {
   return detail::without_exceptions(folder.native(), [&]() -> result<model_config> {
     const auto path = folder / "config.json";
-    const auto config = read_json(path);
-    if (!config) return config.status();
-    return parse_config(*config, path.native());
+    LOWBIT_TRY_ASSIGN(const auto config, read_json(path));
+    return parse_config(config, path.native());
   });
 }
 

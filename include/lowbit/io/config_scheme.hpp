@@ -75,10 +75,9 @@ inline status check_bit_fields(const nlohmann::json& config, std::string_view na
                            " for a BiT model");
     }
   }
-  const auto act = json_string(config, "hidden_act", name, "gelu");
-  if (!act) return act.status();
-  if (*act != "relu") {
-    return status::error(errc::unsupported, name, ": hidden_act is ", quote_name(*act),
+  LOWBIT_TRY_ASSIGN(const auto act, json_string(config, "hidden_act", name, "gelu"));
+  if (act != "relu") {
+    return status::error(errc::unsupported, name, ": hidden_act is ", quote_name(act),
                          ", expected \"relu\" for a BiT model");
   }
   return {};
@@ -86,17 +85,13 @@ inline status check_bit_fields(const nlohmann::json& config, std::string_view na
 
 /// BiT and BinaryBERT share the code base and the fields weight_quant_method, input_quant_method.
 inline result<scheme> recognise_bit_family(const nlohmann::json& config, std::string_view name) {
-  const auto weights = json_string(config, "weight_quant_method", name);
-  if (!weights) return weights.status();
-  const auto inputs = json_string(config, "input_quant_method", name);
-  if (!inputs) return inputs.status();
-  const auto weight_bits = json_size(config, "weight_bits", name);
-  if (!weight_bits) return weight_bits.status();
-  const auto input_bits = json_size(config, "input_bits", name);
-  if (!input_bits) return input_bits.status();
-  if (*weights != "bwn" || *inputs != "elastic" || *weight_bits != 1) return scheme::binarybert;
-  if (*input_bits != 1) {
-    return status::error(errc::unsupported, name, ": input_bits is ", *input_bits,
+  LOWBIT_TRY_ASSIGN(const auto weights, json_string(config, "weight_quant_method", name));
+  LOWBIT_TRY_ASSIGN(const auto inputs, json_string(config, "input_quant_method", name));
+  LOWBIT_TRY_ASSIGN(const auto weight_bits, json_size(config, "weight_bits", name));
+  LOWBIT_TRY_ASSIGN(const auto input_bits, json_size(config, "input_bits", name));
+  if (weights != "bwn" || inputs != "elastic" || weight_bits != 1) return scheme::binarybert;
+  if (input_bits != 1) {
+    return status::error(errc::unsupported, name, ": input_bits is ", input_bits,
                          " with elastic inputs, expected 1: only the one-bit BiT is computed");
   }
   LOWBIT_TRY(check_bit_fields(config, name));
@@ -105,24 +100,21 @@ inline result<scheme> recognise_bit_family(const nlohmann::json& config, std::st
 
 /// BiBERT and TernaryBERT share the fields quantize_act, weight_bits, input_bits.
 inline result<scheme> recognise_bibert_family(const nlohmann::json& config, std::string_view name) {
-  const auto quantize = json_bool(config, "quantize_act", name, false);
-  if (!quantize) return quantize.status();
-  const auto weight_bits = json_size(config, "weight_bits", name);
-  if (!weight_bits) return weight_bits.status();
-  const auto input_bits = json_size(config, "input_bits", name, 32);
-  if (!input_bits) return input_bits.status();
-  if (!*quantize) {
-    if (*weight_bits >= 32 && *input_bits >= 32) return scheme::fp32;
-    return status::error(errc::unsupported, name, ": weight_bits is ", *weight_bits,
+  LOWBIT_TRY_ASSIGN(const auto quantize, json_bool(config, "quantize_act", name, false));
+  LOWBIT_TRY_ASSIGN(const auto weight_bits, json_size(config, "weight_bits", name));
+  LOWBIT_TRY_ASSIGN(const auto input_bits, json_size(config, "input_bits", name, 32));
+  if (!quantize) {
+    if (weight_bits >= 32 && input_bits >= 32) return scheme::fp32;
+    return status::error(errc::unsupported, name, ": weight_bits is ", weight_bits,
                          " without quantize_act, expected quantize_act true");
   }
-  if (*weight_bits == 2) return scheme::ternarybert;
-  if (*weight_bits != 1) {
-    return status::error(errc::unsupported, name, ": weight_bits is ", *weight_bits,
+  if (weight_bits == 2) return scheme::ternarybert;
+  if (weight_bits != 1) {
+    return status::error(errc::unsupported, name, ": weight_bits is ", weight_bits,
                          " with quantize_act, expected 1 (BiBERT) or 2 (TernaryBERT)");
   }
-  if (*input_bits != 1) {
-    return status::error(errc::unsupported, name, ": input_bits is ", *input_bits,
+  if (input_bits != 1) {
+    return status::error(errc::unsupported, name, ": input_bits is ", input_bits,
                          " with weight_bits 1, expected 1: BiBERT's attention is defined for one "
                          "bit only");
   }
@@ -145,16 +137,13 @@ inline result<scheme> recognise_scheme(const nlohmann::json& config, std::string
   const auto has = [&](std::string_view field) {
     return detail::find_member(config, field) != nullptr;
   };
-  const auto model_type = json_string(config, "model_type", name, "bert");
-  if (!model_type) return model_type.status();
-  const auto integer_only = json_bool(config, "quant_mode", name, false);
-  if (!integer_only) return integer_only.status();
-  if (*model_type == "ibert" || *integer_only) return scheme::ibert;
+  LOWBIT_TRY_ASSIGN(const auto model_type, json_string(config, "model_type", name, "bert"));
+  LOWBIT_TRY_ASSIGN(const auto integer_only, json_bool(config, "quant_mode", name, false));
+  if (model_type == "ibert" || integer_only) return scheme::ibert;
   if (has_trained_ranges(config)) {
-    const auto own = json_string(config, "lowbit_scheme", name);
-    if (!own) return own.status();
-    if (*own == scheme_name(scheme::q8bert)) return scheme::q8bert;
-    return status::error(errc::unsupported, name, ": lowbit_scheme is ", detail::quote_name(*own),
+    LOWBIT_TRY_ASSIGN(const auto own, json_string(config, "lowbit_scheme", name));
+    if (own == scheme_name(scheme::q8bert)) return scheme::q8bert;
+    return status::error(errc::unsupported, name, ": lowbit_scheme is ", detail::quote_name(own),
                          ", expected \"q8bert\"");
   }
   if (has("weight_quant_method") || has("input_quant_method")) {

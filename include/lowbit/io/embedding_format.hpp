@@ -35,10 +35,9 @@ namespace detail {
 /// Errors: unsupported for none or several
 inline result<std::string> parse_pooling(const nlohmann::json& pooling, std::string_view name,
                                          std::size_t hidden) {
-  const auto width = json_size(pooling, "word_embedding_dimension", name, hidden);
-  if (!width) return width.status();
-  if (*width != hidden) {
-    return status::error(errc::shape_mismatch, name, ": word_embedding_dimension is ", *width,
+  LOWBIT_TRY_ASSIGN(const auto width, json_size(pooling, "word_embedding_dimension", name, hidden));
+  if (width != hidden) {
+    return status::error(errc::shape_mismatch, name, ": word_embedding_dimension is ", width,
                          ", hidden_size ", hidden);
   }
   std::string modes;
@@ -52,9 +51,8 @@ inline result<std::string> parse_pooling(const nlohmann::json& pooling, std::str
       add(value.get_ref<const std::string&>());
       continue;
     }
-    const auto on = json_bool(pooling, field, name, false);
-    if (!on) return on.status();
-    if (!*on) continue;
+    LOWBIT_TRY_ASSIGN(const auto on, json_bool(pooling, field, name, false));
+    if (!on) continue;
     std::string_view mode = std::string_view(field).substr(prefix.size());
     if (mode.starts_with('_')) mode.remove_prefix(1);
     add(mode == "cls_token" ? "cls" : mode == "mean_tokens" ? "mean" : mode);
@@ -76,24 +74,20 @@ inline status check_module(std::string_view type, std::string_view name) {
 inline status read_text_options(const std::filesystem::path& folder, embedding_format& out) {
   const auto options = folder / "sentence_bert_config.json";
   if (std::filesystem::exists(options)) {
-    const auto json = read_json(options, {.object = true});
-    if (!json) return json.status();
-    const auto tokens = json_size(*json, "max_seq_length", options.native(), 0);
-    if (!tokens) return tokens.status();
-    const auto lower = json_bool(*json, "do_lower_case", options.native(), false);
-    if (!lower) return lower.status();
-    if (find_member(*json, "max_seq_length") != nullptr && *tokens < 3) {
-      return status::error(errc::malformed, options.native(), ": max_seq_length is ", *tokens,
+    LOWBIT_TRY_ASSIGN(const auto json, read_json(options, {.object = true}));
+    LOWBIT_TRY_ASSIGN(const auto tokens, json_size(json, "max_seq_length", options.native(), 0));
+    LOWBIT_TRY_ASSIGN(const auto lower, json_bool(json, "do_lower_case", options.native(), false));
+    if (find_member(json, "max_seq_length") != nullptr && tokens < 3) {
+      return status::error(errc::malformed, options.native(), ": max_seq_length is ", tokens,
                            ", expected at least 3");
     }
-    out.max_tokens = *tokens;
-    out.lower_case = *lower;
+    out.max_tokens = tokens;
+    out.lower_case = lower;
   }
   const auto prompts = folder / "config_sentence_transformers.json";
   if (std::filesystem::exists(prompts)) {
-    const auto json = read_json(prompts, {.object = true});
-    if (!json) return json.status();
-    if (const auto* prompt = find_member(*json, "default_prompt_name")) {
+    LOWBIT_TRY_ASSIGN(const auto json, read_json(prompts, {.object = true}));
+    if (const auto* prompt = find_member(json, "default_prompt_name")) {
       return status::error(errc::unsupported, prompts.native(), ": default_prompt_name is ",
                            describe(*prompt), ", expected none: no prompt is put before a text");
     }
@@ -137,11 +131,8 @@ inline result<std::optional<embedding_format>> read_embedding_format(
     if (pools) return status::error(errc::unsupported, name, ": two Pooling modules, expected one");
     pools = true;
     const auto file = folder / *at / "config.json";
-    const auto json = read_json(file, {.object = true});
-    if (!json) return json.status();
-    auto pooling = detail::parse_pooling(*json, file.native(), hidden);
-    if (!pooling) return pooling.status();
-    out.pooling = *std::move(pooling);
+    LOWBIT_TRY_ASSIGN(const auto json, read_json(file, {.object = true}));
+    LOWBIT_TRY_ASSIGN(out.pooling, detail::parse_pooling(json, file.native(), hidden));
   }
   if (!pools) return status::error(errc::unsupported, name, ": no Pooling module, expected one");
   LOWBIT_TRY(detail::read_text_options(folder, out));

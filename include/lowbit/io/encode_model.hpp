@@ -136,13 +136,12 @@ inline result<canonical_model> encode_model(const canonical_model& source,
   out.config = source.config;
   out.policy = policy.name;
   out.warnings = source.warnings;
-  auto choice = format_choice::of_overrides(overrides);
-  if (!choice) return choice.status();
+  LOWBIT_TRY_ASSIGN(auto choice, format_choice::of_overrides(overrides));
   std::map<std::string, bool> encoded;  // matrix -> is the word table
   for (const linear_layout& layer : linear_layers(source.config.shape)) {
     if (layer.at != site::classifier) encoded.emplace(layer.name + ".weight", false);
   }
-  encoded.emplace("bert.embeddings.word_embeddings.weight", true);
+  encoded.emplace(part_text(model_part::word_embeddings, 0, ".weight"), true);
   for (const stored_tensor& t : source.tensors()) {
     const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
     const auto it = encoded.find(t.name);
@@ -159,7 +158,7 @@ inline result<canonical_model> encode_model(const canonical_model& source,
     std::vector<float> values(t.elements());
     std::memcpy(values.data(), t.data, values.size() * sizeof(float));
     const matrix_view<const float> w{values.data(), t.shape[0], t.shape[1], t.shape[1]};
-    const std::string format = choice->of(t.name, it->second ? policy.table : policy.format);
+    const std::string format = choice.of(t.name, it->second ? policy.table : policy.format);
     status added;
     if (it->second) {
       added = detail::add_matrix_as<any_table>(out, t.name, w, format);
@@ -171,7 +170,7 @@ inline result<canonical_model> encode_model(const canonical_model& source,
     }
     if (!added.ok()) return added.code() == errc::unsupported ? added.in(t.name) : added;
   }
-  LOWBIT_TRY(choice->check_all_matched());
+  LOWBIT_TRY(choice.check_all_matched());
   return out;
 }
 

@@ -40,10 +40,12 @@ class importer {
   template <class Policy>
   status run_generic() {
     const model_shape& s = model_.config.shape;
-    LOWBIT_TRY((matrix<typename Policy::embedding>("bert.embeddings.word_embeddings", s.vocabulary,
-                                                   s.hidden, names_formats<Policy>)));
-    LOWBIT_TRY(floats("bert.embeddings.position_embeddings.weight", {s.positions, s.hidden}));
-    LOWBIT_TRY(floats("bert.embeddings.token_type_embeddings.weight", {s.token_types, s.hidden}));
+    LOWBIT_TRY((matrix<typename Policy::embedding>(part_text(model_part::word_embeddings),
+                                                   s.vocabulary, s.hidden, names_formats<Policy>)));
+    LOWBIT_TRY(
+        floats(part_text(model_part::position_embeddings, 0, ".weight"), {s.positions, s.hidden}));
+    LOWBIT_TRY(floats(part_text(model_part::token_type_embeddings, 0, ".weight"),
+                      {s.token_types, s.hidden}));
     for (const std::string& norm : layer_norms(s)) {
       LOWBIT_TRY(floats(norm + ".weight", {s.hidden}));
       LOWBIT_TRY(floats(norm + ".bias", {s.hidden}));
@@ -66,14 +68,13 @@ class importer {
   /// Borrows an F32 tensor from its file, converts any other float type.
   status floats(const std::string& name, const std::vector<std::size_t>& shape,
                 const std::string& as) {
-    const auto values = reader_.read(name, shape);
-    if (!values) return values.status();
+    LOWBIT_TRY_ASSIGN(const auto values, reader_.read(name, shape));
     const tensor_view* t = reader_.find(name);
-    const std::size_t bytes = values->size() * sizeof(float);
+    const std::size_t bytes = values.size() * sizeof(float);
     if (t->type == element_type::f32) {
       model_.borrow(as, element_type::f32, shape, t->data);
     } else {
-      model_.own(as, shape, *values);
+      model_.own(as, shape, values);
     }
     model_.report.push_back({name, f32::name, shape, t->data.size(), bytes, 0});
     return {};
@@ -91,9 +92,8 @@ class importer {
     if constexpr (std::is_same_v<Codec, f32>) {
       return floats(weight, {n, k});
     } else {
-      const auto values = reader_.read(weight, {n, k});
-      if (!values) return values.status();
-      const matrix_view<const float> w{values->data(), n, k, k};
+      LOWBIT_TRY_ASSIGN(const auto values, reader_.read(weight, {n, k}));
+      const matrix_view<const float> w{values.data(), n, k, k};
       if constexpr (is_sign<Codec>) {
         if (model_.config.recognised == scheme::bit) {
           return add_encoded<Codec>(model_, weight, w, encode_with_running_mean(Codec{}, w), named)
@@ -111,15 +111,11 @@ class importer {
     if constexpr (!is_per_layer<Policy>) {
       return function(std::type_identity<Policy>{});
     } else {
-      constexpr std::string_view prefix = "bert.encoder.layer.";
       const std::size_t layers = model_.config.shape.layers;
-      const std::size_t index = layer.name.starts_with(prefix)
-                                    ? std::stoul(layer.name.substr(prefix.size()))
-                                    : layers - 1;
       status done;
       [&]<std::size_t... S>(std::index_sequence<S...>) {
         static_cast<void>(
-            ((index < Policy::begin(S + 1, layers) &&
+            ((layer.layer < Policy::begin(S + 1, layers) &&
               (done = function(std::type_identity<typename Policy::template policy_at<S>>{}),
                true)) ||
              ...));
@@ -166,7 +162,7 @@ class importer {
   }
 
   status elastic_scales(std::size_t l) {
-    const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";
+    const std::string self = part_text(model_part::attention, l, ".");
     LOWBIT_TRY(elastic_scale(self + "clip_query", self + "query.output.scale"));
     LOWBIT_TRY(elastic_scale(self + "clip_key", self + "key.output.scale"));
     LOWBIT_TRY(elastic_scale(self + "clip_value", self + "value.output.scale"));
@@ -175,25 +171,23 @@ class importer {
 
   /// The decoder's bias, and that its weights are the word embeddings where the file has both.
   status masked_lm_bias(std::size_t vocabulary) {
-    const std::string base = "cls.predictions.";
+    const std::string base = part_text(model_part::masked_lm, 0, ".");
     LOWBIT_TRY(floats(base + "bias", {vocabulary}));
     if (const tensor_view* copy = reader_.find(base + "decoder.bias"))
       LOWBIT_TRY(check_same(*copy, *reader_.find(base + "bias")));
     if (const tensor_view* copy = reader_.find(base + "decoder.weight"))
-      return check_same(*copy, *reader_.find("bert.embeddings.word_embeddings.weight"));
+      return check_same(*copy, *reader_.find(part_text(model_part::word_embeddings, 0, ".weight")));
     return {};
   }
 
   /// The range of a layer's input as its scale; q, k and v read the same rows and share that of the
   /// query.
   status trained_range(const linear_layout& layer) {
-    std::string name = layer.name;
-    if (layer.at == site::projection) name = name.substr(0, name.rfind('.')) + ".query";
-    name += ".input.range";
-    const auto range = reader_.read(name, {1});
-    if (!range) return range.status();
-    LOWBIT_TRY(check_range(reader_.find(name)->place(), (*range)[0]));
-    const float scale[] = {(*range)[0] / 127.0F};
+    const std::string name = part_text(
+        layer.at == site::projection ? model_part::query : layer.part, layer.layer, ".input.range");
+    LOWBIT_TRY_ASSIGN(const auto range, reader_.read(name, {1}));
+    LOWBIT_TRY(check_range(reader_.find(name)->place(), range[0]));
+    const float scale[] = {range[0] / 127.0F};
     model_.own(layer.name + ".input.scale", {1}, scale);
     if (name.starts_with(layer.name))
       model_.report.push_back({name, f32::name, {1}, sizeof(float), sizeof(float), 0});
@@ -202,14 +196,13 @@ class importer {
 
   /// A learned scale, limited below as BiT's forward does.
   status elastic_scale(const std::string& name, const std::string& as) {
-    const auto value = reader_.read(name, {1});
-    if (!value) return value.status();
-    if ((*value)[0] == 1.0F) {
+    LOWBIT_TRY_ASSIGN(const auto value, reader_.read(name, {1}));
+    if (value[0] == 1.0F) {
       model_.warnings.push_back(name +
                                 " is exactly 1: BiT's own code would replace it at the first call");
     }
     constexpr float least = 1e-5F;
-    const float limited[] = {std::max((*value)[0], least)};
+    const float limited[] = {std::max(value[0], least)};
     model_.own(as, {1}, limited);
     model_.report.push_back({name, f32::name, {1}, sizeof(float), sizeof(float), 0});
     return {};
@@ -228,16 +221,14 @@ template <class Policy>
 result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
                                           canonical_model model) {
   return detail::without_exceptions(folder.native(), [&]() -> result<canonical_model> {
-    auto files = checkpoint_tensors::open(folder);
-    if (!files) return files.status();
+    LOWBIT_TRY_ASSIGN(auto files, checkpoint_tensors::open(folder));
     const std::string& place = folder.native();
-    model.keep_open(*std::move(files));
-    auto reader = detail::checkpoint_reader::open(model.files(), place);
-    if (!reader) return reader.status();
+    model.keep_open(std::move(files));
+    LOWBIT_TRY_ASSIGN(auto reader, detail::checkpoint_reader::open(model.files(), place));
     LOWBIT_TRY(detail::find_head(model.config, model.files(), place));
-    if constexpr (whole_batch_ranges<Policy>) detail::find_attention_width(model.config, *reader);
+    if constexpr (whole_batch_ranges<Policy>) detail::find_attention_width(model.config, reader);
     LOWBIT_TRY(model.config.shape.check().in(place));
-    LOWBIT_TRY((detail::importer(model, *reader).template run<Policy>()));
+    LOWBIT_TRY((detail::importer(model, reader).template run<Policy>()));
     if (std::is_base_of_v<counting_op, typename Policy::linear::op> &&
         model.config.recognised == scheme::fp32) {
       model.warnings.push_back("the checkpoint was not trained for policy " + model.policy +

@@ -54,25 +54,19 @@ inline result<dynamic_fields> read_binarybert_fields(const nlohmann::json& confi
                                r.expected ? "true" : "false");
     }
   }
-  const auto weights = json_string(config, "weight_quant_method", place);
-  if (!weights) return weights.status();
-  const auto inputs = json_string(config, "input_quant_method", place);
-  if (!inputs) return inputs.status();
-  const auto weight_bits = json_size(config, "weight_bits", place);
-  if (!weight_bits) return weight_bits.status();
-  const auto input_bits = json_size(config, "input_bits", place);
-  if (!input_bits) return input_bits.status();
-  const auto clip = json_float(config, "clip_init_val", place, 2.5F);
-  if (!clip) return clip.status();
-  if (!(*weight_bits == 1 && *weights == "bwn") && !(*weight_bits == 2 && *weights == "twn")) {
-    return status::error(errc::unsupported, place, ": weight_quant_method is ",
-                         quote_name(*weights), " with weight_bits ", *weight_bits,
-                         ", expected bwn with 1 or twn with 2");
+  LOWBIT_TRY_ASSIGN(const auto weights, json_string(config, "weight_quant_method", place));
+  LOWBIT_TRY_ASSIGN(const auto inputs, json_string(config, "input_quant_method", place));
+  LOWBIT_TRY_ASSIGN(const auto weight_bits, json_size(config, "weight_bits", place));
+  LOWBIT_TRY_ASSIGN(const auto input_bits, json_size(config, "input_bits", place));
+  LOWBIT_TRY_ASSIGN(const auto clip, json_float(config, "clip_init_val", place, 2.5F));
+  if (!(weight_bits == 1 && weights == "bwn") && !(weight_bits == 2 && weights == "twn")) {
+    return status::error(errc::unsupported, place, ": weight_quant_method is ", quote_name(weights),
+                         " with weight_bits ", weight_bits, ", expected bwn with 1 or twn with 2");
   }
-  if (*inputs != "uniform" && *inputs != "lsq") {
-    return unsupported_field(place, "input_quant_method", quote_name(*inputs), "uniform or lsq");
+  if (inputs != "uniform" && inputs != "lsq") {
+    return unsupported_field(place, "input_quant_method", quote_name(inputs), "uniform or lsq");
   }
-  const dynamic_fields fields{*weight_bits, *input_bits, *inputs == "lsq", *clip};
+  const dynamic_fields fields{weight_bits, input_bits, inputs == "lsq", clip};
   LOWBIT_TRY(check_input_bits(fields, place));
   return fields;
 }
@@ -80,11 +74,9 @@ inline result<dynamic_fields> read_binarybert_fields(const nlohmann::json& confi
 inline result<dynamic_fields> read_dynamic_fields(const model_config& config,
                                                   std::string_view place) {
   if (config.recognised == scheme::binarybert) return read_binarybert_fields(config.raw, place);
-  const auto input_bits = json_size(config.raw, "input_bits", place, 8);
-  if (!input_bits) return input_bits.status();
-  const auto clip = json_float(config.raw, "clip_val", place, 2.5F);
-  if (!clip) return clip.status();
-  const dynamic_fields fields{2, *input_bits, false, *clip};
+  LOWBIT_TRY_ASSIGN(const auto input_bits, json_size(config.raw, "input_bits", place, 8));
+  LOWBIT_TRY_ASSIGN(const auto clip, json_float(config.raw, "clip_val", place, 2.5F));
+  const dynamic_fields fields{2, input_bits, false, clip};
   LOWBIT_TRY(check_input_bits(fields, place));
   return fields;
 }
@@ -116,7 +108,7 @@ inline result<std::string> dynamic_policy_name(const model_config& config, bool 
 template <class Reader>
 void find_attention_width(model_config& config, Reader& reader) {
   if (find_member(config.raw, "dyna_hidden_size") != nullptr) return;
-  const std::string query = "bert.encoder.layer.0.attention.self.query";
+  const std::string query = part_text(model_part::query);
   const tensor_view* t = reader.find(query + ".weight");
   if (t == nullptr) t = reader.find(query + "_1.weight");
   if (t == nullptr || t->shape.size() != 2 || t->shape[0] == config.shape.hidden) return;
@@ -135,13 +127,13 @@ class dynamic_importer {
 
   /// Errors: those of read(); unsupported or malformed naming the field of config.json
   status run() {
-    const auto fields = read_dynamic_fields(model_.config, reader_.place());
-    if (!fields) return fields.status();
-    fields_ = *fields;
+    LOWBIT_TRY_ASSIGN(fields_, read_dynamic_fields(model_.config, reader_.place()));
     const model_shape& s = model_.config.shape;
-    LOWBIT_TRY(table("bert.embeddings.word_embeddings"));
-    LOWBIT_TRY(floats("bert.embeddings.position_embeddings.weight", {s.positions, s.hidden}));
-    LOWBIT_TRY(floats("bert.embeddings.token_type_embeddings.weight", {s.token_types, s.hidden}));
+    LOWBIT_TRY(table(part_text(model_part::word_embeddings)));
+    LOWBIT_TRY(
+        floats(part_text(model_part::position_embeddings, 0, ".weight"), {s.positions, s.hidden}));
+    LOWBIT_TRY(floats(part_text(model_part::token_type_embeddings, 0, ".weight"),
+                      {s.token_types, s.hidden}));
     for (const std::string& norm : layer_norms(s)) {
       LOWBIT_TRY(floats(norm + ".weight", {s.hidden}));
       LOWBIT_TRY(floats(norm + ".bias", {s.hidden}));
@@ -166,16 +158,15 @@ class dynamic_importer {
 
   /// Borrows an F32 tensor from its file, converts any other float type.
   status floats(const std::string& name, const std::vector<std::size_t>& shape) {
-    const auto values = reader_.read(name, shape);
-    if (!values) return values.status();
+    LOWBIT_TRY_ASSIGN(const auto values, reader_.read(name, shape));
     const tensor_view* t = reader_.find(name);
     if (t->type == element_type::f32) {
       model_.borrow(name, element_type::f32, shape, t->data);
     } else {
-      model_.own(name, shape, *values);
+      model_.own(name, shape, values);
     }
     model_.report.push_back(
-        {name, f32::name, shape, t->data.size(), values->size() * sizeof(float), 0});
+        {name, f32::name, shape, t->data.size(), values.size() * sizeof(float), 0});
     return {};
   }
 
@@ -187,18 +178,16 @@ class dynamic_importer {
 
   template <class Codec>
   status matrix(const std::string& name, std::size_t n, std::size_t k) {
-    auto values = reader_.read(name + ".weight", {n, k});
-    if (!values) return values.status();
+    LOWBIT_TRY_ASSIGN(auto values, reader_.read(name + ".weight", {n, k}));
     if (ternarybert()) {
-      const auto clip = interval(name + ".weight_clip_val");
-      if (!clip) return clip.status();
-      for (float& w : *values) {
-        w = w < (*clip)[1] ? w : (*clip)[1];
-        w = w > (*clip)[0] ? w : (*clip)[0];
+      LOWBIT_TRY_ASSIGN(const auto clip, interval(name + ".weight_clip_val"));
+      for (float& w : values) {
+        w = w < clip[1] ? w : clip[1];
+        w = w > clip[0] ? w : clip[0];
       }
     }
     const std::string weight = name + ".weight";
-    auto encoded = encode_with_running_mean(Codec{}, {values->data(), n, k, k});
+    auto encoded = encode_with_running_mean(Codec{}, {values.data(), n, k, k});
     if (!encoded) return encoded.status().in(weight).in(reader_.place());
     model_.report.push_back({weight,
                              Codec::name,
@@ -236,7 +225,7 @@ class dynamic_importer {
   }
 
   status attention(std::size_t l) {
-    const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";
+    const std::string self = part_text(model_part::attention, l, ".");
     using projected = typename Policy::attention::projected;
     LOWBIT_TRY(encoding<projected>(self + "clip_query", self + "query.output"));
     LOWBIT_TRY(encoding<projected>(self + "clip_key", self + "key.output"));
@@ -249,15 +238,14 @@ class dynamic_importer {
   template <class Activation>
   status encoding(const std::string& name, const std::string& as) {
     constexpr bool dynamic = range_encoding<Activation>::is_dynamic;
-    const auto values = dynamic ? interval(name) : reader_.read(name, {1});
-    if (!values) return values.status();
-    if (!dynamic && (*values)[0] == 1.0F) {
+    LOWBIT_TRY_ASSIGN(const auto values, dynamic ? interval(name) : reader_.read(name, {1}));
+    if (!dynamic && values[0] == 1.0F) {
       model_.warnings.push_back(
           name + " is exactly 1: BinaryBERT's own code would replace it at the first call");
     }
-    const std::size_t bytes = values->size() * sizeof(float);
-    model_.own(as + (dynamic ? ".clip" : ".scale"), {values->size()}, *values);
-    model_.report.push_back({name, f32::name, {values->size()}, bytes, bytes, 0});
+    const std::size_t bytes = values.size() * sizeof(float);
+    model_.own(as + (dynamic ? ".clip" : ".scale"), {values.size()}, values);
+    model_.report.push_back({name, f32::name, {values.size()}, bytes, bytes, 0});
     return {};
   }
 

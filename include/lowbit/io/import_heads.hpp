@@ -98,9 +98,8 @@ inline status find_head(model_config& config, const checkpoint_tensors& files,
   shape.head = *named ? **named : head_by_tensors(files);
   if (shape.head == head_kind::span && shape.labels == 0) shape.labels = 2;
   if (shape.head == head_kind::masked_lm) {
-    const auto tied = json_bool(config.raw, "tie_word_embeddings", place, true);
-    if (!tied) return tied.status();
-    if (!*tied) {
+    LOWBIT_TRY_ASSIGN(const auto tied, json_bool(config.raw, "tie_word_embeddings", place, true));
+    if (!tied) {
       return status::error(errc::unsupported, place,
                            ": tie_word_embeddings is false, expected a decoder that is the word "
                            "embeddings");

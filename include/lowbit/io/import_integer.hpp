@@ -17,6 +17,7 @@
 #include "lowbit/codec/encode.hpp"
 #include "lowbit/io/activation_ranges.hpp"
 #include "lowbit/io/canonical_model.hpp"
+#include "lowbit/io/model_layout.hpp"
 #include "lowbit/policy/ibert.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -42,10 +43,12 @@ class integer_importer {
     LOWBIT_TRY(embeddings(shape));
     for (std::size_t l = 0; l < shape.layers; ++l) LOWBIT_TRY(layer(shape, l));
     float output = 0;
-    LOWBIT_TRY(site("bert.encoder.output.scale", ranges_.hidden[shape.layers], 127, output));
+    LOWBIT_TRY(site(part_text(model_part::encoder_output, 0, ".scale"),
+                    ranges_.hidden[shape.layers], 127, output));
     if (shape.head == head_kind::sequence) {
-      LOWBIT_TRY(dense("bert.pooler.dense", shape.hidden, shape.hidden, output));
-      LOWBIT_TRY(dense("classifier", shape.labels, shape.hidden, 1.0F / 127.0F));
+      LOWBIT_TRY(dense(part_text(model_part::pooler), shape.hidden, shape.hidden, output));
+      LOWBIT_TRY(
+          dense(part_text(model_part::classifier), shape.labels, shape.hidden, 1.0F / 127.0F));
     }
     copy_the_rest();
     return std::move(model_);
@@ -53,47 +56,45 @@ class integer_importer {
 
  private:
   status embeddings(const model_shape& shape) {
-    const std::string base = "bert.embeddings.";
     float range = 0;  // no sum of three rows exceeds it; 16 bits can afford what it wastes
-    LOWBIT_TRY(table(base + "word_embeddings.weight", shape.vocabulary, shape.hidden, range));
-    LOWBIT_TRY(table(base + "position_embeddings.weight", shape.positions, shape.hidden, range));
-    LOWBIT_TRY(
-        table(base + "token_type_embeddings.weight", shape.token_types, shape.hidden, range));
+    LOWBIT_TRY(table(part_text(model_part::word_embeddings, 0, ".weight"), shape.vocabulary,
+                     shape.hidden, range));
+    LOWBIT_TRY(table(part_text(model_part::position_embeddings, 0, ".weight"), shape.positions,
+                     shape.hidden, range));
+    LOWBIT_TRY(table(part_text(model_part::token_type_embeddings, 0, ".weight"), shape.token_types,
+                     shape.hidden, range));
     float scale = 0;
-    return site(base + "LayerNorm.input.scale", range, 32767, scale);
+    return site(part_text(model_part::embedding_norm, 0, ".input.scale"), range, 32767, scale);
   }
 
   status layer(const model_shape& shape, std::size_t l) {
-    const std::string prefix = "bert.encoder.layer." + std::to_string(l);
-    const std::string self = prefix + ".attention.self.";
     const std::size_t d = shape.hidden;
     const auto range = [&](activation_site at) { return ranges_.at(l, at); };
     constexpr float sum_levels = 2097151;  // 22 bits
     float scale = 0;
+    const auto input = [&](model_part part, float of, float levels) {
+      return site(part_text(part, l, ".input.scale"), of, levels, scale);
+    };
     struct projection {
-      const char* name;
+      model_part part;
       activation_site output;
     };
-    for (const projection& p :
-         {projection{"query", activation_site::query}, projection{"key", activation_site::key},
-          projection{"value", activation_site::value}}) {
-      LOWBIT_TRY(site(self + p.name + ".input.scale", ranges_.hidden[l], 127, scale));
-      LOWBIT_TRY(dense(self + p.name, d, d, scale));
-      LOWBIT_TRY(site(self + p.name + ".output.scale", range(p.output), 127, scale));
+    for (const projection& p : {projection{model_part::query, activation_site::query},
+                                projection{model_part::key, activation_site::key},
+                                projection{model_part::value, activation_site::value}}) {
+      LOWBIT_TRY(input(p.part, ranges_.hidden[l], 127));
+      LOWBIT_TRY(dense(part_text(p.part, l), d, d, scale));
+      LOWBIT_TRY(site(part_text(p.part, l, ".output.scale"), range(p.output), 127, scale));
     }
-    const std::string attended = prefix + ".attention.output.";
-    LOWBIT_TRY(site(attended + "dense.input.scale", range(activation_site::context), 127, scale));
-    LOWBIT_TRY(dense(attended + "dense", d, d, scale));
-    LOWBIT_TRY(site(attended + "LayerNorm.input.scale", range(activation_site::attention_sum),
-                    sum_levels, scale));
-    LOWBIT_TRY(site(prefix + ".intermediate.dense.input.scale", range(activation_site::attended),
-                    127, scale));
-    LOWBIT_TRY(dense(prefix + ".intermediate.dense", shape.intermediate, d, scale));
+    LOWBIT_TRY(input(model_part::attention_output, range(activation_site::context), 127));
+    LOWBIT_TRY(dense(part_text(model_part::attention_output, l), d, d, scale));
     LOWBIT_TRY(
-        site(prefix + ".output.dense.input.scale", range(activation_site::middle), 127, scale));
-    LOWBIT_TRY(dense(prefix + ".output.dense", d, shape.intermediate, scale));
-    return site(prefix + ".output.LayerNorm.input.scale", range(activation_site::output_sum),
-                sum_levels, scale);
+        input(model_part::attention_norm, range(activation_site::attention_sum), sum_levels));
+    LOWBIT_TRY(input(model_part::feed_forward_input, range(activation_site::attended), 127));
+    LOWBIT_TRY(dense(part_text(model_part::feed_forward_input, l), shape.intermediate, d, scale));
+    LOWBIT_TRY(input(model_part::feed_forward_output, range(activation_site::middle), 127));
+    LOWBIT_TRY(dense(part_text(model_part::feed_forward_output, l), d, shape.intermediate, scale));
+    return input(model_part::output_norm, range(activation_site::output_sum), sum_levels);
   }
 
   /// The scale of a site: its range in `levels` steps. A site that was always 0 gets range 1.

@@ -12,21 +12,20 @@ namespace detail {
 /// Which policies a checkpoint of a scheme can run under.
 inline status check_policy(const canonical_model& model, std::string_view place) {
   const scheme s = model.config.recognised;
-  const auto known = find_policy(model.policy, model.zero);
-  if (!known) return known.status();
-  const std::string_view name = known->name;
-  if (s != scheme::fp32 && scheme_name(s) != known->scheme) {
+  LOWBIT_TRY_ASSIGN(const auto known, find_policy(model.policy, model.zero));
+  const std::string_view name = known.name;
+  if (s != scheme::fp32 && scheme_name(s) != known.scheme) {
     return status::error(errc::invalid_argument, place, ": this is a ", scheme_name(s),
                          " checkpoint, it cannot run under policy ", name);
   }
-  if (s == scheme::fp32 && known->own_training) {
+  if (s == scheme::fp32 && known.own_training) {
     return status::error(errc::invalid_argument, place, ": policy ", name,
                          " needs a checkpoint that was trained for it");
   }
   const activation_function found = model.config.shape.hidden_act;
-  if (known->hidden_act && *known->hidden_act != found) {
+  if (known.hidden_act && *known.hidden_act != found) {
     return status::error(errc::unsupported, place, ": policy ", name, " needs hidden_act ",
-                         name_of(*known->hidden_act), ", found ", name_of(found));
+                         name_of(*known.hidden_act), ", found ", name_of(found));
   }
   return {};
 }
@@ -36,10 +35,9 @@ inline status check_policy(const canonical_model& model, std::string_view place)
 inline result<std::string> find_dynamic_policy(const std::filesystem::path& folder,
                                                const model_config& config,
                                                std::string_view wanted) {
-  const auto files = checkpoint_tensors::open(folder);
-  if (!files) return files.status();
+  LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder));
   const bool split = std::any_of(
-      files->tensors().begin(), files->tensors().end(),
+      files.tensors().begin(), files.tensors().end(),
       [](const tensor_view& t) { return t.name.ends_with("embeddings.word_embeddings_1.weight"); });
   auto found = dynamic_policy_name(config, split, folder.native());
   if (found && !wanted.empty() && canonical_policy_name(wanted) != *found) {
@@ -59,9 +57,7 @@ inline result<canonical_model> import_checkpoint(
   canonical_model model;
   model.config = std::move(config);
   if (detail::is_dynamic_scheme(model.config.recognised)) {
-    const auto found = detail::find_dynamic_policy(folder, model.config, policy_name);
-    if (!found) return found.status();
-    policy_name = *found;
+    LOWBIT_TRY_ASSIGN(policy_name, detail::find_dynamic_policy(folder, model.config, policy_name));
   }
   model.policy = policy_name.empty() ? std::string(scheme_name(model.config.recognised))
                                      : canonical_policy_name(policy_name);

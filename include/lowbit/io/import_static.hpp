@@ -18,8 +18,7 @@ inline result<canonical_model> import_static(const canonical_model& floats,
   }
   const auto range_of = [&](const linear_layout& layer) {
     if (layer.at == site::pooler) return ranges.hidden.back();
-    const std::string text = layer.name.substr(std::string_view("bert.encoder.layer.").size());
-    const std::size_t l = std::stoul(text);
+    const std::size_t l = layer.layer;
     switch (layer.at) {
       case site::attention_output:
         return ranges.at(l, activation_site::context);
@@ -41,7 +40,7 @@ inline result<canonical_model> import_static(const canonical_model& floats,
   out.policy = "q8bert";
   for (const stored_tensor& t : floats.tensors()) {
     const auto it = matrices.find(t.name);
-    const bool words = std::string_view(t.name) == "bert.embeddings.word_embeddings.weight";
+    const bool words = t.name == part_text(model_part::word_embeddings, 0, ".weight");
     const std::vector<std::size_t> extents(t.shape, t.shape + t.rank);
     if (it == matrices.end() && !words) {
       const std::span bytes(t.data, t.bytes());

@@ -80,9 +80,8 @@ inline result<nlohmann::json> parse_json(std::string_view text, std::string_view
 /// The JSON value in a file.
 inline result<nlohmann::json> read_json(const std::filesystem::path& path,
                                         const json_limits& limits = {}) {
-  const auto file = mapped_file::open(path);
-  if (!file) return file.status();
-  const auto bytes = file->bytes();
+  LOWBIT_TRY_ASSIGN(const auto file, mapped_file::open(path));
+  const auto bytes = file.bytes();
   return parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.native(),
                     limits);
 }

@@ -32,14 +32,13 @@ enum class problem_type : std::uint8_t {
 
 /// Errors: unsupported for an unknown problem_type
 inline result<problem_type> parse_problem(const nlohmann::json& config, std::string_view name) {
-  const auto text =
-      json_string(config, "problem_type", name, std::string(name_of(problem_type::single_label)));
-  if (!text) return text.status();
+  LOWBIT_TRY_ASSIGN(const auto text, json_string(config, "problem_type", name,
+                                                 std::string(name_of(problem_type::single_label))));
   for (const auto known :
        {problem_type::single_label, problem_type::multi_label, problem_type::regression}) {
-    if (*text == name_of(known)) return known;
+    if (text == name_of(known)) return known;
   }
-  return status::error(errc::unsupported, name, ": problem_type is ", detail::quote_name(*text),
+  return status::error(errc::unsupported, name, ": problem_type is ", detail::quote_name(text),
                        ", expected \"single_label_classification\", "
                        "\"multi_label_classification\" or \"regression\"");
 }

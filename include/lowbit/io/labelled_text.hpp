@@ -42,9 +42,8 @@ enum class labelling { sentences, words };
 /// Errors: those of mapped_file::open and of visit
 template <class Visit>
 status for_each_line(const std::filesystem::path& path, Visit visit) {
-  const auto file = mapped_file::open(path);
-  if (!file) return file.status();
-  const auto bytes = file->bytes();
+  LOWBIT_TRY_ASSIGN(const auto file, mapped_file::open(path));
+  const auto bytes = file.bytes();
   std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
   for (std::size_t number = 1; !rest.empty(); ++number) {

@@ -46,8 +46,7 @@ inline bool is_canonical(element_type type) {
 /// type and shape of each when it loads them.
 inline result<canonical_model> open_packed(const std::filesystem::path& folder, model_config config,
                                            const load_options& options) {
-  auto files = checkpoint_tensors::open(folder);
-  if (!files) return files.status();
+  LOWBIT_TRY_ASSIGN(auto files, checkpoint_tensors::open(folder));
   canonical_model model;
   model.policy = config.packed->policy;
   model.zero = options.zero.empty() ? config.packed->zero : options.zero;
@@ -66,7 +65,7 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
                          ", a choice of policy ", policies_with_zero(model.zero), ", not of ",
                          model.policy);
   }
-  model.keep_open(*std::move(files));
+  model.keep_open(std::move(files));
   for (const tensor_view& t : model.files().tensors()) {
     if (!is_canonical(t.type) || t.shape.size() > 2) {
       return status::error(errc::malformed, t.place(), " is ", name_of(t.type), " ",
@@ -88,9 +87,7 @@ inline status find_pooling(const std::filesystem::path& folder, const std::strin
                            model_config& config) {
   if (wanted.empty() && !is_embedding(config.shape.head)) return {};
   if (!config.embedding) {
-    auto format = read_embedding_format(folder, config.shape.hidden);
-    if (!format) return format.status();
-    config.embedding = *std::move(format);
+    LOWBIT_TRY_ASSIGN(config.embedding, read_embedding_format(folder, config.shape.hidden));
   }
   const bool chosen = !wanted.empty() && wanted != "folder";
   const std::string pooling = chosen             ? wanted
@@ -115,17 +112,16 @@ inline result<canonical_model> open_model(const std::filesystem::path& folder,
       return status::error(errc::not_found, folder.native(),
                            ": no such folder, expected one with config.json and model.safetensors");
     }
-    auto config = load_config(folder);
-    if (!config) return config.status();
+    LOWBIT_TRY_ASSIGN(auto config, load_config(folder));
     const std::string policy = !options.policy.empty() ? options.policy
-                               : config->packed.has_value()
-                                   ? config->packed->policy
-                                   : std::string(scheme_name(config->recognised));
+                               : config.packed.has_value()
+                                   ? config.packed->policy
+                                   : std::string(scheme_name(config.recognised));
     LOWBIT_TRY(detail::check_zero(options, policy));
     auto model =
-        config->packed.has_value()
-            ? detail::open_packed(folder, *std::move(config), options)
-            : import_checkpoint(folder, *std::move(config), options.policy,
+        config.packed.has_value()
+            ? detail::open_packed(folder, std::move(config), options)
+            : import_checkpoint(folder, std::move(config), options.policy,
                                 options.zero.empty() ? "torch" : options.zero, options.formats);
     if (!model) return model;
     LOWBIT_TRY(detail::check_policy(*model, folder.native()));
@@ -140,25 +136,25 @@ inline status save_packed(const canonical_model& model, const std::filesystem::p
                           const std::filesystem::path& tokenizer_source,
                           existing overwrite = existing::refuse) {
   return detail::without_exceptions(target.native(), [&]() -> status {
-    auto output = output_folder::create(target, overwrite, replaceable_packed_folder());
-    if (!output) return output.status();
+    LOWBIT_TRY_ASSIGN(auto output,
+                      output_folder::create(target, overwrite, replaceable_packed_folder()));
     std::vector<tensor_to_write> tensors;
     for (const stored_tensor& t : model.tensors()) {
       const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
       tensors.push_back({t.name, t.type, shape, {t.data, t.bytes()}});
     }
     LOWBIT_TRY(
-        write_safetensors(output->folder() / "model.safetensors", tensors, {{"format", "lowbit"}}));
+        write_safetensors(output.folder() / "model.safetensors", tensors, {{"format", "lowbit"}}));
     nlohmann::json config = model.config.raw;
     if (model.config.shape.has_labels()) config["num_labels"] = model.config.shape.labels;
     config["quantization_config"] =
         packed_fields({1, model.policy, model.zero}, model.config.embedding);
-    LOWBIT_TRY(write_file(output->folder() / "config.json", config.dump(2) + "\n"));
+    LOWBIT_TRY(write_file(output.folder() / "config.json", config.dump(2) + "\n"));
     for (const char* name : tokenizer_file_names) {
       const auto from = tokenizer_source / name;
-      if (std::filesystem::exists(from)) std::filesystem::copy_file(from, output->folder() / name);
+      if (std::filesystem::exists(from)) std::filesystem::copy_file(from, output.folder() / name);
     }
-    return output->commit();
+    return output.commit();
   });
 }
 

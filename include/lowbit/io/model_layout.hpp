@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of a BERT model by their Hugging Face names: one list that import, random models,
-// ledger and tests share.
+// The matrices and norms of a model of a given shape: one list that import, random models, ledger
+// and tests share.
 #pragma once
 
+#include <charconv>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/boundary/shape.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -20,58 +23,84 @@ enum class site : std::uint8_t {
   classifier,  ///< the linear layer of any head; f32 whatever the policy
 };
 
+/// part_name() as a string, with what follows it.
+[[nodiscard]] inline std::string part_text(model_part part, std::size_t layer = 0,
+                                           std::string_view rest = {}) {
+  return std::string(part_name(part, layer).view()) + std::string(rest);
+}
+
+/// What the names of a layer's tensors begin with.
+[[nodiscard]] inline std::string layer_text(std::size_t layer) {
+  return std::string(detail::layer_prefix) + std::to_string(layer) + ".";
+}
+
 struct linear_layout {
-  std::string name;  // prefix of .weight and .bias
+  model_part part;
   site at;
+  std::size_t layer;  // of the encoder; what follows the encoder counts as its last
   std::size_t n;
   std::size_t k;
+  std::string name;  // prefix of .weight and .bias
+
+  linear_layout(model_part part_, site at_, std::size_t layer_, std::size_t n_, std::size_t k_)
+      : part(part_), at(at_), layer(layer_), n(n_), k(k_), name(part_text(part_, layer_)) {}
 };
 
 /// Every linear layer, in the order of execution.
 inline std::vector<linear_layout> linear_layers(const model_shape& shape) {
-  std::vector<linear_layout> layers;
+  std::vector<linear_layout> out;
   const std::size_t d = shape.hidden;
   const std::size_t inner = shape.inner();
   for (std::size_t l = 0; l < shape.layers; ++l) {
-    const std::string layer = "bert.encoder.layer." + std::to_string(l);
-    for (const char* part : {"query", "key", "value"}) {
-      layers.push_back({layer + ".attention.self." + part, site::projection, inner, d});
-    }
-    layers.push_back({layer + ".attention.output.dense", site::attention_output, d, inner});
-    layers.push_back(
-        {layer + ".intermediate.dense", site::feed_forward_input, shape.intermediate, d});
-    layers.push_back({layer + ".output.dense", site::feed_forward_output, d, shape.intermediate});
+    for (const model_part part : {model_part::query, model_part::key, model_part::value})
+      out.emplace_back(part, site::projection, l, inner, d);
+    out.emplace_back(model_part::attention_output, site::attention_output, l, d, inner);
+    out.emplace_back(model_part::feed_forward_input, site::feed_forward_input, l,
+                     shape.intermediate, d);
+    out.emplace_back(model_part::feed_forward_output, site::feed_forward_output, l, d,
+                     shape.intermediate);
   }
+  const std::size_t last = shape.layers - 1;
   switch (shape.head) {
     case head_kind::sequence:
-      layers.push_back({"bert.pooler.dense", site::pooler, d, d});
+      out.emplace_back(model_part::pooler, site::pooler, last, d, d);
       [[fallthrough]];
     case head_kind::token:
-      layers.push_back({"classifier", site::classifier, shape.labels, d});
+      out.emplace_back(model_part::classifier, site::classifier, last, shape.labels, d);
       break;
     case head_kind::span:
-      layers.push_back({"qa_outputs", site::classifier, shape.labels, d});
+      out.emplace_back(model_part::span_classifier, site::classifier, last, shape.labels, d);
       break;
     case head_kind::masked_lm:
-      layers.push_back({"cls.predictions.transform.dense", site::classifier, d, d});
+      out.emplace_back(model_part::masked_lm_transform, site::classifier, last, d, d);
       break;
     case head_kind::mean_embedding:
     case head_kind::cls_embedding:
       break;
   }
-  return layers;
+  return out;
 }
 
 /// Prefixes of every layer norm.
 inline std::vector<std::string> layer_norms(const model_shape& shape) {
-  std::vector<std::string> names{"bert.embeddings.LayerNorm"};
+  std::vector<std::string> names{part_text(model_part::embedding_norm)};
   for (std::size_t l = 0; l < shape.layers; ++l) {
-    const std::string layer = "bert.encoder.layer." + std::to_string(l);
-    names.push_back(layer + ".attention.output.LayerNorm");
-    names.push_back(layer + ".output.LayerNorm");
+    names.push_back(part_text(model_part::attention_norm, l));
+    names.push_back(part_text(model_part::output_norm, l));
   }
-  if (shape.head == head_kind::masked_lm) names.emplace_back("cls.predictions.transform.LayerNorm");
+  if (shape.head == head_kind::masked_lm) names.push_back(part_text(model_part::masked_lm_norm));
   return names;
+}
+
+/// The encoder layer that a tensor of this name belongs to; nothing for one of another part.
+[[nodiscard]] inline std::optional<std::size_t> layer_of(std::string_view name) {
+  constexpr std::string_view prefix = detail::layer_prefix;
+  if (!name.starts_with(prefix)) return std::nullopt;
+  std::size_t index = 0;
+  const char* const end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, index);
+  if (error != std::errc() || stop == end || *stop != '.') return std::nullopt;
+  return index;
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

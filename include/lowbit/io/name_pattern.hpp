@@ -97,11 +97,10 @@ class name_pattern {
     }
 
     result<name_pattern> all() {
-      auto found = alternatives();
-      if (!found) return found.status();
+      LOWBIT_TRY_ASSIGN(auto found, alternatives());
       if (more()) return refuse(at, "a ) without its (");
       name_pattern out;
-      out.steps_ = *std::move(found);
+      out.steps_ = std::move(found);
       return out;
     }
 

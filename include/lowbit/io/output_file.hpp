@@ -95,9 +95,8 @@ class output_file {
   static result<output_file> create(const std::filesystem::path& path,
                                     existing policy = existing::refuse) {
     return detail::without_exceptions(path.native(), [&]() -> result<output_file> {
-      auto target = detail::output_target(path);
-      if (!target) return target.status();
-      output_file output(*std::move(target), policy);
+      LOWBIT_TRY_ASSIGN(auto target, detail::output_target(path));
+      output_file output(std::move(target), policy);
       LOWBIT_TRY(output.check_target());
       for (unsigned attempt = 0; attempt < detail::name_attempts; ++attempt) {
         const auto temporary = detail::hidden_sibling(output.target_, "tmp", attempt);
@@ -168,10 +167,9 @@ class output_file {
 /// Writes a whole file in one step.
 inline status write_file(const std::filesystem::path& path, std::string_view contents,
                          existing policy = existing::refuse) {
-  auto output = output_file::create(path, policy);
-  if (!output) return output.status();
-  LOWBIT_TRY(output->write(contents));
-  return output->commit();
+  LOWBIT_TRY_ASSIGN(auto output, output_file::create(path, policy));
+  LOWBIT_TRY(output.write(contents));
+  return output.commit();
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -72,9 +72,8 @@ class output_folder {
                                       existing policy = existing::refuse,
                                       replaceable_folder replaceable = {}) {
     return detail::without_exceptions(path.native(), [&]() -> result<output_folder> {
-      auto target = detail::output_target(path);
-      if (!target) return target.status();
-      output_folder output(*std::move(target), policy, std::move(replaceable));
+      LOWBIT_TRY_ASSIGN(auto target, detail::output_target(path));
+      output_folder output(std::move(target), policy, std::move(replaceable));
       LOWBIT_TRY(output.check_target());
       for (unsigned attempt = 0; attempt < detail::name_attempts; ++attempt) {
         const auto temporary = detail::hidden_sibling(output.target_, "tmp", attempt);

@@ -14,9 +14,8 @@ namespace detail {
 /// Whether config.json says that lowbit wrote the folder, be it in a version that cannot be read.
 inline status check_is_packed(const std::filesystem::path& folder) {
   const auto path = folder / "config.json";
-  const auto config = read_json(path);
-  if (!config) return config.status();
-  const auto* packing = config->is_object() ? find_member(*config, "quantization_config") : nullptr;
+  LOWBIT_TRY_ASSIGN(const auto config, read_json(path));
+  const auto* packing = config.is_object() ? find_member(config, "quantization_config") : nullptr;
   const auto* method =
       packing != nullptr && packing->is_object() ? find_member(*packing, "quant_method") : nullptr;
   if (method != nullptr && *method == "lowbit") return {};

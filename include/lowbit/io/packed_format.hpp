@@ -36,17 +36,14 @@ inline status parse_packed_embedding(const nlohmann::json& field, std::string_vi
     }
     return {};
   }
-  const auto pooling = json_string(field, "pooling", place);
-  if (!pooling) return pooling.status();
-  const auto tokens = json_size(field, "max_tokens", place, 0);
-  if (!tokens) return tokens.status();
-  const auto lower = json_bool(field, "lower_case", place, false);
-  if (!lower) return lower.status();
-  if (find_member(field, "max_tokens") != nullptr && *tokens < 3) {
-    return status::error(errc::malformed, place, ": max_tokens is ", *tokens,
+  LOWBIT_TRY_ASSIGN(const auto pooling, json_string(field, "pooling", place));
+  LOWBIT_TRY_ASSIGN(const auto tokens, json_size(field, "max_tokens", place, 0));
+  LOWBIT_TRY_ASSIGN(const auto lower, json_bool(field, "lower_case", place, false));
+  if (find_member(field, "max_tokens") != nullptr && tokens < 3) {
+    return status::error(errc::malformed, place, ": max_tokens is ", tokens,
                          ", expected at least 3");
   }
-  out = embedding_format{*pooling, *tokens, *lower};
+  out = embedding_format{pooling, tokens, lower};
   return {};
 }
 
@@ -59,10 +56,9 @@ inline status parse_packed(const nlohmann::json& config, std::string_view name,
   if (field == nullptr) return {};
   const std::string place = std::string(name) + ": quantization_config";
   if (!field->is_object()) return wrong_type(name, "quantization_config", *field, "an object");
-  const auto method = json_string(*field, "quant_method", place);
-  if (!method) return method.status();
-  if (*method != "lowbit") {
-    return status::error(errc::unsupported, place, ": quant_method is ", quote_name(*method),
+  LOWBIT_TRY_ASSIGN(const auto method, json_string(*field, "quant_method", place));
+  if (method != "lowbit") {
+    return status::error(errc::unsupported, place, ": quant_method is ", quote_name(method),
                          ", expected \"lowbit\"");
   }
   constexpr std::string_view known[] = {"quant_method", "format_version", "policy",    "zero",
@@ -73,22 +69,19 @@ inline status parse_packed(const nlohmann::json& config, std::string_view name,
                            " is not known to this version of lowbit");
     }
   }
-  const auto version = json_size(*field, "format_version", place);
-  if (!version) return version.status();
-  if (*version != 1) {
-    return status::error(errc::unsupported, place, ": format_version is ", *version,
+  LOWBIT_TRY_ASSIGN(const auto version, json_size(*field, "format_version", place));
+  if (version != 1) {
+    return status::error(errc::unsupported, place, ": format_version is ", version,
                          ", expected 1, the only one this version of lowbit reads");
   }
-  auto policy = json_string(*field, "policy", place);
-  if (!policy) return policy.status();
-  if (policy->empty()) return status::error(errc::malformed, place, ": policy is an empty string");
-  auto zero = json_string(*field, "zero", place);
-  if (!zero) return zero.status();
-  if (*zero != "torch" && *zero != "plus-one") {
-    return status::error(errc::malformed, place, ": zero is ", quote_name(*zero),
+  LOWBIT_TRY_ASSIGN(auto policy, json_string(*field, "policy", place));
+  if (policy.empty()) return status::error(errc::malformed, place, ": policy is an empty string");
+  LOWBIT_TRY_ASSIGN(auto zero, json_string(*field, "zero", place));
+  if (zero != "torch" && zero != "plus-one") {
+    return status::error(errc::malformed, place, ": zero is ", quote_name(zero),
                          ", expected \"torch\" or \"plus-one\"");
   }
-  out = packed_format{1, *std::move(policy), *std::move(zero)};
+  out = packed_format{1, std::move(policy), std::move(zero)};
   return parse_packed_embedding(*field, place, embedding);
 }
 

@@ -31,16 +31,15 @@ class packed_tensor_check {
     for (const linear_layout& layer : linear_layers(s))
       add_matrix(layer.name, split && layer.at != site::classifier);
     for (const std::string& norm : layer_norms(s)) parts_.insert(norm);
-    add_matrix("bert.embeddings.word_embeddings", split);
-    parts_.insert("bert.embeddings.position_embeddings");
-    parts_.insert("bert.embeddings.token_type_embeddings");
+    add_matrix(part_text(model_part::word_embeddings), split);
+    parts_.insert(part_text(model_part::position_embeddings));
+    parts_.insert(part_text(model_part::token_type_embeddings));
     for (std::size_t l = 0; l < s.layers; ++l) {
-      const std::string self = "bert.encoder.layer." + std::to_string(l) + ".attention.self.";
-      for (const char* site : {"query.output", "key.output", "value.output", "probability"})
-        parts_.insert(self + site);  // one, also of a split model
+      for (const char* site : {".query.output", ".key.output", ".value.output", ".probability"})
+        parts_.insert(part_text(model_part::attention, l, site));  // one, also of a split model
     }
-    parts_.insert("bert.encoder.output");
-    parts_.insert("cls.predictions");
+    parts_.insert(part_text(model_part::encoder_output));
+    parts_.insert(part_text(model_part::masked_lm));
   }
 
   /// Errors: malformed or unsupported naming the tensor that the model does not read

@@ -77,11 +77,10 @@ inline result<tensor_view> parse_tensor(const std::string& name, const nlohmann:
   if (!entry.is_object()) {
     return status::error(errc::malformed, place, " is ", describe(entry), ", expected an object");
   }
-  const auto type_name = json_string(entry, "dtype", place);
-  if (!type_name) return type_name.status();
-  const auto type = element_type_from_name(*type_name);
+  LOWBIT_TRY_ASSIGN(const auto type_name, json_string(entry, "dtype", place));
+  const auto type = element_type_from_name(type_name);
   if (!type)
-    return status::error(errc::unsupported, place, ": unknown dtype ", quote_name(*type_name));
+    return status::error(errc::unsupported, place, ": unknown dtype ", quote_name(type_name));
   tensor.type = *type;
 
   const nlohmann::json* shape_field = find_member(entry, "shape");
@@ -111,11 +110,11 @@ inline result<tensor_view> parse_tensor(const std::string& name, const nlohmann:
   const auto bytes = tensor_bytes(tensor.type, tensor.shape);
   if (!bytes) {
     return status::error(errc::malformed, place, ": shape ", shape_text(tensor.shape), " of ",
-                         *type_name, " has more bytes than can be counted");
+                         type_name, " has more bytes than can be counted");
   }
   if (*bytes != end - begin) {
     return status::error(errc::malformed, place, ": shape ", shape_text(tensor.shape), " of ",
-                         *type_name, " needs ", *bytes, " bytes, found ", end - begin);
+                         type_name, " needs ", *bytes, " bytes, found ", end - begin);
   }
   tensor.data = data.subspan(begin, end - begin);
   return tensor;
@@ -158,10 +157,9 @@ class safetensors_file {
   ///         unsupported for a dtype this library does not know.
   static result<safetensors_file> open(const std::filesystem::path& path,
                                        const safetensors_limits& limits = {}) {
-    auto mapping = mapped_file::open(path);
-    if (!mapping) return mapping.status();
-    auto file = parse(mapping->bytes(), path.native(), limits);
-    if (file) file->mapping_ = *std::move(mapping);
+    LOWBIT_TRY_ASSIGN(auto mapping, mapped_file::open(path));
+    auto file = parse(mapping.bytes(), path.native(), limits);
+    if (file) file->mapping_ = std::move(mapping);
     return file;
   }
 
@@ -207,19 +205,18 @@ class safetensors_file {
       const auto error = status::error(errc::malformed, "header does not begin with {");
       return detail::unless_foreign(all, error).in(name);
     }
-    const auto header = parse_json(text, name, {.bytes = limits.header_bytes});
-    if (!header) return header.status();
+    LOWBIT_TRY_ASSIGN(const auto header, parse_json(text, name, {.bytes = limits.header_bytes}));
 
     safetensors_file file;
     const auto shared_name = std::make_shared<const std::string>(name);
-    for (const auto& [key, entry] : header->items()) {  // sorted, and unique since parse_json
+    for (const auto& [key, entry] : header.items()) {  // sorted, and unique since parse_json
       if (key == "__metadata__") {
         LOWBIT_TRY(file.read_metadata(entry, name));
         continue;
       }
-      auto tensor = detail::parse_tensor(key, entry, data, limits.dimensions, shared_name);
-      if (!tensor) return tensor.status();
-      file.tensors_.push_back(*std::move(tensor));
+      LOWBIT_TRY_ASSIGN(auto tensor,
+                        detail::parse_tensor(key, entry, data, limits.dimensions, shared_name));
+      file.tensors_.push_back(std::move(tensor));
     }
     LOWBIT_TRY(detail::check_coverage(file.tensors_, data, name));
     return file;

@@ -137,15 +137,13 @@ inline status write_safetensors(const std::filesystem::path& path,
     for (const tensor_to_write& tensor : tensors) {
       LOWBIT_TRY(detail::check_writable(tensor, path.native(), limits));
     }
-    const auto order = detail::storage_order(tensors, path.native());
-    if (!order) return order.status();
-    const auto header = detail::safetensors_header(*order, metadata, path.native(), limits);
-    if (!header) return header.status();
-    auto output = output_file::create(path, policy);
-    if (!output) return output.status();
-    LOWBIT_TRY(output->write(*header));
-    for (const tensor_to_write* tensor : *order) LOWBIT_TRY(output->write(tensor->data));
-    return output->commit();
+    LOWBIT_TRY_ASSIGN(const auto order, detail::storage_order(tensors, path.native()));
+    LOWBIT_TRY_ASSIGN(const auto header,
+                      detail::safetensors_header(order, metadata, path.native(), limits));
+    LOWBIT_TRY_ASSIGN(auto output, output_file::create(path, policy));
+    LOWBIT_TRY(output.write(header));
+    for (const tensor_to_write* tensor : order) LOWBIT_TRY(output.write(tensor->data));
+    return output.commit();
   });
 }
 

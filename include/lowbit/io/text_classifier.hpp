@@ -25,21 +25,18 @@ class text_classifier {
   /// Errors: invalid_argument for a folder of another policy or scheme; all of open_model's
   static result<text_classifier> load(const std::filesystem::path& folder) {
     return detail::without_exceptions(folder.native(), [&]() -> result<text_classifier> {
-      auto config = load_config(folder);
-      if (!config) return config.status();
-      const activation_function found = config->shape.hidden_act;
+      LOWBIT_TRY_ASSIGN(auto config, load_config(folder));
+      const activation_function found = config.shape.hidden_act;
       if (!computes_activation<typename Policy::hidden_act>(found)) {
         return status::error(errc::invalid_argument, folder.native(), ": hidden_act is ",
                              name_of(found), ", policy ", Policy::name, " has ",
                              Policy::hidden_act::name);
       }
-      auto model = open_as(folder, *std::move(config));
-      if (!model) return model.status();
-      LOWBIT_TRY(check_head(model->config, head_kind::sequence).in(folder.native()));
-      auto tokenizer = wordpiece_tokenizer::load(folder);
-      if (!tokenizer) return tokenizer.status();
-      LOWBIT_TRY(check_vocabulary(*tokenizer, model->config).in(folder.native()));
-      text_classifier out(*std::move(model), *std::move(tokenizer), folder);
+      LOWBIT_TRY_ASSIGN(auto model, open_as(folder, std::move(config)));
+      LOWBIT_TRY(check_head(model.config, head_kind::sequence).in(folder.native()));
+      LOWBIT_TRY_ASSIGN(auto tokenizer, wordpiece_tokenizer::load(folder));
+      LOWBIT_TRY(check_vocabulary(tokenizer, model.config).in(folder.native()));
+      text_classifier out(std::move(model), std::move(tokenizer), folder);
       LOWBIT_TRY(out.pack().in(folder.native()));
       return out;
     });
@@ -56,25 +53,21 @@ class text_classifier {
                                            Executor& executor) const {
     std::vector<encoding> encoded;
     for (const std::string& text : texts) {
-      auto e = tokenizer_.encode(text, model_.config.shape.positions);
-      if (!e) return e.status();
-      encoded.push_back(*std::move(e));
+      LOWBIT_TRY_ASSIGN(auto e, tokenizer_.encode(text, model_.config.shape.positions));
+      encoded.push_back(std::move(e));
     }
     return classify_encoded(encoded, executor);
   }
   result<prediction> classify(const std::string& text) const {
-    auto all = classify(std::span(&text, 1));
-    if (!all) return all.status();
-    return std::move(all->front());
+    LOWBIT_TRY_ASSIGN(auto all, classify(std::span(&text, 1)));
+    return std::move(all.front());
   }
   /// The same for a pair of texts, such as a premise and a hypothesis.
   result<prediction> classify_pair(std::string_view first, std::string_view second) const {
-    auto e = tokenizer_.encode_pair(first, second, model_.config.shape.positions);
-    if (!e) return e.status();
+    LOWBIT_TRY_ASSIGN(auto e, tokenizer_.encode_pair(first, second, model_.config.shape.positions));
     serial here;
-    auto all = classify_encoded(std::span<const encoding>(&*e, 1), here);
-    if (!all) return all.status();
-    return std::move(all->front());
+    LOWBIT_TRY_ASSIGN(auto all, classify_encoded(std::span<const encoding>(&e, 1), here));
+    return std::move(all.front());
   }
 
   [[nodiscard]] const model_shape& shape() const { return encoder_.shape(); }
@@ -106,8 +99,8 @@ class text_classifier {
                            " needs one trained for it");
     }
     if (detail::is_dynamic_scheme(config.recognised)) {
-      const auto found = detail::find_dynamic_policy(folder, config, Policy::name);
-      if (!found) return found.status();
+      LOWBIT_TRY_ASSIGN(const auto found,
+                        detail::find_dynamic_policy(folder, config, Policy::name));
     }
     canonical_model model;
     model.config = std::move(config);

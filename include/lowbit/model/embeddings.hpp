@@ -3,6 +3,7 @@
 // when its token comes.
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/model/token_input.hpp"
 #include "lowbit/model/word_table.hpp"
 #include "lowbit/nn/attention.hpp"
@@ -14,14 +15,14 @@ class embeddings {
  public:
   status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
-    const tensor_name base("bert.embeddings");
-    LOWBIT_TRY(norm_.load(memory, weights, base(".LayerNorm"), shape.hidden, shape.layer_norm_eps));
+    LOWBIT_TRY(norm_.load(memory, weights, part_name(model_part::embedding_norm), shape.hidden,
+                          shape.layer_norm_eps));
     if (memory.measuring()) return {};
     const std::size_t d = shape.hidden;
-    LOWBIT_TRY(weights.get(base(".position_embeddings.weight").view(), element_type::f32,
-                           shape.positions, d, positions_));
-    LOWBIT_TRY(weights.get(base(".token_type_embeddings.weight").view(), element_type::f32,
-                           shape.token_types, d, types_));
+    LOWBIT_TRY(weights.get(part_name(model_part::position_embeddings)(".weight").view(),
+                           element_type::f32, shape.positions, d, positions_));
+    LOWBIT_TRY(weights.get(part_name(model_part::token_type_embeddings)(".weight").view(),
+                           element_type::f32, shape.token_types, d, types_));
     return words_.load(weights, shape);
   }
 

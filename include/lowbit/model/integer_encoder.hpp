@@ -3,6 +3,7 @@
 // codes out, no float between. Heads of float rows get the decoded codes.
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/model/encoder.hpp"
 #include "lowbit/model/token_input.hpp"
 #include "lowbit/nn/integer/integer_layer.hpp"
@@ -27,21 +28,21 @@ class integer_embeddings {
       return status::error(errc::unsupported, "max_position_embeddings is ", shape.positions,
                            ", an integer-only model has at most ", most_positions);
     }
-    const tensor_name base("bert.embeddings");
     double sum = 1;
     double output_scale = 1;
     if (!memory.measuring()) {
-      LOWBIT_TRY(read_scale(weights, base(".LayerNorm.input.scale"), sum));
+      LOWBIT_TRY(read_scale(weights, part_name(model_part::embedding_norm)(".input.scale"), sum));
       LOWBIT_TRY(hidden_scale(weights, shape, 0, output_scale));
     }
-    LOWBIT_TRY(norm_.load(memory, weights, base(".LayerNorm"), shape.hidden, shape.layer_norm_eps,
-                          sum, output_scale));
+    LOWBIT_TRY(norm_.load(memory, weights, part_name(model_part::embedding_norm), shape.hidden,
+                          shape.layer_norm_eps, sum, output_scale));
     if (memory.measuring()) return {};
-    LOWBIT_TRY(words_.open(weights, base(".word_embeddings.weight"), shape.vocabulary, shape, sum));
-    LOWBIT_TRY(
-        positions_.open(weights, base(".position_embeddings.weight"), shape.positions, shape, sum));
-    return types_.open(weights, base(".token_type_embeddings.weight"), shape.token_types, shape,
-                       sum);
+    LOWBIT_TRY(words_.open(weights, part_name(model_part::word_embeddings)(".weight"),
+                           shape.vocabulary, shape, sum));
+    LOWBIT_TRY(positions_.open(weights, part_name(model_part::position_embeddings)(".weight"),
+                               shape.positions, shape, sum));
+    return types_.open(weights, part_name(model_part::token_type_embeddings)(".weight"),
+                       shape.token_types, shape, sum);
   }
 
   /// The codes of every token into `out`; `sum` is scratch, (T, D).

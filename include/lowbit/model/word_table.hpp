@@ -3,6 +3,7 @@
 // masked language model read it: the embeddings, and the decoder that is tied to them.
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/boundary/shape.hpp"
 #include "lowbit/codec/concepts.hpp"
 
@@ -13,8 +14,8 @@ class word_table {
  public:
   /// Copies nothing: the memory behind `weights` must outlive the table.
   status load(const weight_set& weights, const model_shape& shape) {
-    return rows_.open(weights, tensor_name("bert.embeddings.word_embeddings.weight"),
-                      shape.vocabulary, shape.hidden);
+    return rows_.open(weights, part_name(model_part::word_embeddings)(".weight"), shape.vocabulary,
+                      shape.hidden);
   }
   /// The embedding of word `id` into out (D).
   void read(std::size_t id, float* out) const { rows_.floats(id, out); }

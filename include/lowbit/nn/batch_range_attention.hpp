@@ -5,6 +5,7 @@
 // queries at a time.
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/nn/attention.hpp"
 #include "lowbit/nn/batch_range.hpp"
 #include "lowbit/nn/softmax_attention.hpp"
@@ -23,14 +24,13 @@ class batch_range_attention_layer {
   using projected = float;
   using context = float;
 
-  /// layer: as in bert.encoder.layer.0
-  status load(arena& memory, const weight_set& weights, const tensor_name& layer,
+  status load(arena& memory, const weight_set& weights, std::size_t layer,
               const model_shape& shape) {
     heads_ = shape.heads;
     width_ = shape.head_width();
     root_ = __builtin_sqrtf(static_cast<float>(width_));
     if (memory.measuring()) return {};
-    const tensor_name self = layer(".attention.self");
+    const tensor_name self = part_name(model_part::attention, layer);
     LOWBIT_TRY(query_.load(weights, self(".query.output")));
     LOWBIT_TRY(key_.load(weights, self(".key.output")));
     LOWBIT_TRY(value_.load(weights, self(".value.output")));

@@ -87,7 +87,7 @@ class batch_range_linear {
   using format = Format;
   static constexpr bool counts = false;
 
-  /// name: as in bert.pooler.dense; the halves are NAME_1 and NAME_2.
+  /// name: of the part; the halves are NAME_1 and NAME_2.
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t n,
               std::size_t k) {
     for (std::size_t h = 0; h < halves; ++h) {

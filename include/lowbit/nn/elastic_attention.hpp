@@ -5,6 +5,7 @@
 // <=> e^(c (n - n_max)) > a_p / 2 * sum <=> n >= n_max - 2 t.
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/nn/attention.hpp"
 #include "lowbit/policy/policy.hpp"
 
@@ -18,17 +19,18 @@ class elastic_attention_layer {
 
   /// Reads the scales of q, k, v and of the probabilities, and the shift of the layer that reads
   /// the context.
-  status load(arena& memory, const weight_set& weights, const tensor_name& layer,
+  status load(arena& memory, const weight_set& weights, std::size_t layer,
               const model_shape& shape) {
     heads_ = shape.heads;
     width_ = shape.head_width();
     exp_ = memory.take_vector<float>(round_up(width_ + 1, virtual_lanes));
     context_thresholds_ = memory.take_vector<std::int32_t>(shape.inner());
     vector_view<float> shift;
-    LOWBIT_TRY(load_vector(memory, weights, layer(".attention.output.dense.input.shift").view(),
+    LOWBIT_TRY(load_vector(memory, weights,
+                           part_name(model_part::attention_output, layer)(".input.shift").view(),
                            shape.inner(), shift));
     if (memory.measuring()) return {};
-    const tensor_name self = layer(".attention.self");
+    const tensor_name self = part_name(model_part::attention, layer);
     float query = 0;
     float key = 0;
     float value = 0;

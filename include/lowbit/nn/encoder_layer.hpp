@@ -4,6 +4,7 @@
 // epilogues leave behind; the order of steps is the same for all.
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/nn/activation_site.hpp"
 #include "lowbit/nn/layer_workspace.hpp"
 
@@ -26,23 +27,25 @@ class encoder_layer {
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, std::size_t index,
                           const model_shape& shape) {
-    const tensor_name layer("bert.encoder.layer.", index);
-    const tensor_name self = layer(".attention.self");
+    const auto name = [index](model_part part) { return part_name(part, index); };
     const std::size_t d = shape.hidden;
     const std::size_t inner = shape.inner();
     const std::size_t i = shape.intermediate;
     hidden_act_ = shape.hidden_act;
-    LOWBIT_TRY(query_.load(memory, weights, self(".query"), inner, d));
-    LOWBIT_TRY(key_.load(memory, weights, self(".key"), inner, d));
-    LOWBIT_TRY(value_.load(memory, weights, self(".value"), inner, d));
-    LOWBIT_TRY(attention_.load(memory, weights, layer, shape));
-    LOWBIT_TRY(attention_output_.load(memory, weights, layer(".attention.output.dense"), d, inner));
-    LOWBIT_TRY(attention_norm_.load(memory, weights, layer(".attention.output.LayerNorm"), d,
-                                    shape.layer_norm_eps));
-    LOWBIT_TRY(feed_forward_input_.load(memory, weights, layer(".intermediate.dense"), i, d));
-    LOWBIT_TRY(feed_forward_output_.load(memory, weights, layer(".output.dense"), d, i));
+    LOWBIT_TRY(query_.load(memory, weights, name(model_part::query), inner, d));
+    LOWBIT_TRY(key_.load(memory, weights, name(model_part::key), inner, d));
+    LOWBIT_TRY(value_.load(memory, weights, name(model_part::value), inner, d));
+    LOWBIT_TRY(attention_.load(memory, weights, index, shape));
     LOWBIT_TRY(
-        output_norm_.load(memory, weights, layer(".output.LayerNorm"), d, shape.layer_norm_eps));
+        attention_output_.load(memory, weights, name(model_part::attention_output), d, inner));
+    LOWBIT_TRY(attention_norm_.load(memory, weights, name(model_part::attention_norm), d,
+                                    shape.layer_norm_eps));
+    LOWBIT_TRY(
+        feed_forward_input_.load(memory, weights, name(model_part::feed_forward_input), i, d));
+    LOWBIT_TRY(
+        feed_forward_output_.load(memory, weights, name(model_part::feed_forward_output), d, i));
+    LOWBIT_TRY(
+        output_norm_.load(memory, weights, name(model_part::output_norm), d, shape.layer_norm_eps));
     if constexpr (bit_projections && projection::counts) {
       const auto not_negative = [](float y, std::size_t) { return y >= 0.0F; };
       query_signs_.load(memory, query_, inner, d, not_negative);

@@ -56,7 +56,7 @@ class linear {
   /// The bytes of the kernel layout depend on what the file holds.
   static constexpr bool measures_file = runtime_bits || requires(const reader& r) { r.outliers(); };
 
-  /// name: the Hugging Face prefix, as in bert.pooler.dense
+  /// name: of the part
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t n,
               std::size_t k) {
     LOWBIT_TRY(input_.template load<typename Format::input>(memory, weights, name, k));

@@ -23,10 +23,9 @@ class linear<linear_format<or_floats<Integers, Floats>, Input>, Arch> {
   /// Errors: unsupported listing the integer formats
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t n,
               std::size_t k) {
-    const auto stored = detail::stored_format(weights, name(".weight"));
-    if (!stored) return stored.status();
+    LOWBIT_TRY_ASSIGN(const auto stored, detail::stored_format(weights, name(".weight")));
     is_float_ = detail::any_index(typename Floats::indices{}, [&](auto i) {
-      return same_text(format_name<std::tuple_element_t<i, typename Floats::codecs>>, *stored);
+      return same_text(format_name<std::tuple_element_t<i, typename Floats::codecs>>, stored);
     });
     return is_float_ ? floats_.load(memory, weights, name, n, k)
                      : integers_.load(memory, weights, name, n, k);

@@ -119,15 +119,14 @@ requires(sparse_codec<Codecs> || ...) class linear<linear_format<any_of<Codecs..
   /// Errors: unsupported listing the names
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t n,
               std::size_t k) {
-    const auto stored = detail::stored_format(weights, name(".weight"));
-    if (!stored) return stored.status();
+    LOWBIT_TRY_ASSIGN(const auto stored, detail::stored_format(weights, name(".weight")));
     active_ = 0;
     const bool known = detail::any_index(typename codec::indices{}, [&](auto i) {
       active_ = i;
-      return same_text(format_name<std::tuple_element_t<i, typename codec::codecs>>, *stored);
+      return same_text(format_name<std::tuple_element_t<i, typename codec::codecs>>, stored);
     });
     if (!known) {  // with() lists the names
-      return codec::with(*stored, [](auto) { return status{}; }).in(name(".weight").view());
+      return codec::with(stored, [](auto) { return status{}; }).in(name(".weight").view());
     }
     status loaded;
     visit(*this, [&](auto& layer) { loaded = layer.load(memory, weights, name, n, k); });

@@ -103,9 +103,8 @@ inline void add_special_tokens(tokenizer_parts& parts) {
                          entry{"special_tokens_map.json", &files.special_map, {}},
                          entry{"added_tokens.json", &files.added, {}},
                          entry{"config.json", &files.model_config, model_members}}) {
-    auto json = read_optional_object(folder / e.name, e.members);
-    if (!json) return json.status();
-    *e.json = *std::move(json);
+    LOWBIT_TRY_ASSIGN(auto json, read_optional_object(folder / e.name, e.members));
+    *e.json = std::move(json);
   }
   return files;
 }
@@ -145,13 +144,12 @@ inline void add_special_tokens(tokenizer_parts& parts) {
   if (!is_json && !std::filesystem::exists(path / "vocab.txt", ignored))
     return status::error(errc::not_found, path.string(),
                          ": neither tokenizer.json nor vocab.txt, expected one of them");
-  auto files = read_companions(path);
-  if (!files) return files.status();
-  files->is_tokenizer_json = is_json;
+  LOWBIT_TRY_ASSIGN(auto files, read_companions(path));
+  files.is_tokenizer_json = is_json;
   auto parts = is_json ? read_tokenizer_json_file(path / "tokenizer.json")
                        : read_vocabulary_file(path / "vocab.txt");
   if (!parts) return parts;
-  LOWBIT_TRY(apply_companions(*files, *parts).in(path.string()));
+  LOWBIT_TRY(apply_companions(files, *parts).in(path.string()));
   if (!is_json) add_special_tokens(*parts);
   return parts;
 }

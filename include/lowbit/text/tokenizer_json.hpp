@@ -146,20 +146,19 @@ namespace detail {
   constexpr std::string_view members[] = {"model",          "normalizer", "pre_tokenizer",
                                           "post_processor", "truncation", "padding",
                                           "added_tokens"};
-  auto root = parse_object(text, members);
-  if (!root) return root.status();
+  LOWBIT_TRY_ASSIGN(auto root, parse_object(text, members));
   tokenizer_parts parts;
-  LOWBIT_TRY(parse_model(*root, parts));
-  LOWBIT_TRY(expect_type(*root, "normalizer", "BertNormalizer"));
-  LOWBIT_TRY(expect_type(*root, "pre_tokenizer", "BertPreTokenizer"));
-  const auto& normalizer = member(*root, "normalizer");
+  LOWBIT_TRY(parse_model(root, parts));
+  LOWBIT_TRY(expect_type(root, "normalizer", "BertNormalizer"));
+  LOWBIT_TRY(expect_type(root, "pre_tokenizer", "BertPreTokenizer"));
+  const auto& normalizer = member(root, "normalizer");
   LOWBIT_TRY(read_bool(normalizer, "clean_text", parts.normalizer.clean_text));
   LOWBIT_TRY(read_bool(normalizer, "handle_chinese_chars", parts.normalizer.handle_chinese_chars));
   LOWBIT_TRY(read_bool(normalizer, "strip_accents", parts.normalizer.strip_accents));
   LOWBIT_TRY(read_bool(normalizer, "lowercase", parts.normalizer.lower_case));
-  LOWBIT_TRY(parse_added_tokens(*root, parts));
-  LOWBIT_TRY(parse_post_processor(*root, parts));
-  if (const auto& cut = member(*root, "truncation"); cut.is_object()) {
+  LOWBIT_TRY(parse_added_tokens(root, parts));
+  LOWBIT_TRY(parse_post_processor(root, parts));
+  if (const auto& cut = member(root, "truncation"); cut.is_object()) {
     std::string direction = "Right", strategy = "LongestFirst";
     LOWBIT_TRY(read_string(cut, "direction", direction));
     LOWBIT_TRY(read_string(cut, "strategy", strategy));
@@ -167,7 +166,7 @@ namespace detail {
       return status::error(errc::unsupported, "truncation: ", direction, " ", strategy,
                            ", expected Right LongestFirst");
   }
-  if (const auto& pad = member(*root, "padding"); pad.is_object())
+  if (const auto& pad = member(root, "padding"); pad.is_object())
     LOWBIT_TRY(read_string(pad, "pad_token", parts.padding));
   return parts;
 }

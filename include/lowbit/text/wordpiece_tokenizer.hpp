@@ -42,9 +42,8 @@ class wordpiece_tokenizer {
   /// Errors: not_found, io_error; malformed for JSON or UTF-8 that is not, duplicate tokens, ids
   ///         with gaps, no [UNK], [CLS] or [SEP]; unsupported for other kinds of tokenizer.
   static result<wordpiece_tokenizer> load(const std::filesystem::path& folder_or_file) {
-    auto parts = detail::read_tokenizer(folder_or_file);
-    if (!parts) return parts.status();
-    auto made = make(*std::move(parts));
+    LOWBIT_TRY_ASSIGN(auto parts, detail::read_tokenizer(folder_or_file));
+    auto made = make(std::move(parts));
     if (!made) return made.status().in(folder_or_file.string());
     return made;
   }
@@ -153,11 +152,10 @@ class wordpiece_tokenizer {
   wordpiece_tokenizer() = default;
 
   static result<wordpiece_tokenizer> make(detail::tokenizer_parts parts) {
-    auto vocabulary =
-        detail::vocabulary::make(std::move(parts.tokens), parts.model_size, parts.prefix);
-    if (!vocabulary) return vocabulary.status();
+    LOWBIT_TRY_ASSIGN(auto vocabulary, detail::vocabulary::make(std::move(parts.tokens),
+                                                                parts.model_size, parts.prefix));
     wordpiece_tokenizer t;
-    t.vocabulary_ = *std::move(vocabulary);
+    t.vocabulary_ = std::move(vocabulary);
     t.normalizer_ = parts.normalizer;
     t.max_word_characters_ = parts.max_word_characters;
     t.second_type_ = parts.has_type_ids ? 1 : 0;
@@ -188,9 +186,8 @@ class wordpiece_tokenizer {
     }
     for (auto [tokens, matcher] :
          {std::pair{&exact, &t.added_}, std::pair{&normalized, &t.normalized_added_}}) {
-      auto made = detail::added_token_matcher::make(std::move(*tokens));
-      if (!made) return made.status();
-      *matcher = *std::move(made);
+      LOWBIT_TRY_ASSIGN(auto made, detail::added_token_matcher::make(std::move(*tokens)));
+      *matcher = std::move(made);
     }
     return t;
   }

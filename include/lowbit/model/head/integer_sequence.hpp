@@ -4,6 +4,7 @@
 // step.
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/model/head/sequence.hpp"
 #include "lowbit/model/integer_encoder.hpp"
 #include "lowbit/nn/integer/exp.hpp"
@@ -51,13 +52,13 @@ class sequence_head<Policy, Arch> {
     shape_ = shape;
     double input = 1;
     if (!memory.measuring()) {
-      LOWBIT_TRY(read_scale(weights, tensor_name("bert.encoder.output.scale"), input));
+      LOWBIT_TRY(read_scale(weights, part_name(model_part::encoder_output)(".scale"), input));
       LOWBIT_TRY(choose_logit_scale(weights));
     }
-    LOWBIT_TRY(pooler_.load(memory, weights, tensor_name("bert.pooler.dense"), shape.hidden,
+    LOWBIT_TRY(pooler_.load(memory, weights, part_name(model_part::pooler), shape.hidden,
                             shape.hidden, input, integer_tanh::input_scale));
-    return classifier_.load(memory, weights, tensor_name("classifier"), shape.labels, shape.hidden,
-                            integer_tanh::output_scale, logit_scale_);
+    return classifier_.load(memory, weights, part_name(model_part::classifier), shape.labels,
+                            shape.hidden, integer_tanh::output_scale, logit_scale_);
   }
 
   [[nodiscard]] static std::size_t output_rows(const token_input& in) { return in.batch.sentences; }
@@ -96,7 +97,7 @@ class sequence_head<Policy, Arch> {
   /// The finest step at which no logit of any input reaches 2^29.
   status choose_logit_scale(const weight_set& weights) {
     const std::size_t n = shape_.labels;
-    const tensor_name name("classifier");
+    const tensor_name name = part_name(model_part::classifier);
     typename format::weights::reader stored;
     LOWBIT_TRY(stored.open(weights, name(".weight"), n, shape_.hidden));
     stored_tensor bias;

@@ -3,6 +3,7 @@
 // and question answering (the logits that an answer starts and ends here).
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/model/encoder.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -19,7 +20,8 @@ class linear_per_token {
   };
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
-    const tensor_name name(Kind == head_kind::span ? "qa_outputs" : "classifier");
+    const tensor_name name =
+        part_name(Kind == head_kind::span ? model_part::span_classifier : model_part::classifier);
     return layer_.load(memory, weights, name, output_cols(shape), shape.hidden);
   }
 

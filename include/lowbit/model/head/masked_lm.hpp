@@ -4,6 +4,7 @@
 // are decoded one at a time from the table. Transform and layer norm are f32.
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/model/encoder.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -52,14 +53,14 @@ class masked_lm_head {
   };
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
-    const tensor_name base("cls.predictions");
     vocabulary_ = shape.vocabulary;
-    LOWBIT_TRY(
-        transform_.load(memory, weights, base(".transform.dense"), shape.hidden, shape.hidden));
-    LOWBIT_TRY(norm_.load(memory, weights, base(".transform.LayerNorm"), shape.hidden,
+    LOWBIT_TRY(transform_.load(memory, weights, part_name(model_part::masked_lm_transform),
+                               shape.hidden, shape.hidden));
+    LOWBIT_TRY(norm_.load(memory, weights, part_name(model_part::masked_lm_norm), shape.hidden,
                           shape.layer_norm_eps));
     if (memory.measuring()) return {};
-    LOWBIT_TRY(weights.get(base(".bias").view(), element_type::f32, 1, vocabulary_, bias_));
+    LOWBIT_TRY(weights.get(part_name(model_part::masked_lm)(".bias").view(), element_type::f32, 1,
+                           vocabulary_, bias_));
     return words_.load(weights, shape);
   }
 

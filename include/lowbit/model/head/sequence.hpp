@@ -3,6 +3,7 @@
 // pair of sentences. The pooler follows the policy, the classifier is f32.
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/model/encoder.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -38,9 +39,10 @@ class sequence_head {
       return status::error(errc::unsupported, "policy ", Policy::name,
                            " has no relu before its classifier");
     }
-    LOWBIT_TRY(pooler_.load(memory, weights, tensor_name("bert.pooler.dense"), shape.hidden,
-                            shape.hidden));
-    return classifier_.load(memory, weights, tensor_name("classifier"), shape.labels, shape.hidden);
+    LOWBIT_TRY(
+        pooler_.load(memory, weights, part_name(model_part::pooler), shape.hidden, shape.hidden));
+    return classifier_.load(memory, weights, part_name(model_part::classifier), shape.labels,
+                            shape.hidden);
   }
 
   [[nodiscard]] static std::size_t output_rows(const token_input& in) { return in.batch.sentences; }

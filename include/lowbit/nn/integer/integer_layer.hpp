@@ -6,6 +6,7 @@
 //   h i8 -> q, k, v i8 -> context i8 -> + h, 22 bits -> LN -> a i8 -> GELU i8 -> + a, 22 bits -> LN
 #pragma once
 
+#include "lowbit/boundary/parts.hpp"
 #include "lowbit/nn/integer/attention.hpp"
 #include "lowbit/nn/integer/gelu.hpp"
 #include "lowbit/nn/integer/layer_norm.hpp"
@@ -68,9 +69,8 @@ struct integer_workspace : integer_stream<typename site_formats<Policy>::project
                                                      const model_shape& shape, std::size_t index,
                                                      double& scale) {
   if (index == shape.layers)
-    return read_scale(weights, tensor_name("bert.encoder.output.scale"), scale);
-  const tensor_name self("bert.encoder.layer.", index, ".attention.self");
-  return read_scale(weights, self(".query.input.scale"), scale);
+    return read_scale(weights, part_name(model_part::encoder_output)(".scale"), scale);
+  return read_scale(weights, part_name(model_part::query, index)(".input.scale"), scale);
 }
 
 /// codes * scale as floats: what leaves the integers, for observers and float heads.
@@ -99,25 +99,24 @@ class integer_layer {
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, std::size_t index,
                           const model_shape& shape) {
-    const tensor_name layer("bert.encoder.layer.", index);
-    const tensor_name self = layer(".attention.self");
-    const tensor_name attended = layer(".attention.output");
+    const auto name = [index](model_part part) { return part_name(part, index); };
     const std::size_t d = shape.hidden;
     const std::size_t i = shape.intermediate;
     site_scales s;
     double output_scale = 1;
     if (!memory.measuring()) {
-      LOWBIT_TRY(s.read(weights, layer));
+      LOWBIT_TRY(s.read(weights, index));
       LOWBIT_TRY(hidden_scale(weights, shape, index + 1, output_scale));
     }
-    LOWBIT_TRY(query_.load(memory, weights, self(".query"), d, d, s.input, s.heads.query));
-    LOWBIT_TRY(key_.load(memory, weights, self(".key"), d, d, s.input, s.heads.key));
-    LOWBIT_TRY(value_.load(memory, weights, self(".value"), d, d, s.input, s.heads.value));
-    LOWBIT_TRY(attention_.load(self, shape, s.heads));
-    LOWBIT_TRY(attention_output_.load(memory, weights, attended(".dense"), d, d, s.heads.context,
-                                      s.attention_sum));
-    LOWBIT_TRY(dyadic::from(s.input / s.attention_sum, attended.view(), attention_residual_));
-    LOWBIT_TRY(attention_norm_.load(memory, weights, attended(".LayerNorm"), d,
+    LOWBIT_TRY(query_.load(memory, weights, name(model_part::query), d, d, s.input, s.heads.query));
+    LOWBIT_TRY(key_.load(memory, weights, name(model_part::key), d, d, s.input, s.heads.key));
+    LOWBIT_TRY(value_.load(memory, weights, name(model_part::value), d, d, s.input, s.heads.value));
+    LOWBIT_TRY(attention_.load(name(model_part::attention), shape, s.heads));
+    LOWBIT_TRY(attention_output_.load(memory, weights, name(model_part::attention_output), d, d,
+                                      s.heads.context, s.attention_sum));
+    LOWBIT_TRY(dyadic::from(s.input / s.attention_sum, name(model_part::attention_norm).view(),
+                            attention_residual_));
+    LOWBIT_TRY(attention_norm_.load(memory, weights, name(model_part::attention_norm), d,
                                     shape.layer_norm_eps, s.attention_sum, s.attended));
     hidden_act_ = shape.hidden_act;
     const auto [middle_input, middle_output] = with_activation<typename Policy::hidden_act>(
@@ -125,14 +124,16 @@ class integer_layer {
           using function = middle_function<Activation>;
           return middle_scales{function::input_scale, function::output_scale};
         });
-    LOWBIT_TRY(feed_forward_input_.load(memory, weights, layer(".intermediate.dense"), i, d,
+    LOWBIT_TRY(feed_forward_input_.load(memory, weights, name(model_part::feed_forward_input), i, d,
                                         s.attended, middle_input));
-    LOWBIT_TRY(dyadic::from(middle_output / s.middle, layer.view(), to_middle_));
-    LOWBIT_TRY(feed_forward_output_.load(memory, weights, layer(".output.dense"), d, i, s.middle,
-                                         s.output_sum));
-    LOWBIT_TRY(dyadic::from(s.attended / s.output_sum, layer.view(), output_residual_));
-    return output_norm_.load(memory, weights, layer(".output.LayerNorm"), d, shape.layer_norm_eps,
-                             s.output_sum, output_scale);
+    LOWBIT_TRY(dyadic::from(middle_output / s.middle, name(model_part::feed_forward_output).view(),
+                            to_middle_));
+    LOWBIT_TRY(feed_forward_output_.load(memory, weights, name(model_part::feed_forward_output), d,
+                                         i, s.middle, s.output_sum));
+    LOWBIT_TRY(dyadic::from(s.attended / s.output_sum, name(model_part::output_norm).view(),
+                            output_residual_));
+    return output_norm_.load(memory, weights, name(model_part::output_norm), d,
+                             shape.layer_norm_eps, s.output_sum, output_scale);
   }
 
   /// The codes of hidden rows are this layer's input as they are.
@@ -194,26 +195,30 @@ class integer_layer {
     double input = 1, attention_sum = 1, attended = 1, middle = 1, output_sum = 1;
     typename integer_attention_layer<Arch>::scales heads{1, 1, 1, 1};
 
-    status read(const weight_set& weights, const tensor_name& layer) {
-      const tensor_name self = layer(".attention.self");
-      LOWBIT_TRY(read_scale(weights, self(".query.input.scale"), input));
-      for (const char* part : {".key.input.scale", ".value.input.scale"}) {
+    status read(const weight_set& weights, std::size_t layer) {
+      const auto input_of = [layer](model_part part) {
+        return part_name(part, layer)(".input.scale");
+      };
+      const auto output_of = [layer](model_part part) {
+        return part_name(part, layer)(".output.scale");
+      };
+      LOWBIT_TRY(read_scale(weights, input_of(model_part::query), input));
+      for (const model_part part : {model_part::key, model_part::value}) {
         double same = 0;
-        LOWBIT_TRY(read_scale(weights, self(part), same));
+        LOWBIT_TRY(read_scale(weights, input_of(part), same));
         if (same != input) {
-          return status::error(errc::malformed, "tensor ", self(part).view(), " differs from ",
-                               self(".query.input.scale").view(), ", which reads the same codes");
+          return status::error(errc::malformed, "tensor ", input_of(part).view(), " differs from ",
+                               input_of(model_part::query).view(), ", which reads the same codes");
         }
       }
-      LOWBIT_TRY(read_scale(weights, self(".query.output.scale"), heads.query));
-      LOWBIT_TRY(read_scale(weights, self(".key.output.scale"), heads.key));
-      LOWBIT_TRY(read_scale(weights, self(".value.output.scale"), heads.value));
-      const tensor_name attention = layer(".attention.output");
-      LOWBIT_TRY(read_scale(weights, attention(".dense.input.scale"), heads.context));
-      LOWBIT_TRY(read_scale(weights, attention(".LayerNorm.input.scale"), attention_sum));
-      LOWBIT_TRY(read_scale(weights, layer(".intermediate.dense.input.scale"), attended));
-      LOWBIT_TRY(read_scale(weights, layer(".output.dense.input.scale"), middle));
-      return read_scale(weights, layer(".output.LayerNorm.input.scale"), output_sum);
+      LOWBIT_TRY(read_scale(weights, output_of(model_part::query), heads.query));
+      LOWBIT_TRY(read_scale(weights, output_of(model_part::key), heads.key));
+      LOWBIT_TRY(read_scale(weights, output_of(model_part::value), heads.value));
+      LOWBIT_TRY(read_scale(weights, input_of(model_part::attention_output), heads.context));
+      LOWBIT_TRY(read_scale(weights, input_of(model_part::attention_norm), attention_sum));
+      LOWBIT_TRY(read_scale(weights, input_of(model_part::feed_forward_input), attended));
+      LOWBIT_TRY(read_scale(weights, input_of(model_part::feed_forward_output), middle));
+      return read_scale(weights, input_of(model_part::output_norm), output_sum);
     }
   };
 

@@ -58,27 +58,24 @@ inline std::vector<std::string> label_names(const std::vector<labelled_text>& ex
 ///
 /// Errors: those of read_labelled_tsv; unsupported for numbers to predict
 inline result<std::vector<labelled_text>> read_tsv(const std::filesystem::path& path) {
-  auto table = read_labelled_tsv(path);
-  if (!table) return table.status();
-  if (table->scores) {
+  LOWBIT_TRY_ASSIGN(auto table, read_labelled_tsv(path));
+  if (table.scores) {
     return status::error(errc::unsupported, path.native(),
                          ": column \"score\" has numbers to predict (regression), expected "
                          "\"label\": classes are learned, numbers are not");
   }
-  return std::move(table->examples);
+  return std::move(table.examples);
 }
 
 /// The in-scope splits of a CLINC150 file; out-of-scope sentences are not read.
 /// Errors: those of read_json and read_clinc_split
 inline result<dataset> read_clinc150(const std::filesystem::path& path) {
-  const auto root = read_json(path);
-  if (!root) return root.status();
+  LOWBIT_TRY_ASSIGN(const auto root, read_json(path));
   dataset data;
   for (auto [name, split] : {std::pair{"train", &data.train}, std::pair{"val", &data.validation},
                              std::pair{"test", &data.test}}) {
-    auto examples = read_clinc_split(*root, name, path.native());
-    if (!examples) return examples.status();
-    *split = *std::move(examples);
+    LOWBIT_TRY_ASSIGN(auto examples, read_clinc_split(root, name, path.native()));
+    *split = std::move(examples);
   }
   return data;
 }
@@ -116,11 +113,11 @@ inline result<dataset> read_dataset(const std::filesystem::path& path,
       const fs::path in = path / name;
       const fs::path tsv = folder ? path / (std::string(name) + ".tsv") : path;
       if (!train && (!folder || !fs::exists(lines ? in / "seq.in" : tsv, ignored))) continue;
-      auto examples =
+      LOWBIT_TRY_ASSIGN(
+          auto examples,
           lines ? read_lines_and_labels(in / "seq.in", in / (tagged ? "seq.out" : "label"), asked)
-                : read_tsv(tsv);
-      if (!examples) return examples.status();
-      *p.split = *std::move(examples);
+                : read_tsv(tsv));
+      *p.split = std::move(examples);
       break;
     }
   }

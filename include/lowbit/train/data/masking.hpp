@@ -110,9 +110,8 @@ inline result<std::vector<example>> pieces_of(std::string_view line,
     return status::error(errc::invalid_argument, "max length ", max_length,
                          ", expected at least 3: [CLS], a token, [SEP]");
   }
-  const auto encoded = tokenizer.encode_plain(line);
-  if (!encoded) return encoded.status();
-  const auto& ids = encoded->ids;
+  LOWBIT_TRY_ASSIGN(const auto encoded, tokenizer.encode_plain(line));
+  const auto& ids = encoded.ids;
   std::vector<example> out;
   for (std::size_t begin = 0; begin < ids.size(); begin += max_length - 2) {
     const std::size_t end = std::min(ids.size(), begin + max_length - 2);

@@ -25,9 +25,8 @@ inline result<std::vector<std::string>> read_sentences(const std::filesystem::pa
   std::error_code ignored;
   if (path.extension() == ".json" || path.extension() == ".tsv" ||
       std::filesystem::is_directory(path, ignored)) {
-    auto data = read_dataset(path);
-    if (!data) return data.status();
-    for (labelled_text& e : data->train) {
+    LOWBIT_TRY_ASSIGN(auto data, read_dataset(path));
+    for (labelled_text& e : data.train) {
       lines.push_back(std::move(e.text));
       if (!e.second.empty()) lines.push_back(std::move(e.second));
     }

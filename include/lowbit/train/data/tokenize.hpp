@@ -50,16 +50,16 @@ inline std::vector<std::int64_t> word_labels(const labelled_text& from, const en
 inline result<example> tokenize(const labelled_text& from, bool tagged,
                                 const std::vector<std::string>& labels,
                                 const wordpiece_tokenizer& tokenizer, std::size_t max_length) {
-  const auto encoded = from.second.empty()
-                           ? tokenizer.encode(from.text, max_length)
-                           : tokenizer.encode_pair(from.text, from.second, max_length);
-  if (!encoded) return encoded.status();
+  LOWBIT_TRY_ASSIGN(const auto encoded,
+                    from.second.empty()
+                        ? tokenizer.encode(from.text, max_length)
+                        : tokenizer.encode_pair(from.text, from.second, max_length));
   example one;
-  one.cut = encoded->truncated;
-  one.ids.assign(encoded->ids.begin(), encoded->ids.end());
-  if (!from.second.empty()) one.types.assign(encoded->type_ids.begin(), encoded->type_ids.end());
+  one.cut = encoded.truncated;
+  one.ids.assign(encoded.ids.begin(), encoded.ids.end());
+  if (!from.second.empty()) one.types.assign(encoded.type_ids.begin(), encoded.type_ids.end());
   if (tagged) {
-    one.labels = detail::word_labels(from, *encoded, labels);
+    one.labels = detail::word_labels(from, encoded, labels);
   } else {
     one.labels = {detail::label_index(labels, from.label)};
   }

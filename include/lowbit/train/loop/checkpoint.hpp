@@ -105,9 +105,8 @@ inline result<run_state> read_checkpoint(const std::filesystem::path& path,
                          ": no such file, so there is nothing to go on from; without --resume the "
                          "run starts anew");
   }
-  const auto file = safetensors_file::open(path);
-  if (!file) return file.status();
-  const auto& metadata = file->metadata();
+  LOWBIT_TRY_ASSIGN(const auto file, safetensors_file::open(path));
+  const auto& metadata = file.metadata();
   const auto stored = metadata.find("settings"), run = metadata.find("run");
   if (stored == metadata.end() || run == metadata.end()) {
     return status::error(errc::malformed, path.native(), ": not a training checkpoint");
@@ -118,7 +117,7 @@ inline result<run_state> read_checkpoint(const std::filesystem::path& path,
                          "; then: ", stored->second);
   }
   for (const auto& [name, tensor] : tensors) {
-    const tensor_view* found = file->find(name);
+    const tensor_view* found = file.find(name);
     if (found == nullptr) {
       return status::error(errc::not_found, path.native(), ": no tensor \"", name, "\"");
     }
@@ -126,16 +125,15 @@ inline result<run_state> read_checkpoint(const std::filesystem::path& path,
   }
   auto generator = at::detail::getDefaultCPUGenerator();
   Tensor state = generator.get_state().clone();
-  const tensor_view* bytes = file->find("generator");
+  const tensor_view* bytes = file.find("generator");
   if (bytes == nullptr || bytes->data.size() != state.nbytes()) {
     return status::error(errc::malformed, path.native(), ": no usable tensor \"generator\"");
   }
   std::memcpy(state.data_ptr(), bytes->data.data(), bytes->data.size());
   generator.set_state(state);
-  const auto json = parse_json(run->second, path.native());
-  if (!json) return json.status();
+  LOWBIT_TRY_ASSIGN(const auto json, parse_json(run->second, path.native()));
   try {
-    return run_from_json(*json);
+    return run_from_json(json);
   } catch (const nlohmann::json::exception& error) {
     return status::error(errc::malformed, path.native(), ": ", error.what());
   }

@@ -105,9 +105,7 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
 
   run_state run;
   if (options.resume && group.leads()) {
-    auto restored = read_checkpoint(options.checkpoint, stored, settings);
-    if (!restored) return restored.status();
-    run = *std::move(restored);
+    LOWBIT_TRY_ASSIGN(run, read_checkpoint(options.checkpoint, stored, settings));
   }
   LOWBIT_TRY(detail::share_start(group, stored, run));
   const double seconds_before = run.seconds;
@@ -139,11 +137,11 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
       if (job.before_step) job.before_step(info);
       optimizer.zero_gradients();
       detail::seed_step(group, options.seed, run.step, group.rank() + 1);
-      const auto outcome = detail::accumulate_gradients(
-          job, training, plan[static_cast<std::size_t>(b)], options, device, group, info);
-      if (!outcome) return outcome.status();
-      const double loss = outcome->loss;
-      stop = outcome->stop;
+      LOWBIT_TRY_ASSIGN(const auto outcome, detail::accumulate_gradients(
+                                                job, training, plan[static_cast<std::size_t>(b)],
+                                                options, device, group, info));
+      const double loss = outcome.loss;
+      stop = outcome.stop;
       if (!std::isfinite(loss))
         return detail::not_finite("the loss", run, epoch, options.checkpoint);
       const double factor = options.constant_rate ? warmup_constant(run.step, total, options.warmup)
@@ -165,9 +163,9 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
       }
     }
     LOWBIT_TRY(check_finite());
-    const auto agreed = detail::agreed(group, job.validate ? job.validate() : -1.0);
-    if (!agreed) return agreed.status();
-    const double score = *agreed;
+    LOWBIT_TRY_ASSIGN(const auto agreed,
+                      detail::agreed(group, job.validate ? job.validate() : -1.0));
+    const double score = agreed;
     if (job.validate) run.scores.push_back({run.step, epoch + 1, score});
     run.seconds = seconds_before + shown.elapsed();
     const bool may_be_kept = !job.eligible || job.eligible(run.step);

@@ -61,13 +61,11 @@ inline result<std::size_t> number_from_environment(const char* name, std::size_t
 /// Errors: invalid_argument naming the variable that makes no sense, or is missing
 inline result<worker_place> place_from_environment() {
   worker_place place;
-  const auto size = detail::number_from_environment("WORLD_SIZE", 1, 1 << 16);
-  if (!size) return size.status();
-  const auto rank = detail::number_from_environment("RANK", 0, 1 << 16);
-  if (!rank) return rank.status();
-  const auto port = detail::number_from_environment("MASTER_PORT", place.port, 65535);
-  if (!port) return port.status();
-  place.rank = *rank, place.size = *size, place.port = static_cast<std::uint16_t>(*port);
+  LOWBIT_TRY_ASSIGN(const auto size, detail::number_from_environment("WORLD_SIZE", 1, 1 << 16));
+  LOWBIT_TRY_ASSIGN(const auto rank, detail::number_from_environment("RANK", 0, 1 << 16));
+  LOWBIT_TRY_ASSIGN(const auto port,
+                    detail::number_from_environment("MASTER_PORT", place.port, 65535));
+  place.rank = rank, place.size = size, place.port = static_cast<std::uint16_t>(port);
   if (place.rank >= place.size) {
     return status::error(errc::invalid_argument, "environment variable RANK=", place.rank,
                          ", expected less than WORLD_SIZE=", place.size);
@@ -175,22 +173,21 @@ class gloo_workers : public workers {
 ///         others do not come
 inline result<std::shared_ptr<const workers>> workers_from_environment(
     std::chrono::milliseconds patience) {
-  const auto place = place_from_environment();
-  if (!place) return place.status();
-  if (place->size == 1) return std::shared_ptr<const workers>(std::make_shared<workers>());
+  LOWBIT_TRY_ASSIGN(const auto place, place_from_environment());
+  if (place.size == 1) return std::shared_ptr<const workers>(std::make_shared<workers>());
 #if LOWBIT_HAS_GLOO
   try {
-    return std::shared_ptr<const workers>(std::make_shared<gloo_workers>(*place, patience));
+    return std::shared_ptr<const workers>(std::make_shared<gloo_workers>(place, patience));
   } catch (const std::exception& error) {
     const std::string_view what(error.what());
-    return status::error(errc::io_error, "process ", place->rank, " of ", place->size,
-                         ": cannot meet the others at ", place->address, ":", place->port, " (",
+    return status::error(errc::io_error, "process ", place.rank, " of ", place.size,
+                         ": cannot meet the others at ", place.address, ":", place.port, " (",
                          what.substr(0, what.find('\n')).substr(0, 200), ")");
   }
 #else
   static_cast<void>(patience);
   return status::error(
-      errc::unsupported, "WORLD_SIZE=", place->size,
+      errc::unsupported, "WORLD_SIZE=", place.size,
       ": this build has no Gloo (libgloo-dev when it was configured), so it trains "
       "in one process only");
 #endif

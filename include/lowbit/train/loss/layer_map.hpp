@@ -65,13 +65,12 @@ inline result<layer_map> make_layer_map(std::string_view how, std::size_t studen
     }
     return map;
   }
-  const auto listed = detail::listed_layers(how, teacher);
-  if (!listed) return listed.status();
-  if (listed->size() != student) {
-    return status::error(errc::invalid_argument, "layer map \"", how, "\": ", listed->size(),
+  LOWBIT_TRY_ASSIGN(const auto listed, detail::listed_layers(how, teacher));
+  if (listed.size() != student) {
+    return status::error(errc::invalid_argument, "layer map \"", how, "\": ", listed.size(),
                          " layers, expected one for each of the student's ", student);
   }
-  map.insert(map.end(), listed->begin(), listed->end());
+  map.insert(map.end(), listed.begin(), listed.end());
   return map;
 }
 

@@ -34,7 +34,7 @@ struct layer_tensor {
   }
 
  private:
-  static constexpr std::string_view prefix = "bert.encoder.layer.";
+  static constexpr std::string_view prefix = lowbit::detail::layer_prefix;
 };
 
 struct affine_tensors {
@@ -104,44 +104,44 @@ struct bert_tensors {
     const auto add_extras = [&visit](const std::string& name, extra_tensors& extras) {
       for (extra_tensor& e : extras) visit(name + "." + e.suffix, e.value, {e.trained, e.exported});
     };
-    const auto part_name = [](const std::string& name, std::size_t parts, std::size_t p) {
+    const auto half_name = [](const std::string& name, std::size_t parts, std::size_t p) {
       return parts == 1 ? name : name + "_" + std::to_string(p + 1);
     };
     const auto add = [&](const std::string& name, linear_tensors& l) {
       for (std::size_t p = 0; p < l.parts.size(); ++p) {
-        const std::string part = part_name(name, l.parts.size(), p);
+        const std::string part = half_name(name, l.parts.size(), p);
         visit(part + ".weight", l.parts[p].weight, {});
         visit(part + ".bias", l.parts[p].bias, {});
         add_extras(part, l.parts[p].extras);
       }
     };
     for (std::size_t p = 0; p < words.size(); ++p) {
-      visit(part_name("bert.embeddings.word_embeddings", words.size(), p) + ".weight", words[p],
-            {});
+      visit(half_name(part_text(model_part::word_embeddings), words.size(), p) + ".weight",
+            words[p], {});
     }
-    visit("bert.embeddings.position_embeddings.weight", positions, {});
-    visit("bert.embeddings.token_type_embeddings.weight", types, {});
-    add_affine("bert.embeddings.LayerNorm", embedding_norm);
+    visit(part_text(model_part::position_embeddings, 0, ".weight"), positions, {});
+    visit(part_text(model_part::token_type_embeddings, 0, ".weight"), types, {});
+    add_affine(part_text(model_part::embedding_norm), embedding_norm);
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      const std::string at = "bert.encoder.layer." + std::to_string(i) + ".";
+      const auto at = [i](model_part part) { return part_text(part, i); };
       layer_tensors& layer = layers[i];
-      add(at + "attention.self.query", layer.query);
-      add(at + "attention.self.key", layer.key);
-      add(at + "attention.self.value", layer.value);
-      add_extras(at + "attention.self", layer.attention);
-      add(at + "attention.output.dense", layer.attention_output);
-      add_affine(at + "attention.output.LayerNorm", layer.attention_norm);
-      add(at + "intermediate.dense", layer.intermediate);
-      add(at + "output.dense", layer.output);
-      add_affine(at + "output.LayerNorm", layer.output_norm);
+      add(at(model_part::query), layer.query);
+      add(at(model_part::key), layer.key);
+      add(at(model_part::value), layer.value);
+      add_extras(at(model_part::attention), layer.attention);
+      add(at(model_part::attention_output), layer.attention_output);
+      add_affine(at(model_part::attention_norm), layer.attention_norm);
+      add(at(model_part::feed_forward_input), layer.intermediate);
+      add(at(model_part::feed_forward_output), layer.output);
+      add_affine(at(model_part::output_norm), layer.output_norm);
     }
-    if (shape.head == head_kind::sequence) add("bert.pooler.dense", pooler);
+    if (shape.head == head_kind::sequence) add(part_text(model_part::pooler), pooler);
     if (shape.head == head_kind::masked_lm) {
-      add_affine("cls.predictions.transform.dense", transform);
-      add_affine("cls.predictions.transform.LayerNorm", transform_norm);
-      visit("cls.predictions.bias", decoder_bias, {});
+      add_affine(part_text(model_part::masked_lm_transform), transform);
+      add_affine(part_text(model_part::masked_lm_norm), transform_norm);
+      visit(part_text(model_part::masked_lm, 0, ".bias"), decoder_bias, {});
     } else if (shape.has_labels()) {
-      add_affine("classifier", classifier);
+      add_affine(part_text(model_part::classifier), classifier);
     }
   }
 

@@ -90,14 +90,14 @@ inline std::vector<kept_units> choose_units(bert& wide, const model_shape& narro
   };
   std::vector<kept_units> kept;
   for (std::size_t l = 0; l < wide.shape().layers; ++l) {
-    const std::string at = "bert.encoder.layer." + std::to_string(l) + ".";
-    const auto magnitude = [&](const std::string& name, std::int64_t over) {
-      return all.at(at + name + ".weight").abs().sum(over, false, at::kDouble);
+    const auto magnitude = [&](model_part part, std::int64_t over) {
+      return all.at(part_text(part, l, ".weight")).abs().sum(over, false, at::kDouble);
     };
-    const Tensor channels =
-        magnitude("attention.self.query", 1) + magnitude("attention.self.key", 1) +
-        magnitude("attention.self.value", 1) + magnitude("attention.output.dense", 0);
-    const Tensor neurons = magnitude("intermediate.dense", 1) + magnitude("output.dense", 0);
+    const Tensor channels = magnitude(model_part::query, 1) + magnitude(model_part::key, 1) +
+                            magnitude(model_part::value, 1) +
+                            magnitude(model_part::attention_output, 0);
+    const Tensor neurons = magnitude(model_part::feed_forward_input, 1) +
+                           magnitude(model_part::feed_forward_output, 0);
     kept.push_back({most_important(values(channels.view({heads, -1}).sum(1)), narrow.heads),
                     most_important(values(neurons), narrow.intermediate)});
   }

@@ -161,9 +161,9 @@ inline status write_model_folder(const std::filesystem::path& path, const model_
                                  const std::vector<named_tensor>& tensors,
                                  const nlohmann::json& results, existing policy,
                                  const std::map<std::string, std::string>& more_files = {}) {
-  auto output = output_folder::create(path, policy, replaceable_training_folder());
-  if (!output) return output.status();
-  const std::filesystem::path& at = output->folder();
+  LOWBIT_TRY_ASSIGN(auto output,
+                    output_folder::create(path, policy, replaceable_training_folder()));
+  const std::filesystem::path& at = output.folder();
   std::map<std::string, std::string> files = complete_tokenizer_files(model);
   files["config.json"] = make_config(model, how).dump(2) + '\n';
   files["results.json"] = results.dump(2) + '\n';
@@ -171,7 +171,7 @@ inline status write_model_folder(const std::filesystem::path& path, const model_
   for (const auto& [name, text] : files) LOWBIT_TRY(write_file(at / name, text));
   LOWBIT_TRY(
       write_tensors(at / "model.safetensors", tensors, {{"format", "pt"}}, existing::refuse));
-  return output->commit();
+  return output.commit();
 }
 
 /// Copies float data into `tensor` after checking that shapes agree.
@@ -179,11 +179,10 @@ inline status copy_into(const tensor_view& from, const Tensor& tensor) {
   std::vector<std::size_t> expected;
   for (const std::int64_t n : tensor.sizes()) expected.push_back(static_cast<std::size_t>(n));
   LOWBIT_TRY(check_shape(from, expected));
-  auto values = read_f32(from);
-  if (!values) return values.status();
-  LOWBIT_TRY(check_finite(from.place(), *values));
+  LOWBIT_TRY_ASSIGN(auto values, read_f32(from));
+  LOWBIT_TRY(check_finite(from.place(), values));
   torch::NoGradGuard no_gradients;
-  tensor.copy_(at::from_blob(values->data(), tensor.sizes(), at::kFloat));
+  tensor.copy_(at::from_blob(values.data(), tensor.sizes(), at::kFloat));
   return {};
 }
 
@@ -193,10 +192,9 @@ inline status copy_into(const tensor_view& from, const Tensor& tensor) {
 ///         malformed for NaN or infinite weights.
 inline status load_parameters(const std::filesystem::path& folder,
                               const std::vector<named_tensor>& parameters) {
-  const auto tensors = checkpoint_tensors::open(folder);
-  if (!tensors) return tensors.status();
+  LOWBIT_TRY_ASSIGN(const auto tensors, checkpoint_tensors::open(folder));
   for (const auto& [name, parameter] : parameters) {
-    const tensor_view* found = tensors->find(name);
+    const tensor_view* found = tensors.find(name);
     if (found == nullptr) {
       return status::error(errc::not_found, folder.native(), ": no tensor \"", name, "\"");
     }
@@ -210,23 +208,22 @@ inline status load_parameters(const std::filesystem::path& folder,
 /// they are on the way to; raw keeps what the file says.
 inline result<model_config> load_training_config(const std::filesystem::path& folder) {
   const auto path = folder / "config.json";
-  auto json = read_json(path);
-  if (!json) return json.status();
-  if (json->is_object() && json->contains("quantization_config")) {
+  LOWBIT_TRY_ASSIGN(auto json, read_json(path));
+  if (json.is_object() && json.contains("quantization_config")) {
     return status::error(errc::unsupported, path.native(),
                          ": a packed model (quantization_config), expected the float weights that "
                          "it was made from");
   }
   const auto text = [&json](const char* field) {
-    return json->is_object() && json->contains(field) ? (*json)[field].dump() : std::string();
+    return json.is_object() && json.contains(field) ? json[field].dump() : std::string();
   };
   const std::string bits = text("input_bits");
   const bool stage = text("weight_quant_method") == "\"bwn\"" && (bits == "2" || bits == "4") &&
                      text("input_quant_method") == "\"elastic\"";
-  if (!stage) return parse_config(*json, path.native());
-  nlohmann::json raw = *json;
-  (*json)["input_bits"] = 1;
-  auto config = parse_config(*json, path.native());
+  if (!stage) return parse_config(json, path.native());
+  nlohmann::json raw = json;
+  json["input_bits"] = 1;
+  auto config = parse_config(json, path.native());
   if (config) config->raw = std::move(raw);
   return config;
 }
@@ -250,34 +247,30 @@ inline std::vector<std::string> tokens_of(const wordpiece_tokenizer& tokenizer) 
 /// Errors: those of read_tokenizer_files
 inline status describe_tokenizer(const wordpiece_tokenizer& tokenizer,
                                  const std::filesystem::path& source, model_description& model) {
-  auto files = read_tokenizer_files(source);
-  if (!files) return files.status();
+  LOWBIT_TRY_ASSIGN(auto files, read_tokenizer_files(source));
   model.vocabulary = tokens_of(tokenizer);
-  model.tokenizer_files = *std::move(files);
+  model.tokenizer_files = std::move(files);
   return {};
 }
 
 /// Errors: those of load_config, checkpoint_tensors::open and the tokenizer; not_found for a
 ///         classifier without id2label; malformed when vocab.txt and vocab_size differ.
 inline result<opened_folder> open_model_folder(const std::filesystem::path& folder) {
-  auto config = load_training_config(folder);
-  if (!config) return config.status();
-  const auto files = checkpoint_tensors::open(folder);
-  if (!files) return files.status();
-  LOWBIT_TRY(lowbit::detail::find_head(*config, *files, folder.native()));
-  if (config->shape.has_labels() && config->labels.empty()) {
+  LOWBIT_TRY_ASSIGN(auto config, load_training_config(folder));
+  LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder));
+  LOWBIT_TRY(lowbit::detail::find_head(config, files, folder.native()));
+  if (config.shape.has_labels() && config.labels.empty()) {
     return status::error(errc::not_found, (folder / "config.json").native(),
                          ": no id2label, expected the name of every label");
   }
-  auto tokenizer = wordpiece_tokenizer::load(folder);
-  if (!tokenizer) return tokenizer.status();
-  if (tokenizer->vocabulary_size() != config->shape.vocabulary) {
-    return status::error(errc::malformed, folder.native(), ": ", tokenizer->vocabulary_size(),
-                         " tokens, but vocab_size is ", config->shape.vocabulary);
+  LOWBIT_TRY_ASSIGN(auto tokenizer, wordpiece_tokenizer::load(folder));
+  if (tokenizer.vocabulary_size() != config.shape.vocabulary) {
+    return status::error(errc::malformed, folder.native(), ": ", tokenizer.vocabulary_size(),
+                         " tokens, but vocab_size is ", config.shape.vocabulary);
   }
-  model_description model{config->shape, config->labels, {}};
-  LOWBIT_TRY(describe_tokenizer(*tokenizer, folder, model));
-  return opened_folder{std::move(model), *std::move(tokenizer)};
+  model_description model{config.shape, config.labels, {}};
+  LOWBIT_TRY(describe_tokenizer(tokenizer, folder, model));
+  return opened_folder{std::move(model), std::move(tokenizer)};
 }
 
 }  // namespace lowbit::train

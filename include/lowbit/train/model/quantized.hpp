@@ -45,23 +45,22 @@ class quantized_scheme : public float_scheme {
       return status::error(errc::invalid_argument, "policy ", policy_.name,
                            " has its own recipe, it is not one of formats by name");
     }
-    auto choice = format_choice::of_overrides(overrides);
-    if (!choice) return choice.status();
+    LOWBIT_TRY_ASSIGN(auto choice, format_choice::of_overrides(overrides));
     std::map<std::string, Tensor> parameters;
     for (const auto& [name, tensor] : model.parameters()) parameters.emplace(name, tensor);
     matrices_.clear();
-    const std::string table = "bert.embeddings.word_embeddings.weight";
-    LOWBIT_TRY(add(table, parameters.at(table), choice->of(table, policy_.table)));
+    const std::string table = part_text(model_part::word_embeddings, 0, ".weight");
+    LOWBIT_TRY(add(table, parameters.at(table), choice.of(table, policy_.table)));
     for (const linear_layout& layer : linear_layers(model.shape())) {
       if (layer.at == site::classifier) continue;
       const std::string name = layer.name + ".weight";
-      const std::string format = choice->of(name, policy_.format);
+      const std::string format = choice.of(name, policy_.format);
       const auto exists = []<class Codec>(std::type_identity<Codec>) { return status{}; };
       LOWBIT_TRY((integers ? any_integer::with(format, exists) : any_float::with(format, exists))
                      .in(name));
       LOWBIT_TRY(add(name, parameters.at(name), format));
     }
-    return choice->check_all_matched();
+    return choice.check_all_matched();
   }
 
   /// The codecs choose new grids for the present weights.

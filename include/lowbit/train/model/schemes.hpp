@@ -23,32 +23,29 @@ namespace detail {
 /// A TernaryBERT or BinaryBERT model; whether it is split only its tensors say.
 inline result<scheme_ptr> low_bit_weight_scheme_of(const model_config& config,
                                                    const std::filesystem::path& folder) {
-  const auto fields = lowbit::detail::read_dynamic_fields(config, folder.native());
-  if (!fields) return fields.status();
-  const auto bits = static_cast<unsigned>(fields->input_bits);
+  LOWBIT_TRY_ASSIGN(const auto fields,
+                    lowbit::detail::read_dynamic_fields(config, folder.native()));
+  const auto bits = static_cast<unsigned>(fields.input_bits);
   if (config.recognised == lowbit::scheme::ternarybert) {
-    return scheme_ptr(std::make_shared<ternarybert_scheme>(bits, fields->clip));
+    return scheme_ptr(std::make_shared<ternarybert_scheme>(bits, fields.clip));
   }
-  const auto files = checkpoint_tensors::open(folder);
-  if (!files) return files.status();
+  LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder));
   binarybert_format format;
   format.input_bits = bits;
-  format.ternary = fields->weight_bits == 2;
-  format.split = files->find("bert.embeddings.word_embeddings_1.weight") != nullptr;
-  format.learned_steps = fields->learned_steps;
+  format.ternary = fields.weight_bits == 2;
+  format.split = files.find(part_text(model_part::word_embeddings, 0, "_1.weight")) != nullptr;
+  format.learned_steps = fields.learned_steps;
   format.relu = config.shape.hidden_act == activation_function::relu;
   return scheme_ptr(std::make_shared<binarybert_scheme>(format));
 }
 
 /// A model of recipe qat. Ranges that are missing are found when the model is filled.
 inline result<scheme_ptr> q8bert_scheme_of(const std::filesystem::path& folder) {
-  const auto files = checkpoint_tensors::open(folder);
-  if (!files) return files.status();
-  for (const tensor_view& t : files->tensors()) {
+  LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder));
+  for (const tensor_view& t : files.tensors()) {
     if (!t.name.ends_with(range_suffix)) continue;
-    const auto values = read_f32(t);
-    if (!values) return values.status();
-    for (const float v : *values) LOWBIT_TRY(lowbit::detail::check_range(t.place(), v));
+    LOWBIT_TRY_ASSIGN(const auto values, read_f32(t));
+    for (const float v : values) LOWBIT_TRY(lowbit::detail::check_range(t.place(), v));
   }
   return scheme_ptr(std::make_shared<q8bert_scheme>());
 }
@@ -66,9 +63,8 @@ inline result<scheme_ptr> scheme_of(const model_config& config,
     case lowbit::scheme::bibert:
       return scheme_ptr(std::make_shared<bibert_scheme>());
     case lowbit::scheme::bit: {
-      const auto bits = json_size(config.raw, "input_bits", folder.native());
-      if (!bits) return bits.status();
-      return scheme_ptr(std::make_shared<bit_scheme>(static_cast<unsigned>(*bits)));
+      LOWBIT_TRY_ASSIGN(const auto bits, json_size(config.raw, "input_bits", folder.native()));
+      return scheme_ptr(std::make_shared<bit_scheme>(static_cast<unsigned>(bits)));
     }
     case lowbit::scheme::ternarybert:
     case lowbit::scheme::binarybert:

@@ -153,19 +153,16 @@ Tensor chosen_grid(grid_kind kind, const encoded_matrix& m, const Tensor& weight
 /// What the codec of that name makes of weights (N, K); results on their device.
 /// Errors: those of the codec (a weight that is not finite, fewer distinct weights than centroids)
 inline result<encoded_weights> encode_weights(const Tensor& weights, std::string_view format) {
-  const auto kind = grid_of_format(format);
-  if (!kind) return kind.status();
+  LOWBIT_TRY_ASSIGN(const auto kind, grid_of_format(format));
   const Tensor w = weights.detach().to(at::kCPU).contiguous();
   const auto n = static_cast<std::size_t>(w.size(0)), k = static_cast<std::size_t>(w.size(1));
   const matrix_view<const float> view{w.data_ptr<float>(), n, k, k};
   encoded_weights out;
   LOWBIT_TRY(any_table::with(format, [&]<class Codec>(std::type_identity<Codec>) -> status {
-    const auto encoded = encode(Codec{}, view);
-    if (!encoded) return encoded.status();
-    const auto values = detail::read_back<Codec>(*encoded, w);
-    if (!values) return values.status();
-    out.values = values->to(weights.device());
-    out.grid = detail::chosen_grid<Codec>(*kind, *encoded, w).to(weights.device());
+    LOWBIT_TRY_ASSIGN(const auto encoded, encode(Codec{}, view));
+    LOWBIT_TRY_ASSIGN(const auto values, detail::read_back<Codec>(encoded, w));
+    out.values = values.to(weights.device());
+    out.grid = detail::chosen_grid<Codec>(kind, encoded, w).to(weights.device());
     return {};
   }));
   return out;

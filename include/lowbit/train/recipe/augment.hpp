@@ -77,12 +77,10 @@ inline status write_clinc150(const std::filesystem::path& path, const dataset& d
 inline result<std::vector<std::string>> variants(candidate_finder& finder, const std::string& text,
                                                  const augment_options& o, std::size_t index,
                                                  std::size_t column) {
-  const auto words = basic_words(text, finder.tokenizer().normalizer());
-  if (!words) return words.status();
-  const auto candidates = finder.find(*words);
-  if (!candidates) return candidates.status();
+  LOWBIT_TRY_ASSIGN(const auto words, basic_words(text, finder.tokenizer().normalizer()));
+  LOWBIT_TRY_ASSIGN(const auto candidates, finder.find(words));
   std::mt19937_64 generator = seeded_generator(o.seed, index, column);
-  return augment(*words, *candidates, o, generator);
+  return augment(words, candidates, o, generator);
 }
 
 /// The variants of the texts that are done: of each sentence one list, of a pair two.
@@ -92,12 +90,11 @@ using finished_variants = std::vector<std::vector<std::vector<std::string>>>;
 inline result<std::string> augment_settings(const augment_options& o, const dataset& data) {
   fingerprint texts;
   for (const labelled_text& e : data.train) texts.add(e.text + '\t' + e.second + '\n');
-  const auto model = fingerprint_of(o.mlm);
-  if (!model) return model.status();
+  LOWBIT_TRY_ASSIGN(const auto model, fingerprint_of(o.mlm));
   std::string text = "augment n=" + std::to_string(o.copies) + " p=" + number_text(o.probability) +
                      " top=" + std::to_string(o.top) + " seed=" + std::to_string(o.seed) +
                      (o.type == precision::bf16 ? " bf16" : " f32") + " texts=" + texts.text() +
-                     " mlm=" + *model + " vectors=" + o.vectors.native() +
+                     " mlm=" + model + " vectors=" + o.vectors.native() +
                      " synonyms=" + o.synonyms.native();
   for (const auto& path : o.antonyms) text += " antonyms=" + path.native();
   return text;
@@ -106,31 +103,26 @@ inline result<std::string> augment_settings(const augment_options& o, const data
 /// Errors: those of read_json; invalid_argument for a checkpoint of other settings
 inline result<finished_variants> read_variants(const std::filesystem::path& path,
                                                const std::string& settings) {
-  const auto json = read_json(path);
-  if (!json) return json.status();
+  LOWBIT_TRY_ASSIGN(const auto json, read_json(path));
   try {
-    if (json->at("settings") == settings) return json->at("variants").get<finished_variants>();
+    if (json.at("settings") == settings) return json.at("variants").get<finished_variants>();
   } catch (const nlohmann::json::exception& error) {
     return status::error(errc::malformed, path.native(), ": ", error.what());
   }
   return status::error(errc::invalid_argument, path.native(),
                        ": belongs to a run with other options; now: ", settings,
-                       "; then: ", json->at("settings").dump());
+                       "; then: ", json.at("settings").dump());
 }
 
 /// The variants of all training texts, those of an earlier call included.
 inline result<finished_variants> all_variants(const augment_options& o, const dataset& data) {
   const std::filesystem::path checkpoint = checkpoint_of(o.out);
-  const auto settings = augment_settings(o, data);
-  if (!settings) return settings.status();
+  LOWBIT_TRY_ASSIGN(const auto settings, augment_settings(o, data));
   finished_variants done;
   if (o.resume) {
-    auto stored = read_variants(checkpoint, *settings);
-    if (!stored) return stored.status();
-    done = *std::move(stored);
+    LOWBIT_TRY_ASSIGN(done, read_variants(checkpoint, settings));
   }
-  auto finder = candidate_finder::open(o);
-  if (!finder) return finder.status();
+  LOWBIT_TRY_ASSIGN(auto finder, candidate_finder::open(o));
   counter shown("sentences", data.train.size());
   double saved = shown.elapsed();
   while (done.size() < data.train.size()) {
@@ -139,7 +131,7 @@ inline result<finished_variants> all_variants(const augment_options& o, const da
     std::vector<std::vector<std::string>> columns;
     for (const std::string* text : {&e.text, &e.second}) {
       if (text->empty()) continue;
-      auto found = variants(*finder, *text, o, i, columns.size());
+      auto found = variants(finder, *text, o, i, columns.size());
       if (!found) return found.status().in(o.data.native());
       columns.push_back(*std::move(found));
     }
@@ -147,7 +139,7 @@ inline result<finished_variants> all_variants(const augment_options& o, const da
     shown.at(done.size());
     const bool stop = o.stop_asked && o.stop_asked() && done.size() < data.train.size();
     if (!stop && shown.elapsed() - saved < o.checkpoint_seconds) continue;
-    const nlohmann::json state = {{"settings", *settings}, {"variants", done}};
+    const nlohmann::json state = {{"settings", settings}, {"variants", done}};
     LOWBIT_TRY(write_file(checkpoint, state.dump() + '\n', existing::replace));
     saved = shown.elapsed();
     if (stop) {
@@ -184,27 +176,25 @@ inline status augment_dataset(const augment_options& o) {
                                  : ": no such file, so there is nothing to go on from; without "
                                    "--resume the run starts anew");
   }
-  auto data = read_dataset(o.data);
-  if (!data) return data.status();
-  if (data->train.empty()) {
+  LOWBIT_TRY_ASSIGN(auto data, read_dataset(o.data));
+  if (data.train.empty()) {
     return status::error(errc::malformed, o.data.native(), ": no training examples");
   }
-  const auto found = detail::all_variants(o, *data);
-  if (!found) return found.status();
+  LOWBIT_TRY_ASSIGN(const auto found, detail::all_variants(o, data));
   std::vector<labelled_text> all;
-  for (std::size_t i = 0; i < data->train.size(); ++i) {
-    const labelled_text& e = data->train[i];
+  for (std::size_t i = 0; i < data.train.size(); ++i) {
+    const labelled_text& e = data.train[i];
     all.push_back(e);
-    for (std::size_t column = 0; column < (*found)[i].size(); ++column) {
-      for (const std::string& text : (*found)[i][column]) {
+    for (std::size_t column = 0; column < found[i].size(); ++column) {
+      for (const std::string& text : found[i][column]) {
         all.push_back(e);
         (column == 0 ? all.back().text : all.back().second) = text;
       }
     }
   }
   if (json) {
-    data->train = std::move(all);
-    LOWBIT_TRY(detail::write_clinc150(o.out, *data, policy));
+    data.train = std::move(all);
+    LOWBIT_TRY(detail::write_clinc150(o.out, data, policy));
   } else {
     LOWBIT_TRY(detail::write_tsv(o.out, all, policy));
   }

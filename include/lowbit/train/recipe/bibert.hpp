@@ -18,12 +18,11 @@ struct bibert_options : recipe_options {
 inline status bibert(const bibert_options& options) {
   LOWBIT_TRY(check_output(options));
   const torch::Device device = default_device();
-  auto teacher = load_float_model(options.teacher, device);
-  if (!teacher) return teacher.status();
-  model_description description = teacher->description;
+  LOWBIT_TRY_ASSIGN(auto teacher, load_float_model(options.teacher, device));
+  model_description description = teacher.description;
   description.shape.relu_before_classifier = false;  // BiBERT has no such head
-  const auto examples = data_for(options, description, teacher->tokenizer, options.teacher);
-  if (!examples) return examples.status();
+  LOWBIT_TRY_ASSIGN(const auto examples,
+                    data_for(options, description, teacher.tokenizer, options.teacher));
 
   torch::manual_seed(options.fit.seed);
   scheme_ptr how = std::make_shared<bibert_scheme>();
@@ -31,9 +30,8 @@ inline status bibert(const bibert_options& options) {
   bert student(description.shape, how);
   const auto& start = options.student.empty() ? options.teacher : options.student;
   if (!options.student.empty()) {
-    const auto student_folder = open_model_folder(start);
-    if (!student_folder) return student_folder.status();
-    LOWBIT_TRY(check_same_model(start, student_folder->model, description));
+    LOWBIT_TRY_ASSIGN(const auto student_folder, open_model_folder(start));
+    LOWBIT_TRY(check_same_model(start, student_folder.model, description));
   }
   LOWBIT_TRY(load_parameters(start, student.exported()));
   student.to(device);
@@ -44,7 +42,7 @@ inline status bibert(const bibert_options& options) {
   fit_job job;
   job.loss = [&](const batch& in, const step_info& info) {
     const trace target =
-        teach(teacher->model, in, {.type = forward.type, .logits_only = logits_only});
+        teach(teacher.model, in, {.type = forward.type, .logits_only = logits_only});
     const trace out = student.forward(in, forward);
     measure_attention(out, in, info);
     return bibert_loss(out, target, o);
@@ -58,8 +56,8 @@ inline status bibert(const bibert_options& options) {
                                 {"hard_weight", o.hard_weight},
                                 {"temperature", o.temperature},
                                 {"start", options.student.empty() ? "teacher" : "student"}};
-  return train_and_write(student, description, *examples, teacher->tokenizer.unk_id(), options,
-                         facts, std::move(job));
+  return train_and_write(student, description, examples, teacher.tokenizer.unk_id(), options, facts,
+                         std::move(job));
 }
 
 }  // namespace lowbit::train

@@ -71,21 +71,18 @@ inline status binarybert(const binarybert_options& options) {
   for (const auto& s : stages) suffixes.push_back(s.suffix);
   LOWBIT_TRY(check_outputs(options, suffixes));
   const torch::Device device = default_device();
-  auto teacher = load_float_model(options.teacher, device);
-  if (!teacher) return teacher.status();
-  model_description description = teacher->description;
-  const auto narrow = narrow_shape(description.shape, options.width);
-  if (!narrow) return narrow.status();
-  description.shape = *narrow;
+  LOWBIT_TRY_ASSIGN(auto teacher, load_float_model(options.teacher, device));
+  model_description description = teacher.description;
+  LOWBIT_TRY_ASSIGN(description.shape, narrow_shape(description.shape, options.width));
   description.shape.relu_before_classifier = false;
   if (!options.ternarybert) description.shape.layer_norm_eps = 1e-12F;  // fixed in BinaryBERT
-  const auto examples = data_for(options, description, teacher->tokenizer, options.teacher);
-  if (!examples) return examples.status();
-  const std::vector<kept_units> kept = choose_units(teacher->model, description.shape);
+  LOWBIT_TRY_ASSIGN(const auto examples,
+                    data_for(options, description, teacher.tokenizer, options.teacher));
+  const std::vector<kept_units> kept = choose_units(teacher.model, description.shape);
   std::vector<Tensor> heads;  // the teacher's, of each layer's heads
   for (const kept_units& k : kept) heads.push_back(at::tensor(k.heads).to(device));
 
-  const staged_run run{options, description, *examples, teacher->tokenizer.unk_id(),
+  const staged_run run{options, description, examples, teacher.tokenizer.unk_id(),
                        options.clip_rate};
   std::optional<bert> previous;
   for (std::size_t s = 0; s < stages.size(); ++s) {
@@ -98,7 +95,7 @@ inline status binarybert(const binarybert_options& options) {
     const scheme_ptr how = detail::binarybert_stage_scheme(options, now.split);
     bert student(description.shape, how);
     if (!previous) {
-      LOWBIT_TRY(copy_narrowed(teacher->model, kept, student));
+      LOWBIT_TRY(copy_narrowed(teacher.model, kept, student));
     } else if (previous->how().parts() != how->parts()) {
       LOWBIT_TRY(copy_split(*previous, student));
     } else {
@@ -115,7 +112,7 @@ inline status binarybert(const binarybert_options& options) {
                                              : !now.logits ? "layers"
                                                            : "layers and logits"}};
     const auto go_on = train_stage(
-        run, stage, student, teacher->model, facts,
+        run, stage, student, teacher.model, facts,
         [&](const batch&, const step_info&, const trace& out, const trace& target) {
           return detail::binarybert_loss(out, target, now, heads);
         },

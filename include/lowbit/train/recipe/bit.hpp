@@ -85,33 +85,31 @@ inline status bit(const bit_options& options) {
   }
   LOWBIT_TRY(check_outputs(options, suffixes));
   const torch::Device device = default_device();
-  auto loaded = load_model(options.teacher, device);
-  if (!loaded) return loaded.status();
-  const auto bits = detail::teacher_bits(loaded->model.how(), options.teacher.native());
-  if (!bits) return bits.status();
-  if (schedule.size() < 2 || schedule.front() != *bits) {
+  LOWBIT_TRY_ASSIGN(auto loaded, load_model(options.teacher, device));
+  LOWBIT_TRY_ASSIGN(const auto bits,
+                    detail::teacher_bits(loaded.model.how(), options.teacher.native()));
+  if (schedule.size() < 2 || schedule.front() != bits) {
     return status::error(errc::invalid_argument, options.teacher.native(), ": has activations of ",
-                         *bits, " bits, expected those that the schedule starts with");
+                         bits, " bits, expected those that the schedule starts with");
   }
-  model_description description = loaded->description;
+  model_description description = loaded.description;
   description.shape.layer_norm_eps = 1e-12F;  // fixed in BiT
   description.shape.relu_before_classifier = false;
-  const auto examples = data_for(options, description, loaded->tokenizer, options.teacher);
-  if (!examples) return examples.status();
+  LOWBIT_TRY_ASSIGN(const auto examples,
+                    data_for(options, description, loaded.tokenizer, options.teacher));
   std::optional<loaded_model> first;
   if (!options.student.empty()) {
-    auto student = load_model(options.student, device);
-    if (!student) return student.status();
-    LOWBIT_TRY(check_same_model(options.student, student->description, loaded->description));
-    first.emplace(*std::move(student));
+    LOWBIT_TRY_ASSIGN(auto student, load_model(options.student, device));
+    LOWBIT_TRY(check_same_model(options.student, student.description, loaded.description));
+    first.emplace(std::move(student));
   }
 
-  const staged_run run{options, description, *examples, loaded->tokenizer.unk_id(),
+  const staged_run run{options, description, examples, loaded.tokenizer.unk_id(),
                        options.clip_rate};
   std::optional<bert> previous;
   for (std::size_t s = 1; s < schedule.size(); ++s) {
     const recipe_options stage = stage_options(options, suffixes[s - 1]);
-    bert& teacher = previous ? *previous : loaded->model;
+    bert& teacher = previous ? *previous : loaded.model;
     bert& start = s == 1 && first ? first->model : teacher;
     torch::manual_seed(options.fit.seed);
     const auto how = std::make_shared<bit_scheme>(schedule[s]);

@@ -37,10 +37,9 @@ namespace detail {
 inline result<tokenized_dataset> unlabelled(const std::filesystem::path& path,
                                             const wordpiece_tokenizer& tokenizer,
                                             std::size_t max_length) {
-  const auto lines = read_sentences(path);
-  if (!lines) return lines.status();
+  LOWBIT_TRY_ASSIGN(const auto lines, read_sentences(path));
   tokenized_dataset data;
-  for (const std::string& line : *lines) {
+  for (const std::string& line : lines) {
     auto pieces = pieces_of(line, tokenizer, max_length);
     if (!pieces) return pieces.status().in(path.native());
     for (example& piece : *pieces) {
@@ -102,9 +101,8 @@ inline result<run_state> match_layers(const layer_matcher& match, const tokenize
   job.buffers = match.student.buffers();
   follow_ranges(match.student, job);
   job.corrupt = token_dropout(fitting.token_dropout, unknown_token);
-  const auto identity = run_identity(data, o.teacher, o.student);
-  if (!identity) return identity.status();
-  const std::string settings = settings_text(fitting, "stage 1 " + facts.dump()) + *identity;
+  LOWBIT_TRY_ASSIGN(const auto identity, run_identity(data, o.teacher, o.student));
+  const std::string settings = settings_text(fitting, "stage 1 " + facts.dump()) + identity;
   return fit(job, data.train, fitting, settings, default_device(), *o.group);
 }
 
@@ -125,14 +123,13 @@ inline status two_stages(const layer_matcher& match, const model_description& de
     announce(o, "stage 1, layers");
     // A run that starts anew must not end in what an older one left of the second stage.
     if (!o.fit.resume && o.group->leads()) std::filesystem::remove(last, ignored);
-    const auto run = match_layers(match, data, unknown_token, o, facts, first);
-    if (!run) return run.status();
-    if (run->step == o.fit.stop_after) return {};
-    if (o.fit.stop_after != 0) second.fit.stop_after -= run->step;
+    LOWBIT_TRY_ASSIGN(const auto run, match_layers(match, data, unknown_token, o, facts, first));
+    if (run.step == o.fit.stop_after) return {};
+    if (o.fit.stop_after != 0) second.fit.stop_after -= run.step;
     second.replace = o.replace || o.fit.resume;
     second.fit.resume = o.fit.resume && std::filesystem::exists(last, ignored);
-    extras.results["stage_1"] = to_json(*run);
-    extras.files["curves.stage1.svg"] = curves_svg(*run, "distill, stage 1: layers", "");
+    extras.results["stage_1"] = to_json(run);
+    extras.files["curves.stage1.svg"] = curves_svg(run, "distill, stage 1: layers", "");
   }
   announce(o, "stage 2, predictions");
   LOWBIT_TRY(train_and_write(match.student, description, data, unknown_token, second, facts,
@@ -184,12 +181,11 @@ inline status distill(const distill_options& o) {
   const torch::Device device = default_device();
   const bool general = o.stage == tinybert_stage::general;
   const bool tinybert = o.objective == distillation_objective::tinybert;
-  auto teacher = load_model(o.teacher, device, general);
-  if (!teacher) return teacher.status();
-  const model_shape& taught = teacher->description.shape;
-  const auto plan = plan_student(o.built, o.student, teacher->description, teacher->model.how());
-  if (!plan) return plan.status();
-  const model_description& description = plan->description;
+  LOWBIT_TRY_ASSIGN(auto teacher, load_model(o.teacher, device, general));
+  const model_shape& taught = teacher.description.shape;
+  LOWBIT_TRY_ASSIGN(const auto plan,
+                    plan_student(o.built, o.student, teacher.description, teacher.model.how()));
+  const model_description& description = plan.description;
   LOWBIT_TRY(detail::check_pair(o, description.shape, taught));
   result<layer_map> map = layer_map{};
   if (tinybert || o.built.start == student_start::mapped_layers) {
@@ -199,42 +195,40 @@ inline status distill(const distill_options& o) {
 
   model_description both = description;  // sentences must fit teacher and student
   both.shape.positions = std::min(taught.positions, description.shape.positions);
-  const auto length = sentence_limit(o, both.shape);
-  if (!length) return length.status();
-  const auto data = general ? detail::unlabelled(o.data, teacher->tokenizer, *length)
-                            : data_for(o, both, teacher->tokenizer, o.teacher);
-  if (!data) return data.status();
+  LOWBIT_TRY_ASSIGN(const auto length, sentence_limit(o, both.shape));
+  LOWBIT_TRY_ASSIGN(const auto data, general ? detail::unlabelled(o.data, teacher.tokenizer, length)
+                                             : data_for(o, both, teacher.tokenizer, o.teacher));
 
   torch::manual_seed(o.fit.seed);
-  auto student = make_student(o.built, o.student, *plan, *map, teacher->model, device);
-  if (!student) return student.status();
+  LOWBIT_TRY_ASSIGN(auto student,
+                    make_student(o.built, o.student, plan, *map, teacher.model, device));
   const nlohmann::json facts = detail::distillation_facts(o, *map, description);
-  const std::int64_t unknown = teacher->tokenizer.unk_id();
+  const std::int64_t unknown = teacher.tokenizer.unk_id();
 
   const forward_options predicting = training_forward(o.fit, true);
   fit_job predict;
   predict.loss = [&](const batch& in, const step_info&) {
-    const trace found = student->forward(in, predicting);
+    const trace found = student.forward(in, predicting);
     if (tinybert && !o.terms.prediction) {
       return at::cross_entropy_loss(found.logits, found.targets);
     }
-    const trace target = teach(teacher->model, in, {.type = predicting.type, .logits_only = true});
+    const trace target = teach(teacher.model, in, {.type = predicting.type, .logits_only = true});
     return tinybert ? soft_cross_entropy(found.logits, target.logits)
                     : soft_target_loss(found.logits, target.logits, found.targets, o.logits);
   };
   if (!tinybert) {
-    return train_and_write(*student, description, *data, unknown, o, facts, std::move(predict));
+    return train_and_write(student, description, data, unknown, o, facts, std::move(predict));
   }
   const width_map fit(static_cast<std::int64_t>(taught.hidden),
                       static_cast<std::int64_t>(description.shape.hidden), device);
   LOWBIT_TRY(detail::load_width_map(o.student, fit));
-  const detail::layer_matcher match{teacher->model, *student, *map, fit, o.terms};
+  const detail::layer_matcher match{teacher.model, student, *map, fit, o.terms};
   if (!general) {
-    return detail::two_stages(match, description, *data, unknown, o, facts, std::move(predict));
+    return detail::two_stages(match, description, data, unknown, o, facts, std::move(predict));
   }
   folder_extras extras;
   extras.tensors = fit.parameters();
-  return train_and_write(*student, description, *data, unknown, o, facts,
+  return train_and_write(student, description, data, unknown, o, facts,
                          match.job(training_forward(o.fit)), extras);
 }
 

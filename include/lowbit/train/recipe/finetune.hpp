@@ -21,36 +21,31 @@ struct finetune_options : recipe_options {
 ///         not full precision; malformed or shape_mismatch for extents that do not fit
 inline status finetune(const finetune_options& options) {
   LOWBIT_TRY(check_output(options));
-  const auto data = read_dataset(options.data, options.asked);
-  if (!data) return data.status();
+  LOWBIT_TRY_ASSIGN(const auto data, read_dataset(options.data, options.asked));
   const bool warm = !options.student.empty();
   const std::filesystem::path& words = warm ? options.student : options.vocab;
-  const auto tokenizer = wordpiece_tokenizer::load(words);
-  if (!tokenizer) return tokenizer.status();
-  model_description description{options.shape, label_names(data->train, data->tagged), {}};
-  LOWBIT_TRY(describe_tokenizer(*tokenizer, words, description));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, wordpiece_tokenizer::load(words));
+  model_description description{options.shape, label_names(data.train, data.tagged), {}};
+  LOWBIT_TRY(describe_tokenizer(tokenizer, words, description));
   scheme_ptr how = std::make_shared<float_scheme>();
   if (warm) {
-    const auto config = load_training_config(options.student);
-    if (!config) return config.status();
-    description.shape = config->shape;
-    if (config->recognised != lowbit::scheme::fp32) {
+    LOWBIT_TRY_ASSIGN(const auto config, load_training_config(options.student));
+    description.shape = config.shape;
+    if (config.recognised != lowbit::scheme::fp32) {
       return status::error(errc::unsupported, options.student.native(), ": a ",
-                           scheme_name(config->recognised),
-                           " model, expected a full precision one");
+                           scheme_name(config.recognised), " model, expected a full precision one");
     }
-    how = std::make_shared<float_scheme>(config->shape.hidden_act == activation_function::relu);
+    how = std::make_shared<float_scheme>(config.shape.hidden_act == activation_function::relu);
   }
-  description.shape.head = data->head();
-  if (data->tagged) description.shape.relu_before_classifier = false;
+  description.shape.head = data.head();
+  if (data.tagged) description.shape.relu_before_classifier = false;
   description.shape.labels = description.labels.size();
   description.shape.vocabulary = description.vocabulary.size();
-  const auto length = sentence_limit(options, description.shape);
-  if (!length) return length.status();
-  const auto examples = tokenize(*data, description.labels, *tokenizer, *length, options.data);
-  if (!examples) return examples.status();
+  LOWBIT_TRY_ASSIGN(const auto length, sentence_limit(options, description.shape));
+  LOWBIT_TRY_ASSIGN(const auto examples,
+                    tokenize(data, description.labels, tokenizer, length, options.data));
   LOWBIT_TRY(description.shape.check());
-  LOWBIT_TRY(detail::check_pairs(*data, description.shape, options.data));
+  LOWBIT_TRY(detail::check_pairs(data, description.shape, options.data));
 
   torch::manual_seed(options.fit.seed);
   bert model(description.shape, how);
@@ -63,7 +58,7 @@ inline status finetune(const finetune_options& options) {
     return at::cross_entropy_loss(out.logits, out.targets, {}, 1, ignored_label,
                                   options.label_smoothing);
   };
-  return train_and_write(model, description, *examples, tokenizer->unk_id(), options,
+  return train_and_write(model, description, examples, tokenizer.unk_id(), options,
                          {{"recipe", "finetune"},
                           {"label_smoothing", options.label_smoothing},
                           {"start", warm ? "folder" : "random"}},

@@ -52,10 +52,9 @@ struct layer_matcher {
 /// The width map that a general stage left in the student's folder; otherwise it stays random.
 inline status load_width_map(const std::filesystem::path& folder, const width_map& fit) {
   if (folder.empty()) return {};
-  const auto tensors = checkpoint_tensors::open(folder);
-  if (!tensors) return tensors.status();
+  LOWBIT_TRY_ASSIGN(const auto tensors, checkpoint_tensors::open(folder));
   for (const auto& [name, tensor] : fit.parameters()) {
-    const tensor_view* found = tensors->find(name);
+    const tensor_view* found = tensors.find(name);
     if (found == nullptr) return {};
     LOWBIT_TRY(copy_into(*found, tensor));
   }

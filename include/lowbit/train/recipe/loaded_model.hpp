@@ -29,11 +29,10 @@ struct loaded_model {
 ///
 /// Errors: as load_parameters for a tensor of the encoder
 inline status load_encoder(const std::filesystem::path& folder, bert& model) {
-  const auto tensors = checkpoint_tensors::open(folder);
-  if (!tensors) return tensors.status();
+  LOWBIT_TRY_ASSIGN(const auto tensors, checkpoint_tensors::open(folder));
   for (const auto& [name, parameter] : model.exported()) {
     const bool head = !name.starts_with("bert.encoder.") && !name.starts_with("bert.embeddings.");
-    const tensor_view* found = tensors->find(name);
+    const tensor_view* found = tensors.find(name);
     const auto sizes = parameter.sizes();
     const bool fits =
         found != nullptr && found->shape.size() == sizes.size() &&
@@ -52,22 +51,19 @@ inline status load_encoder(const std::filesystem::path& folder, bert& model) {
 /// the head it may have.
 inline result<loaded_model> load_model(const std::filesystem::path& folder,
                                        const torch::Device& device, bool bare = false) {
-  const auto config = load_training_config(folder);
-  if (!config) return config.status();
-  auto how = scheme_of(*config, folder);
-  if (!how) return how.status();
-  auto opened = open_model_folder(folder);
-  if (!opened) return opened.status();
+  LOWBIT_TRY_ASSIGN(const auto config, load_training_config(folder));
+  LOWBIT_TRY_ASSIGN(auto how, scheme_of(config, folder));
+  LOWBIT_TRY_ASSIGN(auto opened, open_model_folder(folder));
   if (bare) {
-    opened->model.shape.head = head_kind::mean_embedding;
-    opened->model.shape.labels = 0;
-    opened->model.labels.clear();
+    opened.model.shape.head = head_kind::mean_embedding;
+    opened.model.shape.labels = 0;
+    opened.model.labels.clear();
   }
-  bert model(opened->model.shape, *how);
+  bert model(opened.model.shape, how);
   LOWBIT_TRY(load_parameters(folder, model.exported()));
   model.to(device);
-  return loaded_model{std::move(opened->model), std::move(opened->tokenizer), std::move(model),
-                      *std::move(how)};
+  return loaded_model{std::move(opened.model), std::move(opened.tokenizer), std::move(model),
+                      std::move(how)};
 }
 
 /// Errors: those of load_model; unsupported for a model that is not full precision

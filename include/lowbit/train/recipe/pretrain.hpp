@@ -45,36 +45,29 @@ inline status pretrain(const pretrain_options& options) {
   std::vector<std::filesystem::path> sources{options.data};
   sources.insert(sources.end(), options.more_data.begin(), options.more_data.end());
   for (const std::filesystem::path& source : sources) {
-    auto read = read_sentences(source);
-    if (!read) return read.status();
-    std::move(read->begin(), read->end(), std::back_inserter(lines));
+    LOWBIT_TRY_ASSIGN(auto read, read_sentences(source));
+    std::move(read.begin(), read.end(), std::back_inserter(lines));
   }
   const bool warm = !options.student.empty();
   const std::filesystem::path& words = warm ? options.student : options.vocab;
-  const auto tokenizer = wordpiece_tokenizer::load(words);
-  if (!tokenizer) return tokenizer.status();
-  auto vocabulary = masking_vocabulary_of(*tokenizer, words);
-  if (!vocabulary) return vocabulary.status();
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, wordpiece_tokenizer::load(words));
+  LOWBIT_TRY_ASSIGN(auto vocabulary, masking_vocabulary_of(tokenizer, words));
   model_description description{options.shape, {}, {}};
-  LOWBIT_TRY(describe_tokenizer(*tokenizer, words, description));
+  LOWBIT_TRY(describe_tokenizer(tokenizer, words, description));
   scheme_ptr how = std::make_shared<float_scheme>();
   if (warm) {
-    const auto config = load_training_config(options.student);
-    if (!config) return config.status();
-    auto stored = scheme_of(*config, options.student);
-    if (!stored) return stored.status();
-    how = *std::move(stored);
-    description.shape = config->shape;
+    LOWBIT_TRY_ASSIGN(const auto config, load_training_config(options.student));
+    LOWBIT_TRY_ASSIGN(how, scheme_of(config, options.student));
+    description.shape = config.shape;
     description.shape.relu_before_classifier = false;
   }
   description.shape.head = head_kind::masked_lm;
   description.shape.labels = 0;
   description.shape.vocabulary = description.vocabulary.size();
   LOWBIT_TRY(description.shape.check());
-  const auto length = sentence_limit(options, description.shape);
-  if (!length) return length.status();
-  const corruption mask = mask_tokens(*std::move(vocabulary), options.masking);
-  const auto examples = masked_dataset(lines, options.held_out, *tokenizer, *length, mask,
+  LOWBIT_TRY_ASSIGN(const auto length, sentence_limit(options, description.shape));
+  const corruption mask = mask_tokens(std::move(vocabulary), options.masking);
+  const auto examples = masked_dataset(lines, options.held_out, tokenizer, length, mask,
                                        options.fit.seed, options.data);
   if (!examples) return examples.status();
 
@@ -99,7 +92,7 @@ inline status pretrain(const pretrain_options& options) {
       return nlohmann::json{{"validation_loss", loss}, {"validation_perplexity", std::exp(loss)}};
     };
   }
-  return train_and_write(model, description, *examples, tokenizer->unk_id(), options,
+  return train_and_write(model, description, *examples, tokenizer.unk_id(), options,
                          {{"recipe", "pretrain"},
                           {"lines", lines.size()},
                           {"held_out", options.held_out},

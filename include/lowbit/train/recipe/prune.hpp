@@ -33,15 +33,12 @@ struct prune_start {
   static result<prune_start> load(const prune_options& options,
                                   const std::filesystem::path& folder) {
     const torch::Device device = default_device();
-    auto from = load_float_model(folder, device);
-    if (!from) return from.status();
-    auto objective =
-        supervision::load(options.teacher, from->description, options.objective, device);
-    if (!objective) return objective.status();
-    auto examples =
-        data_for(options, objective->readable(from->description), from->tokenizer, folder);
-    if (!examples) return examples.status();
-    return prune_start{*std::move(from), *std::move(examples), *std::move(objective)};
+    LOWBIT_TRY_ASSIGN(auto from, load_float_model(folder, device));
+    LOWBIT_TRY_ASSIGN(auto objective, supervision::load(options.teacher, from.description,
+                                                        options.objective, device));
+    LOWBIT_TRY_ASSIGN(auto examples, data_for(options, objective.readable(from.description),
+                                              from.tokenizer, folder));
+    return prune_start{std::move(from), std::move(examples), std::move(objective)};
   }
   /// Fine-tunes `model` into options.out.
   status train(bert& model, const prune_options& options, nlohmann::json facts, fit_job job) {
@@ -58,9 +55,8 @@ struct prune_start {
 };
 
 inline status prune_weights(const prune_options& options) {
-  auto start = prune_start::load(options, options.student);
-  if (!start) return start.status();
-  bert& model = start->from.model;
+  LOWBIT_TRY_ASSIGN(auto start, prune_start::load(options, options.student));
+  bert& model = start.from.model;
   std::vector<named_tensor> matrices;  // what io/encode_model.hpp makes sparse
   for (const linear_layout& layer : linear_layers(model.shape())) {
     if (layer.at == site::classifier) continue;
@@ -70,7 +66,7 @@ inline status prune_weights(const prune_options& options) {
   }
   torch::manual_seed(options.fit.seed);
   magnitude_masks masks(matrices);
-  const auto steps = steps_of_epoch(start->examples.train.size(), options.fit.batch_size);
+  const auto steps = steps_of_epoch(start.examples.train.size(), options.fit.batch_size);
   const auto schedule = sparsity_schedule::of_run(options.sparsity, options.begin, options.end,
                                                   options.every, steps * options.fit.epochs);
   fit_job job;
@@ -81,13 +77,13 @@ inline status prune_weights(const prune_options& options) {
   };
   job.after_step = [&](const step_info&) { masks.apply(); };
   job.eligible = [&](std::int64_t step) { return step > schedule.last(); };
-  return start->train(model, options,
-                      {{"objective", start->objective.facts()},
-                       {"sparsity", options.sparsity},
-                       {"first_update", schedule.first},
-                       {"last_update", schedule.last()},
-                       {"every", schedule.every}},
-                      std::move(job));
+  return start.train(model, options,
+                     {{"objective", start.objective.facts()},
+                      {"sparsity", options.sparsity},
+                      {"first_update", schedule.first},
+                      {"last_update", schedule.last()},
+                      {"every", schedule.every}},
+                     std::move(job));
 }
 
 /// Units to keep after `round` of `rounds`: equal steps from `all` to `last`.
@@ -107,10 +103,9 @@ inline result<bool> prune_units_once(const prune_options& whole, const prune_opt
                                 {"measured_batches", round.batches},
                                 {"objective", start.objective.facts()}};
   announce(round, std::to_string(heads) + " heads, " + std::to_string(neurons) + " neurons");
-  const auto done = stage_finished(whole, round, "fp32", start.examples, facts);
-  if (!done) return done.status();
+  LOWBIT_TRY_ASSIGN(const auto done, stage_finished(whole, round, "fp32", start.examples, facts));
   bert& from = start.from.model;
-  if (*done) {
+  if (done) {
     bert small(narrowed(from.shape(), heads, neurons), start.from.how);
     LOWBIT_TRY(load_parameters(round.out, small.exported()));
     small.to(default_device());
@@ -143,9 +138,8 @@ inline result<bool> prune_units_once(const prune_options& whole, const prune_opt
 
 /// Rounds before the last are the folders OUT.round1, .. beside the output.
 inline status prune_units(const prune_options& options) {
-  auto start = prune_start::load(options, options.student);
-  if (!start) return start.status();
-  const model_shape shape = start->from.model.shape();
+  LOWBIT_TRY_ASSIGN(auto start, prune_start::load(options, options.student));
+  const model_shape shape = start.from.model.shape();
   const std::size_t heads = options.heads == 0 ? shape.heads : options.heads;
   const std::size_t neurons = options.neurons == 0 ? shape.intermediate : options.neurons;
   if (heads > shape.heads || neurons > shape.intermediate) {
@@ -161,7 +155,7 @@ inline status prune_units(const prune_options& options) {
     prune_options round = options;
     static_cast<recipe_options&>(round) = stage_options(options, suffixes[r - 1]);
     const auto go_on =
-        prune_units_once(options, round, *start, left_after(r, options.rounds, shape.heads, heads),
+        prune_units_once(options, round, start, left_after(r, options.rounds, shape.heads, heads),
                          left_after(r, options.rounds, shape.intermediate, neurons));
     if (!go_on || !*go_on) return go_on.status();
   }

@@ -45,23 +45,20 @@ inline status check_q8bert(const qat_options& options, bool relu) {
 /// ReLU
 inline status qat(const qat_options& options) {
   LOWBIT_TRY(check_output(options));
-  const auto policy = find_policy(options.policy);
-  if (!policy) return policy.status();
+  LOWBIT_TRY_ASSIGN(const auto policy, find_policy(options.policy));
   const torch::Device device = default_device();
-  auto start = load_float_model(options.student, device);
-  if (!start) return start.status();
-  const model_description& description = start->description;
-  auto objective = supervision::load(options.teacher, description, options.objective, device);
-  if (!objective) return objective.status();
-  const auto examples =
-      data_for(options, objective->readable(description), start->tokenizer, options.student);
-  if (!examples) return examples.status();
+  LOWBIT_TRY_ASSIGN(auto start, load_float_model(options.student, device));
+  const model_description& description = start.description;
+  LOWBIT_TRY_ASSIGN(auto objective,
+                    supervision::load(options.teacher, description, options.objective, device));
+  LOWBIT_TRY_ASSIGN(const auto examples, data_for(options, objective.readable(description),
+                                                  start.tokenizer, options.student));
 
   torch::manual_seed(options.fit.seed);
-  const bool relu = start->model.how().hidden_act() == std::string_view("relu");
-  const bool ranges = policy->name == policy::q8bert::name;
+  const bool relu = start.model.how().hidden_act() == std::string_view("relu");
+  const bool ranges = policy.name == policy::q8bert::name;
   if (ranges) LOWBIT_TRY(detail::check_q8bert(options, relu));
-  const auto by_name = std::make_shared<quantized_scheme>(*policy, relu);
+  const auto by_name = std::make_shared<quantized_scheme>(policy, relu);
   const scheme_ptr how =
       ranges ? scheme_ptr(std::make_shared<q8bert_scheme>(options.range_decay)) : by_name;
   bert student(description.shape, how);
@@ -72,10 +69,10 @@ inline status qat(const qat_options& options) {
   const forward_options forward = training_forward(options.fit, true);
   fit_job job;
   job.loss = [&](const batch& in, const step_info&) {
-    return objective->loss(in, student.forward(in, forward), forward.type);
+    return objective.loss(in, student.forward(in, forward), forward.type);
   };
   nlohmann::json facts = {
-      {"recipe", "qat"}, {"policy", policy->name}, {"objective", objective->facts()}};
+      {"recipe", "qat"}, {"policy", policy.name}, {"objective", objective.facts()}};
   if (ranges) {
     facts["range_decay"] = options.range_decay;
   } else {
@@ -87,7 +84,7 @@ inline status qat(const qat_options& options) {
     facts["formats"] = nlohmann::json::object();
     for (const format_override& f : options.formats) facts["formats"][f.pattern] = f.format;
   }
-  return train_and_write(student, description, *examples, start->tokenizer.unk_id(), options, facts,
+  return train_and_write(student, description, examples, start.tokenizer.unk_id(), options, facts,
                          std::move(job));
 }
 

@@ -86,15 +86,13 @@ inline result<tokenized_dataset> data_for(const recipe_options& options,
                                           const wordpiece_tokenizer& tokenizer,
                                           const std::filesystem::path& folder) {
   const auto asked = model.shape.head == head_kind::token ? labelling::words : labelling::sentences;
-  const auto data = read_dataset(options.data, asked);
-  if (!data) return data.status();
-  const auto used = label_names(data->train, data->tagged);
-  LOWBIT_TRY(check_dataset(*data, used, options.data));
+  LOWBIT_TRY_ASSIGN(const auto data, read_dataset(options.data, asked));
+  const auto used = label_names(data.train, data.tagged);
+  LOWBIT_TRY(check_dataset(data, used, options.data));
   LOWBIT_TRY(detail::check_labels(model.labels, folder, used, options.data));
-  LOWBIT_TRY(detail::check_pairs(*data, model.shape, options.data));
-  const auto length = sentence_limit(options, model.shape);
-  if (!length) return length.status();
-  return tokenize(*data, model.labels, tokenizer, *length, options.data);
+  LOWBIT_TRY(detail::check_pairs(data, model.shape, options.data));
+  LOWBIT_TRY_ASSIGN(const auto length, sentence_limit(options, model.shape));
+  return tokenize(data, model.labels, tokenizer, length, options.data);
 }
 
 /// Tells what a user may not expect: sentences that were cut, scores that there are none of.
@@ -153,15 +151,13 @@ inline result<bool> finished_before(const recipe_options& options, const std::st
   const auto path = options.out / "results.json";
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return false;
-  const auto found = read_json(path);
-  if (!found) return found.status();
+  LOWBIT_TRY_ASSIGN(const auto found, read_json(path));
   const auto says = [&](const std::string& name, const nlohmann::json& value) {
-    return found->is_object() && found->contains(name) && found->at(name) == value;
+    return found.is_object() && found.contains(name) && found.at(name) == value;
   };
   if (!says("finished", true)) return false;
-  const auto identity = run_identity(data, options.teacher, options.student);
-  if (!identity) return identity.status();
-  bool same = says("settings", settings_text(options.fit, scheme) + *identity);
+  LOWBIT_TRY_ASSIGN(const auto identity, run_identity(data, options.teacher, options.student));
+  bool same = says("settings", settings_text(options.fit, scheme) + identity);
   for (const auto& [name, value] : facts.items()) same = same && says(name, value);
   if (!same) {
     return status::error(errc::invalid_argument, options.out.native(),
@@ -195,10 +191,9 @@ inline status train_and_write(bert& model, const model_description& description,
     if (!done || *done) return done.status();
   }
   tell_of_data(data, *options.group);
-  const auto identity = run_identity(data, options.teacher, options.student);
-  if (!identity) return identity.status();
-  const std::string settings = settings_text(fitting, facts.dump()) + *identity;
-  facts["settings"] = settings_text(fitting, model.how().name()) + *identity;
+  LOWBIT_TRY_ASSIGN(const auto identity, run_identity(data, options.teacher, options.student));
+  const std::string settings = settings_text(fitting, facts.dump()) + identity;
+  facts["settings"] = settings_text(fitting, model.how().name()) + identity;
   for (const auto& [name, path] :
        {std::pair{"data", &options.data}, std::pair{"teacher_folder", &options.teacher},
         std::pair{"student_folder", &options.student}}) {
@@ -236,12 +231,12 @@ inline status train_and_write(bert& model, const model_description& description,
   if (!job.improved) {
     job.improved = [&write](const run_state& best) { return write(best, false, -1.0); };
   }
-  const auto run = fit(job, data.train, fitting, settings, device, *options.group);
-  if (!run) return run.status();
-  if (run->step == options.fit.stop_after) return {};  // on purpose; the checkpoint goes on
+  LOWBIT_TRY_ASSIGN(const auto run,
+                    fit(job, data.train, fitting, settings, device, *options.group));
+  if (run.step == options.fit.stop_after) return {};  // on purpose; the checkpoint goes on
   if (!options.group->leads()) return {};
   LOWBIT_TRY(
-      write(*run, true, options.test ? score(model, data.test, description.labels, device) : -1.0));
+      write(run, true, options.test ? score(model, data.test, description.labels, device) : -1.0));
   std::filesystem::remove(fitting.checkpoint, ignored);
   return {};
 }

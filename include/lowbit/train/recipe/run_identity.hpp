@@ -55,10 +55,9 @@ inline std::string fingerprint_of(const std::vector<example>& examples) {
 /// Of the tensors of a model folder.
 /// Errors: those of checkpoint_tensors::open
 inline result<std::string> fingerprint_of(const std::filesystem::path& folder) {
-  const auto files = checkpoint_tensors::open(folder);
-  if (!files) return files.status();
+  LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder));
   fingerprint f;
-  for (const tensor_view& t : files->tensors()) {
+  for (const tensor_view& t : files.tensors()) {
     f.add(t.name);
     f.add(t.data);
   }
@@ -75,9 +74,8 @@ inline result<std::string> run_identity(const tokenized_dataset& data,
   for (const auto& [name, folder] :
        {std::pair{" teacher=", &teacher}, std::pair{" student=", &student}}) {
     if (folder->empty()) continue;
-    const auto content = fingerprint_of(*folder);
-    if (!content) return content.status();
-    text += name + *content;
+    LOWBIT_TRY_ASSIGN(const auto content, fingerprint_of(*folder));
+    text += name + content;
   }
   return text;
 }

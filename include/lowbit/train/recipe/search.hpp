@@ -81,16 +81,14 @@ inline result<search_choice> choose_shape(const search_options& options, loaded_
                                           const search_data& data, const scheme_ptr& how) {
   const std::filesystem::path state = search_state_of(options.out);
   shape_search all(options, teacher, state);
-  const auto settings = search_settings(options, data, teacher.description.shape);
-  if (!settings) return settings.status();
-  LOWBIT_TRY(all.start(*settings));
-  const auto shapes = all.shapes();
-  if (!shapes) return shapes.status();
+  LOWBIT_TRY_ASSIGN(const auto settings, search_settings(options, data, teacher.description.shape));
+  LOWBIT_TRY(all.start(settings));
+  LOWBIT_TRY_ASSIGN(const auto shapes, all.shapes());
   const torch::Device device = default_device();
   taught_batches batches(data.examples.train, data.corrupt, teacher.model, options.trials, device);
-  LOWBIT_TRY(all.run_trials(*shapes, how, batches, device));
+  LOWBIT_TRY(all.run_trials(shapes, how, batches, device));
 
-  const search_ranking ranking = all.ranked(*shapes);
+  const search_ranking ranking = all.ranked(shapes);
   const search_candidate& best = ranking.candidates.front();
   if (!(best.coefficient > 0)) {
     return status::error(errc::invalid_argument, "no shape has a positive W: of the best, ",
@@ -105,14 +103,15 @@ inline result<search_choice> choose_shape(const search_options& options, loaded_
   const auto written = read_json(options.out / "ranking.json");
   if (!options.fit.resume || !written ||
       *written != nlohmann::json::parse(choice.files.at("ranking.json"))) {
-    auto folder = output_folder::create(
-        options.out, options.replace || options.fit.resume ? existing::replace : existing::refuse,
-        replaceable_training_folder());
-    if (!folder) return folder.status();
+    LOWBIT_TRY_ASSIGN(
+        auto folder, output_folder::create(options.out,
+                                           options.replace || options.fit.resume ? existing::replace
+                                                                                 : existing::refuse,
+                                           replaceable_training_folder()));
     for (const auto& [name, file] : choice.files) {
-      LOWBIT_TRY(write_file(folder->folder() / name, file));
+      LOWBIT_TRY(write_file(folder.folder() / name, file));
     }
-    LOWBIT_TRY(folder->commit());
+    LOWBIT_TRY(folder.commit());
   }
   std::error_code ignored;
   std::filesystem::remove(state, ignored);
@@ -124,9 +123,8 @@ inline result<search_choice> agreed_choice(const search_options& options, loaded
                                            const search_data& data, const scheme_ptr& how) {
   const workers& group = *options.group;
   if (!group.leads()) {
-    const auto heard = wait_for_choice(group);
-    if (!heard) return heard.status();
-    return search_choice{*heard, {}};
+    LOWBIT_TRY_ASSIGN(const auto heard, wait_for_choice(group));
+    return search_choice{heard, {}};
   }
   auto choice = choose_shape(options, teacher, data, how);
   const auto told = choice ? share_news(group, search_news::chosen, choice->at)
@@ -152,22 +150,19 @@ inline status search(const search_options& options) {
   }
   LOWBIT_TRY(check_output(options));
   if (options.group->leads()) LOWBIT_TRY(check_free(options, search_state_of(options.out)));
-  auto teacher = load_model(options.teacher, default_device());
-  if (!teacher) return teacher.status();
-  const head_kind head = teacher->description.shape.head;
+  LOWBIT_TRY_ASSIGN(auto teacher, load_model(options.teacher, default_device()));
+  const head_kind head = teacher.description.shape.head;
   if (head != head_kind::masked_lm && !(options.trials.objective == trial_options{}.objective)) {
     return status::error(errc::invalid_argument, options.teacher.native(), ": a ", name_of(head),
                          " model; the weights and the temperature of a search are for a masked "
                          "language model");
   }
-  const bool relu = std::string_view(teacher->how->hidden_act()) == "relu";
+  const bool relu = std::string_view(teacher.how->hidden_act()) == "relu";
   const scheme_ptr how = std::make_shared<float_scheme>(relu);
-  const auto data = search_data_for(options, *teacher);
-  if (!data) return data.status();
-  const auto choice = detail::agreed_choice(options, *teacher, *data, how);
-  if (!choice) return choice.status();
+  LOWBIT_TRY_ASSIGN(const auto data, search_data_for(options, teacher));
+  LOWBIT_TRY_ASSIGN(const auto choice, detail::agreed_choice(options, teacher, data, how));
   if (!options.train) return {};
-  return pretrain_chosen(options, choice->at, *teacher, *data, how, choice->files);
+  return pretrain_chosen(options, choice.at, teacher, data, how, choice.files);
 }
 
 }  // namespace lowbit::train

@@ -103,9 +103,9 @@ inline result<bool> train_stage(const staged_run& run, const recipe_options& sta
                                 bert& teacher, const nlohmann::json& facts, const stage_loss& loss,
                                 loss_unit unit = loss_unit::label) {
   announce(stage, student.how().name());
-  const auto done = stage_finished(run.options, stage, student.how().name(), run.examples, facts);
-  if (!done) return done.status();
-  if (*done) {
+  LOWBIT_TRY_ASSIGN(const auto done,
+                    stage_finished(run.options, stage, student.how().name(), run.examples, facts));
+  if (done) {
     LOWBIT_TRY(load_parameters(stage.out, student.exported()));
     return true;
   }

@@ -70,19 +70,16 @@ namespace detail {
 /// The shape and scheme of the folder that the student starts from.
 /// Errors: shape_mismatch when its tokens are not the teacher's
 inline status plan_from_folder(const std::filesystem::path& folder, student_plan& plan) {
-  const auto config = load_training_config(folder);
-  if (!config) return config.status();
-  const auto tokenizer = wordpiece_tokenizer::load(folder);
-  if (!tokenizer) return tokenizer.status();
-  LOWBIT_TRY(check_same_tokens(folder, tokens_of(*tokenizer), plan.description));
-  const auto how = scheme_of(*config, folder);
-  if (!how) return how.status();
+  LOWBIT_TRY_ASSIGN(const auto config, load_training_config(folder));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, wordpiece_tokenizer::load(folder));
+  LOWBIT_TRY(check_same_tokens(folder, tokens_of(tokenizer), plan.description));
+  LOWBIT_TRY_ASSIGN(const auto how, scheme_of(config, folder));
   const model_shape& taught = plan.description.shape;
-  model_shape shape = config->shape;
+  model_shape shape = config.shape;
   shape.head = taught.head, shape.labels = taught.labels;
   if (shape.head != head_kind::sequence) shape.relu_before_classifier = false;
   plan.description.shape = shape;
-  plan.how = *how;
+  plan.how = how;
   return {};
 }
 
@@ -140,9 +137,8 @@ inline result<bert> make_student(const student_options& o, const std::filesystem
     return status::error(errc::shape_mismatch, "a student of width ", shape.hidden,
                          " cannot start from a teacher of width ", taught.hidden);
   }
-  const auto first = make_layer_map("first", shape.layers, taught.layers);
-  if (!first) return first.status();
-  const layer_map& from = o.start == student_start::mapped_layers ? map : *first;
+  LOWBIT_TRY_ASSIGN(const auto first, make_layer_map("first", shape.layers, taught.layers));
+  const layer_map& from = o.start == student_start::mapped_layers ? map : first;
   std::vector<std::size_t> sources;  // counted from 0; a map counts layers from 1
   for (std::size_t m = 1; m < from.size(); ++m) sources.push_back(from[m] - 1);
   copy_layers(teacher, student, sources);

@@ -19,15 +19,14 @@ class supervision {
                                   const soft_target_options& options, const torch::Device& device) {
     supervision out(options);
     if (teacher.empty()) return out;
-    auto loaded = load_model(teacher, device);
-    if (!loaded) return loaded.status();
-    const model_description& d = loaded->description;
+    LOWBIT_TRY_ASSIGN(auto loaded, load_model(teacher, device));
+    const model_description& d = loaded.description;
     if (d.labels != student.labels || d.vocabulary != student.vocabulary ||
         d.shape.head != student.shape.head) {
       return status::error(errc::shape_mismatch, teacher.native(),
                            ": its head, labels or tokens are not those of the student");
     }
-    out.teacher_.emplace(std::move(loaded->model));
+    out.teacher_.emplace(std::move(loaded.model));
     return out;
   }
 

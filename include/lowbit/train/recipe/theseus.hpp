@@ -148,9 +148,8 @@ inline std::vector<named_tensor> freeze_all_but_layers(bert& predecessor, bert& 
 inline status theseus(const theseus_options& options) {
   LOWBIT_TRY(check_output(options));
   const torch::Device device = default_device();
-  auto predecessor = load_model(options.teacher, device);
-  if (!predecessor) return predecessor.status();
-  model_description description = predecessor->description;
+  LOWBIT_TRY_ASSIGN(auto predecessor, load_model(options.teacher, device));
+  model_description description = predecessor.description;
   const std::size_t depth = description.shape.layers;
   if (description.shape.head != head_kind::sequence && description.shape.head != head_kind::token) {
     return status::error(errc::unsupported, options.teacher.native(), ": a ",
@@ -164,24 +163,24 @@ inline status theseus(const theseus_options& options) {
     return status::error(errc::invalid_argument, modules, " layers for the successor of ",
                          options.teacher.native(), ", which has ", depth);
   }
-  const auto examples = data_for(options, description, predecessor->tokenizer, options.teacher);
-  if (!examples) return examples.status();
-  const auto batches = steps_of_epoch(examples->train.size(), options.fit.batch_size);
-  const auto schedule = schedule_for(options.schedule, batches * options.fit.epochs);
-  if (!schedule) return schedule.status();
+  LOWBIT_TRY_ASSIGN(const auto examples,
+                    data_for(options, description, predecessor.tokenizer, options.teacher));
+  const auto batches = steps_of_epoch(examples.train.size(), options.fit.batch_size);
+  LOWBIT_TRY_ASSIGN(const auto schedule,
+                    schedule_for(options.schedule, batches * options.fit.epochs));
 
   torch::manual_seed(options.fit.seed);
-  bert successor(description.shape, predecessor->how);
+  bert successor(description.shape, predecessor.how);
   const std::vector<std::size_t> groups = layer_groups(depth, modules);
   successor.to(device);
-  copy_layers(predecessor->model, successor, detail::start_layers(options.start, groups));
-  show_first_batch(successor, *examples, options.fit, device);
-  const auto layers = detail::freeze_all_but_layers(predecessor->model, successor);
+  copy_layers(predecessor.model, successor, detail::start_layers(options.start, groups));
+  show_first_batch(successor, examples, options.fit, device);
+  const auto layers = detail::freeze_all_but_layers(predecessor.model, successor);
   if (options.group->leads()) {
     std::fprintf(stderr,
                  "replacing %zu layers by %zu: p %.3g at first, the successor alone from "
                  "step %lld of %lld\n",
-                 depth, modules, (*schedule)(0), static_cast<long long>(schedule->alone_from()),
+                 depth, modules, (schedule)(0), static_cast<long long>(schedule.alone_from()),
                  static_cast<long long>(batches) * options.fit.epochs);
   }
 
@@ -192,24 +191,24 @@ inline status theseus(const theseus_options& options) {
     for (const auto& [name, tensor] : layers) {
       if (!tensor.grad().defined()) tensor.mutable_grad() = at::zeros_like(tensor);
     }
-    const double p = (*schedule)(at.step);
+    const double p = (schedule)(at.step);
     const auto replaced = draw_replaced(options.fit.seed, at.step, modules, p);
-    const trace out = mixed_forward(predecessor->model, successor, groups, replaced, in, forward);
+    const trace out = mixed_forward(predecessor.model, successor, groups, replaced, in, forward);
     return at::cross_entropy_loss(out.logits, out.targets);
   };
-  job.before_step = [&](const step_info& at) { at.measure("p", (*schedule)(at.step)); };
+  job.before_step = [&](const step_info& at) { at.measure("p", (schedule)(at.step)); };
   const nlohmann::json facts = {{"recipe", "theseus"},
                                 {"predecessor_layers", depth},
                                 {"groups", groups},
-                                {"schedule", schedule->linear ? "linear" : "constant"},
-                                {"p0", schedule->p0},
-                                {"k", schedule->k},
-                                {"alone_from", schedule->alone_from()},
+                                {"schedule", schedule.linear ? "linear" : "constant"},
+                                {"p0", schedule.p0},
+                                {"k", schedule.k},
+                                {"alone_from", schedule.alone_from()},
                                 {"start", options.start == successor_start::first    ? "first"
                                           : options.start == successor_start::spread ? "spread"
                                                                                      : "random"}};
-  return train_and_write(successor, description, *examples, predecessor->tokenizer.unk_id(),
-                         options, facts, std::move(job));
+  return train_and_write(successor, description, examples, predecessor.tokenizer.unk_id(), options,
+                         facts, std::move(job));
 }
 
 }  // namespace lowbit::train

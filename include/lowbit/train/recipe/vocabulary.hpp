@@ -23,12 +23,11 @@ struct vocabulary_recipe_options {
 ///
 /// Errors: those of the readers; malformed for empty data; those of train_vocabulary.
 inline status make_vocabulary(const vocabulary_recipe_options& options) {
-  const auto lines = read_sentences(options.data);
-  if (!lines) return lines.status();
-  if (lines->empty()) return status::error(errc::malformed, options.data.native(), ": no text");
+  LOWBIT_TRY_ASSIGN(const auto lines, read_sentences(options.data));
+  if (lines.empty()) return status::error(errc::malformed, options.data.native(), ": no text");
   vocabulary_options settings;
   settings.size = options.size;
-  const auto tokens = train_vocabulary(*lines, settings);
+  const auto tokens = train_vocabulary(lines, settings);
   if (!tokens) return tokens.status().in(options.data.native());
   std::string text;
   for (const std::string& token : *tokens) text += token + '\n';

@@ -32,22 +32,19 @@ class candidate_finder {
   /// Errors: those of load_model and the word files; unsupported for a model without masked LM
   ///         head; not_found for a vocabulary without mask token
   static result<candidate_finder> open(const candidate_options& o) {
-    auto model = load_model(o.mlm, default_device());
-    if (!model) return model.status();
-    if (model->description.shape.head != head_kind::masked_lm) {
+    LOWBIT_TRY_ASSIGN(auto model, load_model(o.mlm, default_device()));
+    if (model.description.shape.head != head_kind::masked_lm) {
       return status::error(errc::unsupported, o.mlm.native(), ": a model for ",
-                           name_of(model->description.shape.head),
+                           name_of(model.description.shape.head),
                            ", expected a masked language model");
     }
-    const auto mask = model->tokenizer.mask_id();
+    const auto mask = model.tokenizer.mask_id();
     if (!mask) {
       return status::error(errc::not_found, o.mlm.native(), ": no mask token in its vocabulary");
     }
-    candidate_finder out(*std::move(model), *mask, o.top, o.type);
+    candidate_finder out(std::move(model), *mask, o.top, o.type);
     if (!o.vectors.empty()) {
-      auto vectors = word_vectors::read(o.vectors);
-      if (!vectors) return vectors.status();
-      out.vectors_ = *std::move(vectors);
+      LOWBIT_TRY_ASSIGN(out.vectors_, word_vectors::read(o.vectors));
     }
     if (!o.synonyms.empty()) LOWBIT_TRY(out.synonyms_.read(o.synonyms));
     for (const auto& path : o.antonyms) LOWBIT_TRY(out.antonyms_.read(path));
@@ -65,15 +62,14 @@ class candidate_finder {
     std::vector<std::int64_t> ids;
     std::vector<masked_word> asked;
     for (std::size_t i = 0; i < words.size(); ++i) {
-      const auto pieces = model_.tokenizer.encode_plain(words[i]);
-      if (!pieces) return pieces.status();
-      const bool single = pieces->ids.size() == 1 && pieces->ids[0] != model_.tokenizer.unk_id();
+      LOWBIT_TRY_ASSIGN(const auto pieces, model_.tokenizer.encode_plain(words[i]));
+      const bool single = pieces.ids.size() == 1 && pieces.ids[0] != model_.tokenizer.unk_id();
       if (single && replaceable(words[i])) {
         asked.push_back({i, ids.size() + 1});  // after [CLS]
       } else if (replaceable(words[i])) {
         found[i] = related(words[i]);
       }
-      ids.insert(ids.end(), pieces->ids.begin(), pieces->ids.end());
+      ids.insert(ids.end(), pieces.ids.begin(), pieces.ids.end());
     }
     ask_model(ids, asked, found);
     for (std::size_t i = 0; i < words.size(); ++i) {

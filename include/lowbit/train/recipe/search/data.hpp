@@ -24,26 +24,22 @@ inline result<search_data> search_data_for(const recipe_options& options,
                                            const loaded_model& teacher) {
   const model_shape& shape = teacher.description.shape;
   if (shape.head == head_kind::sequence || shape.head == head_kind::token) {
-    auto examples = data_for(options, teacher.description, teacher.tokenizer, options.teacher);
-    if (!examples) return examples.status();
-    return search_data{*std::move(examples),
+    LOWBIT_TRY_ASSIGN(auto examples,
+                      data_for(options, teacher.description, teacher.tokenizer, options.teacher));
+    return search_data{std::move(examples),
                        token_dropout(options.fit.token_dropout, teacher.tokenizer.unk_id())};
   }
   if (shape.head != head_kind::masked_lm) {
     return status::error(errc::unsupported, options.teacher.native(), ": a ", name_of(shape.head),
                          " model, expected a classifier or a masked language model");
   }
-  auto vocabulary = masking_vocabulary_of(teacher.tokenizer, options.teacher);
-  if (!vocabulary) return vocabulary.status();
-  const auto sentences = read_sentences(options.data);
-  if (!sentences) return sentences.status();
-  const auto length = sentence_limit(options, shape);
-  if (!length) return length.status();
-  const corruption mask = mask_tokens(*std::move(vocabulary), {});
-  auto examples = masked_dataset(*sentences, 0.05, teacher.tokenizer, *length, mask,
-                                 options.fit.seed, options.data);
-  if (!examples) return examples.status();
-  return search_data{*std::move(examples), mask};
+  LOWBIT_TRY_ASSIGN(auto vocabulary, masking_vocabulary_of(teacher.tokenizer, options.teacher));
+  LOWBIT_TRY_ASSIGN(const auto sentences, read_sentences(options.data));
+  LOWBIT_TRY_ASSIGN(const auto length, sentence_limit(options, shape));
+  const corruption mask = mask_tokens(std::move(vocabulary), {});
+  LOWBIT_TRY_ASSIGN(auto examples, masked_dataset(sentences, 0.05, teacher.tokenizer, length, mask,
+                                                  options.fit.seed, options.data));
+  return search_data{std::move(examples), mask};
 }
 
 }  // namespace lowbit::train

@@ -42,10 +42,9 @@ inline status tell_searching(const workers& group) {
 /// Errors: those of workers::sum; invalid_argument when the search failed
 inline result<shape_point> wait_for_choice(const workers& group) {
   for (;;) {
-    const auto heard = share_news(group);
-    if (!heard) return heard.status();
-    if (heard->first == search_news::chosen) return heard->second;
-    if (heard->first == search_news::failed) {
+    LOWBIT_TRY_ASSIGN(const auto heard, share_news(group));
+    if (heard.first == search_news::chosen) return heard.second;
+    if (heard.first == search_news::failed) {
       return status::error(errc::invalid_argument, "the search of the leading process failed");
     }
   }

@@ -136,18 +136,17 @@ inline search_candidate candidate_from_json(const nlohmann::json& json) {
 /// Errors: those of read_json; malformed; invalid_argument for other settings
 inline result<search_ranking> read_ranking(const std::filesystem::path& path,
                                            const std::string& settings) {
-  const auto json = read_json(path);
-  if (!json) return json.status();
+  LOWBIT_TRY_ASSIGN(const auto json, read_json(path));
   try {
     search_ranking r;
-    r.settings = json->at("settings").get<std::string>();
+    r.settings = json.at("settings").get<std::string>();
     if (r.settings != settings) {
       return status::error(errc::invalid_argument, path.native(),
                            ": belongs to a search with other options; now: ", settings,
                            "; then: ", r.settings);
     }
-    r.maximum = candidate_from_json(json->at("maximum"));
-    for (const auto& c : json->at("candidates")) r.candidates.push_back(candidate_from_json(c));
+    r.maximum = candidate_from_json(json.at("maximum"));
+    for (const auto& c : json.at("candidates")) r.candidates.push_back(candidate_from_json(c));
     return r;
   } catch (const nlohmann::json::exception& error) {
     return status::error(errc::malformed, path.native(), ": ", std::string_view(error.what()));

@@ -44,8 +44,7 @@ namespace detail {
 inline result<std::string> search_settings(const search_options& o, const search_data& data,
                                            const model_shape& teacher) {
   const trial_options& t = o.trials;
-  const auto identity = run_identity(data.examples, o.teacher, o.student);
-  if (!identity) return identity.status();
+  LOWBIT_TRY_ASSIGN(const auto identity, run_identity(data.examples, o.teacher, o.student));
   return "search shape=" + to_string(point_of(teacher)) +
          " parameters=" + std::to_string(stored_parameters(teacher)) +
          " measured=" + o.measured_as + " steps=" + std::to_string(t.steps) +
@@ -53,7 +52,7 @@ inline result<std::string> search_settings(const search_options& o, const search
          (t.type == precision::bf16 ? " bf16" : " f32") +
          " hard=" + number_text(t.objective.hard_weight) +
          " soft=" + number_text(t.objective.soft_weight) +
-         " temperature=" + number_text(t.objective.temperature) + *identity;
+         " temperature=" + number_text(t.objective.temperature) + identity;
 }
 
 inline std::string three_digits(double v) {
@@ -88,17 +87,13 @@ class shape_search {
                              ", so there is nothing to go on from; without --resume the search "
                              "starts anew");
       }
-      auto stored = read_ranking(open ? state_ : finished, settings);
-      if (!stored) return stored.status();
-      all_ = *std::move(stored);
+      LOWBIT_TRY_ASSIGN(all_, read_ranking(open ? state_ : finished, settings));
       return {};
     }
     all_.settings = settings;
     all_.maximum.at = point_of(teacher_);
     all_.maximum.parameters = stored_parameters(teacher_);
-    const auto measured = o_.meter(teacher_, teacher_);
-    if (!measured) return measured.status();
-    all_.maximum.measured = *measured;
+    LOWBIT_TRY_ASSIGN(all_.maximum.measured, o_.meter(teacher_, teacher_));
     return {};
   }
 
@@ -231,9 +226,8 @@ class shape_search {
       if (all_.find(shapes[i]) != nullptr) continue;
       if (stop_asked()) return stopped("measurement", i, shapes.size());
       const model_shape shape = shape_at(shapes[i], teacher_);
-      const auto measured = o_.meter(shape, teacher_);
-      if (!measured) return measured.status();
-      all_.candidates.push_back({shapes[i], stored_parameters(shape), *measured, {}, 0.0});
+      LOWBIT_TRY_ASSIGN(const auto measured, o_.meter(shape, teacher_));
+      all_.candidates.push_back({shapes[i], stored_parameters(shape), measured, {}, 0.0});
       LOWBIT_TRY(save());
       LOWBIT_TRY(detail::tell_searching(*o_.group));
       shown.measured(i + 1, shapes.size(), shapes[i]);
