@@ -10,7 +10,6 @@
 #include "../support/archs.hpp"
 #include "../support/two_threads.hpp"
 #include "lowbit/io/import.hpp"
-#include "lowbit/io/import_dynamic.hpp"
 #include "lowbit/model/classifier.hpp"
 #include "lowbit/policy/per_layer.hpp"
 #include "random_model.hpp"
@@ -94,24 +93,11 @@ lowbit::canonical_model import_model(const fs::path& folder, const std::string& 
   lowbit::canonical_model model;
   model.config = lowbit::load_config(folder).value();
   model.policy = policy;
-  model.keep_open(lowbit::checkpoint_tensors::open(folder).value());
-  auto reader = lowbit::detail::checkpoint_reader::open(model.files(), folder.native()).value();
-  lowbit::detail::find_attention_width(model.config, reader);
-  lowbit::detail::dynamic_importer<Policy, lowbit::detail::checkpoint_reader> importer(model,
-                                                                                       reader);
-  const lowbit::status done = importer.run();
-  INFO(done.message());
-  REQUIRE(done.ok());
-  const auto& shape = model.config.shape;
-  model.own("classifier.weight", {shape.labels, shape.hidden},
-            reader.read("classifier.weight", {shape.labels, shape.hidden}).value());
-  model.own("classifier.bias", {shape.labels},
-            reader.read("classifier.bias", {shape.labels}).value());
-  const lowbit::status known = reader.check_all_known(model);
-  INFO(known.message());
-  REQUIRE(known.ok());
-  REQUIRE(model.ignored.empty());
-  return model;
+  auto imported = lowbit::import_checkpoint<Policy>(folder, std::move(model));
+  INFO(imported.status().message());
+  REQUIRE(imported);
+  REQUIRE(imported->ignored.empty());
+  return *std::move(imported);
 }
 
 template <class Policy, class Arch>
@@ -119,7 +105,7 @@ std::vector<float> check_model(const std::string& name) {
   const fs::path folder = fs::path(LOWBIT_TEST_DATA) / name;
   const auto config = lowbit::load_config(folder).value();
   const bool split = lowbit::is_split<Policy>;
-  REQUIRE(lowbit::detail::dynamic_policy_name(config, split, name).value() == Policy::name);
+  REQUIRE(lowbit::detail::quantized_bert_policy(config, split, name).value() == Policy::name);
   const lowbit::canonical_model canonical = import_model<Policy>(folder, Policy::name);
   using model_type = lowbit::classifier<Policy, Arch>;
   const lowbit::model_shape& shape = canonical.config.shape;

@@ -82,13 +82,12 @@ template <class Layer, class Rows, class Out, class Executor>
 void run_attention(const attention_case& c, const tensor_store& tensors, const Rows& q,
                    const Rows& k, const Rows& v, bool first_only, const Out& out,
                    std::int32_t* counts, Executor& executor) {
-  const lowbit::tensor_name name("layer");
   Layer layer;
   lowbit::arena measure;
-  REQUIRE(layer.load(measure, {}, name, c.shape()).ok());
+  REQUIRE(layer.load(measure, {}, 0, c.shape()).ok());
   const guarded<std::byte> weights(measure.used());
   lowbit::arena weight_space(weights.data(), weights.size());
-  REQUIRE(layer.load(weight_space, tensors.weights(), name, c.shape()).ok());
+  REQUIRE(layer.load(weight_space, tensors.weights(), 0, c.shape()).ok());
 
   typename Layer::template workspace<false> w;
   lowbit::arena plan;

@@ -32,11 +32,11 @@ struct elastic_case {
     k = random.signs(n);
     v = random.signs(n);
     shift = random.floats(c.hidden(), 0.0F, 0.3F);
-    tensors.add("layer.attention.self.query.output.scale", {}, {query});
-    tensors.add("layer.attention.self.key.output.scale", {}, {key});
-    tensors.add("layer.attention.self.value.output.scale", {1}, {value});
-    tensors.add("layer.attention.self.probability.scale", {}, {probability});
-    tensors.add("layer.attention.output.dense.input.shift", {c.hidden()}, shift);
+    tensors.add("bert.encoder.layer.0.attention.self.query.output.scale", {}, {query});
+    tensors.add("bert.encoder.layer.0.attention.self.key.output.scale", {}, {key});
+    tensors.add("bert.encoder.layer.0.attention.self.value.output.scale", {1}, {value});
+    tensors.add("bert.encoder.layer.0.attention.self.probability.scale", {}, {probability});
+    tensors.add("bert.encoder.layer.0.attention.output.dense.input.shift", {c.hidden()}, shift);
   }
 };
 
@@ -180,11 +180,13 @@ TEMPLATE_LIST_TEST_CASE("a probability of exactly half its scale gets no attenti
   lowbit::serial executor;
   elastic_case e(attention_case(1, 1, {1}), 2.0F, random);  // p = 1: 1 / 2 > 1 / 2 is false
   e.v = {-1};
-  std::memcpy(e.tensors.bytes("layer.attention.output.dense.input.shift").data(), "\0\0\0\0", 4);
+  std::memcpy(e.tensors.bytes("bert.encoder.layer.0.attention.output.dense.input.shift").data(),
+              "\0\0\0\0", 4);
   CHECK(actual_context<TestType>(e, false, executor) == values{1});
   elastic_case on(attention_case(1, 1, {1}), 1.999F, random);
   on.v = {-1};
-  std::memcpy(on.tensors.bytes("layer.attention.output.dense.input.shift").data(), "\0\0\0\0", 4);
+  std::memcpy(on.tensors.bytes("bert.encoder.layer.0.attention.output.dense.input.shift").data(),
+              "\0\0\0\0", 4);
   CHECK(actual_context<TestType>(on, false, executor) == values{-1});
 }
 
@@ -193,11 +195,11 @@ TEST_CASE("elastic attention names the scale that is missing or not above 0", "[
   const attention_case batch(1, 16, {1});
   const guarded<std::byte> memory(4096);
   for (const char* part : {"query.output", "key.output", "value.output", "probability"}) {
-    const std::string name = std::string("layer.attention.self.") + part + ".scale";
+    const std::string name = std::string("bert.encoder.layer.0.attention.self.") + part + ".scale";
     const auto load = [&](const tensor_store& tensors) {
       lowbit::elastic_attention_layer<lowbit::policy::bit, lowbit::scalar> layer;
       lowbit::arena space(memory.data(), memory.size());
-      return layer.load(space, tensors.weights(), lowbit::tensor_name("layer"), batch.shape());
+      return layer.load(space, tensors.weights(), 0, batch.shape());
     };
     elastic_case missing(batch, 0.1F, random);
     missing.tensors.remove(name);
@@ -214,8 +216,7 @@ TEST_CASE("elastic attention names the scale that is missing or not above 0", "[
     elastic_case e(batch, bad, random);
     lowbit::elastic_attention_layer<lowbit::policy::bit, lowbit::scalar> layer;
     lowbit::arena space(memory.data(), memory.size());
-    const auto s =
-        layer.load(space, e.tensors.weights(), lowbit::tensor_name("layer"), batch.shape());
+    const auto s = layer.load(space, e.tensors.weights(), 0, batch.shape());
     CHECK(s.message() == "tensor layer.attention.self.probability.scale" + why);
   }
 }

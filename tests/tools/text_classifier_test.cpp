@@ -8,7 +8,7 @@
 
 #include "../model/integer_model.hpp"
 #include "../support/compare.hpp"
-#include "lowbit/io/import_dynamic.hpp"
+#include "lowbit/io/quantized_bert_config.hpp"
 #include "lowbit/model/classifier.hpp"
 #include "program.hpp"
 

@@ -33,7 +33,7 @@ result<answer> contestant::classify(const std::string& text) {
   const status added = add_text(tokenizer, text, shape.positions, false, true, rows);
   if (!added.ok()) return added;
   LOWBIT_TRY_ASSIGN(const auto logits, runs.run(rows));
-  const std::size_t best = largest(logits.data(), shape.labels);
+  const std::size_t best = lowbit::largest_logit(logits.data(), shape.labels);
   return answer{runs.label(best), runs.scores(logits.data())[best]};
 }
 

@@ -106,7 +106,7 @@ status score_classes(session& s, runner& run, const eval_options& o, evaluation&
       ids.size(), data.pairs, [&](std::size_t i) { return data.examples[i].text; },
       [&](std::size_t, const token_rows& rows, const std::vector<float>& logits) {
         for (std::size_t r = 0; r < rows.sentences(); ++r)
-          classes.predicted.push_back(largest(logits.data() + r * labels, labels));
+          classes.predicted.push_back(lowbit::largest_logit(logits.data() + r * labels, labels));
         return status();
       }));
   out.examples = classes.size();

@@ -9,44 +9,6 @@ using lowbit::errc;
 using lowbit::result;
 using lowbit::status;
 
-void token_rows::add(const std::vector<std::int32_t>& sentence,
-                     const std::vector<std::int32_t>& types) {
-  ids.insert(ids.end(), sentence.begin(), sentence.end());
-  type_ids.insert(type_ids.end(), types.begin(), types.end());
-  offsets.push_back(static_cast<std::uint32_t>(ids.size()));
-}
-
-lowbit::token_input token_rows::view() const {
-  return {ids.data(),
-          type_ids.data(),
-          positions.empty() ? nullptr : positions.data(),
-          {offsets.data(), sentences(), valid.empty() ? nullptr : valid.data()},
-          {masked.data(), masked.size()}};
-}
-
-token_rows token_rows::padded() const {
-  std::size_t longest = 0;
-  for (std::size_t s = 0; s < sentences(); ++s)
-    longest = std::max<std::size_t>(longest, offsets[s + 1] - offsets[s]);
-  token_rows out;
-  for (std::size_t s = 0; s < sentences(); ++s) {
-    const std::size_t begin = offsets[s];
-    const std::size_t length = offsets[s + 1] - begin;
-    for (std::size_t j = 0; j < longest; ++j) {
-      const bool real = j < length;
-      out.ids.push_back(real ? ids[begin + j] : 0);
-      out.type_ids.push_back(real ? type_ids[begin + j] : 0);
-    }
-    out.valid.push_back(static_cast<std::uint32_t>(length));
-    out.offsets.push_back(static_cast<std::uint32_t>(out.ids.size()));
-    for (const std::uint32_t row : masked) {
-      if (row >= begin && row < begin + length)
-        out.masked.push_back(static_cast<std::uint32_t>(s * longest + row - begin));
-    }
-  }
-  return out;
-}
-
 std::size_t encoder_of(const lowbit::canonical_model& m) {
   return lowbit::find_policy(m.policy, m.zero).value().encoder;
 }
@@ -57,7 +19,7 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
   LOWBIT_TRY_ASSIGN(const auto named, lowbit::find_policy(model.policy, model.zero));
   session s(std::move(model));
   s.encoder_ = named.encoder;
-  s.engine_ = (engine)->has(s.encoder_) ? engine : (engine)->below;
+  s.engine_ = engine->has(s.encoder_) ? engine : engine->below;
   s.pads_ = named.padded;
   const lowbit::weight_set weights = s.model_.weights();
   s.packed_ = lowbit::aligned_buffer(s.engine_->model_bytes(s.encoder_, weights, s.shape()));

@@ -12,6 +12,7 @@
 #include "lowbit/dispatch/dispatch.hpp"
 #include "lowbit/io/model_checks.hpp"
 #include "lowbit/io/model_folder.hpp"
+#include "lowbit/io/token_rows.hpp"
 #include "lowbit/tensor/arena.hpp"
 
 namespace lowbit_tool {
@@ -19,21 +20,7 @@ namespace lowbit_tool {
 /// Which encoder of an engine runs the model. Its policy is a known one.
 std::size_t encoder_of(const lowbit::canonical_model& model);
 
-/// A batch under construction: sentences back to back.
-struct token_rows {
-  std::vector<std::int32_t> ids;
-  std::vector<std::int32_t> type_ids;
-  std::vector<std::int32_t> positions;  // empty: 0, 1, 2 ..
-  std::vector<std::uint32_t> offsets{0};
-  std::vector<std::uint32_t> masked;  // rows that a masked language model predicts
-  std::vector<std::uint32_t> valid;   // lengths of already padded sentences; empty: none is padded
-
-  void add(const std::vector<std::int32_t>& sentence, const std::vector<std::int32_t>& types);
-  [[nodiscard]] lowbit::token_input view() const;
-  [[nodiscard]] std::size_t sentences() const { return offsets.size() - 1; }
-  /// Pads every sentence to the longest with token 0.
-  [[nodiscard]] token_rows padded() const;
-};
+using lowbit::token_rows;
 
 class session {
  public:

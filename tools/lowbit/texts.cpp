@@ -135,16 +135,10 @@ std::vector<lowbit::labelled_word> label_words(const std::vector<std::string>& n
   std::vector<lowbit::labelled_word> labelled;
   for (const lowbit::word_pieces& w : words) {
     const float* row = logits + w.first_token * names.size();
-    const std::size_t best = largest(row, names.size());
+    const std::size_t best = lowbit::largest_logit(row, names.size());
     labelled.push_back({names[best], w.at, lowbit::probabilities(row, names.size())[best]});
   }
   return labelled;
-}
-
-std::size_t largest(const float* logits, std::size_t labels) {
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < labels; ++i) best = logits[i] > logits[best] ? i : best;
-  return best;
 }
 
 result<std::vector<token_rows>> read_batches(const lowbit::wordpiece_tokenizer& tokenizer,

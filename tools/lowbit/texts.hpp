@@ -145,7 +145,4 @@ std::vector<lowbit::labelled_word> label_words(const std::vector<std::string>& n
                                                const std::vector<lowbit::word_pieces>& words,
                                                const float* logits);
 
-/// The index of the largest logit, the first one in a tie.
-std::size_t largest(const float* logits, std::size_t labels);
-
 }  // namespace lowbit_tool

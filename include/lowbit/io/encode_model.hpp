@@ -4,6 +4,8 @@
 // the model lists every tensor with the format that it got.
 #pragma once
 
+#include <set>
+
 #include "lowbit/io/canonical_model.hpp"
 #include "lowbit/io/model_layout.hpp"
 #include "lowbit/io/name_pattern.hpp"
@@ -118,6 +120,30 @@ status add_matrix_as(canonical_model& model, const std::string& weight, matrix_v
   });
 }
 
+/// A float model with some of its matrices encoded, the rest copied: encode(name, matrix) adds each
+/// of `matrices` to `out`.
+template <class Encode>
+status encode_matrices(const canonical_model& source, const std::set<std::string>& matrices,
+                       canonical_model& out, Encode encode) {
+  for (const stored_tensor& t : source.tensors()) {
+    const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
+    if (!matrices.contains(t.name)) {
+      const std::span bytes(t.data, t.bytes());
+      out.own(t.name, t.type, shape, {bytes.begin(), bytes.end()});
+      out.report.push_back({t.name, f32::name, shape, bytes.size(), bytes.size(), 0});
+      continue;
+    }
+    if (t.type != element_type::f32 || t.rank != 2) {
+      return status::error(errc::invalid_argument, "tensor ", t.name,
+                           " is already encoded, expected a float model");
+    }
+    std::vector<float> values(t.elements());
+    std::memcpy(values.data(), t.data, values.size() * sizeof(float));
+    LOWBIT_TRY(encode(t.name, {values.data(), t.shape[0], t.shape[1], t.shape[1]}));
+  }
+  return {};
+}
+
 }  // namespace detail
 
 /// A canonical float model under a named policy that encodes floats; tensors that stay floats are
@@ -137,39 +163,23 @@ inline result<canonical_model> encode_model(const canonical_model& source,
   out.policy = policy.name;
   out.warnings = source.warnings;
   LOWBIT_TRY_ASSIGN(auto choice, format_choice::of_overrides(overrides));
-  std::map<std::string, bool> encoded;  // matrix -> is the word table
+  const std::string words = part_text(model_part::word_embeddings, 0, ".weight");
+  std::set<std::string> matrices{words};
   for (const linear_layout& layer : linear_layers(source.config.shape)) {
-    if (layer.at != site::classifier) encoded.emplace(layer.name + ".weight", false);
+    if (layer.at != site::classifier) matrices.insert(layer.name + ".weight");
   }
-  encoded.emplace(part_text(model_part::word_embeddings, 0, ".weight"), true);
-  for (const stored_tensor& t : source.tensors()) {
-    const std::vector<std::size_t> shape(t.shape, t.shape + t.rank);
-    const auto it = encoded.find(t.name);
-    if (it == encoded.end()) {
-      const std::span bytes(t.data, t.bytes());
-      out.own(t.name, t.type, shape, {bytes.begin(), bytes.end()});
-      out.report.push_back({t.name, f32::name, shape, bytes.size(), bytes.size(), 0});
-      continue;
-    }
-    if (t.type != element_type::f32 || t.rank != 2) {
-      return status::error(errc::invalid_argument, "tensor ", t.name,
-                           " is already encoded, expected a float model");
-    }
-    std::vector<float> values(t.elements());
-    std::memcpy(values.data(), t.data, values.size() * sizeof(float));
-    const matrix_view<const float> w{values.data(), t.shape[0], t.shape[1], t.shape[1]};
-    const std::string format = choice.of(t.name, it->second ? policy.table : policy.format);
-    status added;
-    if (it->second) {
-      added = detail::add_matrix_as<any_table>(out, t.name, w, format);
-    } else if (policy.integers) {
-      added = is_plain_float(format) ? detail::add_matrix_as<any_float>(out, t.name, w, format)
-                                     : detail::add_matrix_as<any_integer>(out, t.name, w, format);
-    } else {
-      added = detail::add_matrix_as<any_float>(out, t.name, w, format);
-    }
-    if (!added.ok()) return added.code() == errc::unsupported ? added.in(t.name) : added;
-  }
+  const auto encode = [&](const std::string& name, matrix_view<const float> w) -> status {
+    const bool table = name == words;
+    const std::string format = choice.of(name, table ? policy.table : policy.format);
+    const auto add = [&]<class List>(std::type_identity<List>) {
+      const status added = detail::add_matrix_as<List>(out, name, w, format);
+      return added.code() == errc::unsupported ? added.in(name) : added;
+    };
+    if (table) return add(std::type_identity<any_table>{});
+    if (policy.integers && !is_plain_float(format)) return add(std::type_identity<any_integer>{});
+    return add(std::type_identity<any_float>{});
+  };
+  LOWBIT_TRY(detail::encode_matrices(source, matrices, out, encode));
   LOWBIT_TRY(choice.check_all_matched());
   return out;
 }

@@ -1,47 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Hugging Face checkpoint (plain BERT, TinyBERT, BiBERT, BiT by their original tensor names) to
-// canonical tensors under a policy type. What is peculiar to a training code stands here and in
-// checkpoint_reader.hpp; nothing is skipped silently. import_named.hpp takes the policy's name.
+// A checkpoint (plain BERT, TinyBERT, BiBERT, BiT, TernaryBERT, BinaryBERT by their original tensor
+// names) to canonical tensors under a policy type. What is peculiar to a training code stands here
+// and in checkpoint_reader.hpp; nothing is skipped silently. import_named.hpp takes the policy's
+// name.
 #pragma once
 
 #include "lowbit/codec/encode.hpp"
+#include "lowbit/codec/running_mean.hpp"
 #include "lowbit/io/checkpoint_reader.hpp"
 #include "lowbit/io/encode_model.hpp"
-#include "lowbit/io/import_dynamic.hpp"
 #include "lowbit/io/import_heads.hpp"
+#include "lowbit/io/quantized_bert_config.hpp"
 #include "lowbit/policy/per_layer.hpp"
 #include "lowbit/policy/quantized.hpp"
+#include "lowbit/policy/quantized_bert.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
+/// The width of q, k and v where the config does not say it: that of the tensors.
+inline void find_attention_width(model_config& config, checkpoint_reader& reader) {
+  if (find_member(config.raw, "dyna_hidden_size") != nullptr) return;
+  const std::string query = part_text(model_part::query);
+  const tensor_view* t = reader.find(query + ".weight");
+  if (t == nullptr) t = reader.find(query + "_1.weight");
+  if (t == nullptr || t->shape.size() != 2 || t->shape[0] == config.shape.hidden) return;
+  config.shape.attention = t->shape[0];
+  config.raw["dyna_hidden_size"] = t->shape[0];  // a packed folder says it
+}
+
+/// One checkpoint under Policy.
+template <class Policy>
 class importer {
  public:
-  importer(canonical_model& model, checkpoint_reader& reader) : model_(model), reader_(reader) {}
+  importer(canonical_model& model, checkpoint_reader& reader)
+      : model_(model), reader_(reader), scheme_(model.config.recognised) {}
 
-  template <class Policy>
+  /// Errors: those of checkpoint_reader; unsupported or malformed naming the field of config.json
   status run() {
     const model_shape& s = model_.config.shape;
     if constexpr (whole_batch_ranges<Policy>) {
-      LOWBIT_TRY((dynamic_importer<Policy, checkpoint_reader>(model_, reader_).run()));
-      for (const linear_layout& layer : linear_layers(s)) {
-        if (layer.at == site::classifier)
-          LOWBIT_TRY((linear_layer<linear_format<f32, activation::f32>>(layer)));
-      }
-      if (s.head == head_kind::masked_lm) LOWBIT_TRY(masked_lm_bias(s.vocabulary));
-      return reader_.check_all_known(model_);
-    } else {
-      return run_generic<Policy>();
+      LOWBIT_TRY_ASSIGN(fields_, read_quantized_bert_fields(model_.config, reader_.place()));
     }
-  }
-
- private:
-  template <class Policy>
-  status run_generic() {
-    const model_shape& s = model_.config.shape;
-    LOWBIT_TRY((matrix<typename Policy::embedding>(part_text(model_part::word_embeddings),
-                                                   s.vocabulary, s.hidden, names_formats<Policy>)));
+    LOWBIT_TRY(words(s));
     LOWBIT_TRY(
         floats(part_text(model_part::position_embeddings, 0, ".weight"), {s.positions, s.hidden}));
     LOWBIT_TRY(floats(part_text(model_part::token_type_embeddings, 0, ".weight"),
@@ -51,20 +53,16 @@ class importer {
       LOWBIT_TRY(floats(norm + ".bias", {s.hidden}));
     }
     for (const linear_layout& layer : linear_layers(s)) {
-      LOWBIT_TRY(with_policy_of<Policy>(
+      LOWBIT_TRY(with_policy_of(
           layer, [&]<class P>(std::type_identity<P>) { return site_layer<P>(layer); }));
     }
-    if constexpr (std::is_same_v<typename Policy::attention, elastic_attention>) {
-      for (std::size_t l = 0; l < s.layers; ++l) LOWBIT_TRY(elastic_scales(l));
-    }
+    for (std::size_t l = 0; l < s.layers; ++l)
+      LOWBIT_TRY(attention(part_text(model_part::attention, l, ".")));
     if (s.head == head_kind::masked_lm) LOWBIT_TRY(masked_lm_bias(s.vocabulary));
     return reader_.check_all_known(model_);
   }
 
-  status floats(const std::string& name, const std::vector<std::size_t>& shape) {
-    return floats(name, shape, name);
-  }
-
+ private:
   /// Borrows an F32 tensor from its file, converts any other float type.
   status floats(const std::string& name, const std::vector<std::size_t>& shape,
                 const std::string& as) {
@@ -79,12 +77,22 @@ class importer {
     model_.report.push_back({name, f32::name, shape, t->data.size(), bytes, 0});
     return {};
   }
+  status floats(const std::string& name, const std::vector<std::size_t>& shape) {
+    return floats(name, shape, name);
+  }
+  /// A few numbers of a training code, as what an engine reads.
+  void add_values(const std::string& name, const std::string& as,
+                  const std::vector<float>& values) {
+    const std::size_t bytes = values.size() * sizeof(float);
+    model_.own(as, {values.size()}, values);
+    model_.report.push_back({name, f32::name, {values.size()}, bytes, bytes, 0});
+  }
 
-  /// Encoders that learn codecs from the file find their names there; those of popcount products
-  /// know them.
-  template <class Policy>
+  /// Whether a matrix gets NAME.format: encoders that learn codecs from the file find their names
+  /// there; those of other products know them.
+  template <class Op>
   static constexpr bool names_formats =
-      !std::is_base_of_v<counting_op, typename Policy::linear::op>;
+      !std::is_base_of_v<counting_op, Op> && !whole_batch_ranges<Policy>;
 
   template <class Codec>
   status matrix(const std::string& name, std::size_t n, std::size_t k, bool named) {
@@ -92,10 +100,17 @@ class importer {
     if constexpr (std::is_same_v<Codec, f32>) {
       return floats(weight, {n, k});
     } else {
-      LOWBIT_TRY_ASSIGN(const auto values, reader_.read(weight, {n, k}));
+      LOWBIT_TRY_ASSIGN(auto values, reader_.read(weight, {n, k}));
+      if (fields_ && scheme_ == scheme::ternarybert) {
+        LOWBIT_TRY_ASSIGN(const auto clip, interval(name + ".weight_clip_val"));
+        for (float& w : values) {
+          w = w < clip[1] ? w : clip[1];
+          w = w > clip[0] ? w : clip[0];
+        }
+      }
       const matrix_view<const float> w{values.data(), n, k, k};
-      if constexpr (is_sign<Codec>) {
-        if (model_.config.recognised == scheme::bit) {
+      if constexpr (requires { encode_with_running_mean(Codec{}, w); }) {
+        if (scheme_ == scheme::bit || fields_) {
           return add_encoded<Codec>(model_, weight, w, encode_with_running_mean(Codec{}, w), named)
               .in(reader_.place());
         }
@@ -104,9 +119,21 @@ class importer {
     }
   }
 
+  status words(const model_shape& s) {
+    using codec = typename Policy::embedding;
+    const std::string name = part_text(model_part::word_embeddings);
+    if constexpr (is_split<Policy>) {
+      LOWBIT_TRY(matrix<typename codec::half>(name + "_1", s.vocabulary, s.hidden, false));
+      return matrix<typename codec::half>(name + "_2", s.vocabulary, s.hidden, false);
+    } else {
+      return matrix<codec>(name, s.vocabulary, s.hidden,
+                           names_formats<typename Policy::linear::op>);
+    }
+  }
+
   /// function(std::type_identity<P>) for the policy of the encoder layer that a matrix belongs to;
   /// what follows the encoder belongs to the last.
-  template <class Policy, class Function>
+  template <class Function>
   status with_policy_of(const linear_layout& layer, Function function) const {
     if constexpr (!is_per_layer<Policy>) {
       return function(std::type_identity<Policy>{});
@@ -125,48 +152,75 @@ class importer {
     }
   }
 
-  template <class Policy>
+  template <class P>
   status site_layer(const linear_layout& layer) {
-    using formats = site_formats<Policy>;
+    using formats = site_formats<P>;
     switch (layer.at) {
       case site::projection:
-        return linear_layer<typename formats::projection>(layer);
+        return linear_layers_of<P, typename formats::projection>(layer);
       case site::attention_output:
-        return linear_layer<typename formats::attention_output>(layer);
+        return linear_layers_of<P, typename formats::attention_output>(layer);
       case site::feed_forward_input:
-        return linear_layer<typename formats::feed_forward_input>(layer);
+        return linear_layers_of<P, typename formats::feed_forward_input>(layer);
       case site::feed_forward_output:
-        return linear_layer<typename formats::feed_forward_output>(layer);
+        return linear_layers_of<P, typename formats::feed_forward_output>(layer);
       case site::pooler:
-        return linear_layer<typename formats::pooler>(layer);
+        return linear_layers_of<P, typename formats::pooler>(layer);
       case site::classifier:
         break;
     }
-    return linear_layer<linear_format<f32, activation::f32>>(layer);
+    return linear_layer<linear_format<f32, activation::f32>>(layer, layer.name);
+  }
+  /// One, or the two halves of a split one.
+  template <class P, class Format>
+  status linear_layers_of(const linear_layout& layer) {
+    if constexpr (!is_split<P>) return linear_layer<Format>(layer, layer.name);
+    LOWBIT_TRY(linear_layer<Format>(layer, layer.name + "_1"));
+    return linear_layer<Format>(layer, layer.name + "_2");
   }
 
   template <class Format>
-  status linear_layer(const linear_layout& layer) {
-    constexpr bool named = !std::is_base_of_v<counting_op, typename Format::op>;
-    LOWBIT_TRY(matrix<typename Format::weights>(layer.name, layer.n, layer.k, named));
-    LOWBIT_TRY(floats(layer.name + ".bias", {layer.n}));
+  status linear_layer(const linear_layout& layer, const std::string& name) {
+    LOWBIT_TRY(matrix<typename Format::weights>(name, layer.n, layer.k,
+                                                names_formats<typename Format::op>));
+    LOWBIT_TRY(floats(name + ".bias", {layer.n}));
     using input = typename Format::input;
-    if constexpr (std::is_same_v<input, activation::elastic_sign> ||
-                  std::is_same_v<input, activation::elastic_bool>) {
-      LOWBIT_TRY(floats(layer.name + ".move.bias", {layer.k}, layer.name + ".input.shift"));
-      LOWBIT_TRY(elastic_scale(layer.name + ".input_clip_val", layer.name + ".input.scale"));
+    if constexpr (has_batch_range<input>) {
+      // TernaryBERT keeps its clips as buffers beside the weights and activations.
+      const char* clip = scheme_ == scheme::ternarybert ? ".act_clip_val" : ".input_clip_val";
+      return range<input>(name + clip, name + ".input");
+    } else if constexpr (std::is_same_v<input, activation::elastic_sign> ||
+                         std::is_same_v<input, activation::elastic_bool>) {
+      LOWBIT_TRY(floats(name + ".move.bias", {layer.k}, name + ".input.shift"));
+      return elastic_scale(name + ".input_clip_val", name + ".input.scale");
     } else if constexpr (std::is_same_v<input, activation::int8_static>) {
-      LOWBIT_TRY(trained_range(layer));
+      return trained_range(layer);
+    } else {
+      return {};
     }
-    return {};
   }
 
-  status elastic_scales(std::size_t l) {
-    const std::string self = part_text(model_part::attention, l, ".");
-    LOWBIT_TRY(elastic_scale(self + "clip_query", self + "query.output.scale"));
-    LOWBIT_TRY(elastic_scale(self + "clip_key", self + "key.output.scale"));
-    LOWBIT_TRY(elastic_scale(self + "clip_value", self + "value.output.scale"));
-    return elastic_scale(self + "clip_attn", self + "probability.scale");
+  /// What the attention of a layer encodes: q, k, v and the probabilities. self: "NAME."
+  status attention(const std::string& self) {
+    using kind = typename Policy::attention;
+    const auto each = [&](const auto& projected, const auto& probability) -> status {
+      LOWBIT_TRY(projected(self + "clip_query", self + "query.output"));
+      LOWBIT_TRY(projected(self + "clip_key", self + "key.output"));
+      LOWBIT_TRY(projected(self + "clip_value", self + "value.output"));
+      return probability(self + "clip_attn", self + "probability");
+    };
+    if constexpr (whole_batch_ranges<Policy>) {
+      return each(
+          [&](const auto&... names) { return range<typename kind::projected>(names...); },
+          [&](const auto&... names) { return range<typename kind::probability>(names...); });
+    } else if constexpr (std::is_same_v<kind, elastic_attention>) {
+      const auto scale = [&](const std::string& name, const std::string& as) {
+        return elastic_scale(name, as + ".scale");
+      };
+      return each(scale, scale);
+    } else {
+      return {};
+    }
   }
 
   /// The decoder's bias, and that its weights are the word embeddings where the file has both.
@@ -177,6 +231,25 @@ class importer {
       LOWBIT_TRY(check_same(*copy, *reader_.find(base + "bias")));
     if (const tensor_view* copy = reader_.find(base + "decoder.weight"))
       return check_same(*copy, *reader_.find(part_text(model_part::word_embeddings, 0, ".weight")));
+    return {};
+  }
+
+  /// The interval `name`, or the config's where the checkpoint does not hold it.
+  result<std::vector<float>> interval(const std::string& name) {
+    if (reader_.find(name) == nullptr) return std::vector<float>{-fields_->clip, fields_->clip};
+    return reader_.read(name, {2});
+  }
+
+  /// The clip or learned step of an activation whose range is that of the batch.
+  template <class Activation>
+  status range(const std::string& name, const std::string& as) {
+    if constexpr (has_dynamic_step<Activation>) {
+      LOWBIT_TRY_ASSIGN(const auto values, interval(name));
+      add_values(name, as + ".clip", values);
+    } else {
+      LOWBIT_TRY_ASSIGN(const auto values, step(name, "BinaryBERT"));
+      add_values(name, as + ".scale", values);
+    }
     return {};
   }
 
@@ -196,20 +269,25 @@ class importer {
 
   /// A learned scale, limited below as BiT's forward does.
   status elastic_scale(const std::string& name, const std::string& as) {
-    LOWBIT_TRY_ASSIGN(const auto value, reader_.read(name, {1}));
-    if (value[0] == 1.0F) {
-      model_.warnings.push_back(name +
-                                " is exactly 1: BiT's own code would replace it at the first call");
-    }
     constexpr float least = 1e-5F;
-    const float limited[] = {std::max(value[0], least)};
-    model_.own(as, {1}, limited);
-    model_.report.push_back({name, f32::name, {1}, sizeof(float), sizeof(float), 0});
+    LOWBIT_TRY_ASSIGN(auto value, step(name, "BiT"));
+    value[0] = std::max(value[0], least);
+    add_values(name, as, value);
     return {};
+  }
+  result<std::vector<float>> step(const std::string& name, const char* code) {
+    LOWBIT_TRY_ASSIGN(auto value, reader_.read(name, {1}));
+    if (value[0] == 1.0F) {
+      model_.warnings.push_back(name + " is exactly 1: " + code +
+                                "'s own code would replace it at the first call");
+    }
+    return value;
   }
 
   canonical_model& model_;
   checkpoint_reader& reader_;
+  scheme scheme_;
+  std::optional<quantized_bert_fields> fields_;  // of TernaryBERT and BinaryBERT
 };
 
 }  // namespace detail
@@ -228,7 +306,7 @@ result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
     LOWBIT_TRY(detail::find_head(model.config, model.files(), place));
     if constexpr (whole_batch_ranges<Policy>) detail::find_attention_width(model.config, reader);
     LOWBIT_TRY(model.config.shape.check().in(place));
-    LOWBIT_TRY((detail::importer(model, reader).template run<Policy>()));
+    LOWBIT_TRY(detail::importer<Policy>(model, reader).run());
     if (std::is_base_of_v<counting_op, typename Policy::linear::op> &&
         model.config.recognised == scheme::fp32) {
       model.warnings.push_back("the checkpoint was not trained for policy " + model.policy +

@@ -32,14 +32,14 @@ inline status check_policy(const canonical_model& model, std::string_view place)
 
 /// The one policy that a TernaryBERT or BinaryBERT folder can run under: `wanted`, if that is not
 /// empty.
-inline result<std::string> find_dynamic_policy(const std::filesystem::path& folder,
-                                               const model_config& config,
-                                               std::string_view wanted) {
+inline result<std::string> find_quantized_bert_policy(const std::filesystem::path& folder,
+                                                      const model_config& config,
+                                                      std::string_view wanted) {
   LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder));
   const bool split = std::any_of(
       files.tensors().begin(), files.tensors().end(),
       [](const tensor_view& t) { return t.name.ends_with("embeddings.word_embeddings_1.weight"); });
-  auto found = dynamic_policy_name(config, split, folder.native());
+  auto found = quantized_bert_policy(config, split, folder.native());
   if (found && !wanted.empty() && canonical_policy_name(wanted) != *found) {
     return status::error(errc::invalid_argument, folder.native(), ": this is a ", *found,
                          " checkpoint, it cannot run under policy ", wanted);
@@ -56,8 +56,9 @@ inline result<canonical_model> import_checkpoint(
     std::string zero, const std::vector<format_override>& overrides = {}) {
   canonical_model model;
   model.config = std::move(config);
-  if (detail::is_dynamic_scheme(model.config.recognised)) {
-    LOWBIT_TRY_ASSIGN(policy_name, detail::find_dynamic_policy(folder, model.config, policy_name));
+  if (detail::is_quantized_bert(model.config.recognised)) {
+    LOWBIT_TRY_ASSIGN(policy_name,
+                      detail::find_quantized_bert_policy(folder, model.config, policy_name));
   }
   model.policy = policy_name.empty() ? std::string(scheme_name(model.config.recognised))
                                      : canonical_policy_name(policy_name);

@@ -30,37 +30,32 @@ inline result<canonical_model> import_static(const canonical_model& floats,
         return ranges.hidden[l];
     }
   };
-  std::map<std::string, const linear_layout*> matrices;
+  const std::string words = part_text(model_part::word_embeddings, 0, ".weight");
+  std::set<std::string> matrices{words};
+  std::map<std::string, const linear_layout*> layout_of;
   const std::vector<linear_layout> layers = linear_layers(shape);
   for (const linear_layout& l : layers) {
-    if (l.at != site::classifier) matrices.emplace(l.name + ".weight", &l);
+    if (l.at == site::classifier) continue;
+    matrices.insert(l.name + ".weight");
+    layout_of.emplace(l.name + ".weight", &l);
   }
   canonical_model out;
   out.config = floats.config;
   out.policy = "q8bert";
-  for (const stored_tensor& t : floats.tensors()) {
-    const auto it = matrices.find(t.name);
-    const bool words = t.name == part_text(model_part::word_embeddings, 0, ".weight");
-    const std::vector<std::size_t> extents(t.shape, t.shape + t.rank);
-    if (it == matrices.end() && !words) {
-      const std::span bytes(t.data, t.bytes());
-      out.own(t.name, t.type, extents, {bytes.begin(), bytes.end()});
-      out.report.push_back({t.name, f32::name, extents, bytes.size(), bytes.size(), 0});
-      continue;
-    }
-    std::vector<float> values(t.elements());
-    std::memcpy(values.data(), t.data, values.size() * sizeof(float));
-    const matrix_view<const float> w{values.data(), t.shape[0], t.shape[1], t.shape[1]};
-    LOWBIT_TRY(detail::add_matrix<int8<scale::tensor>>(out, t.name, w, false));
-    if (words) continue;
-    const float range = range_of(*it->second);
+  const auto encode = [&](const std::string& name, matrix_view<const float> w) -> status {
+    LOWBIT_TRY(detail::add_matrix<int8<scale::tensor>>(out, name, w, false));
+    if (name == words) return {};
+    const linear_layout& layer = *layout_of.at(name);
+    const float range = range_of(layer);
     if (!(range > 0.0F) || range > std::numeric_limits<float>::max()) {
-      return status::error(errc::invalid_argument, it->second->name, ": the range of its input is ",
+      return status::error(errc::invalid_argument, layer.name, ": the range of its input is ",
                            std::to_string(range), ", expected a finite number above 0");
     }
     const float scale[] = {range / 127.0F};
-    out.own(it->second->name + ".input.scale", {1}, scale);
-  }
+    out.own(layer.name + ".input.scale", {1}, scale);
+    return {};
+  };
+  LOWBIT_TRY(detail::encode_matrices(floats, matrices, out, encode));
   return out;
 }
 

@@ -43,6 +43,11 @@ inline result<problem_type> parse_problem(const nlohmann::json& config, std::str
                        "\"multi_label_classification\" or \"regression\"");
 }
 
+/// The index of the largest logit, the first one in a tie. Requires: count >= 1
+[[nodiscard]] inline std::size_t largest_logit(const float* logits, std::size_t count) {
+  return static_cast<std::size_t>(std::max_element(logits, logits + count) - logits);
+}
+
 /// softmax of logits, for display. Requires: count >= 1
 [[nodiscard]] inline std::vector<float> probabilities(const float* logits, std::size_t count) {
   std::vector<float> p(logits, logits + count);

@@ -6,6 +6,7 @@
 
 #include "lowbit/io/model_checks.hpp"
 #include "lowbit/io/model_folder.hpp"
+#include "lowbit/io/token_rows.hpp"
 #include "lowbit/model/classifier.hpp"
 #include "lowbit/text/wordpiece_tokenizer.hpp"
 
@@ -98,9 +99,9 @@ class text_classifier {
                            ": a plain BERT checkpoint, policy ", Policy::name,
                            " needs one trained for it");
     }
-    if (detail::is_dynamic_scheme(config.recognised)) {
+    if (detail::is_quantized_bert(config.recognised)) {
       LOWBIT_TRY_ASSIGN(const auto found,
-                        detail::find_dynamic_policy(folder, config, Policy::name));
+                        detail::find_quantized_bert_policy(folder, config, Policy::name));
     }
     canonical_model model;
     model.config = std::move(config);
@@ -136,26 +137,10 @@ class text_classifier {
   template <executor Executor>
   result<std::vector<prediction>> classify_encoded(std::span<const encoding> encoded,
                                                    Executor& executor) const {
-    std::vector<std::int32_t> ids;
-    std::vector<std::int32_t> types;
-    std::vector<std::uint32_t> offsets{0};
-    std::vector<std::uint32_t> valid;  // where the policy takes padded sentences
-    std::size_t longest = 0;
-    for (const encoding& e : encoded) longest = std::max(longest, e.ids.size());
-    for (const encoding& e : encoded) {
-      ids.insert(ids.end(), e.ids.begin(), e.ids.end());
-      types.insert(types.end(), e.type_ids.begin(), e.type_ids.end());
-      if constexpr (whole_batch_ranges<Policy>) {
-        valid.push_back(static_cast<std::uint32_t>(e.ids.size()));
-        ids.resize(longest * valid.size(), 0);
-        types.resize(longest * valid.size(), 0);
-      }
-      offsets.push_back(static_cast<std::uint32_t>(ids.size()));
-    }
-    const token_input in{ids.data(),
-                         types.data(),
-                         nullptr,
-                         {offsets.data(), encoded.size(), valid.empty() ? nullptr : valid.data()}};
+    token_rows rows;
+    for (const encoding& e : encoded) rows.add(e.ids, e.type_ids);
+    if constexpr (whole_batch_ranges<Policy>) rows = rows.padded();
+    const token_input in = rows.view();
     const std::size_t labels = model_.config.shape.labels;
     std::vector<float> logits(encoded.size() * labels);
     const aligned_buffer workspace(encoder_.workspace_bytes(
@@ -172,7 +157,7 @@ class text_classifier {
 
   [[nodiscard]] prediction best(const float* logits) const {
     const std::size_t labels = model_.config.shape.labels;
-    const auto top = static_cast<std::size_t>(std::max_element(logits, logits + labels) - logits);
+    const std::size_t top = largest_logit(logits, labels);
     std::vector<float> scores = label_scores(model_.config.problem, logits, labels);
     return {model_.config.label(top), scores[top], {logits, logits + labels}, std::move(scores)};
   }

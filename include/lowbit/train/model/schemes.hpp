@@ -9,7 +9,7 @@
 #include "lowbit/io/checkpoint_reader.hpp"
 #include "lowbit/io/checkpoint_tensors.hpp"
 #include "lowbit/io/config.hpp"
-#include "lowbit/io/import_dynamic.hpp"
+#include "lowbit/io/quantized_bert_config.hpp"
 #include "lowbit/train/model/bibert.hpp"
 #include "lowbit/train/model/bit.hpp"
 #include "lowbit/train/model/q8bert.hpp"
@@ -24,7 +24,7 @@ namespace detail {
 inline result<scheme_ptr> low_bit_weight_scheme_of(const model_config& config,
                                                    const std::filesystem::path& folder) {
   LOWBIT_TRY_ASSIGN(const auto fields,
-                    lowbit::detail::read_dynamic_fields(config, folder.native()));
+                    lowbit::detail::read_quantized_bert_fields(config, folder.native()));
   const auto bits = static_cast<unsigned>(fields.input_bits);
   if (config.recognised == lowbit::scheme::ternarybert) {
     return scheme_ptr(std::make_shared<ternarybert_scheme>(bits, fields.clip));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which policy the config of a TernaryBERT or BinaryBERT checkpoint describes, and what is refused.
-#include "lowbit/io/import_dynamic.hpp"
+#include "lowbit/io/quantized_bert_config.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -32,7 +32,7 @@ nlohmann::json with(nlohmann::json config, const char* field, const nlohmann::js
 std::string policy_of(const nlohmann::json& config, bool split = false) {
   const auto parsed = lowbit::parse_config(config, "c.json");
   if (!parsed) return std::string(parsed.status().message());
-  const auto name = lowbit::detail::dynamic_policy_name(*parsed, split, "c.json");
+  const auto name = lowbit::detail::quantized_bert_policy(*parsed, split, "c.json");
   return name ? *name : std::string(name.status().message());
 }
 
