@@ -146,14 +146,21 @@ status encode_matrices(const canonical_model& source, const std::set<std::string
 
 }  // namespace detail
 
+/// The codecs that a matrix may get by name.
+struct formats_by_name {
+  using table = any_table;       // of word embeddings
+  using integers = any_integer;  // read by int8 activations
+  using floats = any_float;
+};
+
 /// A canonical float model under a named policy that encodes floats; tensors that stay floats are
 /// copied. `source` may go away.
 ///
 /// Errors: invalid_argument for another policy, an override that matches nothing or a weight that
 ///         is not finite; unsupported for a format that the policy's activations do not multiply
-inline result<canonical_model> encode_model(const canonical_model& source,
-                                            const named_policy& policy,
-                                            const std::vector<format_override>& overrides = {}) {
+template <class Formats = formats_by_name>
+result<canonical_model> encode_model(const canonical_model& source, const named_policy& policy,
+                                     const std::vector<format_override>& overrides = {}) {
   if (!policy.encodes_floats()) {
     return status::error(errc::invalid_argument, "policy ", policy.name,
                          " needs a checkpoint that was trained for it");
@@ -175,9 +182,10 @@ inline result<canonical_model> encode_model(const canonical_model& source,
       const status added = detail::add_matrix_as<List>(out, name, w, format);
       return added.code() == errc::unsupported ? added.in(name) : added;
     };
-    if (table) return add(std::type_identity<any_table>{});
-    if (policy.integers && !is_plain_float(format)) return add(std::type_identity<any_integer>{});
-    return add(std::type_identity<any_float>{});
+    if (table) return add(std::type_identity<typename Formats::table>{});
+    if (policy.integers && !is_plain_float(format))
+      return add(std::type_identity<typename Formats::integers>{});
+    return add(std::type_identity<typename Formats::floats>{});
   };
   LOWBIT_TRY(detail::encode_matrices(source, matrices, out, encode));
   LOWBIT_TRY(choice.check_all_matched());

@@ -51,9 +51,10 @@ inline result<std::string> find_quantized_bert_policy(const std::filesystem::pat
 
 /// Imports a checkpoint folder under a policy by name. Empty: the one that config.json describes.
 /// Overrides: of the formats of single matrices, where the policy has formats by name.
-inline result<canonical_model> import_checkpoint(
-    const std::filesystem::path& folder, model_config config, std::string policy_name,
-    std::string zero, const std::vector<format_override>& overrides = {}) {
+template <class Policies = program_policies>
+result<canonical_model> import_by_name(const std::filesystem::path& folder, model_config config,
+                                       std::string policy_name, std::string zero,
+                                       const std::vector<format_override>& overrides = {}) {
   canonical_model model;
   model.config = std::move(config);
   if (detail::is_quantized_bert(model.config.recognised)) {
@@ -74,7 +75,7 @@ inline result<canonical_model> import_checkpoint(
                          " needs ranges of activations: lowbit quantize --calibrate FILE");
   }
   if (!named.encodes_floats()) {
-    return with_encoder<program_policies>(
+    return with_encoder<Policies>(
         named.encoder, [&]<class Policy>(std::type_identity<Policy>) -> result<canonical_model> {
           if constexpr (has_formats_by_name<Policy> || integer_only<Policy>) {
             return status::error(errc::unsupported, folder.native(), ": policy ", named.name,

@@ -104,8 +104,9 @@ inline status find_pooling(const std::filesystem::path& folder, const std::strin
 
 /// Opens a model folder of either kind.
 /// Errors: every malformed, missing or unfitting part, with the file and the field or tensor
-inline result<canonical_model> open_model(const std::filesystem::path& folder,
-                                          const load_options& options = {}) {
+template <class Policies = program_policies>
+result<canonical_model> open_model(const std::filesystem::path& folder,
+                                   const load_options& options = {}) {
   return detail::without_exceptions(folder.native(), [&]() -> result<canonical_model> {
     std::error_code error;
     if (!std::filesystem::is_directory(folder, error)) {
@@ -118,11 +119,11 @@ inline result<canonical_model> open_model(const std::filesystem::path& folder,
                                    ? config.packed->policy
                                    : std::string(scheme_name(config.recognised));
     LOWBIT_TRY(detail::check_zero(options, policy));
-    auto model =
-        config.packed.has_value()
-            ? detail::open_packed(folder, std::move(config), options)
-            : import_checkpoint(folder, std::move(config), options.policy,
-                                options.zero.empty() ? "torch" : options.zero, options.formats);
+    auto model = config.packed.has_value()
+                     ? detail::open_packed(folder, std::move(config), options)
+                     : import_by_name<Policies>(folder, std::move(config), options.policy,
+                                                options.zero.empty() ? "torch" : options.zero,
+                                                options.formats);
     if (!model) return model;
     LOWBIT_TRY(detail::check_policy(*model, folder.native()));
     LOWBIT_TRY(detail::find_pooling(folder, options.pooling, model->config));

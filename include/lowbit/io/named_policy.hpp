@@ -24,6 +24,8 @@ struct named_policy {
   bool padded = false;        ///< its ranges span a padded batch: results depend on the batch
   bool ranges = false;        ///< needs ranges of activations: calibration, or its own training
   bool own_training = false;  ///< needs a checkpoint that was trained for it
+  bool split = false;         ///< two matrices in place of one
+  bool integer = false;       ///< its encoder knows no floats
   std::optional<activation_function> hidden_act;  ///< the only one that it computes
   std::size_t row = 0;                            ///< in program_policies
   std::size_t encoder = 0;                        ///< in encoders_of<program_policies>
@@ -53,6 +55,8 @@ constexpr named_policy row_of(std::size_t row) {
   }
   p.padded = whole_batch_ranges<policy>;
   p.ranges = has_stored_ranges<policy>;
+  p.split = is_split<policy>;
+  p.integer = integer_only<policy>;
   p.own_training = needs_own_training<policy>;
   if constexpr (!std::is_same_v<typename policy::hidden_act, any_activation>)
     p.hidden_act = policy::hidden_act::function;

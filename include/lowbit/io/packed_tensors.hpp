@@ -24,10 +24,7 @@ class packed_tensor_check {
   explicit packed_tensor_check(const canonical_model& model) : model_(model) {
     const model_shape& s = model.config.shape;
     const auto named = find_policy(model.policy);
-    const bool split = named && with_encoder<program_policies>(
-                                    named->encoder, []<class Policy>(std::type_identity<Policy>) {
-                                      return is_split<Policy>;
-                                    });
+    const bool split = named && named->split;
     for (const linear_layout& layer : linear_layers(s))
       add_matrix(layer.name, split && layer.at != site::classifier);
     for (const std::string& norm : layer_norms(s)) parts_.insert(norm);
@@ -105,18 +102,10 @@ class packed_tensor_check {
   [[nodiscard]] static bool reads(const named_policy& p, std::string_view part,
                                   std::string_view rest) {
     if (rest == "bias") return true;
-    return with_encoder<program_policies>(
-        p.encoder, [&]<class Policy>(std::type_identity<Policy>) -> bool {
-          if constexpr (integer_only<Policy>) {
-            return rest == "input.scale" || (rest == "scale" && part.ends_with(".output"));
-          } else if constexpr (has_stored_ranges<Policy>) {
-            return rest == "input.scale";
-          } else if constexpr (whole_batch_ranges<Policy>) {
-            return rest != "input.shift";
-          } else {
-            return needs_own_training<Policy> && !rest.ends_with("clip");
-          }
-        });
+    if (p.integer) return rest == "input.scale" || (rest == "scale" && part.ends_with(".output"));
+    if (p.ranges) return rest == "input.scale";
+    if (p.padded) return rest != "input.shift";
+    return p.own_training && !rest.ends_with("clip");
   }
 
   /// Two encodings of one matrix would be two matrices: its tensors are those of one kind.
