@@ -108,7 +108,7 @@ class plain_layer {
   }
   template <class Activation>
   void encoding(const std::string& name, float step = 0.2F) {
-    if (lowbit::has_dynamic_step<Activation>) {
+    if (Activation::dynamic_step) {
       tensors_.add(name + ".clip", {2}, {random_.around(-1.5F, 0.5F), random_.around(1.5F, 0.5F)});
     } else {
       tensors_.add(name + ".scale", {1}, {random_.around(step, step / 4)});
@@ -126,13 +126,13 @@ class plain_layer {
   }
   template <class Activation>
   [[nodiscard]] matrix quantized(matrix x, const std::string& name) const {
-    constexpr bool is_signed = lowbit::has_signed_codes<Activation>;
+    constexpr bool is_signed = Activation::signed_codes;
     const double bits = Activation::bits;
     double low = 1e30;
     double high = -1e30;
     for (auto& row : x) {
       for (double& v : row) {
-        if (lowbit::has_dynamic_step<Activation>)
+        if (Activation::dynamic_step)
           v = std::min(std::max(v, value(name + ".clip", 0)), value(name + ".clip", 1));
         low = std::min(low, v);
         high = std::max(high, v);
@@ -140,7 +140,7 @@ class plain_layer {
     }
     for (auto& row : x) {
       for (double& v : row) {
-        if constexpr (lowbit::has_dynamic_step<Activation>) {
+        if constexpr (Activation::dynamic_step) {
           const double levels = is_signed ? std::pow(2.0, bits - 1) - 1 : std::pow(2.0, bits) - 1;
           const double step = (is_signed ? std::max(-low, high) : high - low + 1e-8) / levels;
           const double origin = is_signed ? 0.0 : low;

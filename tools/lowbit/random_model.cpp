@@ -190,7 +190,7 @@ class random_tensors {
   /// The learned parameter of an activation site: a clipping range or a step size.
   template <class Activation>
   void range(const std::string& name, float step) {
-    if constexpr (lowbit::has_dynamic_step<Activation>) {
+    if constexpr (Activation::dynamic_step) {
       const float clip[] = {-2.5F, 2.5F};
       model_.own(name + ".clip", {2}, clip);
     } else {

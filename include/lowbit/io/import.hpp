@@ -243,7 +243,7 @@ class importer {
   /// The clip or learned step of an activation whose range is that of the batch.
   template <class Activation>
   status range(const std::string& name, const std::string& as) {
-    if constexpr (has_dynamic_step<Activation>) {
+    if constexpr (Activation::dynamic_step) {
       LOWBIT_TRY_ASSIGN(const auto values, interval(name));
       add_values(name, as + ".clip", values);
     } else {

@@ -68,7 +68,7 @@ template <class Arch>
 template <class Activation>
 struct code_map {
   static constexpr auto bits = static_cast<unsigned>(Activation::bits);
-  static constexpr bool is_signed = has_signed_codes<Activation>;
+  static constexpr bool is_signed = Activation::signed_codes;
   static constexpr std::int32_t stored_zero = !is_signed && bits == 8 ? 128 : 0;
 
   float clip_low, clip_high;
@@ -94,7 +94,7 @@ struct code_map {
 template <class Activation>
 class range_encoding {
  public:
-  static constexpr bool is_dynamic = has_dynamic_step<Activation>;
+  static constexpr bool is_dynamic = Activation::dynamic_step;
 
   /// NAME.clip, F32 [2], or NAME.scale, F32 [1].
   status load(const weight_set& weights, const tensor_name& name) {

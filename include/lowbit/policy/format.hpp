@@ -57,6 +57,7 @@ struct dynamic_signed {
                                       : Bits == 4 ? "int4_dynamic"
                                                   : "signed_dynamic";
   static constexpr double bits = Bits;
+  static constexpr bool dynamic_step = true, signed_codes = true;
 };
 /// The same from the least to the greatest clip(x): 0 .. 2^Bits - 1.
 template <std::size_t Bits>
@@ -66,6 +67,7 @@ struct dynamic_unsigned {
                                       : Bits == 4 ? "uint4_dynamic"
                                                   : "unsigned_dynamic";
   static constexpr double bits = Bits;
+  static constexpr bool dynamic_step = true, signed_codes = false;
 };
 /// x / a in -2^(Bits - 1) .. 2^(Bits - 1) - 1 with a learned step a. LSQ (Esser et al., ICLR 2020);
 /// BinaryBERT.
@@ -74,6 +76,7 @@ struct learned_signed {
   static_assert(Bits >= 2 && Bits <= 7, "lowbit: code -128 of eight bits has no product");
   static constexpr const char* name = Bits == 4 ? "int4_learned" : "signed_learned";
   static constexpr double bits = Bits;
+  static constexpr bool dynamic_step = false, signed_codes = true;
 };
 /// (x - m) / a in 0 .. 2^Bits - 1, m the least x of the whole padded batch.
 template <std::size_t Bits>
@@ -81,35 +84,17 @@ struct learned_unsigned {
   static_assert(Bits >= 2 && Bits <= 8);
   static constexpr const char* name = Bits == 4 ? "uint4_learned" : "unsigned_learned";
   static constexpr double bits = Bits;
+  static constexpr bool dynamic_step = false, signed_codes = false;
 };
 using int8_dynamic = dynamic_signed<8>;
 }  // namespace activation
 
-/// Inputs whose encoding looks at the whole padded batch.
+/// Inputs whose encoding uses the range of the whole padded batch. dynamic_step: for the step, too;
+/// signed_codes: codes may be negative.
 template <class Activation>
-inline constexpr bool has_batch_range = false;
-template <std::size_t Bits>
-inline constexpr bool has_batch_range<activation::dynamic_signed<Bits>> = true;
-template <std::size_t Bits>
-inline constexpr bool has_batch_range<activation::dynamic_unsigned<Bits>> = true;
-template <std::size_t Bits>
-inline constexpr bool has_batch_range<activation::learned_signed<Bits>> = true;
-template <std::size_t Bits>
-inline constexpr bool has_batch_range<activation::learned_unsigned<Bits>> = true;
-/// Of them, those whose step comes from that range, too.
-template <class Activation>
-inline constexpr bool has_dynamic_step = false;
-template <std::size_t Bits>
-inline constexpr bool has_dynamic_step<activation::dynamic_signed<Bits>> = true;
-template <std::size_t Bits>
-inline constexpr bool has_dynamic_step<activation::dynamic_unsigned<Bits>> = true;
-/// Of them, those with negative codes.
-template <class Activation>
-inline constexpr bool has_signed_codes = false;
-template <std::size_t Bits>
-inline constexpr bool has_signed_codes<activation::dynamic_signed<Bits>> = true;
-template <std::size_t Bits>
-inline constexpr bool has_signed_codes<activation::learned_signed<Bits>> = true;
+concept has_batch_range = requires {
+  Activation::dynamic_step;
+};
 
 /// Inputs encoded as int8 codes.
 template <class Activation>
@@ -154,7 +139,7 @@ constexpr auto product_of() {
     return std::type_identity<ternary_popcount>{};
   } else if constexpr (is_sign<Weights> && has_batch_range<Activation> && Activation::bits <= 4) {
     return std::type_identity<
-        plane_popcount<static_cast<std::size_t>(Activation::bits), has_signed_codes<Activation>>>{};
+        plane_popcount<static_cast<std::size_t>(Activation::bits), Activation::signed_codes>>{};
   } else if constexpr (integer_codec<Weights> && group_of<Weights> == 0 &&
                        (has_batch_range<Activation> || is_int8_input<Activation>)) {
     return std::type_identity<code_dot<kernel_bits_of<Weights>>>{};

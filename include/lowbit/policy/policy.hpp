@@ -95,48 +95,29 @@ struct bit {
 /// `linear`.
 template <class Policy>
 class site_formats {
-  static constexpr auto projection_format() {
-    if constexpr (requires { typename Policy::projection; }) {
-      return std::type_identity<typename Policy::projection>{};
-    } else {
-      return std::type_identity<typename Policy::linear>{};
-    }
-  }
-  static constexpr auto attention_output_format() {
-    if constexpr (requires { typename Policy::attention_output; }) {
-      return std::type_identity<typename Policy::attention_output>{};
-    } else {
-      return std::type_identity<typename Policy::linear>{};
-    }
-  }
-  static constexpr auto feed_forward_input_format() {
-    if constexpr (requires { typename Policy::feed_forward_input; }) {
-      return std::type_identity<typename Policy::feed_forward_input>{};
-    } else {
-      return std::type_identity<typename Policy::linear>{};
-    }
-  }
-  static constexpr auto feed_forward_output_format() {
-    if constexpr (requires { typename Policy::feed_forward_output; }) {
-      return std::type_identity<typename Policy::feed_forward_output>{};
-    } else {
-      return std::type_identity<typename Policy::linear>{};
-    }
-  }
-  static constexpr auto pooler_format() {
-    if constexpr (requires { typename Policy::pooler; }) {
-      return std::type_identity<typename Policy::pooler>{};
-    } else {
-      return std::type_identity<typename Policy::linear>{};
-    }
-  }
-
- public:
-  using projection = typename decltype(projection_format())::type;
-  using attention_output = typename decltype(attention_output_format())::type;
-  using feed_forward_input = typename decltype(feed_forward_input_format())::type;
-  using feed_forward_output = typename decltype(feed_forward_output_format())::type;
-  using pooler = typename decltype(pooler_format())::type;
+#define LOWBIT_SITE_FORMAT(site)                                     \
+ private:                                                            \
+  template <class P>                                                 \
+  static std::type_identity<typename P::site> site##_format(int);    \
+  template <class P>                                                 \
+  static std::type_identity<typename P::linear> site##_format(long); \
+                                                                     \
+ public:                                                             \
+  using site = typename decltype(site##_format<Policy>(0))::type
+  LOWBIT_SITE_FORMAT(projection);
+  LOWBIT_SITE_FORMAT(attention_output);
+  LOWBIT_SITE_FORMAT(feed_forward_input);
+  LOWBIT_SITE_FORMAT(feed_forward_output);
+  LOWBIT_SITE_FORMAT(pooler);
+#undef LOWBIT_SITE_FORMAT
 };
+
+/// Policies with activation ranges that span the padded batch: padding and the other sentences
+/// change a result.
+template <class Policy>
+concept whole_batch_ranges = has_batch_range<typename site_formats<Policy>::projection::input> ||
+    has_batch_range<typename site_formats<Policy>::attention_output::input> ||
+    has_batch_range<typename site_formats<Policy>::feed_forward_input::input> ||
+    has_batch_range<typename site_formats<Policy>::feed_forward_output::input>;
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -10,19 +10,6 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Whether a sentence gives the same bits alone, in any batch, and with any padding.
-template <class Policy>
-inline constexpr bool batch_invariant = [] {
-  if constexpr (requires { Policy::batch_invariant; }) {
-    return Policy::batch_invariant;
-  } else {
-    return true;
-  }
-}();
-/// Policies that run on padded batches, because their ranges span them.
-template <class Policy>
-concept whole_batch_ranges = !batch_invariant<Policy>;
-
 namespace detail {
 
 /// "prefix" + bits + "suffix", for the names of policy families.
@@ -47,7 +34,6 @@ struct ternarybert {
   static constexpr lowbit::detail::family_name text{"ternarybert_w2a", Bits, ""};
   static constexpr const char* name = text.text;
   static constexpr const char* scheme = "ternarybert";
-  static constexpr bool batch_invariant = false;
   using input = lowbit::activation::dynamic_signed<Bits>;
   using embedding = ternary<scale::row>;
   using linear = linear_format<ternary<scale::tensor>, input>;
@@ -82,7 +68,6 @@ inline constexpr std::string_view step_suffix =
 template <std::size_t Bits, class Weights, class Table, class Step = usual_step<Bits>>
 struct binarybert_base {
   static constexpr const char* scheme = "binarybert";
-  static constexpr bool batch_invariant = false;
   using input = typename Step::template of_signed<Bits>;
   using positive_input = typename Step::template of_unsigned<Bits>;
   using embedding = Table;
