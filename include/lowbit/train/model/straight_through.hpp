@@ -64,10 +64,10 @@ inline Tensor sign_through(const Tensor& x, pass_band band) {
   return sign_function::apply(x, band);
 }
 
-/// sign(GELU(x)), computed as sign(x) in the forward: GELU keeps the sign, but its float form
-/// underflows to -0 below -5.54, where torch.sign gives 0 and the runtime -1. dL/dx = dL/dy *
-/// 1[|GELU(x)| <= 1] * GELU'(x): the straight-through estimate for the sign, then the derivative of
-/// the GELU, as in the paper.
+/// sign(GELU(x)), computed as sign(x): GELU keeps the sign, but its float form underflows to -0
+/// below -5.54, where torch.sign gives 0 and the runtime -1.
+/// dL/dx = dL/dy * 1[|GELU(x)| <= 1] * GELU'(x): the straight-through estimate for the sign, then
+/// the derivative of the GELU, as in the paper.
 struct sign_gelu_function : torch::autograd::Function<sign_gelu_function> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x) {
     context->save_for_backward({x});
