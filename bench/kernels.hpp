@@ -19,7 +19,7 @@ inline constexpr product products[] = {product::f32, product::b1s, product::b1u,
   return names[static_cast<std::size_t>(p)];
 }
 
-/// What happens to an accumulator.
+/// Post-processing of an accumulator.
 enum class ending : std::uint8_t {
   plain,   ///< stored unchanged, int32 or float
   bits,    ///< compared with a threshold per output; one-bit products only

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A named policy of your own in lowbit's own programs: they are built with
+// Your own named policy in lowbit's programs: build them with
 //   cmake --preset release -DLOWBIT_POLICIES=examples/own_policies.hpp
-// and then know it wherever they know the others:
+// after which they accept it like any other policy:
 //   lowbit quantize -p int8_attention CHECKPOINT OUT;  lowbit bench --shape tinybert-4l -p
 //   int8,int8_attention
 #pragma once

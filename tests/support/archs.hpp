@@ -2,9 +2,9 @@
 // One test body for every arch that this translation unit was compiled for:
 //   TEMPLATE_LIST_TEST_CASE("property", "[tag]", lowbit_test::compiled_archs) {
 //     lowbit_test::need_arch<TestType>();
-// A CPU that lacks the arch skips the case; LOWBIT_REQUIRE_ARCHS=avx2,avx512 in the environment
-// makes that skip a failure. A program built for a tag that runs on request (amx) tests that tag
-// alone: those below have programs of their own.
+// The case is skipped on a CPU without the arch; LOWBIT_REQUIRE_ARCHS=avx2,avx512 in the
+// environment turns that skip into a failure. A program built for a tag that must be requested
+// (amx) tests only that tag; those below have their own programs.
 #pragma once
 
 #include <catch2/catch_template_test_macros.hpp>
@@ -29,14 +29,14 @@ auto compiled_of(lowbit::arch_list<Tags...>) {
 }
 using compiled_archs = decltype(compiled_of(lowbit::all_archs{}));
 
-/// Before any test: cpu_runs("amx") is true only after it.
+/// Must run before any test: until then cpu_runs("amx") is false.
 inline const bool amx_enabled = lowbit::enable_amx();
 
-/// The arch of this translation unit alone: for whole models, whose other archs have a test program
-/// each. Kernels of lower archs under these flags are tested one by one.
+/// Only the arch of this translation unit: for whole models, because each arch has its own test
+/// program. Kernels of lower archs are tested under these flags individually.
 using own_arch = std::tuple<lowbit::native>;
 
-/// The names of a list like "avx2,avx512".
+/// Splits a list like "avx2,avx512".
 inline std::vector<std::string_view> split_names(std::string_view list) {
   std::vector<std::string_view> names;
   while (!list.empty()) {
@@ -64,7 +64,7 @@ enum class verdict { run, skip, fail };
   return verdict::skip;
 }
 
-/// Leaves the running test case when this CPU cannot run Arch.
+/// Skips the running test case if this CPU cannot run Arch.
 template <class Arch>
 void need_arch() {
   switch (verdict_for(Arch::name, lowbit::cpu_runs(Arch::name), required_archs())) {

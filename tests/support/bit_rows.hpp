@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unpacked values <-> bit rows, one element at a time: what the library's word-wise code is checked
-// against. Values are int8: -1, 0, 1.
+// Conversion between unpacked values and bit rows, one element at a time; the reference for the
+// library's word-wise code. Values are int8: -1, 0, 1.
 #pragma once
 
 #include <cstdint>

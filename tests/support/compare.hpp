@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Comparers: an empty text means equal, else it names the first difference. Exact ones compare
-// bits, bounded ones fail on !(diff <= bound); a NaN on either side is always a difference.
+// Comparers: an empty string means equal, otherwise it names the first difference. Exact comparers
+// compare bits; bounded ones fail on !(diff <= bound), so a NaN on either side is a difference.
 // tests/support/compare_test.cpp shows that each can fail.
 #pragma once
 
@@ -59,7 +59,7 @@ template <class T>
                        {expected.data(), 1, expected.size(), expected.size()});
 }
 
-/// The first element that is not within `bound` of what is expected.
+/// The first element further than `bound` from the expected value.
 template <class T>
 [[nodiscard]] std::string farther_than(double bound, matrix_view<const T> actual,
                                        matrix_view<const T> expected) {
@@ -81,7 +81,7 @@ template <class T>
 }
 
 /// An output matrix with a canary row in front, canaries in the gap after each row and a guard page
-/// right after the last row. `writable` columns of each row may change, the others must not.
+/// right after the last row. Only the first `writable` columns of each row may change.
 template <class T>
 class canary_matrix {
  public:
@@ -102,7 +102,7 @@ class canary_matrix {
       std::memset(static_cast<void*>(view().row(m)), 0, writable_ * sizeof(T));
     }
   }
-  /// The first byte outside the writable columns that is no canary any more.
+  /// The first byte outside the writable columns that has changed.
   [[nodiscard]] std::string damage() const {
     const auto* bytes = reinterpret_cast<const unsigned char*>(memory_.data());
     for (std::size_t i = 0; i < memory_.size() * sizeof(T); ++i) {

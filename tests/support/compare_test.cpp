@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tests of the test tools: every comparer must be able to fail.
+// Tests of the test tools: every comparer must be able to fail.
 #include "compare.hpp"
 
 #include <sys/wait.h>
@@ -23,7 +23,7 @@ using lowbit_test::verdict;
 
 constexpr float nan_value = std::numeric_limits<float>::quiet_NaN();
 
-/// How a child process that calls `f` ends: 0, or the signal that killed it.
+/// Runs `f` in a child process; returns 0, or the signal that killed it.
 template <class F>
 int signal_of(F f) {
   const pid_t child = fork();

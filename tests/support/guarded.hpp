@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory that ends exactly where an unreadable page begins: one element too far is a crash, not a
-// lucky read. Every byte holds `poison` at first.
+// Memory that ends exactly where an unreadable page begins, so reading past the end crashes. Every
+// byte is initially `poison`.
 #pragma once
 
 #include <sys/mman.h>

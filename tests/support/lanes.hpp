@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// f32x16 and i32x16 as plain arrays of 16, so that archs can be compared with each other and with
-// scalar expressions.
+// f32x16 and i32x16 as plain arrays of 16, to compare archs with each other and with scalar
+// expressions.
 #pragma once
 
 #include <array>
@@ -30,8 +30,8 @@ template <class Arch>
   return lanes;
 }
 
-/// The first lane whose bits differ; any NaN equals any other where the test says that NaN is the
-/// right answer (which payload an instruction returns is not part of the contract).
+/// The first lane whose bits differ. If the test expects NaN, any NaN is accepted (the payload is
+/// not part of the contract).
 [[nodiscard]] inline std::string lane_difference(const float_lanes& actual,
                                                  const float_lanes& expected) {
   for (std::size_t i = 0; i < 16; ++i) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An arch that is new to the library: it gives tiles of sizes that no other arch has for some
-// products, and nothing else. Lanes, masks, gathers, every other product, sparse tiles and all that
-// stands on them are those of Below.
+// An arch that the library does not know: it supplies tiles of unusual sizes for some products and
+// nothing else. Lanes, masks, gathers, the other products, sparse tiles and everything built on
+// them come from Below.
 #pragma once
 
 #include "lowbit/kernel/micro_kernel.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers from a fixed seed, the same on every compiler: one rounding per value, none that a
-// compiler could contract. Print the seed with CAPTURE(random.seed()).
+// Random numbers from a fixed seed, the same with every compiler: one rounding per value, and
+// nothing that a compiler could contract. Print the seed with CAPTURE(random.seed()).
 #pragma once
 
 #include <cmath>

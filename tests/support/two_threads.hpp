@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An executor with two workers, or (two_threads{1}) with the caller alone: tasks go to whichever
-// thread asks first. One type for both, and one copy of the loop for all tasks: a test that uses it
-// where it could use lowbit::serial compiles its model once.
+// An executor with two workers, or (two_threads{1}) with only the calling thread; tasks go to
+// whichever thread is free. One type for both, so a test that uses it instead of lowbit::serial
+// compiles its model only once.
 #pragma once
 
 #include <atomic>

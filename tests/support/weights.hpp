@@ -44,7 +44,7 @@ class tensor_store {
 
   [[nodiscard]] lowbit::weight_set weights() const { return {tensors_.data(), tensors_.size()}; }
 
-  /// The descriptor of a tensor, and its bytes, to be broken by a test.
+  /// Access to a tensor's descriptor, and to its bytes, for tests that corrupt them.
   lowbit::stored_tensor& descriptor(const std::string& name) { return tensors_[index(name)]; }
   std::vector<std::byte>& bytes(const std::string& name) { return storage_[index(name)]; }
   void remove(const std::string& name) {
@@ -71,7 +71,7 @@ class tensor_store {
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
       if (name == tensors_[i].name) return i;
     }
-    std::abort();  // a test that names no tensor
+    std::abort();  // unknown name: a bug in the test
   }
 
   std::deque<std::string> names_;

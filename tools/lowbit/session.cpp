@@ -25,7 +25,7 @@ result<session> session::start(lowbit::canonical_model model, const std::string&
   s.packed_ = lowbit::aligned_buffer(s.engine_->model_bytes(s.encoder_, weights, s.shape()));
   if (s.packed_.data() == nullptr)
     return status::error(errc::io_error, "out of memory for the packed weights");
-  s.model_.release_pages();  // what the checks of opening touched
+  s.model_.release_pages();  // pages that were read for validation
   LOWBIT_TRY(s.engine_->load(s.encoder_, weights, s.shape(), s.packed_.data(), s.packed_.size()));
   s.model_.release_pages();
   LOWBIT_TRY_ASSIGN(s.pool_, lowbit::thread_pool::start(threads));

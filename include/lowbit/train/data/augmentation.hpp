@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// New sentences from one by exchanging words: TinyBERT's data augmentation without its sources of
-// words. What may replace a word is given; this says which words may be replaced and draws.
+// Makes new sentences by exchanging words: TinyBERT's data augmentation. The candidates are given;
+// this selects replaceable words and draws replacements.
 #pragma once
 
 #include <algorithm>
@@ -30,35 +30,35 @@ inline result<std::vector<std::string>> basic_words(std::string_view text,
     void operator()(const lowbit::detail::text_word& w) { words.emplace_back(w.text); }
     [[nodiscard]] bool done() const { return false; }
   } sink;
-  // No word is cut: none is longer than its text.
+  // No word is cut: the limit is the length of the text.
   lowbit::detail::word_splitter<collector> splitter(sink, std::max<std::size_t>(text.size(), 1));
   lowbit::detail::normalize(text, 0, text.size(), options, splitter);
   splitter.finish();
   return std::move(sink.words);
 }
 
-/// Whether a word may be replaced: a to z alone, and no function word.
+/// True for words of a to z only that are no function words.
 inline bool replaceable(std::string_view word) {
   return !word.empty() &&
          std::all_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; }) &&
          !is_stop_word(word);
 }
 
-/// Words with one blank between.
+/// Words joined by single spaces.
 inline std::string joined(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
   return text;
 }
 
-/// How much is made of each sentence; the paper's numbers.
+/// Amount of augmentation; defaults from the paper.
 struct augmentation_options {
-  std::size_t copies = 20;   ///< N_a, attempts: a sentence that is not new is dropped
+  std::size_t copies = 20;   ///< N_a, attempts: duplicates are dropped
   double probability = 0.4;  ///< p_t
 };
 
-/// The new sentences. In each of `copies` copies, every word that has candidates is replaced by one
-/// of them, drawn uniformly, with the given probability. The sentence itself is not among them.
+/// The new sentences. In each of `copies` copies, every word that has candidates is replaced with
+/// the given probability by one of them, drawn uniformly. The original sentence is not included.
 ///
 /// Source: TinyBERT (arXiv 1909.10351), algorithm 1
 /// Shapes: candidates[i] for words[i]; empty: the word stays

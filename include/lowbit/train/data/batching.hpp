@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Token ids to batches. Sentences of equal length share a batch, so almost no padding is computed;
-// which ones meet, and the order of the batches, changes every epoch. Everything random depends on
-// (seed, epoch or step, example) alone: a resumed run sees what the uninterrupted one saw, and a
-// batch that is cut in pieces for several processes is corrupted as the whole one would be.
+// Batches of token ids. Sentences of similar length share a batch, so little computation is spent
+// on padding; the composition and order of batches change every epoch. All randomness depends on
+// (seed, epoch or step, example) only: a resumed run sees what an uninterrupted one would, and a
+// batch split among processes is corrupted as if it were whole.
 #pragma once
 
 #include <torch/torch.h>
@@ -18,15 +18,15 @@
 
 namespace lowbit::train {
 
-/// A tokenized sentence or pair and what is asked of it.
+/// A tokenized sentence or pair and its labels.
 struct example {
   std::vector<std::int64_t> ids;     // with [CLS] and [SEP]
-  std::vector<std::int64_t> labels;  // one class, or one for each token
-  std::vector<std::int64_t> types;   // of a pair; empty: all 0
-  bool cut = false;                  // it was longer than it may be
+  std::vector<std::int64_t> labels;  // one class, or one per token
+  std::vector<std::int64_t> types;   // for a pair; empty: all 0
+  bool cut = false;                  // truncated
 };
 
-/// Random numbers for one number of a stream; independent of those of all other numbers.
+/// A generator for one element of a stream, independent of those of all other elements.
 inline std::mt19937_64 seeded_generator(std::uint64_t seed, std::uint64_t a, std::uint64_t b = 0) {
   const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
   const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
@@ -34,7 +34,7 @@ inline std::mt19937_64 seeded_generator(std::uint64_t seed, std::uint64_t a, std
   return std::mt19937_64(mix);
 }
 
-/// Uniform in [0, bound), from the raw generator: the same on every standard library.
+/// Uniform in [0, bound) from the raw generator output: the same with every standard library.
 inline std::size_t draw(std::mt19937_64& generator, std::size_t bound) {
   return static_cast<std::size_t>(generator() % bound);
 }
@@ -48,8 +48,8 @@ inline void shuffle(std::vector<std::size_t>& items, std::mt19937_64& generator)
   for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[draw(generator, i)]);
 }
 
-/// Indices of `data` in batches of at most `size`, sorted by length. With a generator the members
-/// of a batch and the order of the batches are random.
+/// Indices of `data` in batches of at most `size`, grouped by length. With a generator, members and
+/// order of the batches are random.
 inline std::vector<std::vector<std::size_t>> plan_batches(const std::vector<example>& data,
                                                           std::size_t size,
                                                           std::mt19937_64* generator) {
@@ -74,7 +74,7 @@ inline std::vector<std::vector<std::size_t>> plan_batches(const std::vector<exam
   return plan;
 }
 
-/// `members` in `pieces` runs of nearly equal length, some possibly empty.
+/// `members` split into `pieces` runs of nearly equal length, some possibly empty.
 inline std::vector<std::vector<std::size_t>> cut_batch(const std::vector<std::size_t>& members,
                                                        std::size_t pieces) {
   std::vector<std::vector<std::size_t>> out(pieces);
@@ -86,11 +86,11 @@ inline std::vector<std::vector<std::size_t>> cut_batch(const std::vector<std::si
   return out;
 }
 
-/// Changes an example before it is trained on: token dropout, masking.
+/// Modifies an example before it is trained on: token dropout, masking.
 using corruption = std::function<void(example&, std::mt19937_64&)>;
 
-/// Word dropout: every token between [CLS] and [SEP] becomes `unknown` with this probability. It
-/// trains the [UNK] row, which the training text alone never uses, and hinders memorizing.
+/// Word dropout: replaces each token between [CLS] and [SEP] by `unknown` with this probability.
+/// Trains the [UNK] row, which the training text alone never uses, and regularizes.
 inline corruption token_dropout(double probability, std::int64_t unknown) {
   if (probability <= 0.0) return {};
   return [=](example& e, std::mt19937_64& generator) {
@@ -100,8 +100,8 @@ inline corruption token_dropout(double probability, std::int64_t unknown) {
   };
 }
 
-/// Examples as tensors; at least one. Labels per token where the examples have them. `width`:
-/// tokens of a row at least.
+/// Tensors of one or more examples. Labels are per token if the examples' are. `width`: minimum
+/// tokens per row.
 inline batch make_batch(const std::vector<example>& members, const torch::Device& device,
                         std::size_t width = 0) {
   const auto rows = static_cast<std::int64_t>(members.size());
@@ -137,7 +137,6 @@ inline batch make_batch(const std::vector<example>& members, const torch::Device
   return out;
 }
 
-/// The examples `members` of `data` as they are.
 inline batch make_batch(const std::vector<example>& data, const std::vector<std::size_t>& members,
                         const torch::Device& device) {
   std::vector<example> chosen;
@@ -145,8 +144,7 @@ inline batch make_batch(const std::vector<example>& data, const std::vector<std:
   return make_batch(chosen, device);
 }
 
-/// The same after `corrupt` (which may be empty), whose random numbers belong to (seed, step,
-/// member).
+/// The same after `corrupt` (which may be empty), with random numbers from (seed, step, member).
 inline batch make_batch(const std::vector<example>& data, const std::vector<std::size_t>& members,
                         const corruption& corrupt, std::uint64_t seed, std::int64_t step,
                         const torch::Device& device, std::size_t width = 0) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A data set to learn from: its splits, by the kind of its path, and the names of its labels. How
-// a file is read is io/labelled_text.hpp's; knows nothing of tokens or tensors.
+// A data set for training: its splits, located by the kind of path, and its label names. File
+// formats are parsed by io/labelled_text.hpp; independent of tokens and tensors.
 #pragma once
 
 #include <algorithm>
@@ -24,13 +24,13 @@ using lowbit::words_of;
 /// The three splits; a validation or test split may be empty.
 struct dataset {
   std::vector<labelled_text> train, validation, test;
-  bool tagged = false;  ///< words with labels instead of sentences with one
+  bool tagged = false;  ///< one label per word instead of per sentence
 
   [[nodiscard]] head_kind head() const { return tagged ? head_kind::token : head_kind::sequence; }
 };
 
-/// The labels of a split, sorted by name: the position is the class index. Labels that are all
-/// non-negative integers are sorted as numbers, so "10" follows "9".
+/// The labels of a split, sorted by name; the position is the class index. If all labels are
+/// non-negative integers they are sorted as numbers, so "10" follows "9".
 inline std::vector<std::string> label_names(const std::vector<labelled_text>& examples,
                                             bool tagged = false) {
   std::vector<std::string> names;
@@ -56,7 +56,7 @@ inline std::vector<std::string> label_names(const std::vector<labelled_text>& ex
 
 /// The examples of a tab-separated file.
 ///
-/// Errors: those of read_labelled_tsv; unsupported for numbers to predict
+/// Errors: those of read_labelled_tsv; unsupported for regression targets
 inline result<std::vector<labelled_text>> read_tsv(const std::filesystem::path& path) {
   LOWBIT_TRY_ASSIGN(auto table, read_labelled_tsv(path));
   if (table.scores) {
@@ -80,10 +80,10 @@ inline result<dataset> read_clinc150(const std::filesystem::path& path) {
   return data;
 }
 
-/// A data set by the kind of its path: a .json file is CLINC150; a .tsv file is a training split
-/// alone; a folder holds train.tsv and, when present, dev.tsv and test.tsv; or the folders train,
-/// dev (or valid) and test of seq.in with label (sentences) or seq.out (words).
-/// Errors: those of the readers; unsupported for words where there is no seq.in
+/// A data set, depending on its path: a .json file is CLINC150; a .tsv file is only a training
+/// split; a folder holds train.tsv and optionally dev.tsv and test.tsv, or the folders train, dev
+/// (or valid) and test with seq.in and label (sentences) or seq.out (words).
+/// Errors: those of the readers; unsupported for words without seq.in
 inline result<dataset> read_dataset(const std::filesystem::path& path,
                                     labelling asked = labelling::sentences) {
   namespace fs = std::filesystem;
@@ -124,8 +124,8 @@ inline result<dataset> read_dataset(const std::filesystem::path& path,
   return data;
 }
 
-/// What training needs of a data set: examples, at least two classes, and no label in a later
-/// split that training never saw.
+/// Requirements of training: examples, at least two classes, and no label in a later split that is
+/// missing from the training split.
 /// Errors: malformed or not_found, naming the label and its place
 inline status check_dataset(const dataset& data, const std::vector<std::string>& labels,
                             const std::filesystem::path& path) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Masked language modelling: lines of text as examples, and the corruption that hides tokens and
-// asks for them. Lines that are longer than a sentence may be are cut in pieces, not thrown away.
-// Which tokens are hidden is the business of make_batch's generator: new ones at every step, the
-// same in a resumed run and in any number of processes.
+// Masked language modelling: lines of text as examples, and the corruption that masks tokens and
+// labels them. Lines longer than the maximum length are split, not dropped. Masks come from
+// make_batch's generator: new ones at every step, the same in a resumed run and for any number of
+// processes.
 #pragma once
 
 #include <algorithm>
@@ -22,17 +22,17 @@
 namespace lowbit::train {
 
 struct masking_options {
-  double share = 0.15;       ///< of the tokens between [CLS] and [SEP] that are asked
-  double masked = 0.8;       ///< of those: become [MASK]
-  double random = 0.1;       ///< of those: become any ordinary token; the rest stay as they are
-  bool whole_words = false;  ///< all pieces of a word are asked, or none
+  double share = 0.15;       ///< fraction of the tokens between [CLS] and [SEP] to predict
+  double masked = 0.8;       ///< fraction of those that become [MASK]
+  double random = 0.1;       ///< fraction of those that become an ordinary token; the rest stay
+  bool whole_words = false;  ///< mask all pieces of a word or none
 };
 
-/// What masking must know of a vocabulary.
+/// The properties of a vocabulary that masking needs.
 struct masking_vocabulary {
   std::int64_t mask = 0;
-  std::vector<std::int64_t> ordinary;  ///< tokens that may stand in for another one
-  std::vector<char> continues;         ///< (V) 1 for a piece that goes on with a word: "##..."
+  std::vector<std::int64_t> ordinary;  ///< tokens usable as random replacements
+  std::vector<char> continues;         ///< (V) 1 for a continuation piece: "##..."
 };
 
 /// Errors: not_found for a vocabulary without [MASK] or with special tokens only
@@ -56,14 +56,14 @@ inline result<masking_vocabulary> masking_vocabulary_of(const wordpiece_tokenize
 }
 
 /// BERT's masking (Devlin et al. 2019, section 3.1 and appendix A.1): of n tokens between [CLS] and
-/// [SEP] the nearest whole number to share*n is asked, at least one. A word that would exceed the
-/// number is passed over when whole words are asked; when no word fits, the shortest is asked.
-/// Labels become one for each token, ignored_label where nothing is asked.
+/// [SEP], round(share*n) are selected, at least one. With whole words, a word that would exceed
+/// this count is skipped; if no word fits, the shortest is selected. Labels become one per token,
+/// ignored_label where not selected.
 inline corruption mask_tokens(masking_vocabulary vocabulary, masking_options o) {
   return [words = std::move(vocabulary), o](example& e, std::mt19937_64& generator) {
     e.labels.assign(e.ids.size(), ignored_label);
     if (e.ids.size() < 3) return;
-    std::vector<std::size_t> begins;  // of what is asked together, and the end
+    std::vector<std::size_t> begins;  // starts of the units that are masked together, and the end
     for (std::size_t t = 1; t + 1 < e.ids.size(); ++t) {
       const bool inside = words.continues[static_cast<std::size_t>(e.ids[t])] != 0;
       if (t == 1 || !o.whole_words || !inside) begins.push_back(t);
@@ -100,8 +100,8 @@ inline corruption mask_tokens(masking_vocabulary vocabulary, masking_options o) 
   };
 }
 
-/// A line as examples of at most max_length tokens, [CLS] and [SEP] of each included: one, or as
-/// many as it takes; none for a line without a token. Nothing is asked yet.
+/// A line as examples of at most max_length tokens, including [CLS] and [SEP]: one or more; none
+/// for a line without tokens. Nothing is masked yet.
 /// Errors: malformed for invalid UTF-8; invalid_argument for a max_length below 3
 inline result<std::vector<example>> pieces_of(std::string_view line,
                                               const wordpiece_tokenizer& tokenizer,
@@ -126,9 +126,9 @@ inline result<std::vector<example>> pieces_of(std::string_view line,
   return out;
 }
 
-/// Lines as training and validation examples. `held_out` is the share of different lines that are
-/// validated on, at least one when it is not 0: copies of a line are on one side. Validation
-/// examples are masked once and for all.
+/// Lines as training and validation examples. `held_out` is the fraction of distinct lines used for
+/// validation, at least one unless it is 0; copies of a line stay in the same split. Validation
+/// examples are masked once.
 /// Errors: those of pieces_of; malformed when nothing is left to train on
 inline result<tokenized_dataset> masked_dataset(const std::vector<std::string>& lines,
                                                 double held_out,
@@ -140,7 +140,7 @@ inline result<tokenized_dataset> masked_dataset(const std::vector<std::string>& 
   std::vector<std::string_view> held(different.begin(), different.end());
   std::vector<std::size_t> order(held.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  // Streams that no step has, as steps count from 0.
+  // Streams that no step uses, because steps count from 0.
   constexpr std::uint64_t of_lines = ~std::uint64_t{0}, of_masks = of_lines - 1;
   std::mt19937_64 generator = seeded_generator(seed, of_lines);
   shuffle(order, generator);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sentences without their labels, to learn a vocabulary or a language model from. Of a data set
-// only the training split is read, so that nothing is learned from a sentence that later measures
-// the model.
+// Sentences without labels, for training a vocabulary or a language model. Of a data set only the
+// training split is read, so that nothing is learned from sentences used for evaluation.
 #pragma once
 
 #include <filesystem>
@@ -16,8 +15,8 @@
 
 namespace lowbit::train {
 
-/// The sentences of a .json (CLINC150) or .tsv data set or of a folder of them; the lines of any
-/// other file, empty ones, too.
+/// The sentences of a .json (CLINC150) or .tsv data set or a folder of them; for any other file its
+/// lines, including empty ones.
 ///
 /// Errors: those of read_dataset or for_each_line
 inline result<std::vector<std::string>> read_sentences(const std::filesystem::path& path) {

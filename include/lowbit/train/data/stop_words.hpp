@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// English function words: what a sentence keeps when its words are exchanged for similar ones. They
-// carry grammar and, as "not" does, often the label. Also the halves that the basic tokenizer makes
-// of contractions ("don't" is don ' t).
+// English function words, which augmentation never replaces: they carry grammar and, like "not",
+// often the label. Includes the parts of contractions made by the basic tokenizer ("don't" is don '
+// t).
 #pragma once
 
 #include <algorithm>

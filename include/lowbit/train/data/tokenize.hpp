@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A data set as token ids and label indices. Of a word that the tokenizer cuts in pieces the first
-// one carries the label, as the runtime reads it (text/spans.hpp).
+// A data set as token ids and label indices. If the tokenizer splits a word, its first piece
+// carries the label, as in the runtime (text/spans.hpp).
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace lowbit::train {
 
 struct tokenized_dataset {
   std::vector<example> train, validation, test;
-  std::size_t cut = 0;  ///< how many of them were longer than they may be
+  std::size_t cut = 0;  ///< number of truncated examples
 };
 
 namespace detail {
@@ -28,14 +28,14 @@ inline std::int64_t label_index(const std::vector<std::string>& labels, const st
   return std::find(labels.begin(), labels.end(), label) - labels.begin();
 }
 
-/// ignored_label everywhere but at the first piece of each word.
+/// ignored_label everywhere except at the first piece of each word.
 inline std::vector<std::int64_t> word_labels(const labelled_text& from, const encoding& e,
                                              const std::vector<std::string>& labels) {
   const std::vector<std::string> tags = words_of(from.label);
   std::vector<std::int64_t> out(e.ids.size(), ignored_label);
   for (const word_pieces& word : pieces_by_white_space(from.text, e)) {
-    // Words are one blank apart: their number is that of the blanks before them. A word that the
-    // tokenizer drops whole (a control character) has no piece and so no label.
+    // Words are separated by single spaces, so the spaces before a piece give its word. A word that
+    // the tokenizer drops (a control character) has no piece and no label.
     const auto blanks = std::count(
         from.text.begin(), from.text.begin() + static_cast<std::ptrdiff_t>(word.at.begin), ' ');
     out[word.first_token] = label_index(labels, tags[static_cast<std::size_t>(blanks)]);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which words are like a word, from files: pairs of words (synonyms, antonyms) and vectors of words
-// as text. Knows no sentences.
+// Related words, from files: pairs of words (synonyms, antonyms) and word vectors as text.
 #pragma once
 
 #include <algorithm>
@@ -19,10 +18,10 @@
 
 namespace lowbit::train {
 
-/// A relation between words that holds both ways.
+/// A symmetric relation between words.
 class word_pairs {
  public:
-  /// Adds the pairs of a file of two words a line; empty lines are skipped.
+  /// Adds the pairs of a file with two words per line; empty lines are skipped.
   /// Errors: malformed with the line number for another number of words
   status read(const std::filesystem::path& path) {
     return for_each_line(path, [&](std::string_view line, std::size_t n) -> status {
@@ -38,7 +37,7 @@ class word_pairs {
     });
   }
 
-  /// The words related to `word` in the order of the file.
+  /// The words related to `word` in file order.
   [[nodiscard]] const std::vector<std::string>& of(const std::string& word) const {
     static const std::vector<std::string> none;
     const auto found = related_.find(word);
@@ -57,13 +56,13 @@ class word_pairs {
   std::unordered_map<std::string, std::vector<std::string>> related_;
 };
 
-/// Vectors of words, compared by the cosine of their angle.
+/// Word vectors, compared by cosine similarity.
 class word_vectors {
  public:
-  /// The first `limit` lines `word x1 .. xd`, as GloVe comes.
-  /// Errors: malformed with the line number for a word without numbers, a number that is none or
-  ///         not finite, and lines of another length than the first; for a word that occurs twice
-  ///         the first line counts
+  /// Reads the first `limit` lines `word x1 .. xd`, GloVe's format. If a word occurs twice, the
+  /// first line counts.
+  /// Errors: malformed with the line number for a word without numbers, a value that is not a
+  ///         finite number, and a length other than the first line's
   static result<word_vectors> read(const std::filesystem::path& path, std::size_t limit = 100000) {
     word_vectors out;
     const status read = for_each_line(path, [&](std::string_view line, std::size_t n) -> status {
@@ -74,8 +73,8 @@ class word_vectors {
     return out;
   }
 
-  /// The `count` words closest to `word`, without itself; ties in the order of the file. Empty for
-  /// a word without a vector.
+  /// The `count` words closest to `word`, excluding itself; ties in file order. Empty for a word
+  /// without a vector.
   [[nodiscard]] std::vector<std::string> nearest(const std::string& word, std::size_t count) const {
     const auto found = index_.find(word);
     if (found == index_.end()) return {};
@@ -129,7 +128,7 @@ class word_vectors {
 
   std::size_t width_ = 0;
   std::vector<std::string> words_;
-  std::vector<float> values_;  // (words, width), of length 1
+  std::vector<float> values_;  // (words, width), unit length
   std::unordered_map<std::string, std::size_t> index_;
 };
 

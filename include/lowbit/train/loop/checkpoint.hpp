@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything a stopped training run needs to go on as if it had not been stopped: parameters and
-// buffers, the best of them so far, optimizer moments, the state of libtorch's random generator and
-// the counters. One safetensors file, written after every epoch and every few minutes.
+// Everything needed to resume a stopped training run as if uninterrupted: parameters and buffers,
+// the best ones so far, optimizer moments, the state of libtorch's generator and the counters. One
+// safetensors file, written after every epoch and every few minutes.
 #pragma once
 
 #include <torch/torch.h>
@@ -19,14 +19,13 @@
 
 namespace lowbit::train {
 
-/// What a stretch of steps looked like: means since the point before.
+/// Means over the steps since the previous point.
 struct history_point {
   std::int64_t step = 0;  ///< steps done
   double loss = 0.0;
-  std::map<std::string, double> measures;  ///< what the recipe observes, by name
+  std::map<std::string, double> measures;  ///< measured by the recipe, by name
 };
 
-/// A validation.
 struct history_score {
   std::int64_t step = 0;
   std::int64_t epoch = 0;  ///< finished epochs
@@ -36,12 +35,12 @@ struct history_score {
 /// The counters of a run.
 struct run_state {
   std::int64_t step = 0;  ///< finished steps
-  double best = -1.0;     ///< best validation score
+  double best = -1.0;     ///< best validation score; negative: none yet
   std::int64_t best_epoch = 0;
   double seconds = 0.0;
   std::vector<history_point> history;
   std::vector<history_score> scores;
-  history_point open;          ///< sums of the point that is being collected
+  history_point open;          ///< sums of the unfinished point
   std::int64_t collected = 0;  ///< steps in it
 };
 
@@ -78,8 +77,8 @@ inline run_state run_from_json(const nlohmann::json& json) {
   return run;
 }
 
-/// Writes the checkpoint in one step. `settings` is compared at resume: a run can only be resumed
-/// with the options that it was started with.
+/// Writes the checkpoint atomically. `settings` is compared on resume: a run can only be resumed
+/// with the options it was started with.
 inline status write_checkpoint(const std::filesystem::path& path,
                                const std::vector<named_tensor>& tensors, const run_state& run,
                                const std::string& settings) {
@@ -95,7 +94,7 @@ inline status write_checkpoint(const std::filesystem::path& path,
                            existing::replace);
 }
 
-/// Restores what write_checkpoint stored into the same tensors and the generator.
+/// Restores the stored tensors in place, and the generator.
 inline result<run_state> read_checkpoint(const std::filesystem::path& path,
                                          const std::vector<named_tensor>& tensors,
                                          const std::string& settings) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The learning curves of a run as SVG text: the loss, the validation score and each measure over
-// steps, in panels one below the other. A panel each, because their scales differ and lines that
-// share a panel would cover each other. It knows the history and nothing of files.
+// Learning curves of a run as SVG text: loss, validation score and measures over steps, in stacked
+// panels, because their scales differ and curves in one panel would overlap. Knows the history, not
+// files.
 #pragma once
 
 #include <algorithm>
@@ -37,7 +37,7 @@ inline std::string curves_ring(double x, double y) {
   return svg_circle(x, y, 6.5, svg_fill("none") + svg_stroke(svg_red, 1.5));
 }
 
-/// One panel, its frame's top at `top`. `best`: the step of the best validation, or negative.
+/// One panel with its frame's top at `top`. `best`: the step of the best validation, or negative.
 inline std::string draw_panel(const curve& c, const svg_axis& steps, double top, double best) {
   const double right = curves_width - curves_right, bottom = top + panel_height;
   const auto finite = [](const curve_point& p) { return std::isfinite(p.value); };
@@ -58,7 +58,7 @@ inline std::string draw_panel(const curve& c, const svg_axis& steps, double top,
   }
   const char* colour = c.validation ? svg_orange : svg_blue;
   std::string line, dots;
-  bool open = false;  // the line is broken where a value is missing
+  bool open = false;  // a missing value interrupts the line
   for (const curve_point& p : c.points) {
     if (!finite(p)) {
       open = false;
@@ -88,7 +88,7 @@ inline std::vector<curve> curves_of(const run_state& run, std::string score) {
     }
     all.push_back(std::move(scores));
   }
-  for (const history_point& p : run.history) {  // a measure may begin late
+  for (const history_point& p : run.history) {  // a measure may start late
     for (const auto& [name, value] : p.measures) {
       auto found = std::find_if(all.begin(), all.end(), [&n = name](const curve& c) {
         return c.name == n && !c.validation;
@@ -104,7 +104,7 @@ inline std::vector<curve> curves_of(const run_state& run, std::string score) {
 
 }  // namespace detail
 
-/// The picture of a run. `title` stands above; `score` names what validation measures.
+/// The plot of a run. `title` is the heading, `score` the name of the validation metric.
 inline std::string curves_svg(const run_state& run, const std::string& title,
                               const std::string& score) {
   using namespace detail;
@@ -117,7 +117,7 @@ inline std::string curves_svg(const run_state& run, const std::string& title,
     if (s.epoch == run.best_epoch) best = static_cast<double>(s.step);
   }
   svg_axis steps = svg_axis::around(0.0, last, 8);
-  if (steps.step < 1.0) steps = {0.0, std::ceil(last), 1.0};  // there is no half step
+  if (steps.step < 1.0) steps = {0.0, std::ceil(last), 1.0};  // no fractional steps
 
   std::string out = svg_text(curves_left, 24, title, "start", 15);
   const double line = 41;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The training loop that every recipe shares: batches, loss, gradient, update, validation after
-// each epoch, the best parameters kept, a checkpoint after each epoch and every few minutes. The
-// recipe gives what is trained, the loss, and what changes from step to step. It knows no scheme.
+// The training loop of every recipe: batches, loss, gradient, update, validation after each epoch,
+// selection of the best parameters, a checkpoint after each epoch and every few minutes. The recipe
+// supplies parameters, loss and step hooks. It knows no scheme.
 #pragma once
 
 #include <torch/torch.h>
@@ -23,7 +23,7 @@ namespace lowbit::train {
 
 namespace detail {
 
-/// Says what is left of the run: the best epoch, which is in the output folder, the checkpoint.
+/// An error that says what is left of the run: the best epoch in the output folder, the checkpoint.
 inline status not_finite(const char* what, const run_state& run, std::int64_t epoch,
                          const std::filesystem::path& checkpoint) {
   std::string left;
@@ -37,20 +37,20 @@ inline status not_finite(const char* what, const run_state& run, std::int64_t ep
                        " (epoch ", epoch + 1, ")", left, "; start anew with a lower learning rate");
 }
 
-/// An update can leave the range of floats although loss and gradient were in it.
+/// An update can overflow even if loss and gradient are finite.
 inline bool all_finite(const std::vector<trained_parameter>& parameters) {
   return std::all_of(parameters.begin(), parameters.end(), [](const trained_parameter& p) {
     return at::isfinite(p.tensor.detach()).all().item<bool>();
   });
 }
 
-/// The mean loss of the last point of the history, or of the open one.
+/// The mean loss of the last history point, or of the unfinished one.
 inline double latest_loss(const run_state& run) {
   if (!run.history.empty()) return run.history.back().loss;
   return run.collected == 0 ? 0.0 : run.open.loss / static_cast<double>(run.collected);
 }
 
-/// Adds a step to the open point of the history, and closes the point after `every` steps.
+/// Adds a step to the unfinished history point, and completes the point after `every` steps.
 inline void record(run_state& run, double loss, std::int64_t every) {
   run.open.loss += loss;
   if (++run.collected < every) return;
@@ -63,7 +63,7 @@ inline void record(run_state& run, double loss, std::int64_t every) {
   run.collected = 0;
 }
 
-/// What could not be written, and the way to go on where there is one.
+/// A write error, with instructions to resume if possible.
 inline status not_written(const status& error, const std::filesystem::path& checkpoint) {
   std::error_code ignored;
   if (checkpoint.empty() || !std::filesystem::exists(checkpoint, ignored)) return error;
@@ -85,8 +85,8 @@ inline status stopped(const run_state& run, std::int64_t total,
 /// validation score (of the last epoch without validation).
 ///
 /// Errors: invalid_argument naming the step when the loss, a gradient or a parameter is not finite
-///         (the last checkpoint stays), or when it was asked to stop; those of the checkpoint, of
-///         improved() and of group.sum().
+///         (the last checkpoint stays), or when stopped; those of the checkpoint, of improved() and
+///         of group.sum().
 inline result<run_state> fit(const fit_job& job, const std::vector<example>& training,
                              const fit_options& options, const std::string& settings,
                              const torch::Device& device, const workers& group = {}) {
@@ -94,7 +94,7 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
   std::vector<named_tensor> current;
   for (const trained_parameter& p : job.parameters) current.emplace_back(p.name, p.tensor);
   current.insert(current.end(), job.buffers.begin(), job.buffers.end());
-  std::vector<named_tensor> kept;  // the best of them so far
+  std::vector<named_tensor> kept;  // the best parameters so far
   for (const auto& [name, tensor] : current) {
     kept.emplace_back("best." + name, tensor.detach().clone());
   }
@@ -177,7 +177,7 @@ inline result<run_state> fit(const fit_job& job, const std::vector<example>& tra
       for (std::size_t i = 0; i < kept.size(); ++i) kept[i].second.copy_(current[i].second);
     }
     shown.epoch(epoch + 1, options.epochs, run.step, detail::latest_loss(run), score, run.best);
-    LOWBIT_TRY(save());  // before the folder: where only one fits on the disk, nothing is lost
+    LOWBIT_TRY(save());  // before the folder: if the disk has room for only one, nothing is lost
     if (better && job.improved && group.leads()) {
       if (const status written = job.improved(run); !written.ok()) {
         return detail::not_written(written, options.checkpoint);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a recipe says of its training run: options, parameters, loss, and what changes from step to
-// step.
+// A training run as described by a recipe: options, parameters, loss, and step hooks.
 #pragma once
 
 #include <torch/torch.h>
@@ -25,10 +24,10 @@ namespace lowbit::train {
 struct fit_options {
   std::int64_t epochs = 10;
   std::size_t batch_size = 32;
-  std::size_t accumulate = 1;  ///< pieces that a batch is computed in, to save memory
+  std::size_t accumulate = 1;  ///< pieces that a batch is split into, to save memory
   std::uint64_t seed = 42;
-  double warmup = 0.1;         ///< share of all steps
-  bool constant_rate = false;  ///< after the warm-up; else it falls to 0
+  double warmup = 0.1;         ///< fraction of all steps
+  bool constant_rate = false;  ///< after the warm-up; otherwise it decays to 0
   double dropout = 0.1;
   double classifier_dropout = 0.1;
   double token_dropout = 0.0;
@@ -37,12 +36,12 @@ struct fit_options {
   std::filesystem::path checkpoint;  ///< empty: none
   double checkpoint_seconds = 300;
   bool resume = false;
-  /// Asked after each step: true ends the run with a checkpoint and an error that says so.
+  /// Polled after each step: true ends the run with a checkpoint and an error.
   std::function<bool()> stop_asked;
-  std::int64_t stop_after = 0;  ///< stop after this many steps, as if killed; 0: run to the end
+  std::int64_t stop_after = 0;  ///< stop after this many steps, as if killed; 0: never
 };
 
-/// The last batch of an epoch may be smaller.
+/// Includes a smaller last batch.
 inline std::int64_t steps_of_epoch(std::size_t examples, std::size_t batch_size) {
   return static_cast<std::int64_t>((examples + batch_size - 1) / batch_size);
 }
@@ -53,7 +52,7 @@ inline std::string number_text(double value) {
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
-/// Every option that changes the numbers, as text: stored with a checkpoint.
+/// All options that affect the numbers, as text: stored with a checkpoint.
 inline std::string settings_text(const fit_options& o, const std::string& recipe) {
   return recipe + " epochs=" + std::to_string(o.epochs) + " batch=" + std::to_string(o.batch_size) +
          "/" + std::to_string(o.accumulate) + " seed=" + std::to_string(o.seed) +
@@ -65,8 +64,8 @@ inline std::string settings_text(const fit_options& o, const std::string& recipe
          number_text(o.token_dropout) + (o.type == precision::bf16 ? " bf16" : " f32");
 }
 
-/// The GPU when this libtorch has one, else the CPU. Of several processes on a machine each takes
-/// the GPU of its LOCAL_RANK, as torchrun numbers them.
+/// The GPU if this libtorch supports one, else the CPU. With several processes on a machine, each
+/// takes the GPU of its LOCAL_RANK, as set by torchrun.
 inline torch::Device default_device() {
   if (!torch::cuda::is_available()) return torch::Device(torch::kCPU);
   const char* local = std::getenv("LOCAL_RANK");
@@ -75,11 +74,11 @@ inline torch::Device default_device() {
   return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
-/// Where a run stands, for what changes from step to step.
+/// The position of a step in the run.
 struct step_info {
   std::int64_t step = 0, total = 0;  ///< steps done, steps in all
   std::int64_t epoch = 0;            ///< finished epochs
-  /// Named numbers whose mean the history shows; a recipe adds what it wants to be seen.
+  /// Named values for the history, which records their means.
   std::map<std::string, double>* measures = nullptr;
 
   void measure(const std::string& name, double value) const {
@@ -87,28 +86,28 @@ struct step_info {
   }
 };
 
-/// What a loss is a mean over, and so what the pieces of a batch weigh. Where labels belong to
-/// tokens, layers that are matched over all positions still are a mean over sentences.
+/// The unit that a loss is averaged over, and so the weight of a piece of a batch. With token
+/// labels, layer matching over all positions is still a mean over sentences.
 enum class loss_unit { label, sentence };
 
-/// One training run, as a recipe describes it. Functions may be empty but for `loss`.
+/// One training run, as described by a recipe. All functions but `loss` may be empty.
 struct fit_job {
   std::vector<trained_parameter> parameters;
-  std::vector<named_tensor> buffers;  ///< what else a resumed or restored run needs
-  /// What the pieces of a step saw at most, not below 0; the loss widens it. After the step's last
-  /// piece it is the greatest of all processes; after_step() takes it and puts it back to 0.
+  std::vector<named_tensor> buffers;  ///< further state of a resumed or restored run
+  /// Maxima over the pieces of a step, never negative, updated by the loss. After the step's last
+  /// piece they are maximized over all processes; after_step() reads them and resets them to 0.
   std::vector<Tensor> maxima;
   corruption corrupt;
-  /// The scalar to minimise.
+  /// The scalar to minimize.
   std::function<Tensor(const batch&, const step_info&)> loss;
   loss_unit unit = loss_unit::label;
   std::function<void(const step_info&)> before_step, after_step;
-  std::function<double()> validate;  ///< a score, greater is better
-  /// Whether the model after `step` steps may be kept; empty: always. The last one must be.
+  std::function<double()> validate;  ///< higher is better
+  /// Whether the model after `step` steps may be kept; empty: always. True for the last step.
   std::function<bool(std::int64_t step)> eligible;
-  /// A best epoch was reached, the model holds its parameters.
+  /// Called after a best epoch, while the model holds its parameters.
   std::function<status(const run_state&)> improved;
-  /// More about the best parameters than their score, for results.json; the model holds them.
+  /// Additional facts about the best parameters for results.json; the model holds them.
   std::function<nlohmann::json()> report;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Processes that sum their gradients through libtorch's Gloo, on one machine or several. They are
-// described as torchrun does it, by the environment: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT.
-// Gloo's headers are a package of their own; without them one process trains as ever, and several
-// are refused with a message.
+// Processes on one or several machines that sum gradients through libtorch's Gloo. Configured by
+// torchrun's environment variables: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT. Gloo's headers are
+// a separate package; without them a single process works as usual, and several are rejected with a
+// message.
 #pragma once
 
 #include <torch/torch.h>
@@ -30,17 +30,17 @@
 
 namespace lowbit::train {
 
-/// Who trains together, as the environment says it.
+/// The process group described by the environment.
 struct worker_place {
   std::size_t rank = 0, size = 1;
   std::string address = "127.0.0.1";  ///< of the process of rank 0
   std::uint16_t port = 29500;
-  bool served = false;  ///< torchrun itself keeps the store there
+  bool served = false;  ///< torchrun itself runs the store there
 };
 
 namespace detail {
 
-/// A whole number from the environment, `otherwise` without the variable.
+/// A whole number from the environment; `otherwise` if the variable is not set.
 inline result<std::size_t> number_from_environment(const char* name, std::size_t otherwise,
                                                    std::size_t most) {
   const char* text = std::getenv(name);
@@ -58,7 +58,7 @@ inline result<std::size_t> number_from_environment(const char* name, std::size_t
 
 }  // namespace detail
 
-/// Errors: invalid_argument naming the variable that makes no sense, or is missing
+/// Errors: invalid_argument naming the variable that is invalid or missing
 inline result<worker_place> place_from_environment() {
   worker_place place;
   LOWBIT_TRY_ASSIGN(const auto size, detail::number_from_environment("WORLD_SIZE", 1, 1 << 16));
@@ -86,8 +86,8 @@ inline result<worker_place> place_from_environment() {
 
 namespace detail {
 
-/// libtorch 2.4 and later serve the store by libuv unless told otherwise, and throw where they were
-/// built without it, as Debian's are. Earlier ones have no such field.
+/// libtorch 2.4 and later use libuv for the store by default, and throw if built without it, as on
+/// Debian. Earlier versions have no such field.
 template <class Options>
 void without_libuv(Options& options) {
   if constexpr (requires { options.useLibUV; }) options.useLibUV = false;
@@ -97,7 +97,7 @@ void without_libuv(Options& options) {
 
 class gloo_workers : public workers {
  public:
-  /// Waits until all processes are there. libtorch throws when one does not come in time.
+  /// Waits for all processes. libtorch throws if one does not arrive in time.
   gloo_workers(const worker_place& place, std::chrono::milliseconds patience) : place_(place) {
     c10d::TCPStoreOptions store;
     store.port = place.port;
@@ -121,7 +121,7 @@ class gloo_workers : public workers {
   [[nodiscard]] std::size_t rank() const override { return place_.rank; }
   [[nodiscard]] std::size_t size() const override { return place_.size; }
 
-  /// One message for each element type, from the CPU's memory.
+  /// One message per element type, from CPU memory.
   [[nodiscard]] status sum(const std::vector<at::Tensor>& tensors) const override {
     torch::NoGradGuard no_gradients;
     std::map<at::ScalarType, std::vector<at::Tensor>> by_type;
@@ -153,7 +153,7 @@ class gloo_workers : public workers {
     if (const char* name = std::getenv("GLOO_SOCKET_IFNAME")) {
       return c10d::ProcessGroupGloo::createDeviceForInterface(name);
     }
-    // On one machine its own name need not resolve.
+    // The machine's own host name need not resolve.
     if (place.address == "localhost" || place.address.starts_with("127.")) {
       return c10d::ProcessGroupGloo::createDeviceForHostname(place.address);
     }
@@ -166,11 +166,11 @@ class gloo_workers : public workers {
 
 #endif
 
-/// The processes that the environment describes; one alone without WORLD_SIZE. `patience`: how long
-/// they wait for each other, at the start and in every sum.
+/// The processes described by the environment; a single one without WORLD_SIZE. `patience`: the
+/// timeout for each other, at the start and in every sum.
 ///
-/// Errors: those of place_from_environment; unsupported in a build without Gloo; io_error when the
-///         others do not come
+/// Errors: those of place_from_environment; unsupported in a build without Gloo; io_error if other
+///         processes do not arrive
 inline result<std::shared_ptr<const workers>> workers_from_environment(
     std::chrono::milliseconds patience) {
   LOWBIT_TRY_ASSIGN(const auto place, place_from_environment());

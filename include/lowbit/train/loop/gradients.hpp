@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gradients of one batch, whatever the number of pieces that it is computed in.
+// Gradients of one batch, independent of the number of pieces that it is split into.
 #pragma once
 
 #include <torch/torch.h>
@@ -15,7 +15,7 @@
 
 namespace lowbit::train::detail {
 
-/// What the mean of a batch's loss is taken over.
+/// The number of units that the batch's loss is a mean over.
 inline double units_of(const batch& in, loss_unit unit) {
   if (in.labels.dim() == 1 || unit == loss_unit::sentence) {
     return static_cast<double>(in.sentences());
@@ -23,16 +23,16 @@ inline double units_of(const batch& in, loss_unit unit) {
   return in.labels.ne(ignored_label).sum().item<double>();
 }
 
-/// What one step found out, the same in every process.
+/// The result of one step, the same in every process.
 struct step_outcome {
   double loss = 0.0;
-  bool stop = false;  ///< a process was asked to stop
+  bool stop = false;  ///< a process received a stop request
 };
 
-/// Gradients of one batch, cut in pieces over processes and `accumulate`; the loss is their mean.
-/// Pieces are as wide as the whole batch, because some losses are means over padding, too. The
-/// gradient is that of the whole batch's mean, whatever the number of pieces; so are the measures,
-/// of this process' pieces.
+/// Gradients of one batch, split into pieces over processes and `accumulate`; returns their mean
+/// loss. Pieces are padded to the width of the whole batch, because some losses average over
+/// padding, too. Gradients and loss are those of the mean over the whole batch; measures are means
+/// over this process's pieces.
 inline result<step_outcome> accumulate_gradients(const fit_job& job,
                                                  const std::vector<example>& training,
                                                  const std::vector<std::size_t>& members,
@@ -58,8 +58,8 @@ inline result<step_outcome> accumulate_gradients(const fit_job& job,
     loss_sum += value.item<double>() * units;
     units_sum += units;
     for (const auto& [name, measure] : measures) measured[name] += measure * units;
-    // A loss that is not finite is found below; its gradient would only cost time. One that nothing
-    // trained took part in has none.
+    // A non-finite loss is detected below, so its gradient is not computed. A loss that depends on
+    // no trained parameter has none.
     if (std::isfinite(loss_sum) && value.requires_grad()) {
       (all == 1 ? value : value * units).backward();
     }
@@ -76,7 +76,7 @@ inline result<step_outcome> accumulate_gradients(const fit_job& job,
   }
   const Tensor totals = at::tensor(counts, at::kDouble);
   summed.push_back(totals);
-  std::vector<Tensor> seen;  // of each maximum a row for every process: the others add zeros
+  std::vector<Tensor> seen;  // per maximum, a row for each process, to which the others add zeros
   for (const Tensor& maximum : job.maxima) {
     seen.push_back(
         at::zeros({static_cast<std::int64_t>(group.size()), maximum.numel()}, maximum.options()));
@@ -95,7 +95,7 @@ inline result<step_outcome> accumulate_gradients(const fit_job& job,
     if (total[3 + i] > 0) {
       gradient.div_(units);
     } else {
-      gradient.reset();  // as in one piece: no weight decay where the loss reads nothing
+      gradient.reset();  // unused by the loss: no weight decay, as in one piece
     }
   }
   return step_outcome{total[0] / units, total[2] > 0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGINT, SIGTERM and SIGHUP as a question that a training loop asks after each step, so that the
-// step is finished and a checkpoint written. A handler may do no more than set a flag. The second
-// signal has its usual effect: whoever asks twice does not want to wait.
+// SIGINT, SIGTERM and SIGHUP as a flag that the training loop polls after each step, to finish the
+// step and write a checkpoint. The handler only sets the flag. A second signal has its default
+// effect.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@ static_assert(std::atomic<int>::is_always_lock_free);
 inline void remember_signal(int number) { caught_signal.store(number); }
 }  // namespace detail
 
-/// From now on these are remembered, each once.
+/// Installs the handler for the first signal of each kind.
 inline void catch_interrupts() {
   struct sigaction action = {};
   action.sa_handler = detail::remember_signal;
@@ -24,7 +24,7 @@ inline void catch_interrupts() {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
 }
 
-/// A signal came since catch_interrupts().
+/// True if a signal arrived since catch_interrupts().
 inline bool interrupted() { return detail::caught_signal.load() != 0; }
 
 }  // namespace lowbit::train

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The optimizer of BERT fine-tuning and its learning-rate schedule. Written out because libtorch's
-// AdamW makes a dozen passes over memory per step, and a binary student has so little arithmetic
-// that these passes would be a third of its training time.
+// The optimizer of BERT fine-tuning and its learning-rate schedule. Our own because libtorch's
+// AdamW makes a dozen passes over memory per step; a binary student has so little arithmetic that
+// these would take a third of its training time.
 #pragma once
 
 #include <torch/torch.h>
@@ -17,8 +17,8 @@
 
 namespace lowbit::train {
 
-/// The factor of the learning rate at a 0-based step: linear from 0 to 1 during the first
-/// warmup*total steps, then linear down to 0 at `total`.
+/// The learning-rate factor at a 0-based step: linear from 0 to 1 over the first warmup*total
+/// steps, then linear to 0 at `total`.
 inline double warmup_linear(std::int64_t step, std::int64_t total, double warmup) {
   if (total <= 0) return 0.0;
   const double x = static_cast<double>(step) / static_cast<double>(total);
@@ -26,15 +26,15 @@ inline double warmup_linear(std::int64_t step, std::int64_t total, double warmup
   return std::max(0.0, (1.0 - x) / (1.0 - warmup));
 }
 
-/// A tensor that a run updates.
+/// A tensor updated by the optimizer.
 struct trained_parameter {
   std::string name;
   Tensor tensor;
   double rate = 1.0;   ///< factor on the learning rate
-  bool decays = true;  ///< takes part in weight decay
+  bool decays = true;  ///< subject to weight decay
 };
 
-/// Weight decay spares biases, LayerNorm and what a scheme learns besides weights (clips, shifts).
+/// No weight decay on biases, LayerNorm and a scheme's other parameters (clips, shifts).
 inline std::vector<trained_parameter> trained(const std::vector<named_tensor>& all) {
   std::vector<trained_parameter> out;
   for (const auto& [name, tensor] : all) {
@@ -44,7 +44,7 @@ inline std::vector<trained_parameter> trained(const std::vector<named_tensor>& a
   return out;
 }
 
-/// The rise of warmup_linear, then 1.
+/// The same warm-up, then constant 1.
 inline double warmup_constant(std::int64_t step, std::int64_t total, double warmup) {
   if (total <= 0) return 0.0;
   const double x = static_cast<double>(step) / static_cast<double>(total);
@@ -57,7 +57,7 @@ inline constexpr double adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-
 struct optimizer_options {
   double learning_rate = 1e-4;
   double weight_decay = 0.01;  ///< decoupled; not on biases and LayerNorm
-  double clip = 1.0;           ///< of the norm of all gradients together; 0: none
+  double clip = 1.0;           ///< for the global gradient norm; 0: none
 };
 
 namespace detail {
@@ -81,7 +81,8 @@ LOWBIT_EVERY_CPU inline void adam_update(const adam_step& s, const float* __rest
 
 }  // namespace detail
 
-/// BertAdam: Adam without bias correction (the warm-up stands in for it), decoupled weight decay.
+/// BertAdam: Adam without bias correction (the warm-up takes its place), with decoupled weight
+/// decay.
 ///   m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  p -= lr * (m / (sqrt(v) + eps) + decay * p)
 class bert_adam {
  public:
@@ -98,8 +99,8 @@ class bert_adam {
     for (slot& s : slots_) s.parameter.mutable_grad() = Tensor();
   }
 
-  /// One update at `rate`. Returns the norm of all gradients before clipping; when it is not finite
-  /// nothing is changed.
+  /// One update with learning rate `rate`. Returns the norm of all gradients before clipping; if it
+  /// is not finite, nothing changes.
   double step(double rate) {
     torch::NoGradGuard no_gradients;
     double squares = 0.0;
@@ -119,7 +120,7 @@ class bert_adam {
     return norm;
   }
 
-  /// The moments, named after their parameters: what a checkpoint stores besides the model.
+  /// The moments, named after their parameters, for checkpoints.
   [[nodiscard]] std::vector<named_tensor> state() const {
     std::vector<named_tensor> all;
     for (const slot& s : slots_) {
@@ -148,7 +149,7 @@ class bert_adam {
                                  static_cast<float>(1.0 - rate * s.decay)};
     detail::adam_update(step, g.data_ptr<float>(), s.m.data_ptr<float>(), s.v.data_ptr<float>(),
                         s.parameter.data_ptr<float>(), s.parameter.numel());
-    s.parameter.unsafeGetTensorImpl()->bump_version();  // as libtorch's own in-place functions do
+    s.parameter.unsafeGetTensorImpl()->bump_version();  // as libtorch's in-place functions do
   }
 
   optimizer_options options_;

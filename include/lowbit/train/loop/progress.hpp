@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a user sees while a model trains: one line that is redrawn on a terminal; otherwise a line
-// for each epoch, and for each minute of a long one. Writes to stderr, so stdout stays free for
-// results.
+// Training progress: one line redrawn on a terminal; otherwise a line per epoch, and per minute of
+// a long one. Writes to stderr, so stdout stays free for results.
 #pragma once
 
 #include <unistd.h>
@@ -31,12 +30,12 @@ inline std::string clock_text(double seconds) {
 
 class progress {
  public:
-  /// `first` steps of `total` were done by an earlier run; only a process that `shows` prints.
+  /// The first `first` of `total` steps were done by an earlier run; prints only if `shows`.
   progress(std::int64_t first, std::int64_t total, bool shows = true)
       : first_(first), total_(total), shows_(shows), terminal_(::isatty(STDERR_FILENO) != 0) {}
 
-  /// After each step; redraws at most ten times a second, or writes a line a minute where there is
-  /// no terminal. The best score is negative before the first validation.
+  /// Call after each step; redraws at most ten times a second, or prints a line per minute without
+  /// a terminal. `best` is negative before the first validation.
   void step(std::int64_t done, double loss, double best) {
     if (!shows_) return;
     const auto now = clock::now();
@@ -61,7 +60,7 @@ class progress {
     std::fflush(stderr);
   }
 
-  /// After each epoch; a negative score means there is no validation split.
+  /// Call after each epoch; a negative score means no validation split.
   void epoch(std::int64_t number, std::int64_t epochs, std::int64_t done, double loss,
              double validation, double best) const {
     if (!shows_) return;
@@ -94,7 +93,7 @@ class progress {
   clock::time_point start_ = clock::now(), drawn_ = start_;
 };
 
-/// The same for work without a loss: items done, redrawn on a terminal, ten lines otherwise.
+/// The same for work without a loss: items done, redrawn on a terminal, otherwise ten lines in all.
 class counter {
  public:
   counter(std::string what, std::size_t total)

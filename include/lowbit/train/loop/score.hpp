@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How good a model is on a split: accuracy of sentences, F1 of BIO spans, and for a masked language
-// model the share of masked tokens that it names. In float32 and without dropout, from 0 to 1.
+// Evaluates a model on a split: accuracy of sentences, F1 of BIO spans, or for a masked language
+// model the fraction of masked tokens predicted correctly. In float32 and without dropout, from 0
+// to 1.
 #pragma once
 
 #include <torch/torch.h>
@@ -13,7 +14,7 @@
 
 namespace lowbit::train {
 
-/// "accuracy", "masked_accuracy" or "f1", as results.json calls the score of that head.
+/// The metric of a head as named in results.json: "accuracy", "masked_accuracy" or "f1".
 [[nodiscard]] inline const char* score_name(head_kind head) {
   if (head == head_kind::masked_lm) return "masked_accuracy";
   return head == head_kind::token ? "f1" : "accuracy";
@@ -21,7 +22,7 @@ namespace lowbit::train {
 
 namespace detail {
 
-/// The entities of one sentence from the label indices of its words.
+/// The entities in a sentence, from the label indices of its words.
 inline std::vector<entity> entities_of(const std::vector<std::int64_t>& words,
                                        const std::vector<std::string>& labels) {
   std::vector<labelled_word> named;
@@ -36,8 +37,8 @@ inline std::vector<std::int64_t> to_vector(const Tensor& t) {
 
 }  // namespace detail
 
-/// The predicted class of every row of logits, of all examples in the order of plan_batches without
-/// a generator. visit(batch, predicted classes, targets).
+/// The predicted class of every row of logits, for all examples in the order of plan_batches
+/// without a generator. Calls visit(batch, predicted classes, targets).
 template <class Visit>
 void predict(bert& model, const std::vector<example>& data, const torch::Device& device,
              const Visit& visit) {
@@ -49,8 +50,8 @@ void predict(bert& model, const std::vector<example>& data, const torch::Device&
   }
 }
 
-/// The score of score_name() on `data`; negative without examples. `labels`: the names of the
-/// classes, which spans are read from.
+/// The metric score_name() on `data`; negative without examples. `labels`: the class names, needed
+/// to parse spans.
 inline double score(bert& model, const std::vector<example>& data,
                     const std::vector<std::string>& labels, const torch::Device& device) {
   if (data.empty()) return -1.0;

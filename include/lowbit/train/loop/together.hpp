@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How several processes stay one run: they start from the same numbers, draw the same random ones
-// where they must, and take the leader's word for a score. Each of these does nothing in a process
-// on its own.
+// Keeps several processes in step: the same initial values, the same random numbers where needed,
+// and the leader's scores. All no-ops in a single process.
 #pragma once
 
 #include <torch/torch.h>
@@ -16,16 +15,16 @@
 
 namespace lowbit::train::detail {
 
-/// The processes' random generators at a step. What is drawn before the batch's pieces are
-/// computed is drawn alike by all; then each has its own (`rank` + 1), or every piece would be
-/// dropped out alike. One process keeps its generator, whose state is in the checkpoint.
+/// Seeds the random generator for a step. Before the pieces of a batch are computed all processes
+/// draw the same; during them each has its own seed (`rank` + 1), or all pieces would get the same
+/// dropout. A single process keeps its generator, whose state is in the checkpoint.
 inline void seed_step(const workers& group, std::uint64_t seed, std::int64_t step,
                       std::size_t rank) {
   if (group.size() == 1) return;
   torch::manual_seed(seeded_generator(seed, static_cast<std::uint64_t>(step), ~rank)());
 }
 
-/// All processes go on from the leader's tensors and counters.
+/// Starts all processes from the leader's tensors and counters.
 inline status share_start(const workers& group, const std::vector<named_tensor>& tensors,
                           run_state& run) {
   if (group.size() == 1) return {};
@@ -43,7 +42,7 @@ inline status share_start(const workers& group, const std::vector<named_tensor>&
   return {};
 }
 
-/// The leader's score in every process, so that all keep the same parameters.
+/// Returns the leader's score in every process, so that all select the same parameters.
 inline result<double> agreed(const workers& group, double score) {
   const Tensor shared = at::full({1}, score, at::kDouble);
   LOWBIT_TRY(group.share({shared}));

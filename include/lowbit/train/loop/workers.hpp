@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The processes that train one model together, as the training loop sees them.
+// The processes that train one model together, as seen by the training loop.
 #pragma once
 
 #include <torch/torch.h>
@@ -11,7 +11,7 @@
 
 namespace lowbit::train {
 
-/// One process on its own; others derive from it.
+/// A single process; base class of the others.
 class workers {
  public:
   workers() = default;
@@ -21,7 +21,7 @@ class workers {
 
   [[nodiscard]] virtual std::size_t rank() const { return 0; }
   [[nodiscard]] virtual std::size_t size() const { return 1; }
-  /// Replaces every tensor by its sum over all processes, the same bits in each.
+  /// Replaces every tensor by its sum over all processes, bit-identical in each.
   /// Errors: io_error when another process is gone or too late
   [[nodiscard]] virtual status sum(const std::vector<at::Tensor>& tensors) const {
     static_cast<void>(tensors);
@@ -29,8 +29,8 @@ class workers {
   }
 
   [[nodiscard]] bool leads() const { return rank() == 0; }
-  /// Replaces every tensor by that of the leading process. A sum to which the others add nothing:
-  /// it happens a few times an epoch, and one mechanism is enough.
+  /// Replaces every tensor by the leader's. Implemented as a sum to which the others add zeros: it
+  /// runs only a few times per epoch.
   [[nodiscard]] status share(const std::vector<at::Tensor>& tensors) const {
     if (size() == 1) return {};
     torch::NoGradGuard no_gradients;

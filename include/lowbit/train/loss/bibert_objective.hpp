@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The terms of BiBERT's training objective and their sum. Each term is a plain function of
-// tensors; the tests evaluate every one of them again with loops.
+// The terms of BiBERT's training objective and their sum. Each term is a plain function of tensors;
+// the tests recompute each with loops.
 #pragma once
 
 #include <torch/torch.h>
@@ -25,9 +25,9 @@ inline Tensor similarity(const Tensor& f) {
   return without_masked(head_scores(f, f).mul(scale));
 }
 
-/// BiBERT, direction-matching distillation: sum over F in {query, key, value} and student layers of
-/// D(S_F student, S_F teacher). Student layer l looks at teacher layer l*r + r-1, where r is the
-/// ratio of the depths.
+/// BiBERT's direction-matching distillation: sum over F in {query, key, value} and student layers
+/// of D(S_F student, S_F teacher). Student layer l is matched to teacher layer l*r + r-1, where r
+/// is the ratio of the depths.
 inline Tensor direction_matching(const trace& student, const trace& teacher) {
   const std::size_t ratio = teacher.attention.size() / student.attention.size();
   Tensor sum = at::zeros({}, student.logits.options());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a student of the teacher's depth and hidden size is taught layer by layer: mean squared
-// errors of hidden states and attention scores, as BiT, TernaryBERT and BinaryBERT use them.
+// Layer-wise losses for a student of the teacher's depth and hidden size: mean squared errors of
+// hidden states and attention scores, as in BiT, TernaryBERT and BinaryBERT.
 #pragma once
 
 #include <torch/torch.h>
@@ -22,8 +22,8 @@ inline Tensor hidden_error(const trace& student, const trace& teacher) {
 }
 
 /// Sum over the layers of the mean squared error of masked scores before the softmax; scores <=
-/// -100 count as 0 on both sides. heads[l]: the teacher's head that each of the student's looks at
-/// (int64); empty: they have the same.
+/// -100 count as 0 on both sides. heads[l] (int64): the teacher's head for each of the student's;
+/// empty: the same heads.
 inline Tensor score_error(const trace& student, const trace& teacher,
                           const std::vector<Tensor>& heads = {}) {
   Tensor sum = at::zeros({}, student.hidden[0].options());

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which layer of a teacher a layer of its student imitates: TinyBERT's g. Knows depths alone.
-// Layers count from 1 and 0 is the embedding output, as in the paper, so one map serves hidden
-// states and attention: attention matrix m of the student belongs to attention matrix g(m) of the
-// teacher.
+// The teacher layer that each student layer imitates: TinyBERT's g. Knows depths only. As in the
+// paper, layers count from 1 and 0 is the embedding output, so one map serves hidden states and
+// attention: attention matrix m of the student is matched to attention matrix g(m) of the teacher.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +20,7 @@ using layer_map = std::vector<std::size_t>;
 
 namespace detail {
 
-/// "1,4,7" as numbers from 1 to `limit`.
+/// Parses "1,4,7" as numbers from 1 to `limit`.
 inline result<layer_map> listed_layers(std::string_view text, std::size_t limit) {
   layer_map layers;
   for (std::size_t begin = 0; begin <= text.size();) {
@@ -42,15 +41,15 @@ inline result<layer_map> listed_layers(std::string_view text, std::size_t limit)
 
 }  // namespace detail
 
-/// The map that `how` names, for M = student and N = teacher layers:
-///   uniform  g(m) = floor(m N / M), TinyBERT's g(m) = m N/M where M divides N
+/// The map named `how`, for M = student and N = teacher layers:
+///   uniform  g(m) = floor(m N / M), TinyBERT's g(m) = m N/M if M divides N
 ///   last     g(m) = N - M + m
 ///   first    g(m) = m
-///   1,4,..   g(1), g(2), ..; a layer of the teacher may occur twice
+///   1,4,..   g(1), g(2), ..; a teacher layer may occur twice
 ///
 /// Source:  TinyBERT (arXiv 1909.10351), section 3.1 and "Effects of Mapping Function"
 /// Errors:  invalid_argument for another name, a list that is not M numbers from 1 to N, and for a
-///          named map when the student is the deeper one
+///          named map if the student is deeper
 inline result<layer_map> make_layer_map(std::string_view how, std::size_t student,
                                         std::size_t teacher) {
   layer_map map{0};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Learning from labels and from a teacher's softened answers: what every recipe uses that compares
-// logits alone, from Bort's pre-training to fine-tuning under quantization.
+// Losses from labels and a teacher's softened logits, shared by all recipes that compare only
+// logits, from Bort's pre-training to quantization-aware training.
 #pragma once
 
 #include <torch/torch.h>
@@ -34,8 +34,8 @@ struct soft_target_options {
 };
 
 /// hard * CE(student, label) + soft * T^2 * KL(teacher || student), mean over the n rows. T^2 keeps
-/// the gradient's size when T changes; the divergence's sum over classes keeps the balance of both
-/// terms when the number of classes does.
+/// the gradient's magnitude independent of T; summing the divergence over classes keeps the balance
+/// of the terms independent of the number of classes.
 ///
 /// Source: Hinton, Vinyals, Dean 2015 (arXiv 1503.02531), section 2; Bort's pre-training has the
 ///         weights 0.1 and 0.5 and T = 2

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The terms of TinyBERT's objective but for the prediction term, which is soft_cross_entropy of
-// loss/soft_targets.hpp. The learned map from the student's width to the teacher's stands here too:
-// it is part of the loss and never of the model.
+// The terms of TinyBERT's objective, except the prediction term, which is soft_cross_entropy in
+// loss/soft_targets.hpp. Includes the learned map from the student's width to the teacher's, which
+// is part of the loss, not of the model.
 #pragma once
 
 #include <torch/torch.h>
@@ -14,14 +14,14 @@
 
 namespace lowbit::train {
 
-/// Hidden states (.., H_S) of a student in the teacher's space: h W^T + b. One map for all layers
-/// and the embedding output, learned also when the widths are equal, as in TinyBERT's code (the
-/// paper gives embeddings a matrix of their own).
+/// Maps hidden states (.., H_S) of a student into the teacher's space: h W^T + b. One map for all
+/// layers and the embedding output, used even if the widths are equal, as in TinyBERT's code (the
+/// paper has a separate matrix for embeddings).
 struct width_map {
   Tensor weight;  // (H_T, H_S)
   Tensor bias;    // (H_T)
 
-  /// W ~ N(0, 0.02), b = 0, from the generator of libtorch.
+  /// W ~ N(0, 0.02), b = 0; uses libtorch's generator.
   width_map(std::int64_t teacher, std::int64_t student, const torch::Device& device)
       : weight(at::randn({teacher, student}).mul_(0.02).to(device).requires_grad_(true)),
         bias(at::zeros({teacher}).to(device).requires_grad_(true)) {}
@@ -29,13 +29,13 @@ struct width_map {
   [[nodiscard]] Tensor operator()(const Tensor& hidden) const {
     return at::linear(hidden, weight, bias);
   }
-  /// Under the names that TinyBERT's checkpoints use; readers of checkpoints pass over them.
+  /// With the names of TinyBERT's checkpoints; checkpoint readers ignore them.
   [[nodiscard]] std::vector<named_tensor> parameters() const {
     return {{"fit_dense.weight", weight}, {"fit_dense.bias", bias}};
   }
 };
 
-/// Which terms are computed.
+/// The terms to compute.
 struct tinybert_terms {
   bool attention = true, hidden = true, embedding = true;
   bool prediction = true;
@@ -58,13 +58,13 @@ inline Tensor attention_matching(const trace& student, const trace& teacher, con
 }
 
 /// MSE(fit(h_m student), h_g(m) teacher), the mean over all tokens and channels of the teacher.
-/// Source: TinyBERT, equation 8; of m = 0 equation 9
+/// Source: TinyBERT, equation 8; equation 9 for m = 0
 inline Tensor state_matching(const trace& student, const trace& teacher, const layer_map& map,
                              const width_map& fit, std::size_t m) {
   return at::mse_loss(fit(student.hidden[m]), teacher.hidden[map[m]]);
 }
 
-/// The embedding term alone.
+/// The embedding term only.
 inline Tensor embedding_matching(const trace& student, const trace& teacher, const layer_map& map,
                                  const width_map& fit) {
   return state_matching(student, teacher, map, fit, 0);

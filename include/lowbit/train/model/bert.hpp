@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A BERT encoder with a head, for training. One forward for every scheme: the scheme says what an
-// embedding, a linear layer and an attention probability are. The forward also returns what
-// distillation compares; its steps are public, so that a recipe can mix layers of two models.
+// A BERT encoder with a head, for training. One forward serves every scheme: the scheme defines the
+// embedding, the linear layers and the attention probabilities. The forward also returns what
+// distillation compares; its steps are public so that a recipe can mix layers of two models.
 #pragma once
 
 #include <torch/torch.h>
@@ -19,7 +19,7 @@ namespace lowbit::train {
 
 class bert {
  public:
-  /// Weights ~ N(0, 0.02) as in BERT, biases 0, LayerNorm 1 and 0; from the generator of libtorch.
+  /// Weights ~ N(0, 0.02) as in BERT, biases 0, LayerNorm 1 and 0; uses libtorch's generator.
   bert(const model_shape& shape, scheme_ptr how)
       : scheme_(std::move(how)), tensors_(shape, *scheme_) {}
 
@@ -35,7 +35,7 @@ class bert {
     });
     return all;
   }
-  /// State that is not trained: what a checkpoint keeps beside the parameters.
+  /// Untrained state that a checkpoint stores besides the parameters.
   [[nodiscard]] std::vector<named_tensor> buffers() {
     std::vector<named_tensor> all;
     tensors_.for_each([&all](const std::string& name, Tensor& t, tensor_role role) {
@@ -43,7 +43,7 @@ class bert {
     });
     return all;
   }
-  /// What stands in a model folder.
+  /// The tensors stored in a model folder.
   [[nodiscard]] std::vector<named_tensor> exported() {
     std::vector<named_tensor> all;
     tensors_.for_each([&all](const std::string& name, Tensor& t, tensor_role role) {
@@ -114,7 +114,7 @@ class bert {
       return first_only ? rows.view({sentences, -1, rows.size(1)}).select(1, 0) : rows;
     };
     const Tensor residual = first(x);
-    Tensor shared;  // the encoded input, where q, k and v have the same
+    Tensor shared;  // encoded input, shared by q, k and v
     if (scheme_->shares_inputs()) {
       shared = scheme_->input(layer.query.parts[0], site::projection, x, options);
     }
@@ -148,8 +148,8 @@ class bert {
                      layer.output_norm);
   }
 
-  /// The head: logits and targets from out.hidden.back(); nothing of a bare encoder (embedding
-  /// heads).
+  /// The head: logits and targets from out.hidden.back(). Computes nothing for a bare encoder
+  /// (embedding heads).
   void finish(const batch& in, const forward_options& options, trace& out) {
     if (shape().head != head_kind::masked_lm && !shape().has_labels()) return;
     const Tensor& last = out.hidden.back();
@@ -184,7 +184,7 @@ class bert {
   [[nodiscard]] Tensor normalize(const Tensor& x, const affine_tensors& norm) const {
     return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, shape().layer_norm_eps);
   }
-  /// Of encoded x: the sum over the parts, which then share their input.
+  /// The sum over the parts, which share the encoded input x.
   [[nodiscard]] Tensor multiply(linear_tensors& l, const Tensor& x,
                                 const forward_options& o) const {
     Tensor sum = scheme_->multiply(l.parts[0], l.at, x, o);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of a BERT encoder with a head, and their Hugging Face names: a checkpoint needs no
+// The tensors of a BERT encoder with a head. Names are Hugging Face's, so checkpoints need no
 // mapping.
 #pragma once
 
@@ -22,7 +22,7 @@ struct layer_tensor {
   std::size_t layer = 0;
   std::string rest;
 
-  /// Nothing for a tensor outside of the layers.
+  /// nullopt for a tensor outside the layers.
   static std::optional<layer_tensor> of(const std::string& name) {
     if (!name.starts_with(prefix)) return std::nullopt;
     const std::size_t dot = name.find('.', prefix.size());
@@ -50,12 +50,12 @@ struct layer_tensors {
   affine_tensors attention_norm, output_norm;
 };
 struct tensor_role {
-  bool trained = true;   ///< has a gradient; else part of the state that a checkpoint keeps
-  bool exported = true;  ///< stands in the model folder
+  bool trained = true;   ///< has a gradient; otherwise state stored in a checkpoint
+  bool exported = true;  ///< stored in the model folder
 };
 
 struct bert_tensors {
-  /// Weights ~ N(0, 0.02) as in BERT, biases 0, LayerNorm 1 and 0; from the generator of libtorch.
+  /// Weights ~ N(0, 0.02) as in BERT, biases 0, LayerNorm 1 and 0; uses libtorch's generator.
   bert_tensors(const model_shape& of, const training_scheme& scheme) : shape(of) {
     const auto d = size(shape.hidden), inner = size(shape.inner());
     for (std::size_t p = 0; p < scheme.parts(); ++p) {
@@ -146,14 +146,14 @@ struct bert_tensors {
   }
 
   model_shape shape;
-  std::vector<Tensor> words;  // (V, H) of each part
+  std::vector<Tensor> words;  // one (V, H) table per part
   Tensor positions, types;    // (P, H), (token types, H)
   affine_tensors embedding_norm;
   std::vector<layer_tensors> layers;
-  linear_tensors pooler;                     // of sequence heads
-  affine_tensors classifier;                 // of heads with labels
-  affine_tensors transform, transform_norm;  // of a masked language model
-  Tensor decoder_bias;                       // (V) of a masked language model
+  linear_tensors pooler;                     // sequence heads
+  affine_tensors classifier;                 // heads with labels
+  affine_tensors transform, transform_norm;  // masked language model
+  Tensor decoder_bias;                       // (V), masked language model
 
  private:
   static std::int64_t size(std::size_t n) { return static_cast<std::int64_t>(n); }

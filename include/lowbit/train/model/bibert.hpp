@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// BiBERT (Qin et al., ICLR 2022) and the naive binarization it improves on, as training schemes:
-// sign weights with a row scale, sign inputs, sign q, k and v. They differ in what an attention
-// probability is.
+// BiBERT (Qin et al., ICLR 2022) and its baseline, naive binarization, as training schemes: sign
+// weights with a scale per row, sign inputs, sign q, k and v. They differ in the attention
+// probabilities.
 #pragma once
 
 #include "lowbit/train/model/scheme.hpp"
@@ -23,7 +23,7 @@ class binary_scheme : public training_scheme {
   }
   [[nodiscard]] Tensor input(linear_part&, site at, const Tensor& x,
                              const forward_options&) const override {
-    // activate() has taken the sign already.
+    // activate() has already taken the sign.
     return at == site::feed_forward_output ? x : sign_through(x, pass_band::closed);
   }
   [[nodiscard]] Tensor multiply(linear_part& part, site, const Tensor& x,
@@ -37,7 +37,7 @@ class binary_scheme : public training_scheme {
   [[nodiscard]] Tensor activate(const Tensor& x) const override { return sign_gelu(x); }
 };
 
-/// Attention bit 1[score > 0] instead of the softmax. Dropout, when used, sits on the scores.
+/// Attention bit 1[score > 0] instead of the softmax. Dropout, if any, applies to the scores.
 class bibert_scheme : public binary_scheme {
  public:
   [[nodiscard]] std::string name() const override { return "bibert"; }
@@ -47,14 +47,13 @@ class bibert_scheme : public binary_scheme {
   }
 };
 
-/// The baseline: the softmax stays and its output goes through the same sign. Probabilities are
+/// The baseline: the softmax stays and the same sign is applied to its output. Probabilities are
 /// positive, so every real token gets the bit 1 and all attention information is lost (BiBERT,
 /// section 3.2); a masked token underflows to 0 and stays off.
 class softmax_binarized_scheme : public binary_scheme {
  public:
   [[nodiscard]] std::string name() const override { return "softmax-binarized"; }
-  /// A model type of its own: a BiBERT runtime that read it as BiBERT would give plausible, wrong
-  /// answers.
+  /// Its own model type: a runtime that read it as BiBERT would give plausible but wrong answers.
   void describe(nlohmann::json& config) const override {
     binary_scheme::describe(config);
     config["model_type"] = "bert-softmax-binarized";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// BiT (Liu et al., NeurIPS 2022) as a training scheme: one-bit weights around their tensor's mean,
-// elastic activations with a learned step at every site and a learned shift before every linear
-// layer. One bit is what the runtime computes; two and four bits are the stages on the way there,
-// whose folders the runtime refuses by name.
+// BiT (Liu et al., NeurIPS 2022) as a training scheme: one-bit weights centered on their tensor's
+// mean, elastic activations with a learned step at every site and a learned shift before every
+// linear layer. The runtime computes one-bit activations only; two and four bits are intermediate
+// training stages, whose folders it rejects.
 #pragma once
 
 #include "lowbit/train/model/learned_step.hpp"
@@ -27,18 +27,18 @@ class bit_scheme : public low_bit_weight_scheme {
   [[nodiscard]] extra_tensors linear_extras(site, std::int64_t k) const override {
     return {{"input_clip_val", new_step()}, {"move.bias", at::zeros({k})}};
   }
-  /// The authors' move_q, move_k and move_v are not among them: their forward never uses these.
+  /// Without the authors' move_q, move_k and move_v, which their forward never uses.
   [[nodiscard]] extra_tensors attention_extras() const override {
     return attention_clips(new_step);
   }
 
-  /// Rows by their own scale, around the mean of the whole table.
+  /// A scale per row; the center is the mean of the whole table.
   [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
                              const forward_options&) const override {
     const Tensor rows = table.index_select(0, ids);
     return straight_through(rows, centered_binary_weights(rows, center_of(table), scale_of::row));
   }
-  /// Two or four unsigned bits start from the least value of the batch.
+  /// Two or four unsigned bits are offset by the minimum over the batch.
   [[nodiscard]] bool by_token() const override { return input_bits() == 1; }
   [[nodiscard]] Tensor input(linear_part& part, site at, const Tensor& x,
                              const forward_options&) const override {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// First weights of a model from those of another one: the same tensors under another scheme, a
-// shallower or narrower encoder, or two one-bit matrices for each ternary one. All work on tensors
-// by name, so they hold for every scheme. What only the new model has keeps its first value.
+// Initializes a model from another one: the same tensors under another scheme, a shallower or
+// narrower encoder, or two one-bit matrices for each ternary one. Works on tensors by name, so for
+// every scheme. Tensors that only the new model has keep their initial values.
 #pragma once
 
 #include <torch/torch.h>
@@ -23,13 +23,13 @@ namespace lowbit::train {
 
 using tensors_by_name = std::map<std::string, Tensor>;
 
-/// Everything that a model folder would hold. The tensors are handles.
+/// All tensors that a model folder would hold; they are handles.
 inline tensors_by_name exported_by_name(bert& model) {
   const auto all = model.exported();
   return {all.begin(), all.end()};
 }
 
-/// Copies the tensors that both models have. `skip(name)`: not this one.
+/// Copies the tensors that both models have, except those for which skip(name) is true.
 /// Errors: shape_mismatch naming the tensor
 inline status copy_shared(bert& from, bert& to,
                           const std::function<bool(const std::string&)>& skip = {}) {
@@ -47,8 +47,8 @@ inline status copy_shared(bert& from, bert& to,
   return {};
 }
 
-/// Copies embeddings, head, and layer sources[m] to layer m; tensors whose shapes differ, and all
-/// layers without sources, keep what they have.
+/// Copies embeddings, head, and layer sources[m] to layer m. Tensors of another shape, and all
+/// layers if `sources` is empty, are left unchanged.
 inline void copy_layers(bert& from, bert& to, const std::vector<std::size_t>& sources) {
   torch::NoGradGuard no_gradients;
   const tensors_by_name known = exported_by_name(from);
@@ -63,7 +63,8 @@ inline void copy_layers(bert& from, bert& to, const std::vector<std::size_t>& so
   }
 }
 
-/// The shape with `width` of the heads and neurons; the hidden size stays (DynaBERT's width).
+/// The shape with the fraction `width` of the heads and neurons; the hidden size stays (DynaBERT's
+/// width).
 /// Errors: invalid_argument unless both are whole numbers above 0
 inline result<model_shape> narrow_shape(const model_shape& wide, double width) {
   const auto part = [width](std::size_t n) { return static_cast<double>(n) * width; };
@@ -78,7 +79,7 @@ inline result<model_shape> narrow_shape(const model_shape& wide, double width) {
                   static_cast<std::size_t>(part(wide.intermediate)));
 }
 
-/// The most important heads and neurons of each layer of a float model: those of the greatest sum
+/// The most important heads and neurons of each layer of a float model: those with the largest sum
 /// of |w| over their rows (query, key, value; intermediate) and columns (attention output; output).
 inline std::vector<kept_units> choose_units(bert& wide, const model_shape& narrow) {
   torch::NoGradGuard no_gradients;
@@ -111,19 +112,19 @@ inline status copy_narrowed(bert& wide, const std::vector<kept_units>& kept, ber
   return copy_shared(small, narrow);
 }
 
-/// Two matrices whose one-bit codes add up to the ternary code of a third one.
+/// Two matrices whose one-bit codes add up to the ternary code of a third.
 struct weight_pair {
   Tensor first, second;  // (N, K)
 };
 
-/// Ternary weight splitting (BinaryBERT, section 3.2 and appendix A). w (N, K) latent weights of a
-/// scale (a row for a word table), n = their number, a their ternary scale, S where the code is not
-/// 0, Z the rest; in double:
+/// Ternary weight splitting (BinaryBERT, section 3.2 and appendix A). For the n latent weights w
+/// that share a ternary scale a (the matrix, or one row of a word table), S where the code is not 0
+/// and Z the rest; in double:
 ///   v = (a n - sum|w|) / (2 |Z|)
 ///   on Z:  w1 = max(w, 0) + v,   w2 = min(w, 0) - v
 ///   on S:  w1 = m w,   w2 = (1 - m) w,   m = (sum_S|w| + sum_Z|w2| - sum_Z|w1|) / (2 sum_S|w|)
-/// Then mean|w1| sign(w1) + mean|w2| sign(w2) is the ternary weight, and w1 + w2 = w. Holds while
-/// |sum_Z w| < sum_S |w| (m between 0 and 1), which only a very lopsided matrix does not meet.
+/// Then mean|w1| sign(w1) + mean|w2| sign(w2) is the ternary weight, and w1 + w2 = w. This holds if
+/// |sum_Z w| < sum_S |w| (0 < m < 1), which only a very lopsided matrix violates.
 inline weight_pair split_ternary(const Tensor& weight, scale_of scale) {
   const Tensor w = weight.detach().to(at::kDouble);
   const Tensor code = ternary_weights(weight, scale).to(at::kDouble);
@@ -144,8 +145,8 @@ inline weight_pair split_ternary(const Tensor& weight, scale_of scale) {
   return {first.to(weight.scalar_type()), second.to(weight.scalar_type())};
 }
 
-/// Fills `split` (two parts) from the ternary model of the same shape: matrices and word table by
-/// split_ternary, half of each bias, what else a part has copied to both.
+/// Fills `split` (two parts) from the ternary model of the same shape: split_ternary for matrices
+/// and the word table, half of each bias, copies of other tensors to both parts.
 inline status copy_split(bert& ternary, bert& split) {
   LOWBIT_TRY(copy_shared(ternary, split));
   torch::NoGradGuard no_gradients;

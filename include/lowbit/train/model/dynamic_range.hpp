@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Activations as integers whose step comes from the range of a whole batch tensor, padding included
-// (TernaryBERT; BinaryBERT with eight bits). Padding and neighbours therefore change a result, here
-// as in the runtime.
+// (TernaryBERT; BinaryBERT with eight bits). Padding and the other sentences therefore affect a
+// result, here as in the runtime.
 #pragma once
 
 #include <torch/torch.h>
@@ -10,8 +10,8 @@
 
 namespace lowbit::train {
 
-/// x limited to an interval clip (2). dx = dy strictly inside; the ends get the sum of dy where x
-/// reaches them (PACT, Choi et al. 2018, for both ends), as BinaryBERT's code does it.
+/// x clipped to the interval clip (2). dx = dy strictly inside; each end gets the sum of dy over
+/// the x at or beyond it (PACT, Choi et al. 2018, for both ends), as in BinaryBERT's code.
 struct clip_function : torch::autograd::Function<clip_function> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
                         const Tensor& clip) {
@@ -44,7 +44,7 @@ inline Tensor dynamic_codes(const Tensor& clipped, unsigned bits, bool symmetric
   return ((x - low) / span * (levels - 1)).round_().div_(levels - 1).mul_(span).add_(low);
 }
 
-/// x as a site reads it: clipped, coded, the code's gradient passed on unchanged.
+/// x as a site reads it: clipped and quantized; straight-through gradient for the rounding.
 inline Tensor dynamic_range(const Tensor& x, const Tensor& clip, unsigned bits, bool symmetric) {
   const Tensor clipped = clip_function::apply(x, clip);
   return straight_through(clipped, dynamic_codes(clipped, bits, symmetric));

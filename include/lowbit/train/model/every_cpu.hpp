@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The trainer's own loops are compiled once per instruction set and picked when the program starts:
-// unlike the runtime's they promise no equal bits, and a flag of the whole program would exclude
-// older machines. They are optimized whatever the rest of a file is compiled with, because
+// The trainer's own loops are compiled once per instruction set and selected at program start:
+// unlike the runtime's, they need not give equal bits, and a flag for the whole program would
+// exclude older machines. They are always optimized, even if the rest of the file is not, because
 // libtorch's headers make optimized files slow to compile.
 #pragma once
 

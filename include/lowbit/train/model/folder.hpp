@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The folder that training reads and writes: config.json, model.safetensors with float weights
-// under their Hugging Face names, the files of the tokenizer as they came, and results.json. A
-// binary student is stored by its latent float weights; packing them is the runtime's business. The
-// folder appears complete or not at all.
+// under their Hugging Face names, unmodified tokenizer files, and results.json. A binary student is
+// stored as its latent float weights; the runtime packs them. The folder appears complete or not at
+// all.
 #pragma once
 
 #include <torch/torch.h>
@@ -30,23 +30,23 @@
 
 namespace lowbit::train {
 
-/// What a model folder says besides its tensors.
+/// The contents of a model folder besides its tensors.
 struct model_description {
   model_shape shape;
-  std::vector<std::string> labels;      // (C) name of each class
+  std::vector<std::string> labels;      // (C) class names
   std::vector<std::string> vocabulary;  // (V) one token per id
-  /// By name, as read_tokenizer_files has them. Empty: BERT uncased over `vocabulary`.
+  /// By name, as returned by read_tokenizer_files. Empty: BERT uncased with `vocabulary`.
   std::map<std::string, std::string> tokenizer_files = {};
 };
 
-/// The double whose shortest text reads back as `value`: 1e-12, not 9.999999960041972e-13.
+/// The double with the shortest text that reads back as `value`: 1e-12, not 9.999999960041972e-13.
 inline double decimal(float value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.7g", static_cast<double>(value));
   return std::strtod(text, nullptr);
 }
 
-/// The class that Hugging Face trains this head with.
+/// The Hugging Face class that trains this head.
 inline const char* architecture_of(head_kind head) {
   switch (head) {
     case head_kind::token:
@@ -61,7 +61,7 @@ inline const char* architecture_of(head_kind head) {
   }
 }
 
-/// The fields of a Hugging Face BertConfig, and those of the scheme.
+/// The fields of a Hugging Face BertConfig plus those of the scheme.
 inline nlohmann::json make_config(const model_description& model, const training_scheme& how) {
   const model_shape& s = model.shape;
   nlohmann::json config = {
@@ -91,7 +91,7 @@ inline nlohmann::json make_config(const model_description& model, const training
   return config;
 }
 
-/// A vocabulary alone gets the tokenizer_config.json that says how it is read.
+/// A bare vocabulary also gets a tokenizer_config.json that says how to read it.
 inline std::map<std::string, std::string> complete_tokenizer_files(const model_description& model) {
   std::map<std::string, std::string> files = model.tokenizer_files;
   if (files.empty()) {
@@ -106,7 +106,7 @@ inline std::map<std::string, std::string> complete_tokenizer_files(const model_d
   return files;
 }
 
-/// A tensor's bytes in the layout of the file: contiguous float32 on the CPU.
+/// A tensor in file layout: contiguous float32 on the CPU.
 inline Tensor storable(const Tensor& tensor) {
   return tensor.detach().to(at::kCPU).to(at::kFloat).contiguous();
 }
@@ -122,7 +122,6 @@ inline tensor_to_write as_written(const std::string& name, const Tensor& tensor,
   return out;
 }
 
-/// Writes named float tensors to a safetensors file.
 inline status write_tensors(const std::filesystem::path& path,
                             const std::vector<named_tensor>& tensors,
                             const std::map<std::string, std::string>& metadata, existing policy) {
@@ -135,8 +134,8 @@ inline status write_tensors(const std::filesystem::path& path,
   return write_safetensors(path, written, metadata, policy);
 }
 
-/// What a training folder may replace: the files of one, which has its results, or the ranking that
-/// a search leaves before there is a model.
+/// What a training folder may replace: an earlier training folder, recognized by its results, or
+/// the ranking that a search writes before there is a model.
 inline replaceable_folder replaceable_training_folder() {
   replaceable_folder out{{"config.json", "model.safetensors", "results.json", "curves.svg",
                           "curves.stage1.svg", "ranking.json", "front.svg"},
@@ -154,8 +153,8 @@ inline replaceable_folder replaceable_training_folder() {
   return out;
 }
 
-/// Writes the whole folder in one step; `existing::replace` swaps an older folder for it.
-/// `more_files`: texts that stand beside, by name.
+/// Writes the whole folder atomically; `existing::replace` replaces an older one. `more_files`:
+/// further text files, by name.
 inline status write_model_folder(const std::filesystem::path& path, const model_description& model,
                                  const training_scheme& how,
                                  const std::vector<named_tensor>& tensors,
@@ -186,7 +185,7 @@ inline status copy_into(const tensor_view& from, const Tensor& tensor) {
   return {};
 }
 
-/// Fills every parameter from a model folder; tensors that the model does not have are ignored.
+/// Fills every parameter from a model folder; extra tensors in the folder are ignored.
 ///
 /// Errors: not_found for a parameter that the folder lacks, shape_mismatch naming the tensor,
 ///         malformed for NaN or infinite weights.
@@ -203,9 +202,8 @@ inline status load_parameters(const std::filesystem::path& folder,
   return {};
 }
 
-/// config.json of a folder that may hold one of the trainer's own models: the stages of BiT with
-/// input_bits 2 and 4, which the runtime does not compute. They are read as the one-bit model that
-/// they are on the way to; raw keeps what the file says.
+/// Reads config.json, also of the trainer's intermediate BiT models (input_bits 2 and 4), which the
+/// runtime does not run. These are parsed as one-bit models; `raw` keeps the original.
 inline result<model_config> load_training_config(const std::filesystem::path& folder) {
   const auto path = folder / "config.json";
   LOWBIT_TRY_ASSIGN(auto json, read_json(path));
@@ -234,7 +232,7 @@ struct opened_folder {
   wordpiece_tokenizer tokenizer;
 };
 
-/// The tokens of a tokenizer in the order of their ids.
+/// The tokens of a tokenizer in id order.
 inline std::vector<std::string> tokens_of(const wordpiece_tokenizer& tokenizer) {
   std::vector<std::string> tokens;
   for (std::size_t i = 0; i < tokenizer.vocabulary_size(); ++i) {
@@ -243,7 +241,7 @@ inline std::vector<std::string> tokens_of(const wordpiece_tokenizer& tokenizer) 
   return tokens;
 }
 
-/// Fills in what a folder says of the tokenizer that was loaded from `source`.
+/// Adds the tokenizer loaded from `source` to the description.
 /// Errors: those of read_tokenizer_files
 inline status describe_tokenizer(const wordpiece_tokenizer& tokenizer,
                                  const std::filesystem::path& source, model_description& model) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of very many very small matrices: the scores, contexts and similarities of every
-// sentence and head. For ten tokens by 64 channels libtorch's bmm spends most of its time on
-// slicing, which was a quarter of a training step; here each product is a plain loop over blocks
-// that fit registers. On other devices libtorch's own product is used.
+// sentence and head. For ten tokens by 64 channels libtorch's bmm spends most of its time slicing,
+// which took a quarter of a training step; here each product is a plain loop over register blocks.
+// Other devices use libtorch's product.
 #pragma once
 
 #include <torch/torch.h>
@@ -18,7 +18,7 @@ namespace lowbit::train {
 
 namespace detail {
 
-/// Sixteen floats that compilers map to whatever registers there are.
+/// Sixteen floats; the compiler maps them to the available registers.
 using lanes = float __attribute__((vector_size(64)));
 inline constexpr std::int64_t lane_count = 16;
 
@@ -29,14 +29,14 @@ struct scalar_matrix {
 };
 
 /// out (M, N) = a (M, K) b (K, N), b and out row-major. Tiles of 4 x 16 are summed in registers;
-/// columns after the last whole sixteen (head widths that are no multiple) one by one.
+/// columns after the last full sixteen (head widths that are no multiple of 16) one by one.
 LOWBIT_EVERY_CPU inline void small_product(const scalar_matrix& a, const float* b, float* out,
                                            std::int64_t m, std::int64_t n, std::int64_t k) {
   constexpr std::int64_t tile = 4;
   const std::int64_t whole = n - n % lane_count;
   for (std::int64_t i = 0; i < m; i += tile) {
     const std::int64_t rows = std::min(tile, m - i);
-    // A row past the end is the last one once more, and not stored.
+    // Rows past the end repeat the last one and are not stored.
     const float* scalars[tile];
     for (std::int64_t r = 0; r < tile; ++r) scalars[r] = a.data + std::min(i + r, m - 1) * a.row;
     for (std::int64_t begin = 0; begin < whole; begin += lane_count) {
@@ -60,7 +60,7 @@ LOWBIT_EVERY_CPU inline void small_product(const scalar_matrix& a, const float* 
   }
 }
 
-/// out (M, N) = a (M, K) b^T for b (N, K): dot products over 16 running sums, four at a time.
+/// out (M, N) = a (M, K) b^T for b (N, K): dot products in 16 partial sums, four at a time.
 LOWBIT_EVERY_CPU inline void small_dots(const float* a, const float* b, float* out, std::int64_t m,
                                         std::int64_t n, std::int64_t k) {
   constexpr std::int64_t tile = 4;
@@ -92,7 +92,7 @@ LOWBIT_EVERY_CPU inline void small_dots(const float* a, const float* b, float* o
   }
 }
 
-/// Calls body(g) for every matrix of the two leading dimensions.
+/// Calls body(g) for each matrix of the two leading dimensions.
 template <class Body>
 void for_each_matrix(const Tensor& t, const Body& body) {
   const std::int64_t count = t.size(0) * t.size(1);

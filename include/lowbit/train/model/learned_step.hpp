@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations whose step is learned: the elastic codes of BiT (one bit and, on the way to it, two
-// or four) and the LSQ codes of BinaryBERT. One autograd function serves all. A step that has seen
-// no data holds a mark of its own; the first batch replaces it. The mark is no value that a
-// checkpoint could hold: the authors' code uses 1, and a trained step that happens to be 1 is lost
-// there.
+// Activations with a learned step: the elastic codes of BiT (one bit, and two or four in its
+// intermediate stages) and the LSQ codes of BinaryBERT. One autograd function serves all. An
+// uninitialized step has a special value, which the first batch replaces. That value never occurs
+// in a checkpoint, unlike the 1 of the authors' code, which would reinitialize a step trained to
+// exactly 1.
 #pragma once
 
 #include <torch/torch.h>
@@ -18,10 +18,10 @@ namespace lowbit::train {
 /// The codes of one site.
 struct step_codes {
   unsigned bits = 1;
-  /// Else from 0 on; with more than one bit the least value of the tensor is then taken off first.
+  /// Otherwise unsigned; with more than one bit the minimum of the tensor is subtracted first.
   bool is_signed = true;
 
-  /// One signed bit is {-1, +1}; its gradient passes between the two.
+  /// One signed bit is {-1, +1}, with the gradient passed in between.
   [[nodiscard]] bool sign_only() const { return is_signed && bits == 1; }
   [[nodiscard]] double first() const {
     if (!is_signed) return 0.0;
@@ -37,7 +37,7 @@ struct step_codes {
 inline constexpr float unset_step = std::numeric_limits<float>::lowest();
 inline constexpr float least_step = 1e-5F;
 
-/// The step before it has seen data: a scalar.
+/// An uninitialized step, a scalar.
 inline Tensor new_step() { return at::scalar_tensor(unset_step); }
 
 /// x_hat = a * clamp(round(x / a), first, last), half to even; one signed bit: x_hat = a where x >=
@@ -60,8 +60,8 @@ struct learned_step_function : torch::autograd::Function<learned_step_function> 
     const Tensor &x = saved[0], &step = saved[1], &dy = gradients[0];
     const step_codes how{static_cast<unsigned>(context->saved_data["bits"].toInt()),
                          context->saved_data["signed"].toBool()};
-    // hardtanh_backward is open at its limits: the floats just outside make it closed. Below 0 that
-    // is the normal one, for the program flushes others to 0.
+    // hardtanh_backward is open at its limits: the next floats outside make it closed. Below 0 that
+    // is the smallest normal float, because the program flushes denormals.
     const auto first = static_cast<float>(how.first()), last = static_cast<float>(how.last());
     const float below =
         first == 0.0F ? -std::numeric_limits<float>::min() : std::nextafter(first, -INFINITY);
@@ -80,9 +80,9 @@ struct learned_step_function : torch::autograd::Function<learned_step_function> 
   }
 };
 
-/// x as a site with these codes reads it. Sets a step that has seen no data from x: 2 mean|x| /
-/// sqrt(last) signed, 4 mean|x| / sqrt(last) else (as BiT's and BinaryBERT's code do); one that
-/// training has driven below 1e-5 is put back there.
+/// x as quantized at this site. An uninitialized step is set from x: 2 mean|x| / sqrt(last) if
+/// signed, else 4 mean|x| / sqrt(last) (as in BiT's and BinaryBERT's code). A step that training
+/// has driven below 1e-5 is reset to 1e-5.
 inline Tensor learned_step(const Tensor& x, Tensor& step, const step_codes& how) {
   const Tensor low = how.from_least() ? x.detach().min() : Tensor();
   const Tensor from = low.defined() ? x - low : x;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What BiT, TernaryBERT and BinaryBERT do alike as training schemes, whose authors' code stands on
-// each other's. Which codes weights and activations get is the scheme's own matter.
+// The common base of the training schemes of BiT, TernaryBERT and BinaryBERT, whose published code
+// is derived from one another. The codes of weights and activations are up to each scheme.
 #pragma once
 
 #include "lowbit/train/model/scheme.hpp"
 
 namespace lowbit::train {
 
-/// Each linear layer encodes its own input, ranges span a batch.
+/// Each linear layer quantizes its own input; ranges span a batch.
 class low_bit_weight_scheme : public training_scheme {
  public:
   [[nodiscard]] unsigned input_bits() const { return bits_; }
@@ -30,12 +30,12 @@ class low_bit_weight_scheme : public training_scheme {
 
  protected:
   explicit low_bit_weight_scheme(unsigned input_bits) : bits_(input_bits) {}
-  /// x by the clip or step of its site; `is_signed`: not a probability or the middle of the
-  /// feed-forward half.
+  /// Quantizes x with the clip or step of its site. `is_signed` is false for attention
+  /// probabilities and the activations between the feed-forward layers.
   [[nodiscard]] virtual Tensor encode(Tensor& learned, const Tensor& x, bool is_signed) const = 0;
-  /// What stands for the matrix in its product.
+  /// The quantized weights that are multiplied.
   [[nodiscard]] virtual Tensor weights(linear_part& part) const = 0;
-  /// The clips or steps of attention, each as `made` makes it.
+  /// The clips or steps of attention, each created by `made`.
   template <class Make>
   [[nodiscard]] static extra_tensors attention_clips(const Make& made, bool trained = true) {
     return {{"clip_query", made(), trained},
@@ -43,7 +43,7 @@ class low_bit_weight_scheme : public training_scheme {
             {"clip_value", made(), trained},
             {"clip_attn", made(), trained}};
   }
-  /// The fields that BiT and BinaryBERT share.
+  /// The config.json fields that BiT and BinaryBERT share.
   void describe_codes(nlohmann::json& config, int weight_bits, const char* weight_method,
                       const char* input_method) const {
     config["weight_bits"] = weight_bits;

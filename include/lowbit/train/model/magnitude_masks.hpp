@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pruning of single weights while a model trains: how many at which step, and the masks that keep
-// them at zero. Which weights go is the runtime's own rule (codec/prune.hpp), so a packed folder
-// has the same zeros.
+// Pruning of single weights during training: the sparsity at each step, and the masks that keep
+// pruned weights at zero. Weights are selected as in the runtime (codec/prune.hpp), so a packed
+// folder has the same zeros.
 #pragma once
 
 #include <torch/torch.h>
@@ -17,8 +17,8 @@
 
 namespace lowbit::train {
 
-/// The share of zeros rises from 0 at step `first` to `target` at the last update, fast where many
-/// weights are superfluous, slowly at the end:
+/// Sparsity rises from 0 at step `first` to `target` at the last update, fast while many weights
+/// are redundant, slowly at the end:
 ///   s(t) = target * (1 - (1 - (t - t0) / (n dt))^3),  t in { t0, t0 + dt, .., t0 + n dt }
 ///
 /// Source: Zhu and Gupta, 2017, equation 1 with an initial sparsity of 0
@@ -28,7 +28,7 @@ struct sparsity_schedule {
   std::int64_t every = 10;  ///< dt
   std::int64_t count = 1;   ///< n; 0: all zeros at once
 
-  /// From `begin` to about `end`, shares of `total` steps; the last update is before `total`.
+  /// From `begin` to about `end`, as fractions of `total`; the last update is before step `total`.
   static sparsity_schedule of_run(double target, double begin, double end, std::int64_t every,
                                   std::int64_t total) {
     const auto step = [total](double share) {
@@ -45,7 +45,7 @@ struct sparsity_schedule {
   [[nodiscard]] bool updates_at(std::int64_t step) const {
     return step >= first && step <= last() && (step - first) % every == 0;
   }
-  /// The sparsity that the last update up to `step` brought.
+  /// The sparsity set by the last update at or before `step`.
   [[nodiscard]] double in_force(std::int64_t step) const {
     if (step < first) return 0.0;
     return at(std::min(last(), first + (step - first) / every * every));
@@ -59,8 +59,8 @@ struct sparsity_schedule {
   }
 };
 
-/// Masks of matrices, 1 for a weight that lives. A pruned weight is 0, has no gradient, and is
-/// always among the smallest: it does not come back.
+/// Masks of matrices, 1 for a kept weight. A pruned weight is 0, has no gradient, and is always
+/// among the smallest, so it stays pruned.
 class magnitude_masks {
  public:
   /// `matrices`: handles of parameters on their final device.
@@ -74,7 +74,7 @@ class magnitude_masks {
     }
   }
 
-  /// In each matrix the smallest round(sparsity * size) weights become zero.
+  /// Zeroes the smallest round(sparsity * size) weights of each matrix.
   void prune(double sparsity) {
     torch::NoGradGuard no_gradients;
     for (const matrix& m : matrices_) {
@@ -85,7 +85,7 @@ class magnitude_masks {
       m.mask.copy_(m.weights.ne(0));
     }
   }
-  /// After an update, whose momentum and decay know no mask.
+  /// Call after each optimizer update, whose momentum and decay ignore the masks.
   void apply() {
     torch::NoGradGuard no_gradients;
     for (const matrix& m : matrices_) m.weights.mul_(m.mask);
@@ -96,7 +96,7 @@ class magnitude_masks {
     for (const matrix& m : matrices_) all.emplace_back(m.name + ".mask", m.mask);
     return all;
   }
-  /// Zeros of all matrices by their number of weights.
+  /// The fraction of zeros in all matrices.
   [[nodiscard]] double sparsity() const {
     std::int64_t zeros = 0, all = 0;
     for (const matrix& m : matrices_) {

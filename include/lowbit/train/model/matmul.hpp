@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two linear layers of training, full precision and binary, as one autograd function each, so
-// that the type of the matrix products is a choice: float32, or bfloat16 operands with float32
-// accumulation. A product of signs is exact in bfloat16 while |sum| <= 256, which a trained layer
-// rarely exceeds; evaluation always uses float32, so reported accuracies do not depend on it.
+// that the operand type can be chosen: float32, or bfloat16 with float32 accumulation. A product of
+// signs is exact in bfloat16 while |sum| <= 256, which a trained layer rarely exceeds. Evaluation
+// always uses float32, so reported accuracies do not depend on the choice.
 #pragma once
 
 #include <torch/torch.h>
@@ -14,7 +14,7 @@ namespace lowbit::train {
 /// The operand type of the matrix products of a training step.
 enum class precision { f32, bf16 };
 
-/// The operand type as libtorch names it.
+/// The libtorch type of the operands.
 inline at::ScalarType element_type(precision type) {
   return type == precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
@@ -36,7 +36,7 @@ struct linear_function : torch::autograd::Function<linear_function> {
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const Tensor dy = gradients[0].to(saved[0].scalar_type());
-    Tensor dx, dw, db;  // of what is not frozen
+    Tensor dx, dw, db;  // of operands that need a gradient
     if (context->needs_input_grad(0)) dx = matrix_product(dy, saved[1]);
     if (context->needs_input_grad(1)) dw = matrix_product(dy.t(), saved[0]);
     if (context->needs_input_grad(2)) db = gradients[0].sum(0);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Q8BERT (Zafrir et al., 2019) as a training scheme: int8 weights and word table with one scale for
-// each tensor, int8 inputs of linear layers whose range is a moving average of what training saw.
-// The forward is the arithmetic of policy::q8bert: biases, layer norms, softmax, GELU, residuals
-// and the other two embedding tables stay float, and nothing is coded again after a product. A
-// range moves once a step, by the greatest magnitude of all pieces of the batch; the pieces
-// themselves are coded with the range that would follow from each alone, which is the paper's for
-// one piece.
+// Q8BERT (Zafrir et al., 2019) as a training scheme: int8 weights and word table with one scale per
+// tensor, int8 inputs of linear layers whose range is a moving average over training. The forward
+// is the arithmetic of policy::q8bert: biases, layer norms, softmax, GELU, residuals and the other
+// two embedding tables stay float, and products are not requantized. A range is updated once per
+// step, from the largest magnitude over all pieces of the batch. Each piece is quantized with the
+// range that would follow from it alone, which for a single piece is the paper's rule.
 #pragma once
 
 #include <string>
@@ -18,16 +17,17 @@
 
 namespace lowbit::train {
 
-/// Of a layer's input: its range, which a model folder holds; the largest |x| since the last step.
+/// Per layer input: its range, stored in a model folder; the largest |x| since the last step.
 inline constexpr std::string_view range_suffix = ".input.range";
 inline constexpr std::string_view seen_suffix = ".input.seen";
 
-/// Share of a range that a step keeps. Source: NLP Architect's program of the paper
+/// Decay of the moving average per step. Source: NLP Architect's program of the paper
 inline constexpr double usual_range_decay = 0.9999;
 
-/// x in int8 codes of step range / 127, as floats; what nn/encoded.hpp makes under a stored scale.
+/// x quantized to int8 with step range / 127, as floats; what nn/encoded.hpp computes with a stored
+/// scale.
 ///   x_hat = s * round half even(clamp(x, -127 s, 127 s) * (1 / s)),  s = range / 127
-/// range (1); 0: nothing was seen, x_hat = 0.
+/// range (1); 0: no data seen, x_hat = 0.
 inline Tensor int8_in_range(const Tensor& x, const Tensor& range) {
   torch::NoGradGuard no_gradients;
   const Tensor scale = range / 127.0, limit = scale * 127.0;
@@ -37,8 +37,8 @@ inline Tensor int8_in_range(const Tensor& x, const Tensor& range) {
   return (inside.to(at::kDouble) * inverse.to(at::kDouble)).round().to(at::kFloat) * scale;
 }
 
-/// A range after a step that saw |x| up to `seen` (1): decay * range + (1 - decay) * seen; the
-/// first step sets it; one that saw nothing but zeros leaves it.
+/// A range after a step whose largest |x| is `seen` (1): decay * range + (1 - decay) * seen. The
+/// first step sets it; a step of only zeros leaves it unchanged.
 inline Tensor moved_range(const Tensor& range, const Tensor& seen, double decay) {
   const Tensor moved = at::where(range.gt(0), range + (seen - range) * (1.0 - decay), seen);
   return at::where(seen.eq(0), range, moved);
@@ -56,7 +56,7 @@ class q8bert_scheme : public float_scheme {
             {std::string(seen_suffix.substr(1)), at::zeros({1}), false, false}};
   }
 
-  /// What the layers see of weights `some`, all or some rows of `all`: the codec's values.
+  /// The quantized weights `some`, which are all rows of `all` or some of them.
   [[nodiscard]] static Tensor quantized(const Tensor& some, const Tensor& all) {
     torch::NoGradGuard no_gradients;
     return detail::project_steps(some, all.abs().amax() / 127.0, 127);
@@ -88,7 +88,7 @@ class q8bert_scheme : public float_scheme {
   double decay_;
 };
 
-/// The tensors of all sites with that suffix; handles, in one order for each suffix.
+/// The tensors of all sites with this suffix, as handles; the order is the same for every suffix.
 inline std::vector<Tensor> site_tensors(bert& model, std::string_view suffix) {
   std::vector<Tensor> found;
   for (const auto& [name, tensor] : model.buffers()) {
@@ -97,7 +97,7 @@ inline std::vector<Tensor> site_tensors(bert& model, std::string_view suffix) {
   return found;
 }
 
-/// The end of a step: every range moves by what was seen, which is forgotten.
+/// Updates every range at the end of a step, and resets the recorded maxima.
 inline void advance_ranges(bert& model, double decay) {
   torch::NoGradGuard no_gradients;
   const auto ranges = site_tensors(model, range_suffix), seen = site_tensors(model, seen_suffix);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Quantization-aware training for every policy that makes formats of a float checkpoint
-// (io/named_policy.hpp): latent float weights, of which the layers
-// see what the policy's codec makes; activations as the policy encodes them; straight-through
-// gradients for both. Unlike other schemes this one belongs to one model: bind() gives each matrix
-// its format by name, and the grids between two calls of a codec are kept here.
+// Quantization-aware training for every policy that quantizes a float checkpoint
+// (io/named_policy.hpp): latent float weights, quantized by the policy's codec in the forward;
+// activations quantized as in the policy; straight-through gradients for both. Unlike other
+// schemes, an object belongs to one model: bind() assigns formats to its matrices by name, and it
+// stores the grids between two calls of a codec.
 #pragma once
 
 #include <map>
@@ -17,7 +17,8 @@
 
 namespace lowbit::train {
 
-/// Rows of x (M, K) as int8 with a scale for each row, back as floats: what nn/encoded.hpp stores.
+/// Rows of x (M, K) quantized to int8 with a scale per row, as floats; what nn/encoded.hpp
+/// computes.
 ///   scale = max |x| / 127;  x_hat = scale * round half even(x * (127 / max |x|));  0 for zeros
 /// The runtime rounds the exact product once; a product of two floats is exact in double.
 inline Tensor int8_per_token(const Tensor& x) {
@@ -34,11 +35,12 @@ class quantized_scheme : public float_scheme {
   explicit quantized_scheme(const named_policy& policy, bool relu = false)
       : float_scheme(relu), policy_(policy) {}
 
-  /// Gives every matrix of `model`, on its final device, its format and first grid. The matrices
-  /// are those of io/encode_model.hpp: all linear layers but the classifier, and the word table.
+  /// Assigns a format and a first grid to every matrix of `model`, which must be on its final
+  /// device. The matrices are those of io/encode_model.hpp: all linear layers except the
+  /// classifier, and the word table.
   /// Errors: invalid_argument for a policy without formats by name and for an override that matches
-  /// nothing; unsupported for a format that the policy's activations do not multiply or that is not
-  /// trained; those of the codec. Messages name the matrix.
+  ///         nothing; unsupported for a format that the policy's activations cannot be multiplied
+  ///         with or that cannot be trained; those of the codec. Messages name the matrix.
   status bind(bert& model, const std::vector<format_override>& overrides = {}) {
     const bool integers = policy_.integers;
     if (!policy_.encodes_floats()) {
@@ -63,7 +65,7 @@ class quantized_scheme : public float_scheme {
     return choice.check_all_matched();
   }
 
-  /// The codecs choose new grids for the present weights.
+  /// Lets the codecs choose new grids for the current weights.
   void refresh() {
     for (auto& [key, m] : matrices_) {
       if (m.grid.numel() == 0) continue;
@@ -71,7 +73,7 @@ class quantized_scheme : public float_scheme {
       m.grid.copy_(encode_weights(m.latent, m.format).value().grid);
     }
   }
-  /// The state between two refreshes, for checkpoints; handles.
+  /// The grids, for checkpoints; handles.
   [[nodiscard]] std::vector<named_tensor> grids() const {
     std::vector<named_tensor> all;
     for (const auto& [key, m] : matrices_) {
@@ -80,8 +82,8 @@ class quantized_scheme : public float_scheme {
     return all;
   }
 
-  /// What the layers see of a matrix (N, K): in a training step its projection on the grid, else
-  /// exactly what the codec makes. Computed once for each version of weights and grid.
+  /// Quantized matrix (N, K): in a training step the projection onto the grid, otherwise the exact
+  /// result of the codec. Cached per version of weights and grid.
   [[nodiscard]] Tensor quantized(const Tensor& latent, bool training) const {
     matrix& m = find(latent);
     const bool exact = !training;
@@ -96,7 +98,7 @@ class quantized_scheme : public float_scheme {
   }
 
   [[nodiscard]] std::string name() const override { return std::string(policy_.name); }
-  /// In a step only the rows that it reads are projected.
+  /// A training step projects only the rows it reads.
   [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
                              const forward_options& o) const override {
     if (!o.training) {
@@ -123,7 +125,7 @@ class quantized_scheme : public float_scheme {
     std::string name, format;
     grid_kind kind = grid_kind::none;
     Tensor latent, grid;
-    Tensor value;  // of the versions below
+    Tensor value;  // cached for the versions below
     std::int64_t weights_seen = 0, grid_seen = 0;
     bool exact = false;
   };
@@ -139,12 +141,12 @@ class quantized_scheme : public float_scheme {
   }
   [[nodiscard]] matrix& find(const Tensor& latent) const {
     const auto it = matrices_.find(latent.unsafeGetTensorImpl());
-    LOWBIT_EXPECTS(it != matrices_.end());  // bind() comes after to()
+    LOWBIT_EXPECTS(it != matrices_.end());  // to() must be called before bind()
     return it->second;
   }
 
   named_policy policy_;
-  mutable std::map<const void*, matrix> matrices_;  // by the identity of the latent tensor
+  mutable std::map<const void*, matrix> matrices_;  // keyed by the latent tensor
 };
 
 }  // namespace lowbit::train

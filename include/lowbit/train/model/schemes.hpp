@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The training scheme of a model folder, from what its config.json says.
+// Selects the training scheme of a model folder from its config.json.
 #pragma once
 
 #include <filesystem>
@@ -20,7 +20,7 @@ namespace lowbit::train {
 
 namespace detail {
 
-/// A TernaryBERT or BinaryBERT model; whether it is split only its tensors say.
+/// A TernaryBERT or BinaryBERT model; only its tensors tell whether it is split.
 inline result<scheme_ptr> low_bit_weight_scheme_of(const model_config& config,
                                                    const std::filesystem::path& folder) {
   LOWBIT_TRY_ASSIGN(const auto fields,
@@ -39,7 +39,7 @@ inline result<scheme_ptr> low_bit_weight_scheme_of(const model_config& config,
   return scheme_ptr(std::make_shared<binarybert_scheme>(format));
 }
 
-/// A model of recipe qat. Ranges that are missing are found when the model is filled.
+/// A q8bert model trained by recipe qat. Missing ranges are reported when the model is loaded.
 inline result<scheme_ptr> q8bert_scheme_of(const std::filesystem::path& folder) {
   LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder));
   for (const tensor_view& t : files.tensors()) {
@@ -52,8 +52,8 @@ inline result<scheme_ptr> q8bert_scheme_of(const std::filesystem::path& folder) 
 
 }  // namespace detail
 
-/// `config` is that of load_training_config.
-/// Errors: unsupported for a scheme that only the runtime knows
+/// `config` as returned by load_training_config.
+/// Errors: unsupported for a scheme that cannot be trained
 inline result<scheme_ptr> scheme_of(const model_config& config,
                                     const std::filesystem::path& folder) {
   const bool relu = config.shape.hidden_act == activation_function::relu;

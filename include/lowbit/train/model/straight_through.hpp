@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The binarizers of BiBERT as autograd functions: what the forward computes is exactly what the
-// runtime computes, what the backward passes on is the straight-through estimate. Nothing here
-// knows about layers; bibert.hpp says which site uses which function.
+// The binarizers of BiBERT as autograd functions: the forward is exactly the runtime's, the
+// backward is the straight-through estimator. Independent of layers; bibert.hpp says which site
+// uses which function.
 #pragma once
 
 #include <torch/torch.h>
@@ -15,8 +15,8 @@ namespace lowbit::train {
 
 using at::Tensor;
 
-/// Forward: `value`, which is computed from `latent` without a gradient. Backward: dL/dlatent =
-/// dL/dvalue, the identity (Bengio et al., 2013; Q8BERT, section 3).
+/// Forward: `value`, computed from `latent` without a gradient. Backward: dL/dlatent = dL/dvalue
+/// (straight-through estimator, Bengio et al., 2013; Q8BERT, section 3).
 struct straight_through_function : torch::autograd::Function<straight_through_function> {
   static Tensor forward(torch::autograd::AutogradContext*, const Tensor& latent,
                         const Tensor& value) {
@@ -64,10 +64,10 @@ inline Tensor sign_through(const Tensor& x, pass_band band) {
   return sign_function::apply(x, band);
 }
 
-/// sign(GELU(x)) with the GELU dropped from the forward: GELU keeps the sign, and its float form
-/// underflows to -0 below -5.54, where torch.sign would give 0 and the runtime gives -1.
-/// dL/dx = dL/dy * 1[|GELU(x)| <= 1] * GELU'(x): the straight-through estimate of the sign, then
-/// the derivative of the GELU that a paper-style forward would have computed.
+/// sign(GELU(x)), computed as sign(x): GELU keeps the sign, but its float form underflows to -0
+/// below -5.54, where torch.sign gives 0 and the runtime -1.
+/// dL/dx = dL/dy * 1[|GELU(x)| <= 1] * GELU'(x): the straight-through estimate for the sign, then
+/// the derivative of the GELU, as in the paper.
 struct sign_gelu_function : torch::autograd::Function<sign_gelu_function> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x) {
     context->save_for_backward({x});
@@ -83,7 +83,7 @@ struct sign_gelu_function : torch::autograd::Function<sign_gelu_function> {
 
 inline Tensor sign_gelu(const Tensor& x) { return sign_gelu_function::apply(x); }
 
-/// p = 1[x > 0] (an exact zero is off, as the official code does it); dL/dx = dL/dp * 1[|x| < 1].
+/// p = 1[x > 0] (0 for an exact zero, as in the official code); dL/dx = dL/dp * 1[|x| < 1].
 struct attention_bit_function : torch::autograd::Function<attention_bit_function> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x) {
     context->save_for_backward({x});
@@ -99,8 +99,8 @@ inline Tensor attention_bit(const Tensor& scores) { return attention_bit_functio
 
 /// A matrix W split into what the runtime stores: W_hat = scale * signs, row by row.
 ///   center_o = mean_j W(o,j);  scale_o = mean_j |W(o,j)|;  signs(o,j) = sign(W(o,j) - center_o)
-/// A weight that equals its center is +1, as one bit stores it, not the 0 of torch.sign: one such
-/// weight in the row of [CLS] would change the logits of every sentence after export.
+/// A weight equal to its center is +1, as one bit stores it, not torch.sign's 0: one such weight in
+/// the row of [CLS] would change the logits of every sentence after export.
 struct binary_rows {
   Tensor centered;  // (N, K) W - center
   Tensor signs;     // (N, K) in {-1, +1}
@@ -109,22 +109,22 @@ struct binary_rows {
 
 inline binary_rows binarize_rows(const Tensor& weight) {
   binary_rows rows;
-  // Means in double, as the encoder of the runtime takes them: a weight within one rounding of its
-  // center must get the same bit there.
+  // Means in double, as in the runtime's encoder: a weight within rounding error of its center must
+  // get the same bit.
   rows.scale = weight.abs().mean(1, true, at::kDouble).to(weight.scalar_type());
   rows.centered = weight - weight.mean(1, true, at::kDouble).to(weight.scalar_type());
   rows.signs = 1 - 2 * rows.centered.lt(0).to(weight.scalar_type());
   return rows;
 }
 
-/// dL/dW from dL/dW_hat: passes where |W - center| <= 1, then loses its row mean, because the
-/// center depends on every weight of the row. The scale is a constant (it has no gradient).
+/// dL/dW from dL/dW_hat: passes where |W - center| <= 1, then its row mean is subtracted, because
+/// the center depends on every weight of the row. The scale is treated as a constant.
 inline Tensor weight_gradient(const Tensor& gradient, const Tensor& centered) {
   const Tensor passed = pass_gradient(gradient, centered, pass_band::closed);
   return passed - passed.mean(1, true);
 }
 
-/// The rows `ids` of a binarized table: W_hat[ids]. Only these rows are computed.
+/// Rows `ids` of a binarized table: W_hat[ids]. Computes only these rows.
 struct binary_embedding_function : torch::autograd::Function<binary_embedding_function> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& table,
                         const Tensor& ids) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which heads and neurons of a full precision encoder matter, and the smaller encoder that is left
-// without the others. Every layer keeps the same number, so the result is an ordinary dense model
-// that any policy runs.
+// Importance of the heads and neurons of a full precision encoder, and the smaller encoder without
+// the less important ones. Every layer keeps the same number, so the result is an ordinary dense
+// model that any policy runs.
 #pragma once
 
 #include <torch/torch.h>
@@ -18,14 +18,14 @@
 
 namespace lowbit::train {
 
-/// Of one layer, heads (A) and neurons (I): greater is more important.
+/// Of one layer, heads (A) and neurons (I); higher is more important.
 struct unit_importance {
   std::vector<double> heads, neurons;
 };
 
 /// First-order Taylor importance: with a gate of 1 on every head's context and every neuron's
-/// output, I = sum over batches of |dL/dgate|, the first-order estimate of what the loss changes by
-/// when the gate closes. Without dropout.
+/// output, I = sum over batches of |dL/dgate|, the first-order estimate of the change in loss when
+/// the gate closes. Without dropout.
 ///
 /// Source: Michel et al., NeurIPS 2019, equation 2, with batches in place of sentences
 inline std::vector<unit_importance> importance(
@@ -61,12 +61,12 @@ inline std::vector<unit_importance> importance(
   return sums;
 }
 
-/// Indices of one layer's units that stay, ascending.
+/// Indices of the units that one layer keeps, ascending.
 struct kept_units {
   std::vector<std::int64_t> heads, neurons;
 };
 
-/// The `count` most important, of equals the first; ascending.
+/// The `count` most important; ties go to the lower index. Ascending.
 inline std::vector<std::int64_t> most_important(const std::vector<double>& importance,
                                                 std::size_t count) {
   std::vector<std::int64_t> order(importance.size());
@@ -79,7 +79,7 @@ inline std::vector<std::int64_t> most_important(const std::vector<double>& impor
   return order;
 }
 
-/// The gates that stand for these units: 1 for those that stay.
+/// The gates equivalent to keeping these units: 1 for kept, else 0.
 inline layer_gates gates_of(const kept_units& kept, const model_shape& shape) {
   const auto gate = [](const std::vector<std::int64_t>& units, std::size_t size) {
     return at::zeros({static_cast<std::int64_t>(size)}).index_fill_(0, at::tensor(units), 1.0);
@@ -87,7 +87,7 @@ inline layer_gates gates_of(const kept_units& kept, const model_shape& shape) {
   return {gate(kept.heads, shape.heads), gate(kept.neurons, shape.intermediate)};
 }
 
-/// The shape with so many heads and neurons in each layer; heads keep their width.
+/// The shape with this many heads and neurons per layer; the head width stays.
 inline model_shape narrowed(model_shape shape, std::size_t heads, std::size_t neurons) {
   const std::size_t attention = heads * shape.head_width();
   shape.heads = heads;
@@ -98,7 +98,7 @@ inline model_shape narrowed(model_shape shape, std::size_t heads, std::size_t ne
 
 namespace detail {
 
-/// The part of an encoder layer's tensor that belongs to the units that stay. `name`: after
+/// The slice of an encoder layer's tensor that belongs to the kept units. `name`: after
 /// "bert.encoder.layer.N.".
 inline Tensor part_of(const std::string& name, const Tensor& whole, const Tensor& channels,
                       const Tensor& neurons) {
@@ -112,8 +112,8 @@ inline Tensor part_of(const std::string& name, const Tensor& whole, const Tensor
 
 }  // namespace detail
 
-/// A full precision model with only the units that stay, as many in every layer: it computes what
-/// `whole` computes with their gates.
+/// A full precision model with the kept units only, equally many in every layer: computes the same
+/// as `whole` with gates_of(kept).
 inline bert shrink(bert& whole, const std::vector<kept_units>& kept, const scheme_ptr& how) {
   const model_shape& from = whole.shape();
   LOWBIT_EXPECTS(kept.size() == from.layers);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // TernaryBERT (Zhang et al., EMNLP 2020) and BinaryBERT (Bai et al., ACL 2021) as training schemes:
-// ternary or one-bit weights, activations of a few bits whose range is that of the batch, or whose
-// step is learned (LSQ). BinaryBERT after its split has two matrices where the ternary model had
-// one.
+// ternary or one-bit weights, activations of a few bits with the range of the batch or a learned
+// step (LSQ). After its split, BinaryBERT has two matrices for each ternary one.
 #pragma once
 
 #include "lowbit/train/model/dynamic_range.hpp"
@@ -11,7 +10,7 @@
 
 namespace lowbit::train {
 
-/// Ternary weights clipped to a fixed interval; every activation symmetric, probabilities, too.
+/// Ternary weights clipped to a fixed interval; all activations symmetric, even probabilities.
 class ternarybert_scheme : public low_bit_weight_scheme {
  public:
   explicit ternarybert_scheme(unsigned input_bits = 8, double clip = 2.5)
@@ -26,7 +25,7 @@ class ternarybert_scheme : public low_bit_weight_scheme {
     config["input_bits"] = input_bits();
     config["clip_val"] = clip_;
   }
-  /// The authors' code holds these intervals fixed.
+  /// Fixed intervals, as in the authors' code.
   [[nodiscard]] extra_tensors linear_extras(site, std::int64_t) const override {
     return {{"weight_clip_val", interval(), false}, {"act_clip_val", interval(), false}};
   }
@@ -60,7 +59,7 @@ class ternarybert_scheme : public low_bit_weight_scheme {
   double clip_;
 };
 
-/// What a BinaryBERT model is.
+/// The variants of BinaryBERT.
 struct binarybert_format {
   unsigned input_bits = 8;
   bool ternary = false;  ///< the model before the split
@@ -68,7 +67,7 @@ struct binarybert_format {
   bool learned_steps = false;
   bool relu = false;
 
-  /// The pairs of the authors' scripts: ranges and GELU with eight bits, LSQ and ReLU below.
+  /// The combinations in the authors' scripts: ranges and GELU with eight bits, LSQ and ReLU below.
   static binarybert_format of(unsigned input_bits, bool ternary, bool split) {
     return {input_bits, ternary, split, input_bits != 8, input_bits != 8};
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes into a forward and what comes out of it.
+// Input and output of a forward pass.
 #pragma once
 
 #include <torch/torch.h>
@@ -11,14 +11,14 @@
 
 namespace lowbit::train {
 
-/// A label that asks for no answer.
+/// The label of a position without a target.
 inline constexpr std::int64_t ignored_label = -100;
 
 /// Sentences of similar length, padded to the longest.
 struct batch {
   Tensor ids;     // (B, T) int64
   Tensor mask;    // (B, T) float, 1 for a token, 0 for padding
-  Tensor labels;  // (B) int64 of sequence heads; else (B, T), ignored_label where nothing is asked
+  Tensor labels;  // (B) int64 for sequence heads; else (B, T), ignored_label for no target
   Tensor types;   // (B, T) int64, or undefined: all 0
   bool padded = true;
 
@@ -26,22 +26,22 @@ struct batch {
   [[nodiscard]] std::int64_t tokens() const { return ids.size(1); }
 };
 
-/// What one layer's attention computed. Undefined where only [CLS] was computed.
+/// Intermediate values of one layer's attention. Undefined if only [CLS] was computed.
 struct attention_trace {
-  Tensor query, key, value;  // (B, A, T, d) as the linear layers gave them, before any encoding
+  Tensor query, key, value;  // (B, A, T, d) outputs of the linear layers, before quantization
   Tensor scores;             // (B, A, T, T) masked
-  Tensor probabilities;      // (B, A, T, T) what multiplied the values
+  Tensor probabilities;      // (B, A, T, T) factors on the values
 };
 
-/// What a forward computed: hidden[0] is the embedding output, hidden[l] the output of layer l.
+/// Results of a forward: hidden[0] is the embedding output, hidden[l] the output of layer l.
 struct trace {
   std::vector<Tensor> hidden;  // (B, T, H) each
   std::vector<attention_trace> attention;
-  Tensor logits;   // (n, C): of each sentence, or of each token that has a label
-  Tensor targets;  // (n) int64, the labels that belong to them
+  Tensor logits;   // (n, C): per sentence, or per token that has a label
+  Tensor targets;  // (n) int64, their labels
 };
 
-/// Factors on the heads and neurons of a layer, 1 to keep and 0 to cut; undefined: none.
+/// Factors on the heads and neurons of a layer, 1 to keep and 0 to remove; undefined: no gates.
 struct layer_gates {
   Tensor heads;    // (A)
   Tensor neurons;  // (I)

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Latent weights to the values that a low-bit layer multiplies with: BWN (one bit, with a center as
-// BiT or without one as BinaryBERT) and TWN (ternary). All of them pass the gradient of the coded
-// weight on to the latent one unchanged. Must not know layers. Scales and thresholds are taken as
-// the runtime takes them, not by libtorch's own means: a weight within one rounding of a threshold
-// must get the same code there.
+// Quantizes latent weights: BWN (one bit, centered as in BiT or not as in BinaryBERT) and TWN
+// (ternary). All use the straight-through estimator. Must not know layers. Scales and thresholds
+// are computed as in the runtime, not with libtorch's means: a weight within rounding error of a
+// threshold must get the same code.
 #pragma once
 
 #include <torch/torch.h>
@@ -13,7 +12,7 @@
 
 namespace lowbit::train {
 
-/// What a weight's scale is taken over.
+/// The set of weights that share a scale.
 enum class scale_of { tensor, row };
 
 namespace detail {
@@ -24,8 +23,8 @@ inline matrix_view<const float> view_of(const Tensor& w) {
   return {w.data_ptr<float>(), n, k, k};
 }
 
-/// Means of |w| as PyTorch's norm on a CPU gives them (see running_mean.hpp): () or (N, 1). On
-/// other devices true means.
+/// Means of |w| as computed by PyTorch's norm on a CPU (see running_mean.hpp): () or (N, 1). True
+/// means on other devices.
 inline Tensor running_means(const Tensor& w, scale_of scale) {
   if (!w.is_cpu()) {
     const Tensor magnitude = w.abs().to(at::kDouble);
@@ -43,15 +42,15 @@ inline Tensor running_means(const Tensor& w, scale_of scale) {
 
 }  // namespace detail
 
-/// BWN without a center (BinaryBERT): W_hat = scale * sign(W), scale = mean |W|, a weight of 0 is
-/// +1 as one bit stores it. W (N, K).
+/// BWN without a center (BinaryBERT): W_hat = scale * sign(W), scale = mean |W|. A weight of 0 is
+/// +1, as one bit stores it. W (N, K).
 inline Tensor binary_weights(const Tensor& weight, scale_of scale) {
   const Tensor w = weight.detach(), m = detail::running_means(w, scale);
   return at::where(w.ge(0), m, -m);
 }
 
-/// BWN with a center (BiT, section 3.1): W_hat = scale * sign(W - center), scale = mean |W| of the
-/// weights before centering; a weight that equals the center is +1. center: () float.
+/// BWN with a center (BiT, section 3.1): W_hat = scale * sign(W - center), scale = mean |W| before
+/// centering. A weight equal to the center is +1. center: () float.
 inline Tensor centered_binary_weights(const Tensor& weight, const Tensor& center, scale_of scale) {
   const Tensor w = weight.detach(), magnitude = w.abs();
   const Tensor m = (scale == scale_of::tensor ? magnitude.mean(at::kDouble)
@@ -59,13 +58,12 @@ inline Tensor centered_binary_weights(const Tensor& weight, const Tensor& center
                        .to(at::kFloat);
   return at::where((w - center).ge(0), m, -m);
 }
-/// The center of a tensor: its mean.
 inline Tensor center_of(const Tensor& weight) {
   return weight.detach().mean(at::kDouble).to(at::kFloat);
 }
 
-/// TWN (Li et al. 2016, as TernaryBERT uses it): W_hat = scale * sign(W) where |W| > 0.7 mean |W|,
-/// else 0; scale = the mean of |W| over those. W (N, K).
+/// TWN (Li et al. 2016, as in TernaryBERT): W_hat = scale * sign(W) where |W| > 0.7 mean |W|, else
+/// 0; scale = mean |W| of the nonzero ones. W (N, K).
 inline Tensor ternary_weights(const Tensor& weight, scale_of scale) {
   const Tensor w = weight.detach(), magnitude = w.abs();
   const Tensor on = magnitude.gt(detail::running_means(w, scale).mul(0.7F));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a codec of the library makes of a matrix of latent weights, for quantization-aware training:
-// exactly, by the codec itself, and between two such calls by projection on the grid that the codec
-// chose. A grid is the part that costs a search (the scales of int4, the centroids of a codebook);
-// what is cheap is computed anew. It knows no layer and no gradient.
+// Quantized latent weights for quantization-aware training: exact, by the library's codec, or,
+// between two calls of the codec, projected onto the grid that it chose. A grid is the part that
+// takes a search (the scales of int4, the centroids of a codebook); the rest is recomputed.
+// Independent of layers and gradients.
 #pragma once
 
 #include <torch/torch.h>
@@ -21,20 +21,20 @@ namespace lowbit::train {
 
 using at::Tensor;
 
-/// How a format projects weights on its grid.
+/// How weights are projected onto a format's grid.
 enum class grid_kind {
-  none,      ///< f32: as it is
+  none,      ///< f32: unchanged
   bf16,      ///< rounded to the type
-  f16,       ///< the same
+  f16,       ///< rounded to the type
   int8,      ///< scale of the row, 255 steps
   ternary,   ///< threshold and scale of the row
   sign,      ///< center and scale of the row
-  int4,      ///< grid (N, 1), or (N, K) of groups: the scales that the codec searched
+  int4,      ///< grid (N, 1), or (N, K) for groups: scales found by the codec
   levels,    ///< grid (L): sorted centroids
-  outliers,  ///< grid (L + 2): sorted centroids, then the bounds outside of which weights are kept
+  outliers,  ///< grid (L + 2): sorted centroids, then the bounds beyond which weights are kept
 };
 
-/// Whether a grid has one row for each row of the matrix.
+/// True if the grid has a row for each row of the matrix.
 [[nodiscard]] constexpr bool has_row_grid(grid_kind kind) { return kind == grid_kind::int4; }
 
 /// Errors: unsupported for a format that cannot be trained
@@ -70,10 +70,10 @@ inline result<grid_kind> grid_of_format(std::string_view format) {
                        "\" is not one that weights are trained for");
 }
 
-/// A matrix as a codec stores it.
+/// A matrix encoded by a codec.
 struct encoded_weights {
-  Tensor values;  // (N, K) what a reader gives
-  Tensor grid;    // see grid_kind; empty where nothing is searched
+  Tensor values;  // decoded by the codec's reader
+  Tensor grid;    // see grid_kind; empty without a search
 };
 
 namespace detail {
@@ -85,7 +85,6 @@ inline const encoded_tensor* find_suffix(const encoded_matrix& m, std::string_vi
   return nullptr;
 }
 
-/// A stored vector as floats.
 inline Tensor floats_of(const encoded_tensor& t) {
   const auto type = t.type == element_type::i8    ? at::kChar
                     : t.type == element_type::i32 ? at::kInt
@@ -96,7 +95,7 @@ inline Tensor floats_of(const encoded_tensor& t) {
   return out.to(at::kFloat);
 }
 
-/// What Codec's reader gives of the tensors that its encoder made.
+/// The weights that Codec's reader decodes from the tensors of its encoder.
 template <class Codec>
 result<Tensor> read_back(const encoded_matrix& m, const Tensor& like) {
   std::vector<std::string> names;
@@ -117,7 +116,7 @@ result<Tensor> read_back(const encoded_matrix& m, const Tensor& like) {
   return out;
 }
 
-/// The scales of int4, those of groups for every column.
+/// The scales of int4; group scales are repeated for every column.
 template <class Codec>
 Tensor chosen_scales(const encoded_matrix& m, const Tensor& weights) {
   const Tensor scales = floats_of(*find_suffix(m, ".scale")).view({weights.size(0), -1});
@@ -135,7 +134,7 @@ Tensor chosen_grid(grid_kind kind, const encoded_matrix& m, const Tensor& weight
   Tensor levels = floats_of(*find_suffix(m, ".centroids"));
   if (const encoded_tensor* scale = find_suffix(m, ".scale")) levels = levels * floats_of(*scale);
   if (kind == grid_kind::levels) return levels;
-  // The codec's bounds lie between the outermost weights that it coded and the first outliers.
+  // The codec's bounds lie between the outermost quantized weights and the first outliers.
   Tensor inner = weights.flatten();
   Tensor bounds =
       at::tensor({std::numeric_limits<float>::lowest(), std::numeric_limits<float>::max()});
@@ -150,8 +149,8 @@ Tensor chosen_grid(grid_kind kind, const encoded_matrix& m, const Tensor& weight
 
 }  // namespace detail
 
-/// What the codec of that name makes of weights (N, K); results on their device.
-/// Errors: those of the codec (a weight that is not finite, fewer distinct weights than centroids)
+/// Weights (N, K) encoded by the codec of that name; results on their device.
+/// Errors: those of the codec (a non-finite weight, fewer distinct weights than centroids)
 inline result<encoded_weights> encode_weights(const Tensor& weights, std::string_view format) {
   LOWBIT_TRY_ASSIGN(const auto kind, grid_of_format(format));
   const Tensor w = weights.detach().to(at::kCPU).contiguous();
@@ -170,14 +169,14 @@ inline result<encoded_weights> encode_weights(const Tensor& weights, std::string
 
 namespace detail {
 
-/// scale * clamp(round half even(w / scale), -limit, limit); 0 where the scale is 0. In double, as
-/// the codec divides.
+/// scale * clamp(round half even(w / scale), -limit, limit); 0 if the scale is 0. Divides in
+/// double, as the codec does.
 inline Tensor project_steps(const Tensor& w, const Tensor& scale, double limit) {
   const Tensor steps = (w.to(at::kDouble) / scale.to(at::kDouble)).round().clamp(-limit, limit);
   return at::where(scale.eq(0), at::zeros_like(w), steps.to(at::kFloat) * scale);
 }
 
-/// Zero up to 0.7 mean |w| of the row, else +- the mean magnitude of the others.
+/// 0 where |w| <= 0.7 mean |w| of the row, else +- the mean magnitude of the other weights.
 inline Tensor project_ternary(const Tensor& w) {
   const Tensor magnitude = w.abs().to(at::kDouble);
   const Tensor large = magnitude.gt(magnitude.mean(1, true) * 0.7);
@@ -186,7 +185,7 @@ inline Tensor project_ternary(const Tensor& w) {
   return w.sign() * large * scale;
 }
 
-/// +- mean |w| of the row by the sign of w - mean; a weight that equals its mean is +1, a constant
+/// +- mean |w| of the row with the sign of w - mean; a weight equal to the mean is +1, a constant
 /// row is 0.
 inline Tensor project_sign(const Tensor& w) {
   const Tensor centered = w - w.mean(1, true, at::kDouble).to(at::kFloat);
@@ -195,7 +194,7 @@ inline Tensor project_sign(const Tensor& w) {
   return (1 - 2 * centered.lt(0).to(at::kFloat)) * (scale * varies);
 }
 
-/// The nearest of sorted levels, the lower one halfway between two.
+/// The nearest of sorted levels; ties go to the lower one.
 inline Tensor project_levels(const Tensor& w, const Tensor& levels) {
   const Tensor l = levels.to(at::kDouble);
   const auto last = l.size(0) - 1;
@@ -206,8 +205,8 @@ inline Tensor project_levels(const Tensor& w, const Tensor& levels) {
 
 }  // namespace detail
 
-/// Weights (N, K) on a grid that the codec chose before; right after that choice the result is the
-/// codec's own. Without a gradient.
+/// Projects weights (N, K) onto a grid chosen earlier by the codec. For the weights that the grid
+/// was chosen for, this equals the codec's result. No gradient.
 inline Tensor project(grid_kind kind, const Tensor& w, const Tensor& grid) {
   torch::NoGradGuard no_gradients;
   switch (kind) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much an attention bit can still say: the quantity that BiBERT maximises and that the naive
-// binarization loses (BiBERT, section 3.2). Observed, never trained on.
+// How much information attention bits carry: the quantity that BiBERT maximizes and naive
+// binarization loses (BiBERT, section 3.2). A metric only, never a loss.
 #pragma once
 
 #include <torch/torch.h>
@@ -14,11 +14,11 @@ namespace lowbit::train {
 
 /// Information entropy of one-bit attention weights, in bits, from 0 to 1.
 ///
-/// For each head and layer: q = the share of weights that are on (greater than 0) among all pairs
-/// (query token, key token) of the batch where neither is padding; H = -q log2 q - (1-q) log2(1-q),
+/// For each head and layer: q = the fraction of weights that are on (greater than 0) among all
+/// pairs (query token, key token) of the batch without padding; H = -q log2 q - (1-q) log2(1-q),
 /// with 0 log2 0 = 0. The result is the mean of H over heads and layers. 1: as many on as off. 0:
-/// all on or all off, as where a softmax is binarized by its sign.
-/// Where a layer computed [CLS] alone, its only query is that token.
+/// all on or all off, as when a softmax is binarized by its sign. If a layer computed [CLS] only,
+/// that is its only query.
 inline double attention_entropy(const trace& out, const batch& in) {
   torch::NoGradGuard no_gradients;
   double sum = 0.0;
@@ -39,7 +39,7 @@ inline double attention_entropy(const trace& out, const batch& in) {
   return heads == 0 ? 0.0 : sum / static_cast<double>(heads);
 }
 
-/// Adds it to the history of a run as "attention_entropy".
+/// Adds it to a run's history as "attention_entropy".
 inline void measure_attention(const trace& out, const batch& in, const step_info& info) {
   if (info.measures != nullptr) info.measure("attention_entropy", attention_entropy(out, in));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// TinyBERT's data augmentation of a training set, from a file that --data reads to another one. Of
-// a pair each text is augmented while the other one stays; the authors' code pairs the second text
-// with the last variant of the first one instead.
+// TinyBERT's data augmentation of a training set, from one --data file to another. In a pair, each
+// text is augmented while the other is unchanged; the authors' code pairs the second text with the
+// last variant of the first.
 #pragma once
 
 #include <filesystem>
@@ -22,17 +22,17 @@ namespace lowbit::train {
 
 struct augment_options : candidate_options, augmentation_options {
   std::filesystem::path data;
-  std::filesystem::path out;  ///< .tsv: the training set; .json: all splits
+  std::filesystem::path out;  ///< .tsv: training set; .json: all splits
   std::uint64_t seed = 42;
   bool replace = false;
-  bool resume = false;  ///< go on from OUT.checkpoint
+  bool resume = false;  ///< resume from OUT.checkpoint
   double checkpoint_seconds = 300;
-  std::function<bool()> stop_asked;  ///< after each sentence: true ends the run with a checkpoint
+  std::function<bool()> stop_asked;  ///< polled per sentence; true: checkpoint and stop
 };
 
 namespace detail {
 
-/// A field of a line: tabs and line ends become blanks.
+/// A TSV field: tabs and line ends become spaces.
 inline std::string field_of(std::string text) {
   for (char& c : text) c = c == '\t' || c == '\n' || c == '\r' ? ' ' : c;
   return text;
@@ -50,7 +50,7 @@ inline status write_tsv(const std::filesystem::path& path, const std::vector<lab
   return write_file(path, text, policy);
 }
 
-/// As CLINC150 comes, with all three splits.
+/// CLINC150 format, with all three splits.
 /// Errors: unsupported for pairs; malformed for text that is not UTF-8
 inline status write_clinc150(const std::filesystem::path& path, const dataset& data,
                              existing policy) {
@@ -73,7 +73,7 @@ inline status write_clinc150(const std::filesystem::path& path, const dataset& d
   return write_file(path, root.dump(1) + '\n', policy);
 }
 
-/// The variants of one text, from random numbers of its own.
+/// The variants of one text, from its own random stream.
 inline result<std::vector<std::string>> variants(candidate_finder& finder, const std::string& text,
                                                  const augment_options& o, std::size_t index,
                                                  std::size_t column) {
@@ -83,10 +83,10 @@ inline result<std::vector<std::string>> variants(candidate_finder& finder, const
   return augment(words, candidates, o, generator);
 }
 
-/// The variants of the texts that are done: of each sentence one list, of a pair two.
+/// The variants of the finished examples: one list per sentence, two per pair.
 using finished_variants = std::vector<std::vector<std::vector<std::string>>>;
 
-/// Everything that decides a variant, as text: stored with a checkpoint.
+/// All settings that determine the variants, as text: stored with a checkpoint.
 inline result<std::string> augment_settings(const augment_options& o, const dataset& data) {
   fingerprint texts;
   for (const labelled_text& e : data.train) texts.add(e.text + '\t' + e.second + '\n');
@@ -100,7 +100,7 @@ inline result<std::string> augment_settings(const augment_options& o, const data
   return text;
 }
 
-/// Errors: those of read_json; invalid_argument for a checkpoint of other settings
+/// Errors: those of read_json; invalid_argument for a checkpoint with other settings
 inline result<finished_variants> read_variants(const std::filesystem::path& path,
                                                const std::string& settings) {
   LOWBIT_TRY_ASSIGN(const auto json, read_json(path));
@@ -114,7 +114,7 @@ inline result<finished_variants> read_variants(const std::filesystem::path& path
                        "; then: ", json.at("settings").dump());
 }
 
-/// The variants of all training texts, those of an earlier call included.
+/// The variants of all training texts, including those of an earlier call.
 inline result<finished_variants> all_variants(const augment_options& o, const dataset& data) {
   const std::filesystem::path checkpoint = checkpoint_of(o.out);
   LOWBIT_TRY_ASSIGN(const auto settings, augment_settings(o, data));
@@ -154,11 +154,11 @@ inline result<finished_variants> all_variants(const augment_options& o, const da
 
 }  // namespace detail
 
-/// Writes the training examples, each followed by its variants, under its label.
+/// Writes each training example followed by its variants, with the same label.
 ///
 /// Errors: those of read_dataset and candidate_finder; malformed without training examples;
 ///         invalid_argument for another kind of output file or one that exists, for a checkpoint of
-///         other options, and when it was asked to stop
+///         other options, and when stopped
 inline status augment_dataset(const augment_options& o) {
   const bool json = o.out.extension() == ".json";
   if (!json && o.out.extension() != ".tsv") {
@@ -166,7 +166,7 @@ inline status augment_dataset(const augment_options& o) {
                          ": expected the name of a .tsv or .json file");
   }
   const existing policy = o.replace ? existing::replace : existing::refuse;
-  // Hours of work should not end at a name that is taken or a folder that is not there.
+  // Check the output path now, not after hours of work.
   if (const auto place = output_file::create(o.out, policy); !place) return place.status();
   std::error_code ignored;
   const bool stopped = std::filesystem::exists(checkpoint_of(o.out), ignored);

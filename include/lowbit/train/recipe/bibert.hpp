@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// BiBERT: a fully binary student of the teacher's shape, initialised from it and taught by
+// BiBERT: a fully binary student of the teacher's shape, initialized from it and trained with
 // direction-matching distillation. The same recipe trains the naive baseline.
 #pragma once
 

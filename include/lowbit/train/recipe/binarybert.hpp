@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// BinaryBERT (Bai et al., ACL 2021): a ternary model of a part of the teacher's width, split into
-// two one-bit matrices per layer, trained on. TernaryBERT (Zhang et al., EMNLP 2020) has no split,
-// and learns logits and layers at once.
+// BinaryBERT (Bai et al., ACL 2021): a ternary model of a fraction of the teacher's width is
+// trained, each matrix is split into two one-bit matrices, and training continues. TernaryBERT
+// (Zhang et al., EMNLP 2020) has no split and learns logits and layers at once.
 #pragma once
 
 #include <optional>
@@ -17,19 +17,19 @@ struct binarybert_options : recipe_options {
   bool ternarybert = false;  ///< the scheme of TernaryBERT; then weight_bits is 2
   unsigned weight_bits = 1;  ///< 2: stop before the split
   unsigned input_bits = 8;   ///< 8, 4 or 2
-  double width = 0.5;        ///< of the teacher's heads and neurons
+  double width = 0.5;        ///< fraction of the teacher's heads and neurons
   double clip_rate = 1e-4;   ///< learning rate of clips and steps
-  double layer_rate = 2.5;   ///< factor on the learning rate where only layers are matched
-  double split_rate = 0.0;   ///< learning rate after the split; 0: as before it
+  double layer_rate = 2.5;   ///< factor on the learning rate while only layers are matched
+  double split_rate = 0.0;   ///< learning rate after the split; 0: unchanged
 };
 
 namespace detail {
 
-/// One training of the way.
+/// One training stage.
 struct binarybert_stage {
   std::string suffix;
   bool split = false;
-  bool layers = false, logits = false;  ///< what is taught: hidden states and scores, logits
+  bool layers = false, logits = false;  ///< distilled: hidden states and scores, logits
 };
 
 inline std::vector<binarybert_stage> binarybert_stages(const binarybert_options& o) {
@@ -47,7 +47,7 @@ inline scheme_ptr binarybert_stage_scheme(const binarybert_options& o, bool spli
   return std::make_shared<binarybert_scheme>(binarybert_format::of(o.input_bits, !split, split));
 }
 
-/// Hidden states and scores of the heads that were kept, logits, or both.
+/// The distillation loss: hidden states and scores of the kept heads, logits, or both.
 inline Tensor binarybert_loss(const trace& out, const trace& target, const binarybert_stage& stage,
                               const std::vector<Tensor>& heads) {
   if (!stage.layers) return soft_cross_entropy(out.logits, target.logits);
@@ -57,12 +57,12 @@ inline Tensor binarybert_loss(const trace& out, const trace& target, const binar
 
 }  // namespace detail
 
-/// BinaryBERT's ternary and split model are trained in two stages each (section 3.3): first mean
+/// BinaryBERT trains its ternary and its split model in two stages each (section 3.3): first mean
 /// squared errors of hidden states and attention scores, at layer_rate times the learning rate,
-/// then soft cross entropy of the logits. TernaryBERT minimises the sum of all three at once
-/// (section 3.2). A student's head is taught by the teacher's head that it comes from.
+/// then soft cross entropy of the logits. TernaryBERT minimizes the sum of all three (section 3.2).
+/// A student's head learns from the teacher's head that it was taken from.
 ///
-/// Writes OUT.ternary-layers, OUT.ternary, OUT.split-layers and OUT; of TernaryBERT OUT alone.
+/// Writes OUT.ternary-layers, OUT.ternary, OUT.split-layers and OUT; TernaryBERT writes OUT only.
 /// Errors: those of load_float_model and narrow_shape
 inline status binarybert(const binarybert_options& options) {
   const unsigned weight_bits = options.ternarybert ? 2 : options.weight_bits;
@@ -79,7 +79,7 @@ inline status binarybert(const binarybert_options& options) {
   LOWBIT_TRY_ASSIGN(const auto examples,
                     data_for(options, description, teacher.tokenizer, options.teacher));
   const std::vector<kept_units> kept = choose_units(teacher.model, description.shape);
-  std::vector<Tensor> heads;  // the teacher's, of each layer's heads
+  std::vector<Tensor> heads;  // per layer, the teacher's heads that were kept
   for (const kept_units& k : kept) heads.push_back(at::tensor(k.heads).to(device));
 
   const staged_run run{options, description, examples, teacher.tokenizer.unk_id(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // BiT (Liu et al., NeurIPS 2022): one-bit weights and elastic activations by multi-distillation. A
-// schedule of activation bits names the way: each stage starts from the model before and is taught
-// by it.
+// schedule lists the activation bits: each stage starts from the previous model and is distilled
+// from it.
 #pragma once
 
 #include <algorithm>
@@ -18,14 +18,14 @@
 namespace lowbit::train {
 
 struct bit_options : recipe_options {
-  /// Bits of the teacher's activations (32: full precision), then those of each stage.
+  /// Activation bits of the teacher (32: full precision), then of each stage.
   std::vector<unsigned> schedule{32, 2, 1};
   double clip_rate = 1e-4;  ///< learning rate of the steps
   double soft_weight = 1.0;
   double hidden_weight = 1.0;
 };
 
-/// "32,2,1" as a schedule: falling numbers of 32, 4, 2 and 1, two or more.
+/// Parses "32,2,1": decreasing values of 32, 4, 2 and 1, two or more.
 /// Errors: invalid_argument naming the entry
 inline result<std::vector<unsigned>> parse_schedule(std::string_view text) {
   std::vector<unsigned> schedule;
@@ -56,7 +56,7 @@ inline result<std::vector<unsigned>> parse_schedule(std::string_view text) {
 
 namespace detail {
 
-/// The activation bits of a model that can teach a BiT student.
+/// The activation bits of a valid BiT teacher.
 inline result<unsigned> teacher_bits(const training_scheme& how, const std::string& place) {
   if (how.name() == "fp32") return 32U;
   if (const auto* bit = dynamic_cast<const bit_scheme*>(&how)) return bit->input_bits();
@@ -70,11 +70,11 @@ inline std::string bit_suffix(const std::vector<unsigned>& schedule, std::size_t
 
 }  // namespace detail
 
-/// Every stage minimises soft cross entropy of the logits (mean over B*C) + sum of the L + 1 hidden
-/// states' mean squared errors (BiT, section 3.3). Weights, biases and shifts of a stage start from
-/// the stage before; steps, whose meaning changes with the bits, from the first batch.
+/// Every stage minimizes soft cross entropy of the logits (mean over B*C) + the mean squared errors
+/// of the L + 1 hidden states, summed (BiT, section 3.3). A stage takes weights, biases and shifts
+/// from the previous stage; steps, whose meaning depends on the bits, are set by the first batch.
 ///
-/// Writes OUT.w1aB for every stage but the last, which is OUT.
+/// Writes OUT.w1aB for every stage but the last, and OUT.
 /// Errors: those of load_model; unsupported for a teacher of another scheme; invalid_argument for a
 ///         schedule that does not start with the teacher's bits
 inline status bit(const bit_options& options) {

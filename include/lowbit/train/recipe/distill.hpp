@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A smaller student of a trained model: distillation of logits alone, or TinyBERT in its general
-// stage and in the two stages of a task. The stages of a task are two training runs with their own
-// optimizer, rate and checkpoint, because TinyBERT's second stage starts from the end of its first
-// one and never looks back: a best epoch of the first would be chosen with an untrained classifier.
+// Distills a trained model into a smaller student: logits only, TinyBERT's general stage, or
+// TinyBERT's two stages for a task. The task stages are two training runs with their own optimizer,
+// learning rate and checkpoint, because TinyBERT's second stage starts from the last epoch of the
+// first: a best epoch would be selected with an untrained classifier.
 #pragma once
 
 #include "lowbit/train/data/masking.hpp"
@@ -18,21 +18,22 @@ enum class distillation_objective { logits, tinybert };
 enum class tinybert_stage { general, task };
 
 struct distill_options : recipe_options {
-  student_options built;  ///< the student, unless it is a folder
+  student_options built;  ///< used unless the student is a folder
   distillation_objective objective = distillation_objective::logits;
   soft_target_options logits{0.5, 0.5, 2.0};
   tinybert_terms terms;
-  std::string map = "uniform";  ///< as make_layer_map reads it
+  std::string map = "uniform";  ///< see make_layer_map
   tinybert_stage stage = tinybert_stage::task;
-  /// The first stage of a task, at a constant rate; the second one follows fit.epochs and its rate.
+  /// The first task stage, at a constant learning rate; fit.epochs and its schedule apply to the
+  /// second.
   std::int64_t layer_epochs = 10;
   double layer_rate = 5e-5;
 };
 
 namespace detail {
 
-/// Lines of text, or the sentences of a data set, as examples that ask for nothing; a line of more
-/// than max_length tokens is cut in pieces.
+/// Lines of text, or the sentences of a data set, as examples without labels; a line longer than
+/// max_length tokens is split.
 /// Errors: those of read_sentences and pieces_of; malformed when there is no text
 inline result<tokenized_dataset> unlabelled(const std::filesystem::path& path,
                                             const wordpiece_tokenizer& tokenizer,
@@ -51,7 +52,7 @@ inline result<tokenized_dataset> unlabelled(const std::filesystem::path& path,
   return data;
 }
 
-/// The settings that contradict each other before any file is read.
+/// Rejects contradictory options before any file is read.
 inline status check_distillation(const distill_options& o) {
   if (o.objective == distillation_objective::logits) {
     if (o.stage == tinybert_stage::task) return {};
@@ -65,7 +66,7 @@ inline status check_distillation(const distill_options& o) {
                        "least one of them");
 }
 
-/// Whether these two can be compared.
+/// Checks that student and teacher can be compared.
 inline status check_pair(const distill_options& o, const model_shape& student,
                          const model_shape& teacher) {
   const bool general = o.stage == tinybert_stage::general;
@@ -86,8 +87,8 @@ inline std::filesystem::path stage_1_checkpoint(const recipe_options& o) {
   return beside(o.out, ".stage1.checkpoint");
 }
 
-/// The first stage of a task: its result is in the model, its checkpoint stays until the whole run
-/// is finished, so that a resumed run passes through it.
+/// The first task stage. Leaves its result in the model and keeps its checkpoint until the whole
+/// run is finished, so that a resumed run skips through it.
 inline result<run_state> match_layers(const layer_matcher& match, const tokenized_dataset& data,
                                       std::int64_t unknown_token, const distill_options& o,
                                       const nlohmann::json& facts,
@@ -106,7 +107,7 @@ inline result<run_state> match_layers(const layer_matcher& match, const tokenize
   return fit(job, data.train, fitting, settings, default_device(), *o.group);
 }
 
-/// Both stages of a task, of which `predict` is the second one's loss.
+/// Both task stages; `predict` is the loss of the second.
 inline status two_stages(const layer_matcher& match, const model_description& description,
                          const tokenized_dataset& data, std::int64_t unknown_token,
                          const distill_options& o, const nlohmann::json& facts, fit_job predict) {
@@ -121,7 +122,7 @@ inline status two_stages(const layer_matcher& match, const model_description& de
       if (!done || *done) return done.status();
     }
     announce(o, "stage 1, layers");
-    // A run that starts anew must not end in what an older one left of the second stage.
+    // A fresh run must not resume from an older run's second-stage checkpoint.
     if (!o.fit.resume && o.group->leads()) std::filesystem::remove(last, ignored);
     LOWBIT_TRY_ASSIGN(const auto run, match_layers(match, data, unknown_token, o, facts, first));
     if (run.step == o.fit.stop_after) return {};
@@ -173,7 +174,7 @@ inline nlohmann::json distillation_facts(const distill_options& o, const layer_m
 }  // namespace detail
 
 /// Errors: those of load_model, plan_student, make_layer_map and the data; shape_mismatch when
-///         attention is compared between different numbers of heads
+///         attention is matched between different numbers of heads
 inline status distill(const distill_options& o) {
   LOWBIT_TRY(check_output(o));
   LOWBIT_TRY(check_free(o, detail::stage_1_checkpoint(o)));
@@ -193,7 +194,7 @@ inline status distill(const distill_options& o) {
     if (!map) return map.status();
   }
 
-  model_description both = description;  // sentences must fit teacher and student
+  model_description both = description;  // sentences must fit both teacher and student
   both.shape.positions = std::min(taught.positions, description.shape.positions);
   LOWBIT_TRY_ASSIGN(const auto length, sentence_limit(o, both.shape));
   LOWBIT_TRY_ASSIGN(const auto data, general ? detail::unlabelled(o.data, teacher.tokenizer, length)

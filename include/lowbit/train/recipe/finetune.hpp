@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A full precision BERT on labelled sentences, pairs or words: from random weights, or from a model
-// folder whose encoder goes on under a new head.
+// Fine-tunes a full precision BERT on labelled sentences, pairs or words, from random weights or
+// from a model folder, whose encoder gets a new head.
 #pragma once
 
 #include "lowbit/train/recipe/recipe.hpp"
@@ -8,17 +8,17 @@
 namespace lowbit::train {
 
 struct finetune_options : recipe_options {
-  model_shape shape;            ///< vocabulary and labels are filled in from the data
+  model_shape shape;            ///< vocabulary and labels are set from the data
   std::filesystem::path vocab;  ///< vocab.txt, tokenizer.json or a folder with one of them; with
-                                ///< `student` the student's, as its shape
+                                ///< `student` its own
   double label_smoothing = 0.0;
 };
 
-/// Minimises the cross entropy with the labels, (1 - s) CE(label) + s mean over classes of -log p
-/// where they are smoothed by s.
+/// Minimizes the cross entropy with the labels; with label smoothing s: (1 - s) CE(label) + s mean
+/// over classes of -log p.
 ///
 /// Errors: those of read_dataset, tokenize and train_and_write; unsupported for a student that is
-///         not full precision; malformed or shape_mismatch for extents that do not fit
+///         not full precision; malformed or shape_mismatch for inconsistent extents
 inline status finetune(const finetune_options& options) {
   LOWBIT_TRY(check_output(options));
   LOWBIT_TRY_ASSIGN(const auto data, read_dataset(options.data, options.asked));

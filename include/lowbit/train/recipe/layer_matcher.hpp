@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TinyBERT's intermediate terms as a training job: the general stage, and the first stage of a
-// task.
+// TinyBERT's intermediate-layer terms as a training job: the general stage, and the first stage of
+// a task.
 #pragma once
 
 #include <filesystem>
@@ -12,14 +12,14 @@
 
 namespace lowbit::train::detail {
 
-/// What the losses of TinyBERT need, for the time of a run.
+/// The inputs of TinyBERT's losses for one run.
 struct layer_matcher {
   bert &teacher, &student;
   layer_map map;
   width_map fit;
   tinybert_terms terms;
 
-  /// The sum of the intermediate terms for a batch; each is shown in the history.
+  /// The sum of the intermediate-layer terms for a batch; each is recorded in the history.
   [[nodiscard]] Tensor operator()(const batch& in, const forward_options& forward,
                                   const step_info& info) const {
     const trace target = teach(teacher, in, {.type = forward.type});
@@ -35,7 +35,7 @@ struct layer_matcher {
     return sum;
   }
 
-  /// The training job of these terms.
+  /// The training job that minimizes them.
   [[nodiscard]] fit_job job(const forward_options& forward) const {
     fit_job out;
     for (const auto& parameters : {student.parameters(), fit.parameters()}) {
@@ -49,7 +49,8 @@ struct layer_matcher {
   }
 };
 
-/// The width map that a general stage left in the student's folder; otherwise it stays random.
+/// Loads the width map that a general stage stored in the student's folder; without one it stays
+/// random.
 inline status load_width_map(const std::filesystem::path& folder, const width_map& fit) {
   if (folder.empty()) return {};
   LOWBIT_TRY_ASSIGN(const auto tensors, checkpoint_tensors::open(folder));

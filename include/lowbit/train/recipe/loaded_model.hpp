@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model folder as a recipe starts from it: the model under its own scheme, its description and
-// its tokenizer.
+// A model folder loaded as the starting point of a recipe: the model in its own scheme, its
+// description and its tokenizer.
 #pragma once
 
 #include <torch/torch.h>
@@ -16,7 +16,7 @@
 
 namespace lowbit::train {
 
-/// A model, what its folder says, its tokenizer and its scheme, which other models may share.
+/// A model with its description, its tokenizer and its scheme, which other models may share.
 struct loaded_model {
   model_description description;
   wordpiece_tokenizer tokenizer;
@@ -24,8 +24,8 @@ struct loaded_model {
   scheme_ptr how;
 };
 
-/// Fills `model` from a folder where names and shapes agree. Tensors of a head (pooler, classifier,
-/// masked LM) that the folder lacks, or has for other labels, keep their first values.
+/// Loads the tensors of a folder into `model` by name. Head tensors (pooler, classifier, masked LM)
+/// that the folder lacks, or has with another shape, keep their initial values.
 ///
 /// Errors: as load_parameters for a tensor of the encoder
 inline status load_encoder(const std::filesystem::path& folder, bert& model) {
@@ -47,8 +47,8 @@ inline status load_encoder(const std::filesystem::path& folder, bert& model) {
   return {};
 }
 
-/// The model of a folder under its own scheme, on the device; `bare`: its encoder alone, without
-/// the head it may have.
+/// Loads a folder's model in its own scheme onto the device; `bare`: the encoder only, without a
+/// head.
 inline result<loaded_model> load_model(const std::filesystem::path& folder,
                                        const torch::Device& device, bool bare = false) {
   LOWBIT_TRY_ASSIGN(const auto config, load_training_config(folder));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every recipe is told; each adds its own.
+// Options common to all recipes; each recipe derives its own.
 #pragma once
 
 #include <cstddef>
@@ -12,15 +12,14 @@
 
 namespace lowbit::train {
 
-/// What all recipes are told.
 struct recipe_options {
   std::filesystem::path data, out;
-  std::filesystem::path teacher;  ///< of recipes that have one
-  std::filesystem::path student;  ///< the first weights of what is trained; empty: the recipe's own
-  std::filesystem::path packed;   ///< the runtime's folder, which the program writes afterwards
+  std::filesystem::path teacher;  ///< empty in recipes without one
+  std::filesystem::path student;  ///< initial weights; empty: up to the recipe
+  std::filesystem::path packed;   ///< packed runtime folder, written at the end by the program
   labelling asked = labelling::sentences;
-  std::size_t max_length = 0;  ///< tokens of a sentence; 0: the number of positions
-  bool test = false;           ///< read the test split, once, with the final parameters
+  std::size_t max_length = 0;  ///< maximum sentence length in tokens; 0: the number of positions
+  bool test = false;           ///< evaluate the final parameters on the test split, once
   bool replace = false;        ///< replace an existing output folder
   fit_options fit;
   std::shared_ptr<const workers> group = std::make_shared<workers>();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a run writes, and whether it may: asked before anything is computed.
+// Output paths of a run, checked before anything is computed.
 #pragma once
 
 #include <filesystem>
@@ -13,19 +13,19 @@
 
 namespace lowbit::train {
 
-/// What stands beside the output folder: OUT with a suffix.
+/// OUT with a suffix, next to the output folder.
 inline std::filesystem::path beside(const std::filesystem::path& out, const std::string& suffix) {
   std::filesystem::path folder = out.lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
   return folder.native() + suffix;
 }
 
-/// Where a run keeps its checkpoint.
+/// The checkpoint path of a run.
 inline std::filesystem::path checkpoint_of(const std::filesystem::path& out) {
   return beside(out, ".checkpoint");
 }
 
-/// A file or folder of an earlier run is only touched by a run that may.
+/// Rejects an existing file or folder unless --replace or --resume is given.
 inline status check_free(const recipe_options& options, const std::filesystem::path& path) {
   std::error_code ignored;
   if (options.replace || options.fit.resume || !std::filesystem::exists(path, ignored)) return {};
@@ -33,14 +33,14 @@ inline status check_free(const recipe_options& options, const std::filesystem::p
                        ": exists; choose another folder, --replace or --resume");
 }
 
-/// Whether two paths name one file or folder.
+/// True if both paths name the same file or folder.
 inline bool same_place(const std::filesystem::path& a, const std::filesystem::path& b) {
   std::error_code ignored;
   return !a.empty() && !b.empty() &&
          (std::filesystem::equivalent(a, b, ignored) || beside(a, "") == beside(b, ""));
 }
 
-/// A run that overwrites what it starts from could not go on after an interruption.
+/// A run that overwrites its inputs could not be resumed.
 inline status check_no_input(const recipe_options& options, const std::filesystem::path& output) {
   for (const auto& [name, input] :
        {std::pair{"teacher", &options.teacher}, std::pair{"student", &options.student},
@@ -52,8 +52,8 @@ inline status check_no_input(const recipe_options& options, const std::filesyste
   return {};
 }
 
-/// What cannot be written at the end is said at the start: the output and its checkpoint are free
-/// or may be replaced, their folder is there, and the run starts from another one.
+/// Detects at the start what could not be written at the end: output and checkpoint must be free or
+/// replaceable, their parent folder must exist, and the run must not overwrite its inputs.
 /// Errors: invalid_argument naming the path; those of output_folder::create
 inline status check_output(const recipe_options& options) {
   if (!options.group->leads()) return {};

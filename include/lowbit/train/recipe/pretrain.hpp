@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Masked language modelling on text without labels (Devlin et al. 2019, section 3.1; without the
-// next-sentence task, which Liu et al. 2019 found to be of no use): from random weights, or from a
-// model folder whose encoder goes on. The result is a BertForMaskedLM folder, and other recipes
-// take it as the student they start from.
+// Masked language modelling on unlabelled text (Devlin et al. 2019, section 3.1; without
+// next-sentence prediction, which Liu et al. 2019 found useless), from random weights or from the
+// encoder of a model folder. The result is a BertForMaskedLM folder, which other recipes take as
+// their student.
 #pragma once
 
 #include <cmath>
@@ -15,13 +15,13 @@ namespace lowbit::train {
 
 struct pretrain_options : recipe_options {
   std::vector<std::filesystem::path> more_data;  ///< read after `data`
-  model_shape shape;            ///< the vocabulary is filled in; with `student` its shape
+  model_shape shape;            ///< vocabulary set later; with `student` the student's shape
   std::filesystem::path vocab;  ///< vocab.txt, tokenizer.json or a folder; with `student` its own
-  double held_out = 0.02;       ///< share of the lines that are validated on
+  double held_out = 0.02;       ///< fraction of the lines used for validation
   masking_options masking;
 };
 
-/// The mean loss over all asked tokens of `data`, without dropout: its exponential is the
+/// The mean loss over all masked tokens of `data`, without dropout; its exponential is the
 /// perplexity.
 inline double masked_loss(bert& model, const std::vector<example>& data,
                           const torch::Device& device) {
@@ -37,7 +37,7 @@ inline double masked_loss(bert& model, const std::vector<example>& data,
   return sum / std::max(asked, 1.0);
 }
 
-/// Errors: those of the readers, of the vocabulary and of the folder to start from; malformed for
+/// Errors: those of the readers, of the vocabulary and of the initial model folder; malformed for
 ///         data without text
 inline status pretrain(const pretrain_options& options) {
   LOWBIT_TRY(check_output(options));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pruning with fine-tuning of a full precision model that knows its task: single weights by
-// magnitude, or whole heads and neurons by what the loss says of them. The output is a full
-// precision folder: with exact zeros, or of a smaller shape.
+// Pruning with fine-tuning of a fine-tuned full precision model: single weights by magnitude, or
+// whole heads and neurons by their effect on the loss. The output is a full precision folder with
+// exact zeros, or of a smaller shape.
 #pragma once
 
 #include "lowbit/train/model/magnitude_masks.hpp"
@@ -12,19 +12,19 @@
 namespace lowbit::train {
 
 struct prune_options : recipe_options {
-  double sparsity = 0.0;  ///< of every encoder matrix and the pooler; 0: heads and neurons instead
-  double begin = 0.0;     ///< share of the steps before the first weight goes
-  double end = 0.7;       ///< share of the steps after which the zeros stay as they are
-  std::int64_t every = 10;             ///< steps between two updates of the zeros
-  std::size_t heads = 0, neurons = 0;  ///< left in each layer; 0: as many as there are
-  std::size_t rounds = 1;              ///< of removing and fine-tuning, each for all epochs
-  std::size_t batches = 64;            ///< of training examples that measure importance
+  double sparsity = 0.0;    ///< of each encoder matrix and the pooler; 0: prune heads and neurons
+  double begin = 0.0;       ///< fraction of the steps before pruning starts
+  double end = 0.7;         ///< fraction of the steps after which the zeros are fixed
+  std::int64_t every = 10;  ///< steps between two updates of the zeros
+  std::size_t heads = 0, neurons = 0;  ///< kept per layer; 0: all
+  std::size_t rounds = 1;              ///< of pruning and fine-tuning, each for all epochs
+  std::size_t batches = 64;            ///< of training examples to measure importance
   soft_target_options objective{1.0, 1.0, 1.0};
 };
 
 namespace detail {
 
-/// What both kinds share: a loaded start, its data and what it learns from.
+/// Shared by both kinds: the loaded model, its data and its objective.
 struct prune_start {
   loaded_model from;
   tokenized_dataset examples;
@@ -57,7 +57,7 @@ struct prune_start {
 inline status prune_weights(const prune_options& options) {
   LOWBIT_TRY_ASSIGN(auto start, prune_start::load(options, options.student));
   bert& model = start.from.model;
-  std::vector<named_tensor> matrices;  // what io/encode_model.hpp makes sparse
+  std::vector<named_tensor> matrices;  // the matrices that io/encode_model.hpp makes sparse
   for (const linear_layout& layer : linear_layers(model.shape())) {
     if (layer.at == site::classifier) continue;
     for (const auto& p : model.parameters()) {
@@ -86,16 +86,16 @@ inline status prune_weights(const prune_options& options) {
                      std::move(job));
 }
 
-/// Units to keep after `round` of `rounds`: equal steps from `all` to `last`.
+/// Units kept after `round` of `rounds`: equal steps from `all` to `last`.
 inline std::size_t left_after(std::size_t round, std::size_t rounds, std::size_t all,
                               std::size_t last) {
   return all - (all - last) * round / rounds;
 }
 
-/// One round of `whole`: measure, remove, fine-tune. `start` then holds the smaller model, which is
-/// read back where an earlier call has finished the round.
+/// One round of `whole`: measure, prune, fine-tune. `start` then holds the smaller model, read back
+/// if an earlier call finished the round.
 ///
-/// Returns: whether the next round follows; false: this one was stopped on purpose
+/// Returns: true to continue with the next round; false if this one was stopped by stop_after
 inline result<bool> prune_units_once(const prune_options& whole, const prune_options& round,
                                      prune_start& start, std::size_t heads, std::size_t neurons) {
   const nlohmann::json facts = {{"heads", heads},
@@ -136,7 +136,7 @@ inline result<bool> prune_units_once(const prune_options& whole, const prune_opt
   return !was_stopped(round);
 }
 
-/// Rounds before the last are the folders OUT.round1, .. beside the output.
+/// Rounds before the last are stored in OUT.round1, .. next to the output.
 inline status prune_units(const prune_options& options) {
   LOWBIT_TRY_ASSIGN(auto start, prune_start::load(options, options.student));
   const model_shape shape = start.from.model.shape();
@@ -164,8 +164,8 @@ inline status prune_units(const prune_options& options) {
 
 }  // namespace detail
 
-/// Errors: invalid_argument for no or both kinds, for a sparsity outside 0..1 and for more units
-/// than there are; those of load_float_model
+/// Errors: invalid_argument for neither or both kinds, a sparsity outside 0..1, or more units than
+///         there are; those of load_float_model
 inline status prune(const prune_options& options) {
   LOWBIT_TRY(check_output(options));
   const bool units = options.heads != 0 || options.neurons != 0;

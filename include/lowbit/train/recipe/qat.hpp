@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantization-aware training of a full precision model for a policy with formats by name. The
-// output is a float folder of latent weights: encoding it under the policy gives the model that was
-// validated, reading it as full precision gives another one. A q8bert model carries the ranges of
-// its activations and says so: it is read as nothing else.
+// output is a float folder of latent weights: encoded under the policy it is the validated model,
+// read as full precision it is a different one. A q8bert model also stores its activation ranges
+// and its config.json says so, so it is never read as another.
 #pragma once
 
 #include "lowbit/train/model/q8bert.hpp"
@@ -14,14 +14,14 @@ namespace lowbit::train {
 struct qat_options : recipe_options {
   std::string policy = "int8";
   std::vector<format_override> formats;
-  std::int64_t recluster = 100;            ///< steps between two searches of scales and centroids
-  double range_decay = usual_range_decay;  ///< q8bert: of the ranges' moving averages, 0 to 1
+  std::int64_t recluster = 100;            ///< steps between searches for scales and centroids
+  double range_decay = usual_range_decay;  ///< q8bert: of the moving averages of ranges, 0 to 1
   soft_target_options objective{1.0, 1.0, 1.0};
 };
 
 namespace detail {
 
-/// What a q8bert run cannot be asked for.
+/// Rejects options that q8bert does not support.
 inline status check_q8bert(const qat_options& options, bool relu) {
   if (relu) {
     return status::error(errc::unsupported, options.student.native(),
@@ -38,8 +38,9 @@ inline status check_q8bert(const qat_options& options, bool relu) {
 
 }  // namespace detail
 
-/// Each step: quantize the weights; the loss of the quantized network; its gradient with respect to
-/// the weights before quantization; update those. The student's folder is the start.
+/// Each step quantizes the weights, computes the loss of the quantized network and its gradient
+/// with respect to the quantized weights, and applies that to the latent weights
+/// (straight-through). Training starts from the student's folder.
 ///
 /// Errors: those of find_policy, load_model and quantized_scheme::bind; unsupported for q8bert with
 /// ReLU

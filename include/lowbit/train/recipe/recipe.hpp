@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What recipes share: the data that a model is trained on, and the way from a training job to a
-// finished model folder. Recipes print progress and nothing else.
+// Shared by recipes: the training data, and the path from a training job to a finished model
+// folder. Recipes print only progress.
 #pragma once
 
 #include <torch/torch.h>
@@ -28,8 +28,8 @@
 
 namespace lowbit::train {
 
-/// The longest sentence in tokens: the option, or all positions.
-/// Errors: invalid_argument for more than the positions, or no room for a token
+/// The maximum sentence length in tokens: the option, or all positions.
+/// Errors: invalid_argument for more than the positions, or fewer than one real token
 inline result<std::size_t> sentence_limit(const recipe_options& options, const model_shape& shape) {
   if (options.max_length > shape.positions) {
     return status::error(errc::invalid_argument, "max length ", options.max_length,
@@ -43,7 +43,7 @@ inline result<std::size_t> sentence_limit(const recipe_options& options, const m
 
 namespace detail {
 
-/// Errors: shape_mismatch naming a label that only one of both has
+/// Errors: shape_mismatch naming a label that only one side has
 inline status check_labels(const std::vector<std::string>& known,
                            const std::filesystem::path& folder,
                            const std::vector<std::string>& used,
@@ -66,7 +66,7 @@ inline status check_labels(const std::vector<std::string>& known,
   return {};
 }
 
-/// Errors: shape_mismatch for pairs and a model that tells no second text from the first
+/// Errors: shape_mismatch for pairs with a model that cannot distinguish the two texts
 inline status check_pairs(const dataset& data, const model_shape& shape,
                           const std::filesystem::path& path) {
   const bool pairs = std::any_of(data.train.begin(), data.train.end(),
@@ -79,8 +79,8 @@ inline status check_pairs(const dataset& data, const model_shape& shape,
 
 }  // namespace detail
 
-/// The data of a run whose labels are those of a model that exists.
-/// Errors: shape_mismatch when the labels are not the same
+/// The data of a run; its labels must be those of an existing model.
+/// Errors: shape_mismatch when they are not
 inline result<tokenized_dataset> data_for(const recipe_options& options,
                                           const model_description& model,
                                           const wordpiece_tokenizer& tokenizer,
@@ -95,7 +95,7 @@ inline result<tokenized_dataset> data_for(const recipe_options& options,
   return tokenize(data, model.labels, tokenizer, length, options.data);
 }
 
-/// Tells what a user may not expect: sentences that were cut, scores that there are none of.
+/// Warns about truncation and missing scores.
 inline void tell_of_data(const tokenized_dataset& data, const workers& group) {
   if (!group.leads()) return;
   const std::size_t all = data.train.size() + data.validation.size() + data.test.size();
@@ -108,13 +108,13 @@ inline void tell_of_data(const tokenized_dataset& data, const workers& group) {
   if (data.validation.empty()) std::fprintf(stderr, "no validation split: the last epoch counts\n");
 }
 
-/// What a teacher computes for a batch: no gradient, no dropout.
+/// The teacher's forward for a batch: no gradient, no dropout.
 inline trace teach(bert& teacher, const batch& in, const forward_options& options = {}) {
   torch::NoGradGuard no_gradients;
   return teacher.forward(in, options);
 }
 
-/// The forward of a training step under these options.
+/// Forward options of a training step.
 inline forward_options training_forward(const fit_options& o, bool logits_only = false) {
   return {true, o.dropout, o.classifier_dropout, o.type, logits_only};
 }
@@ -126,7 +126,7 @@ inline nlohmann::json to_json(const model_shape& s) {
           {"labels", s.labels},         {"attention", s.inner()}};
 }
 
-/// Lets the ranges of a q8bert model move at the end of every step, by what its pieces saw.
+/// Updates the ranges of a q8bert model after every step, from all pieces of the batch.
 inline void follow_ranges(bert& model, fit_job& job) {
   const auto* how = dynamic_cast<const q8bert_scheme*>(&model.how());
   if (how == nullptr) return;
@@ -136,16 +136,16 @@ inline void follow_ranges(bert& model, fit_job& job) {
   };
 }
 
-/// What a recipe adds to its folder besides the model and the facts that are settings.
+/// What a recipe adds to its folder besides the model and its settings.
 struct folder_extras {
   nlohmann::json results = nlohmann::json::object();  ///< into results.json
   std::vector<named_tensor> tensors;                  ///< into model.safetensors
-  std::map<std::string, std::string> files;           ///< texts that stand beside, by name
+  std::map<std::string, std::string> files;           ///< further text files, by name
 };
 
-/// Whether an earlier call has finished this run, which a resumed one asks. `facts`: what the run
-/// would write of itself into results.json.
-/// Errors: invalid_argument when it had other options or data; those of read_json
+/// Whether an earlier call finished this run, for --resume. `facts`: the entries that the run would
+/// add to results.json.
+/// Errors: invalid_argument when that run had other options or data; those of read_json
 inline result<bool> finished_before(const recipe_options& options, const std::string& scheme,
                                     const tokenized_dataset& data, const nlohmann::json& facts) {
   const auto path = options.out / "results.json";
@@ -167,12 +167,11 @@ inline result<bool> finished_before(const recipe_options& options, const std::st
   return true;
 }
 
-/// Trains, keeps the folder up to date with the best epoch, and writes the final results. What the
-/// job leaves empty gets its usual value: all parameters, token dropout, the score on validation
-/// examples. `facts` is added to results.json and is part of the settings that a resumed run must
-/// share.
-/// Errors: those of check_output and fit; invalid_argument for a test split that is asked for and
-///         is not there; what cannot be written
+/// Trains, keeps the folder up to date with the best epoch, and writes the final results. Empty
+/// members of the job get defaults: all parameters, token dropout, the score on validation
+/// examples. `facts` is added to results.json; a resumed run must have the same.
+/// Errors: those of check_output and fit; invalid_argument if a test split is requested but
+///         missing; failed writes
 inline status train_and_write(bert& model, const model_description& description,
                               const tokenized_dataset& data, std::int64_t unknown_token,
                               const recipe_options& options, nlohmann::json facts, fit_job job,
@@ -233,7 +232,7 @@ inline status train_and_write(bert& model, const model_description& description,
   }
   LOWBIT_TRY_ASSIGN(const auto run,
                     fit(job, data.train, fitting, settings, device, *options.group));
-  if (run.step == options.fit.stop_after) return {};  // on purpose; the checkpoint goes on
+  if (run.step == options.fit.stop_after) return {};  // on purpose; resumable
   if (!options.group->leads()) return {};
   LOWBIT_TRY(
       write(run, true, options.test ? score(model, data.test, description.labels, device) : -1.0));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every recipe.
+// All recipes.
 #pragma once
 
 #include "lowbit/train/recipe/augment.hpp"

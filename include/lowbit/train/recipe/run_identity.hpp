@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a resumed run must have in common with the stopped one besides its options: the examples and
-// the weights of its teacher and first student, by their content, so that a file that was changed
-// or moved is known.
+// What a resumed run must share with the stopped one besides options: the content of its examples
+// and of the weights of its teacher and initial student, so that a changed file is detected and a
+// moved one accepted.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 
 namespace lowbit::train {
 
-/// FNV-1a of 64 bits over what it is given, as 16 hexadecimal digits.
+/// 64-bit FNV-1a of the added bytes, as 16 hexadecimal digits.
 class fingerprint {
  public:
   void add(std::string_view bytes) {
@@ -40,7 +40,7 @@ class fingerprint {
   lowbit::detail::running_hash hash_;
 };
 
-/// Of token ids, labels and types; the order of the examples counts.
+/// Covers token ids, labels and types, and the order of the examples.
 inline std::string fingerprint_of(const std::vector<example>& examples) {
   fingerprint f;
   for (const example& e : examples) {
@@ -52,7 +52,7 @@ inline std::string fingerprint_of(const std::vector<example>& examples) {
   return f.text();
 }
 
-/// Of the tensors of a model folder.
+/// Covers the tensors of a model folder.
 /// Errors: those of checkpoint_tensors::open
 inline result<std::string> fingerprint_of(const std::filesystem::path& folder) {
   LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder));
@@ -64,8 +64,8 @@ inline result<std::string> fingerprint_of(const std::filesystem::path& folder) {
   return f.text();
 }
 
-/// For the settings of a run: the examples that it learns from and is chosen by, and the teacher
-/// and the student that it starts from where there are any (paths that are not empty).
+/// Part of a run's settings: the training and validation examples, and the teacher and initial
+/// student if there are any (non-empty paths).
 inline result<std::string> run_identity(const tokenized_dataset& data,
                                         const std::filesystem::path& teacher,
                                         const std::filesystem::path& student) {

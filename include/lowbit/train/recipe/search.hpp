@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Optimal subarchitecture extraction, the procedure behind Bort: of a grid of shapes, the one that
-// is small, fast and quick to learn from a teacher, and then its pre-training by distillation. The
-// output is a model folder with the ranking of all shapes beside the model.
+// Optimal subarchitecture extraction, the procedure behind Bort: selects from a grid of shapes one
+// that is small, fast and learns quickly from a teacher, then pre-trains it by distillation. The
+// output is a model folder that also holds the ranking of all shapes.
 #pragma once
 
 #include <cmath>
@@ -20,12 +20,12 @@
 
 namespace lowbit::train {
 
-/// Pre-trains the chosen shape under `how` into the output folder, where `more_files` stand, too.
+/// Pre-trains the chosen shape under `how` into the output folder, together with `more_files`.
 inline status pretrain_chosen(const search_options& options, const shape_point& chosen,
                               loaded_model& teacher, const search_data& data, const scheme_ptr& how,
                               const std::map<std::string, std::string>& more_files) {
   recipe_options o = stage_options(options, "");
-  o.replace = true;  // the ranking is there
+  o.replace = true;  // the folder already holds the ranking
   model_description description = teacher.description;
   description.shape = shape_at(chosen, description.shape);
   const head_kind head = description.shape.head;
@@ -57,7 +57,7 @@ inline status pretrain_chosen(const search_options& options, const shape_point& 
 
 namespace detail {
 
-/// Trials that learned nothing, or all the same, leave the choice to size and latency.
+/// Warns if all errors are within 1 %: then only size and latency decide.
 inline void warn_of_equal_errors(const search_ranking& r) {
   double least = std::numeric_limits<double>::infinity(), most = 0.0;
   for (const search_candidate& c : r.candidates) {
@@ -70,13 +70,14 @@ inline void warn_of_equal_errors(const search_ranking& r) {
                "longer trials, other learning rates or Adam\n");
 }
 
-/// What a search ends in: the best shape, and the files that stand beside the model.
+/// The result of a search: the best shape, and the files stored with the model.
 struct search_choice {
   shape_point at;
   std::map<std::string, std::string> files;
 };
 
-/// Measures and tries the shapes, and writes ranking.json and front.svg into the output folder.
+/// Measures the shapes, runs their trials, and writes ranking.json and front.svg into the output
+/// folder.
 inline result<search_choice> choose_shape(const search_options& options, loaded_model& teacher,
                                           const search_data& data, const scheme_ptr& how) {
   const std::filesystem::path state = search_state_of(options.out);
@@ -118,7 +119,7 @@ inline result<search_choice> choose_shape(const search_options& options, loaded_
   return choice;
 }
 
-/// The choice of the leading process, in all of them; the files are the leader's alone.
+/// The leader's choice, in all processes; only the leader has the files.
 inline result<search_choice> agreed_choice(const search_options& options, loaded_model& teacher,
                                            const search_data& data, const scheme_ptr& how) {
   const workers& group = *options.group;
@@ -135,12 +136,12 @@ inline result<search_choice> agreed_choice(const search_options& options, loaded
 
 }  // namespace detail
 
-/// Searches, writes ranking.json and front.svg, and then the trained model beside them. Of several
-/// processes the leading one searches.
+/// Searches, writes ranking.json and front.svg, then trains the chosen model into the same folder.
+/// With several processes, only the leader searches.
 ///
 /// Source: Optimal subarchitecture extraction for BERT (de Wynter and Perry, 2020), section 3
 /// Errors: those of load_model, search_data_for and shapes(); invalid_argument when no shape has a
-///         positive W, or for an objective of masked tokens with another teacher
+///         positive W, or for a masked-LM objective with another kind of teacher
 inline status search(const search_options& options) {
   if (options.rates.empty() || options.batches.empty() || options.trials.steps < 1 ||
       options.every < 1) {

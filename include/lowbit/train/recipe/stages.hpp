@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recipes of several trainings in a row from one command. Every stage is a model folder beside the
-// last one, with its own checkpoint and results, so --resume goes on in the stage that was stopped:
-// finished ones are read back.
+// Recipes that run several trainings in a row. Each stage is a model folder next to the final one,
+// with its own checkpoint and results: --resume reads finished stages back and resumes the one that
+// was stopped.
 #pragma once
 
 #include <cstdio>
@@ -15,18 +15,18 @@
 
 namespace lowbit::train {
 
-/// The options of one stage of a run. Its folder is OUT with a suffix, empty for the last stage.
+/// The options of one stage. Its folder is OUT with a suffix, which is empty for the last stage.
 inline recipe_options stage_options(const recipe_options& whole, const std::string& suffix) {
   recipe_options stage = whole;
   stage.out = beside(whole.out, suffix);
   std::error_code ignored;
   stage.fit.resume = whole.fit.resume && std::filesystem::exists(checkpoint_of(stage.out), ignored);
   stage.replace = whole.replace || whole.fit.resume;
-  stage.test = whole.test && suffix.empty();  // once
+  stage.test = whole.test && suffix.empty();  // only once
   return stage;
 }
 
-/// finished_before for a stage: its own fit.resume says only whether it has a checkpoint.
+/// finished_before for a stage. Its own fit.resume only says whether it has a checkpoint.
 inline result<bool> stage_finished(const recipe_options& whole, const recipe_options& stage,
                                    const std::string& scheme, const tokenized_dataset& data,
                                    const nlohmann::json& facts) {
@@ -34,12 +34,12 @@ inline result<bool> stage_finished(const recipe_options& whole, const recipe_opt
   return finished_before(stage, scheme, data, facts);
 }
 
-/// Which of several trainings follows.
+/// Prints which stage starts.
 inline void announce(const recipe_options& stage, const std::string& what) {
   if (stage.group->leads()) std::fprintf(stderr, "%s: %s\n", stage.out.c_str(), what.c_str());
 }
 
-/// No folder of the run exists, or the run may touch them.
+/// Checks that no output folder exists or that the run may replace it.
 inline status check_outputs(const recipe_options& options,
                             const std::vector<std::string>& suffixes) {
   for (const std::string& suffix : suffixes) {
@@ -50,18 +50,18 @@ inline status check_outputs(const recipe_options& options,
   return {};
 }
 
-/// Whether a stage that returned without an error was stopped on purpose.
+/// True if a stage that returned without an error was stopped by stop_after.
 inline bool was_stopped(const recipe_options& stage) {
   std::error_code ignored;
   return stage.fit.stop_after > 0 && std::filesystem::exists(checkpoint_of(stage.out), ignored);
 }
 
-/// A clip or a step that a scheme learns: the tensors that have a rate of their own.
+/// Learned clips and steps, which have their own learning rate.
 inline bool is_clip(std::string_view name) {
   return name.ends_with("input_clip_val") || name.find(".clip_") != std::string_view::npos;
 }
 
-/// All parameters; clips at their own rate.
+/// All parameters, with the separate learning rate for clips.
 inline std::vector<trained_parameter> with_clip_rate(bert& model, double clip_rate,
                                                      double learning_rate) {
   auto all = trained(model.parameters());
@@ -71,8 +71,8 @@ inline std::vector<trained_parameter> with_clip_rate(bert& model, double clip_ra
   return all;
 }
 
-/// Sets the steps that have seen no data, from the first batch of the run: the same on every
-/// process, and independent of how a batch is cut.
+/// Initializes unset steps from the first batch of the run, so they are the same in every process
+/// and independent of how a batch is cut.
 inline void show_first_batch(bert& model, const tokenized_dataset& data, const fit_options& o,
                              const torch::Device& device) {
   torch::NoGradGuard no_gradients;
@@ -82,7 +82,7 @@ inline void show_first_batch(bert& model, const tokenized_dataset& data, const f
   static_cast<void>(model.forward(make_batch(data.train, plan.front(), device), {}));
 }
 
-/// What the stages of a run share.
+/// Shared by the stages of a run.
 struct staged_run {
   const recipe_options& options;  ///< of the whole run
   const model_description& description;
@@ -91,14 +91,14 @@ struct staged_run {
   double clip_rate;
 };
 
-/// The loss of a batch from what student and teacher computed of it.
+/// The loss of a batch, given the outputs of student and teacher.
 using stage_loss = std::function<Tensor(const batch&, const step_info&, const trace& student,
                                         const trace& teacher)>;
 
-/// Trains the student of a stage on what its teacher computes, or reads it back where an earlier
-/// call has finished the stage.
+/// Distills a stage's student from its teacher, or reads it back if an earlier call finished the
+/// stage.
 ///
-/// Returns: whether the next stage follows; false: this one was stopped on purpose
+/// Returns: true to continue with the next stage; false if this one was stopped by stop_after
 inline result<bool> train_stage(const staged_run& run, const recipe_options& stage, bert& student,
                                 bert& teacher, const nlohmann::json& facts, const stage_loss& loss,
                                 loss_unit unit = loss_unit::label) {

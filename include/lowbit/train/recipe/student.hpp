@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A student of another shape than its teacher: what it is and what it starts from. It shares the
-// teacher's vocabulary, and its labels where it has a head; all else may differ.
+// A student whose shape may differ from its teacher's: its plan and its initial weights. It shares
+// the teacher's vocabulary and, with a head, its labels.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace lowbit::train {
 
-/// The first weights of a student without a folder of its own.
+/// Initial weights of a student without a folder.
 enum class student_start {
   random,
   first_layers,  ///< the teacher's layers 1 .. M
@@ -20,20 +20,19 @@ enum class student_start {
 };
 
 struct student_options {
-  /// layers, hidden, heads and intermediate; 0: the teacher's. Not read when the student is a
-  /// folder.
+  /// layers, hidden, heads and intermediate; 0: the teacher's. Unused if the student is a folder.
   model_shape extents;
   student_start start = student_start::random;
-  bool relu_before_classifier = false;  ///< the classifier of TinyBERT
+  bool relu_before_classifier = false;  ///< TinyBERT's classifier
 };
 
-/// What a student is, before it has weights.
+/// A student before it has weights.
 struct student_plan {
   model_description description;
   scheme_ptr how;
 };
 
-/// Errors: shape_mismatch when the tokens of a folder are not the teacher's
+/// Errors: shape_mismatch when the vocabulary of the folder is not the teacher's
 inline status check_same_tokens(const std::filesystem::path& folder,
                                 const std::vector<std::string>& tokens,
                                 const model_description& teacher) {
@@ -42,7 +41,7 @@ inline status check_same_tokens(const std::filesystem::path& folder,
                        " tokens are not the ", teacher.vocabulary.size(), " of the teacher");
 }
 
-/// A student that starts from a folder where the recipe needs the teacher's own shape.
+/// For recipes whose student, if it is a folder, must have the teacher's shape.
 /// Errors: shape_mismatch naming the extent, or the tokens or labels
 inline status check_same_model(const std::filesystem::path& folder, const model_description& found,
                                const model_description& teacher) {
@@ -67,8 +66,8 @@ inline status check_same_model(const std::filesystem::path& folder, const model_
 
 namespace detail {
 
-/// The shape and scheme of the folder that the student starts from.
-/// Errors: shape_mismatch when its tokens are not the teacher's
+/// Takes shape and scheme from the student's folder.
+/// Errors: shape_mismatch when its vocabulary is not the teacher's
 inline status plan_from_folder(const std::filesystem::path& folder, student_plan& plan) {
   LOWBIT_TRY_ASSIGN(const auto config, load_training_config(folder));
   LOWBIT_TRY_ASSIGN(const auto tokenizer, wordpiece_tokenizer::load(folder));
@@ -85,8 +84,8 @@ inline status plan_from_folder(const std::filesystem::path& folder, student_plan
 
 }  // namespace detail
 
-/// Errors: shape_mismatch for another vocabulary; malformed for extents that do not fit each other;
-///         unsupported for a TinyBERT classifier where the runtime has none
+/// Errors: shape_mismatch for another vocabulary; malformed for inconsistent extents; unsupported
+///         for a TinyBERT classifier that the runtime does not support
 inline result<student_plan> plan_student(const student_options& o,
                                          const std::filesystem::path& folder,
                                          const model_description& teacher,
@@ -111,13 +110,13 @@ inline result<student_plan> plan_student(const student_options& o,
                            ", expected a full precision one for sequence classification");
     }
     shape.relu_before_classifier = true;
-    shape.layer_norm_eps = 1e-12F;  // what TinyBERT computes with, whatever its config.json says
+    shape.layer_norm_eps = 1e-12F;  // hard-coded in TinyBERT, whatever its config.json says
   }
   LOWBIT_TRY(shape.check());
   return plan;
 }
 
-/// The student on the teacher's device with its first weights.
+/// Creates the student on the teacher's device with its initial weights.
 /// Errors: shape_mismatch for layers of a teacher of another width; those of load_encoder
 inline result<bert> make_student(const student_options& o, const std::filesystem::path& folder,
                                  const student_plan& plan, const layer_map& map, bert& teacher,
@@ -139,7 +138,7 @@ inline result<bert> make_student(const student_options& o, const std::filesystem
   }
   LOWBIT_TRY_ASSIGN(const auto first, make_layer_map("first", shape.layers, taught.layers));
   const layer_map& from = o.start == student_start::mapped_layers ? map : first;
-  std::vector<std::size_t> sources;  // counted from 0; a map counts layers from 1
+  std::vector<std::size_t> sources;  // from 0; a map counts layers from 1
   for (std::size_t m = 1; m < from.size(); ++m) sources.push_back(from[m] - 1);
   copy_layers(teacher, student, sources);
   return student;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model that already knows its task learns from while it is compressed: labels, and the
-// logits of a teacher where there is one.
+// The training signal while a fine-tuned model is compressed: labels, and the logits of a teacher
+// if there is one.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@ namespace lowbit::train {
 
 class supervision {
  public:
-  /// Errors: those of load_model; shape_mismatch for a teacher whose labels or tokens are others
+  /// Errors: those of load_model; shape_mismatch for a teacher with other labels or tokens
   static result<supervision> load(const std::filesystem::path& teacher,
                                   const model_description& student,
                                   const soft_target_options& options, const torch::Device& device) {
@@ -30,7 +30,7 @@ class supervision {
     return out;
   }
 
-  /// What student and teacher can both read: the student, with the positions that both have.
+  /// The student's description with the positions that student and teacher share.
   [[nodiscard]] model_description readable(model_description student) const {
     if (teacher_) {
       student.shape.positions = std::min(student.shape.positions, teacher_->shape().positions);
@@ -38,7 +38,7 @@ class supervision {
     return student;
   }
 
-  /// soft_target_loss where there is a teacher, else the labels' part of it.
+  /// soft_target_loss with a teacher, otherwise only its label term.
   [[nodiscard]] Tensor loss(const batch& in, const trace& student, precision type) {
     if (!teacher_ || options_.soft_weight <= 0) {
       return options_.hard_weight * at::cross_entropy_loss(student.logits, student.targets);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// BERT-of-Theseus: a successor with fewer layers grows inside its predecessor. Each successor layer
-// is a module that stands for a group of predecessor layers; every batch draws which modules are
-// replaced, and the probability rises to 1, from where the successor trains alone. The loss is the
-// task's; nothing of the predecessor is imitated. The layers that a batch left out take part in the
-// update with a gradient of zero: so a batch has the same effect in one piece or in many.
+// BERT-of-Theseus: a successor with fewer layers is trained inside its predecessor. Each successor
+// layer is a module that replaces a group of predecessor layers; for every batch, each module is
+// used with a probability that rises to 1, after which the successor trains alone. Only the task
+// loss is used. Layers left out of a batch are updated with zero gradient, so a batch has the same
+// effect in one piece or in many.
 #pragma once
 
 #include <algorithm>
@@ -16,26 +16,26 @@
 
 namespace lowbit::train {
 
-/// The probability of a replacement at a 0-based step t.
+/// The replacement probability at a 0-based step t.
 struct replacing_schedule {
   bool linear = true;
   double p0 = 0.3;         ///< linear: at the first step; constant: while t < steps
-  double k = 0.0;          ///< linear: growth per step; 0: reaches 1 half-way
-  std::int64_t steps = 0;  ///< constant: with p0, before the successor alone; 0: half of all
+  double k = 0.0;          ///< linear: increase per step; 0: reaches 1 half-way
+  std::int64_t steps = 0;  ///< constant: with p0, then the successor is alone; 0: half of all
 
   [[nodiscard]] double operator()(std::int64_t t) const {
     if (t >= alone_from()) return 1.0;
     return linear ? std::min(1.0, p0 + k * static_cast<double>(t)) : p0;
   }
-  /// The first step of the successor alone.
+  /// The first step with the successor alone.
   [[nodiscard]] std::int64_t alone_from() const {
     if (!linear) return steps;
     return p0 >= 1.0 ? 0 : static_cast<std::int64_t>(std::ceil((1.0 - p0) / k - 1e-9));
   }
 };
 
-/// The schedule with what was left open filled in for a run of `total` steps.
-/// Errors: invalid_argument for a run that ends before the successor was trained alone
+/// Fills in the unset members of the schedule for a run of `total` steps.
+/// Errors: invalid_argument for a run that ends before the successor trains alone
 inline result<replacing_schedule> schedule_for(replacing_schedule s, std::int64_t total) {
   if (!(s.p0 >= 0.0 && s.p0 <= 1.0) || (s.p0 == 0.0 && !s.linear) || s.k < 0.0 || s.steps < 0) {
     return status::error(errc::invalid_argument, "replacing starts with p0 ", std::to_string(s.p0),
@@ -53,26 +53,26 @@ inline result<replacing_schedule> schedule_for(replacing_schedule s, std::int64_
 }
 
 /// Bounds of the groups of N predecessor layers that M modules replace, as even as possible: module
-/// i stands for layers [bounds[i], bounds[i+1]) = [floor(iN/M), floor((i+1)N/M)).
+/// i replaces layers [bounds[i], bounds[i+1]) = [floor(iN/M), floor((i+1)N/M)).
 inline std::vector<std::size_t> layer_groups(std::size_t n, std::size_t m) {
   std::vector<std::size_t> bounds;
   for (std::size_t i = 0; i <= m; ++i) bounds.push_back(i * n / m);
   return bounds;
 }
 
-/// Which modules a step replaces: one draw each with probability p, from (seed, step, module).
+/// The modules used in a step: each with probability p, drawn from (seed, step, module).
 inline std::vector<bool> draw_replaced(std::uint64_t seed, std::int64_t step, std::size_t modules,
                                        double p) {
   std::vector<bool> replaced;
   for (std::size_t i = 0; i < modules; ++i) {
-    // ~step: the streams of (seed, step, ..) corrupt examples.
+    // ~step, because the streams (seed, step, ..) are used to corrupt examples.
     std::mt19937_64 generator = seeded_generator(seed, ~static_cast<std::uint64_t>(step), i);
     replaced.push_back(p >= 1.0 || chance(generator, p));
   }
   return replaced;
 }
 
-/// The forward of a mixture: module i is layer i of the successor where replaced[i], else the
+/// The forward of the mixed model: module i is layer i of the successor where replaced[i], else the
 /// predecessor's group. Embeddings and head are the successor's. out.hidden: after each module.
 inline trace mixed_forward(bert& predecessor, bert& successor,
                            const std::vector<std::size_t>& groups,
@@ -100,22 +100,22 @@ inline trace mixed_forward(bert& predecessor, bert& successor,
   return out;
 }
 
-/// Where a successor layer gets its first weights.
+/// Initial weights of a successor layer.
 enum class successor_start {
-  first,   ///< layer i of the predecessor, as the authors do
+  first,   ///< layer i of the predecessor, as in the authors' code
   spread,  ///< the last layer of its group
   random
 };
 
 struct theseus_options : recipe_options {  // teacher: the predecessor
-  std::size_t layers = 0;                  ///< of the successor; 0: half of the predecessor's
+  std::size_t layers = 0;                  ///< of the successor; 0: half the predecessor's
   replacing_schedule schedule;
   successor_start start = successor_start::first;
 };
 
 namespace detail {
 
-/// Which predecessor layer each of the successor's starts from; none where the start is random.
+/// The predecessor layer that each successor layer starts from; empty for a random start.
 inline std::vector<std::size_t> start_layers(successor_start start,
                                              const std::vector<std::size_t>& groups) {
   std::vector<std::size_t> sources;
@@ -126,7 +126,7 @@ inline std::vector<std::size_t> start_layers(successor_start start,
   return sources;
 }
 
-/// The successor's layers; nothing else has a gradient afterwards.
+/// Freezes all parameters but the successor's layers, which it returns.
 inline std::vector<named_tensor> freeze_all_but_layers(bert& predecessor, bert& successor) {
   for (const auto& [name, tensor] : predecessor.parameters()) tensor.requires_grad_(false);
   std::vector<named_tensor> layers;
@@ -140,8 +140,8 @@ inline std::vector<named_tensor> freeze_all_but_layers(bert& predecessor, bert& 
 
 }  // namespace detail
 
-/// Source: BERT-of-Theseus (Xu et al., EMNLP 2020), equations 2 to 6. Any depth ratio; the authors
-///         replace two layers by one.
+/// Source: BERT-of-Theseus (Xu et al., EMNLP 2020), equations 2 to 6, for any depth ratio; the
+///         authors replace two layers by one.
 /// Errors: those of load_model and data_for; unsupported for a predecessor without labels;
 ///         invalid_argument for more successor layers than the predecessor has, and those of
 ///         schedule_for.

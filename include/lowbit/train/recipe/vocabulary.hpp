@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a data set or a text file to vocab.txt.
+// Learns vocab.txt from a data set or a text file.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ namespace lowbit::train {
 
 struct vocabulary_recipe_options {
   std::filesystem::path data, out;
-  std::size_t size = 4000;  ///< tokens, special ones included
+  std::size_t size = 4000;  ///< tokens, including special ones
   bool replace = false;
 };
 

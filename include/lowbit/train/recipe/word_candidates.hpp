@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What may replace the words of a sentence: tokens that a masked language model finds probable in
-// their place, and words that files say are like them. Draws nothing.
+// Replacement candidates for the words of a sentence: tokens that a masked language model predicts
+// in their place, and related words from files. Deterministic.
 #pragma once
 
 #include <torch/torch.h>
@@ -20,17 +20,16 @@ namespace lowbit::train {
 
 struct candidate_options {
   std::filesystem::path mlm;                    ///< folder of a masked language model
-  std::filesystem::path vectors, synonyms;      ///< for words of several pieces; may be empty
-  std::vector<std::filesystem::path> antonyms;  ///< pairs that never replace each other
-  std::size_t top = 15;                         ///< M, candidates of a word
+  std::filesystem::path vectors, synonyms;      ///< for words of several pieces; optional
+  std::vector<std::filesystem::path> antonyms;  ///< pairs that are never exchanged
+  std::size_t top = 15;                         ///< M, candidates per word
   precision type = precision::f32;
 };
 
-/// Finds what may replace the words of a sentence.
 class candidate_finder {
  public:
-  /// Errors: those of load_model and the word files; unsupported for a model without masked LM
-  ///         head; not_found for a vocabulary without mask token
+  /// Errors: those of load_model and the word files; unsupported for a model without a masked LM
+  ///         head; not_found for a vocabulary without [MASK]
   static result<candidate_finder> open(const candidate_options& o) {
     LOWBIT_TRY_ASSIGN(auto model, load_model(o.mlm, default_device()));
     if (model.description.shape.head != head_kind::masked_lm) {
@@ -53,9 +52,9 @@ class candidate_finder {
 
   [[nodiscard]] const wordpiece_tokenizer& tokenizer() const { return model_.tokenizer; }
 
-  /// One list for each word, empty for a word that stays. A word of one piece: the most probable
-  /// tokens in its place. Other words: their nearest vectors, or their synonyms without a vector.
-  /// Nothing found: the word itself.
+  /// One list per word, empty if the word must stay. For a word of one piece: the most probable
+  /// tokens in its place. Other words: their nearest vectors, or their synonyms if they have no
+  /// vector. If nothing is found: the word itself.
   [[nodiscard]] result<std::vector<std::vector<std::string>>> find(
       const std::vector<std::string>& words) {
     std::vector<std::vector<std::string>> found(words.size());
@@ -96,8 +95,8 @@ class candidate_finder {
     return all;
   }
 
-  /// [CLS] sentence [SEP] sentence [SEP] with the word masked in the first sentence, cut to the
-  /// positions of the model; a word beyond them is not asked for.
+  /// [CLS] sentence [SEP] sentence [SEP] with the word masked in the first sentence, truncated to
+  /// the model's positions; words beyond them are not predicted.
   [[nodiscard]] example masked(const std::vector<std::int64_t>& ids, std::size_t position) const {
     const std::size_t limit = model_.description.shape.positions;
     const std::size_t last_type = model_.description.shape.token_types - 1;
@@ -112,13 +111,13 @@ class candidate_finder {
     e.ids.resize(std::min(e.ids.size(), limit));
     e.types.resize(e.ids.size());
     e.labels.assign(e.ids.size(), ignored_label);
-    e.labels[position] = 0;  // any class: a row of logits is computed where one stands
+    e.labels[position] = 0;  // any class: logits are computed where there is a label
     return e;
   }
 
   void ask_model(const std::vector<std::int64_t>& ids, const std::vector<masked_word>& asked,
                  std::vector<std::vector<std::string>>& found) {
-    constexpr std::size_t rows = 64;  // words of a long sentence at a time, to bound memory
+    constexpr std::size_t rows = 64;  // masked words per batch, to bound memory
     torch::NoGradGuard no_gradients;
     for (std::size_t begin = 0; begin < asked.size(); begin += rows) {
       std::vector<example> part;
@@ -136,8 +135,8 @@ class candidate_finder {
     }
   }
 
-  /// The M tokens with the largest logits, less pieces that go on a word and special tokens, which
-  /// no text has.
+  /// The M tokens with the largest logits, without continuation pieces and special tokens, which
+  /// never occur as words.
   [[nodiscard]] std::vector<std::string> most_probable(const float* logits) const {
     const std::size_t vocabulary = model_.tokenizer.vocabulary_size();
     const std::size_t top = std::min(top_, vocabulary);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a search trains on, by its teacher's head: masked text, or a labelled set.
+// Training data of a search, depending on the teacher's head: masked text, or a labelled data set.
 #pragma once
 
 #include <utility>
@@ -15,8 +15,8 @@ struct search_data {
   corruption corrupt;
 };
 
-/// For a masked language model: the sentences of any text or set, of which one in twenty is for
-/// validation. Else the labelled set of the teacher's labels.
+/// For a masked language model: the sentences of any text or data set, one in twenty for
+/// validation. Otherwise a data set with the teacher's labels.
 ///
 /// Errors: those of the readers; unsupported for another head, or a vocabulary without [MASK];
 ///         malformed without text

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A search as a picture: latency to the right, error upwards, size as area. What nothing beats is
-// filled and named; the choice has a colour of its own.
+// Plot of a search: latency on the x axis, error on the y axis, size as area. Points of the Pareto
+// front are filled and labelled; the chosen one has its own colour.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 namespace lowbit::train {
 namespace detail {
 
-/// One front picture under way.
+/// Draws one plot.
 class front_picture {
  public:
   explicit front_picture(const search_ranking& r) : r_(r) {
@@ -47,12 +47,12 @@ class front_picture {
   [[nodiscard]] std::string draw(const std::string& title) {
     std::string out = svg_text(left, 26, title, "start", 17, svg_attribute("font-weight", "bold"));
     out += draw_axes();
-    // Large ones first, so that small ones stay visible; the choice last.
+    // Large circles first, so that small ones stay visible; the chosen one last.
     std::stable_sort(dots_.begin(), dots_.end(), [this](const dot& a, const dot& b) {
       return (a.of == chosen_) != (b.of == chosen_) ? b.of == chosen_ : a.radius > b.radius;
     });
     out += draw_dots();
-    std::reverse(dots_.begin(), dots_.end());  // the choice has its label first
+    std::reverse(dots_.begin(), dots_.end());  // the chosen one is labelled first
     return svg_document(width, height, out + draw_labels() + draw_legend());
   }
 
@@ -115,7 +115,7 @@ class front_picture {
       if (!d.front && !choice) continue;
       const std::string label = to_string(d.of->at) + (choice ? " chosen" : "");
       const double w = svg_width(label, 11), h = 13;
-      // Only the choice's label may stand further away, with a line to it.
+      // Only the label of the chosen shape may be placed far away, with a leader line.
       const auto at =
           places.place(svg_box::around(d.x, d.y, d.radius), w, h, choice ? height : 0.0);
       if (!at) continue;
@@ -147,7 +147,7 @@ class front_picture {
 
 }  // namespace detail
 
-/// The ranked candidates that have an error. `title`: what was searched.
+/// Plots the ranked candidates with a finite error. `title`: the heading.
 inline std::string front_svg(const search_ranking& r, const std::string& title) {
   return detail::front_picture(r).draw(title);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How several processes search: the leading one alone, because its latencies are one machine's; the
-// others wait, hear that it lives, and go on with the shape that it chose.
+// A search with several processes: only the leader searches, because latencies must come from one
+// machine. The others wait for its messages and then use the shape that it chose.
 #pragma once
 
 #include <torch/torch.h>
@@ -14,7 +14,7 @@
 
 namespace lowbit::train::detail {
 
-/// What the leader says; each message starts the others' patience anew.
+/// Messages of the leader; each restarts the timeout of the others.
 enum class search_news { searching, chosen, failed };
 
 /// Errors: those of workers::sum
@@ -38,7 +38,7 @@ inline status tell_searching(const workers& group) {
   return told ? status{} : told.status();
 }
 
-/// What the others do while the leader searches.
+/// Waits while the leader searches.
 /// Errors: those of workers::sum; invalid_argument when the search failed
 inline result<shape_point> wait_for_choice(const workers& group) {
   for (;;) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a search shows of itself on standard error.
+// Progress of a search on standard error.
 #pragma once
 
 #include <unistd.h>
@@ -13,7 +13,7 @@
 
 namespace lowbit::train::detail {
 
-/// Redraws on a terminal, else one line a finished shape.
+/// Redraws one line on a terminal; otherwise prints a line per finished shape.
 class search_progress {
  public:
   search_progress(std::size_t shapes, std::size_t steps) : shapes_(shapes), steps_(steps) {}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a search knows of each shape, its order, and its JSON: the same document is the state of a
-// search under way, from which it goes on, and ranking.json at its end. Times are measured once and
-// stored; everything else of a search is deterministic.
+// The results of a search per shape, their order, and their JSON. The same document is the saved
+// state of a running search and the final ranking.json. Times are measured once and stored;
+// everything else is deterministic.
 #pragma once
 
 #include <algorithm>
@@ -19,10 +19,10 @@
 
 namespace lowbit::train {
 
-/// One forward of a shape, measured in turns with the maximum point's.
+/// One forward of a shape, measured interleaved with the maximum point.
 struct measured_shape {
   double seconds = 0.0, maximum_seconds = 0.0;
-  std::uint64_t bytes = 0;  ///< of the model folder under the policy
+  std::uint64_t bytes = 0;  ///< of a model folder under the policy
 
   [[nodiscard]] double ratio() const { return seconds / maximum_seconds; }
 };
@@ -35,11 +35,11 @@ struct trial_result {
 struct search_candidate {
   shape_point at;
   std::uint64_t parameters = 0;
-  measured_shape measured;           ///< bytes == 0: not yet
-  std::vector<trial_result> trials;  ///< those that are done
-  double coefficient = 0.0;          ///< W of the best setting
+  measured_shape measured;           ///< bytes == 0: not measured yet
+  std::vector<trial_result> trials;  ///< finished trials
+  double coefficient = 0.0;          ///< W of the best trial setting
 
-  /// e(xi): the least over the settings, as the coefficient's best has it.
+  /// e(xi): the minimum over the trial settings, as in the coefficient.
   [[nodiscard]] double error() const {
     double least = std::numeric_limits<double>::infinity();
     for (const trial_result& t : trials) least = std::min(least, t.error);
@@ -48,7 +48,7 @@ struct search_candidate {
 };
 
 struct search_ranking {
-  std::string settings;      ///< of every number below; a search goes on with the same alone
+  std::string settings;      ///< of all numbers below; must match to resume
   search_candidate maximum;  ///< T: the teacher's shape
   std::vector<search_candidate> candidates;
 
@@ -58,15 +58,15 @@ struct search_ranking {
     }
     return nullptr;
   }
-  /// i(xi) in milliseconds: the ratio of the interleaved measurement, in units of the maximum's own
-  /// measurement, so that a machine that changes its speed does not change the order.
+  /// i(xi) in milliseconds: the ratio of the interleaved measurement times the maximum point's own
+  /// time, so that changes in the machine's speed do not affect the order.
   [[nodiscard]] double milliseconds(const search_candidate& c) const {
     return 1e3 * c.measured.ratio() * maximum.measured.seconds;
   }
   [[nodiscard]] double size_ratio(const search_candidate& c) const {
     return static_cast<double>(c.parameters) / static_cast<double>(maximum.parameters);
   }
-  /// Fills in every W and sorts by it; equals by error, then as they were.
+  /// Computes every W and sorts by it; ties by error, then in the previous order.
   void rank() {
     for (search_candidate& c : candidates) {
       c.coefficient = lowbit::train::coefficient(size_ratio(c), c.measured.ratio(), c.error());
@@ -132,7 +132,7 @@ inline search_candidate candidate_from_json(const nlohmann::json& json) {
   return c;
 }
 
-/// The state of a search with these settings.
+/// Reads the state of a search with these settings.
 /// Errors: those of read_json; malformed; invalid_argument for other settings
 inline result<search_ranking> read_ranking(const std::filesystem::path& path,
                                            const std::string& settings) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A search under way: measures shapes, runs their trials, and stores what is done after each, so
-// that nothing is done twice. It measures with whatever meter the caller gives (the program's runs
-// lowbit's own kernels), so no recipe needs an engine.
+// A running search: measures shapes, runs their trials, and saves after each, so that nothing is
+// repeated. The caller supplies the latency meter (the program's uses lowbit's kernels), so recipes
+// need no engine.
 #pragma once
 
 #include <algorithm>
@@ -20,27 +20,27 @@
 
 namespace lowbit::train {
 
-/// Times a forward of `candidate` and of `maximum` in turns.
+/// Times the forwards of `candidate` and `maximum`, interleaved.
 using latency_meter =
     std::function<result<measured_shape>(const model_shape& candidate, const model_shape& maximum)>;
 
-struct search_options : recipe_options {  // fit: of the pre-training at the end, and the seed
+struct search_options : recipe_options {  // fit: for the final pre-training, and the seed
   shape_grid grid;
   latency_meter meter;
   std::string measured_as;  ///< what the meter measures, for the record: policy, tokens
   double max_milliseconds = 0.0, max_megabytes = 0.0;  ///< 0: no limit
-  std::size_t every = 1;  ///< of the shapes in the order of their growth
-  double epsilon = 0.0;   ///< instead of `every`, see interval_for(); 0: none
+  std::size_t every = 1;                               ///< take every n-th shape in order of growth
+  double epsilon = 0.0;  ///< replaces `every`, see interval_for(); 0: unused
   trial_options trials;
   std::vector<double> rates{0.5, 0.1};  ///< Theta is rates x batches
   std::vector<std::size_t> batches{32};
-  bool train = true;  ///< the chosen shape
+  bool train = true;  ///< pre-train the chosen shape
 };
 
 namespace detail {
 
-/// A text of everything that decides a stored number. The grid, budgets and interval do not: a
-/// search may go on with others.
+/// All settings that determine a stored number, as text. Grid, budgets and interval do not, so a
+/// resumed search may change them.
 inline result<std::string> search_settings(const search_options& o, const search_data& data,
                                            const model_shape& teacher) {
   const trial_options& t = o.trials;
@@ -63,19 +63,18 @@ inline std::string three_digits(double v) {
 
 }  // namespace detail
 
-/// Where a search keeps its state until it is done: beside the output folder.
+/// The saved state of an unfinished search, next to the output folder.
 inline std::filesystem::path search_state_of(const std::filesystem::path& out) {
   return beside(out, ".search");
 }
 
-/// A search under way: its numbers, and where they are kept.
 class shape_search {
  public:
   shape_search(const search_options& options, const loaded_model& teacher,
                std::filesystem::path state)
       : o_(options), teacher_(teacher.description.shape), state_(std::move(state)) {}
 
-  /// Begins, or goes on with what the state file or else the finished ranking holds.
+  /// Starts, or resumes from the state file or else from the finished ranking.
   status start(const std::string& settings) {
     std::error_code ignored;
     if (o_.fit.resume) {
@@ -99,7 +98,7 @@ class shape_search {
 
   /// The shapes to try: smaller than the teacher, within the budgets, every n-th.
   ///
-  /// Errors: invalid_argument when nothing is left, saying why
+  /// Errors: invalid_argument if none is left, with the reason
   result<std::vector<shape_point>> shapes() {
     std::vector<shape_point> grid = enumerate(o_.grid);
     if (grid.empty()) {
@@ -142,14 +141,14 @@ class shape_search {
     return grid;
   }
 
-  /// Runs the trials that no earlier search has done; stores each shape as it is done.
+  /// Runs the trials that no earlier search has finished; saves after each shape.
   status run_trials(const std::vector<shape_point>& shapes, const scheme_ptr& how,
                     taught_batches& batches, const torch::Device& device) {
     const std::vector<trial_setting> settings = theta();
     std::vector<shape_point> open;
     for (const shape_point& x : shapes) {
       const search_candidate& c = *all_.find(x);
-      // What is not faster than the teacher has W = 0 whatever its error.
+      // Shapes slower than the teacher have W = 0 whatever their error.
       if (c.measured.ratio() < 1.0 && !missing(c, settings).empty()) open.push_back(x);
     }
     detail::search_progress shown(open.size(),
@@ -173,7 +172,7 @@ class shape_search {
     return {};
   }
 
-  /// The ranking of these shapes alone, by the members of Theta that are asked for now.
+  /// The ranking of these shapes only, by the trial settings requested now.
   [[nodiscard]] search_ranking ranked(const std::vector<shape_point>& shapes) {
     const std::vector<trial_setting> settings = theta();
     search_ranking r{all_.settings, all_.maximum, {}};
@@ -188,7 +187,6 @@ class shape_search {
   }
 
  private:
-  /// Every rate with every batch size.
   [[nodiscard]] std::vector<trial_setting> theta() const {
     std::vector<trial_setting> settings;
     for (const double rate : o_.rates) {

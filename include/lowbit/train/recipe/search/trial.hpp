@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A trial: a few steps of a fresh model against the teacher, and the loss that they end at. All
-// trials of a batch size see the same batches in the same order, so their losses compare. Plain SGD
-// with bounded gradients, because the guarantee of the search is about that; Adam on request.
+// A trial: trains a fresh model against the teacher for a few steps and reports the final loss. All
+// trials with one batch size see the same batches in the same order, so their losses are
+// comparable. Plain SGD with gradient clipping, which the guarantee of the search assumes; Adam on
+// request.
 #pragma once
 
 #include <torch/torch.h>
@@ -36,12 +37,12 @@ struct trial_options {
   precision type = precision::bf16;
   soft_target_options objective;
 
-  /// The error is the mean loss of that many steps at the end: a tenth of all.
+  /// The error is the mean loss of this many final steps: a tenth of all.
   [[nodiscard]] std::int64_t last() const { return std::max<std::int64_t>(1, steps / 10); }
 };
 
-/// What a model with the teacher's head is taught by. Masked language model: 0.1 MLM + 0.5 T^2 KL
-/// per asked token. Classifier: the soft cross entropy with the teacher.
+/// The distillation loss of a student with the teacher's head. Masked language model: 0.1 MLM + 0.5
+/// T^2 KL per masked token. Classifier: soft cross entropy with the teacher.
 inline Tensor teaching_loss(const trace& student, const Tensor& answers, head_kind head,
                             const soft_target_options& o) {
   if (head == head_kind::masked_lm) {
@@ -50,8 +51,7 @@ inline Tensor teaching_loss(const trace& student, const Tensor& answers, head_ki
   return soft_cross_entropy(student.logits, answers);
 }
 
-/// The batches of every trial with what the teacher says to them, which is kept while there is
-/// room.
+/// The batches of every trial with the teacher's logits, which are cached while there is room.
 class taught_batches {
  public:
   struct item {
@@ -67,7 +67,7 @@ class taught_batches {
         options_(options),
         device_(device) {}
 
-  /// Step 0 .. of trials whose batches have `size` examples.
+  /// The batch of step 0 .. in trials with batch size `size`.
   [[nodiscard]] item at(std::size_t size, std::int64_t step) {
     const auto key = std::pair{size, step};
     if (const auto known = kept_.find(key); known != kept_.end()) return known->second;
@@ -103,7 +103,7 @@ class taught_batches {
   std::pair<std::size_t, std::int64_t> plan_of_{0, -1};
 };
 
-/// p -= rate * g, the norm of all gradients bounded by 1. Without effect unless it is finite.
+/// p -= rate * g with the gradient norm clipped to 1. Does nothing if the norm is not finite.
 inline double sgd_step(const std::vector<trained_parameter>& parameters, double rate) {
   torch::NoGradGuard no_gradients;
   double squares = 0.0;
@@ -119,8 +119,8 @@ inline double sgd_step(const std::vector<trained_parameter>& parameters, double 
   return norm;
 }
 
-/// e(xi) of one setting: the mean teaching loss of the last steps of a fresh model. Infinity when
-/// the trial diverged, nothing when `go_on`, asked after each step, said no.
+/// e(xi) of one setting: the mean distillation loss of the final steps of a fresh model. Infinity
+/// if the trial diverged, nullopt if `go_on`, called after each step, returned false.
 inline std::optional<double> trial_error(const model_shape& shape, const scheme_ptr& how,
                                          taught_batches& batches, const trial_setting& setting,
                                          const trial_options& options, const torch::Device& device,
