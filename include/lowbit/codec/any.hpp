@@ -73,8 +73,7 @@ struct any_of {
   using codecs = std::tuple<Codecs...>;
   using indices = std::index_sequence_for<Codecs...>;
   static constexpr const char* name = "any";
-  static constexpr double bits_per_weight =
-      8;  // of the widest integer codec; the actual value depends on the file
+  static constexpr double bits_per_weight = 8;  // of the widest integer codec
   static constexpr std::size_t kernel_bits = integer ? 8 : float_kernel_bits;
   static constexpr std::size_t row_bytes(std::size_t k) { return k; }
   /// True if a codec with Bits-bit codes has per-group scales.

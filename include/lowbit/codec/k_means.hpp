@@ -45,8 +45,7 @@ class clusters {
  public:
   explicit clusters(std::span<const float> values) {
     values_.reserve(values.size());
-    for (const float v : values)
-      values_.push_back(v + 0.0F);  // turns -0 into +0, whose relative order would be arbitrary
+    for (const float v : values) values_.push_back(v + 0.0F);  // -0 becomes +0: a fixed order
     std::sort(values_.begin(), values_.end());
     sums_.reserve(values.size() + 1);
     sums_.push_back(0);
