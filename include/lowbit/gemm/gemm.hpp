@@ -42,7 +42,7 @@ LOWBIT_NOINLINE void gemm_block(activation_rows<Op> a, packed_weights<Op, Arch> 
 /// Shapes:   a (M, K), w (N, K) packed
 /// Types:    Op::accumulator; for one-bit ops |acc| <= K
 /// Requires: a.k == w.k; the vectors and rows of the epilogue hold N outputs;
-///            a.row_counts if Op::term reads it; pad bits zero (guaranteed by pack)
+///           a.row_counts if Op::term reads it; pad bits zero (guaranteed by pack)
 /// Exact:    the same bits on every arch, with every executor
 /// Cost:     M * N * units steps of the op; no allocation
 template <class Op, class Arch, class Epilogue, executor Executor>

@@ -174,7 +174,7 @@ void run_part(const activation_rows<Op>& a, const row_slices<Op, Arch>& w, const
   constexpr std::size_t tokens = sparse_tile<Arch>::token_vectors * virtual_lanes;
   std::size_t m = part.first_row;
   if constexpr (tokens > 0) {
-    constexpr std::size_t few = 2;  // as few rows as this are not worth a tile
+    constexpr std::size_t few = 2;  // too few rows for a tile
     while (part.last_row - m > few) {
       const std::size_t last = part.last_row - m < tokens ? part.last_row : m + tokens;
       run_token_tile<Op, Arch>(a, w, epilogue, {m, last, part.first_panel, part.last_panel});
@@ -208,11 +208,11 @@ constexpr std::size_t rows_per_tile(const row_slices<Op, Arch>&) {
 /// Types:    Op = mul_add or code_dot<8>
 /// Requires: a.k == w.k; the vectors and rows of the epilogue hold N outputs
 /// Exact:    int8 equals the dense product; so does f32 for finite activations: the same bits on
-///            every arch, with every executor, in both layouts. One exception: if products
-///            underflow, a zero sum may be +0 or -0, since fma(x, 0, s) keeps every s except -0;
-///            adding a bias other than -0 removes the difference
+///           every arch, with every executor, in both layouts. One exception: if products
+///           underflow, a zero sum may be +0 or -0, since fma(x, 0, s) keeps every s except -0;
+///           adding a bias other than -0 removes the difference
 /// Cost:     M multiply-adds per stored unit; no heap, 96 KiB of stack
-///            (row_slices; none on the scalar arch)
+///           (row_slices; none on the scalar arch)
 template <class Op, class Arch, template <class, class> class Layout, class Epilogue,
           executor Executor>
 void sparse_gemm(const activation_rows<Op>& a, const Layout<Op, Arch>& w, const Epilogue& epilogue,

@@ -44,7 +44,7 @@ struct micro_kernel<code_dot<Bits>, amx> : micro_kernel<code_dot<Bits>, avx512> 
 
 /// Tiles configured for one block of rows and released after it. Tile registers:
 ///
-///                   weights of outputs 0..15 (6)   16..31 (7)
+///                 weights of outputs 0..15 (6)   16..31 (7)
 ///   rows 0.. (4)             0                      1
 ///   rows 16.. (5)            2                      3
 template <std::size_t Bits>
