@@ -53,8 +53,7 @@ struct model_shape {
   float layer_norm_eps = 1e-12F;
   bool relu_before_classifier = false;  ///< TinyBERT: logits = classifier(relu(pooled))
   head_kind head = head_kind::sequence;
-  std::size_t attention =
-      0;  ///< width of q, k, v and context if it differs from hidden (DynaBERT), else 0
+  std::size_t attention = 0;  ///< width of q, k, v, context if not hidden (DynaBERT), else 0
   /// Used by policies whose hidden_act is any_activation; others fix their own.
   activation_function hidden_act = activation_function::gelu;
 

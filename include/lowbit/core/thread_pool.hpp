@@ -121,8 +121,7 @@ class thread_pool {
     }
   }
 
-  bool stopping_ =
-      false;  // this and the next three: written before step_ is incremented, read after it
+  bool stopping_ = false;  // this and the next three are published by step_
   std::size_t tasks_ = 0;
   void* self_ = nullptr;
   void (*call_)(void*, std::size_t, std::size_t) = nullptr;

@@ -86,10 +86,9 @@ class integer_attention_layer {
     integer_heads<Arch> heads;
     matrix_view<std::int32_t> value_sums;  // (sentences, D): 128 times the sum over tokens
     std::size_t query_units = 0, probability_units = 0, score_stride = 0, row_bytes = 0;
-    std::uint8_t* row = nullptr;  // per worker: one key or value row, for packing
-    quad* queries = nullptr;      // per worker: (query_block, units(d))
-    std::int32_t* counts =
-        nullptr;  // per worker: (2, query_block): code sums of queries, probabilities
+    std::uint8_t* row = nullptr;     // per worker: one key or value row, for packing
+    quad* queries = nullptr;         // per worker: (query_block, units(d))
+    std::int32_t* counts = nullptr;  // per worker: (2, query_block): sums of q and p codes
     std::int32_t* scores = nullptr;  // per worker: (query_block, longest)
     quad* probabilities = nullptr;   // per worker: (query_block, units(longest))
     observation_rows<Observed> observed;
