@@ -38,8 +38,7 @@ struct measure_options {
   std::size_t repetitions = 11;
   double least_seconds = 0;  ///< of one sample: short calls are repeated to reach it
   clock_seconds clock = wall_seconds;
-  std::function<void(std::size_t done)> progress =
-      nullptr;  ///< if set, called after each repetition
+  std::function<void(std::size_t done)> progress = nullptr;  ///< after each repetition, if set
 };
 
 /// Seconds per call.

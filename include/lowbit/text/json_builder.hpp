@@ -196,8 +196,7 @@ class json_builder {
     return status::error(errc::malformed, text.size(), " bytes of JSON, expected at most ",
                          limits.bytes);
   }
-  if (const std::size_t zero = text.find('\0');
-      zero != std::string_view::npos) {  // would end parsing
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {  // ends parsing
     return unless_foreign(
         text, status::error(errc::malformed, "not valid JSON at byte ", zero, ": a zero byte"));
   }

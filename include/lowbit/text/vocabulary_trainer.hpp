@@ -25,10 +25,9 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 struct vocabulary_options {
-  std::size_t size = 30000;        ///< maximum number of tokens; fewer if no pairs are left
-  std::int64_t min_frequency = 2;  ///< rarer pairs are not merged
-  std::size_t alphabet_limit =
-      1000;  ///< maximum number of distinct characters; the most frequent are kept
+  std::size_t size = 30000;           ///< maximum number of tokens; fewer if no pairs are left
+  std::int64_t min_frequency = 2;     ///< rarer pairs are not merged
+  std::size_t alphabet_limit = 1000;  ///< how many of the most frequent characters to keep
   normalizer_options normalizer{};
   std::vector<std::string> special_tokens{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
 };
