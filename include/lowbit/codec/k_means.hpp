@@ -192,8 +192,8 @@ class clusters {
 inline constexpr int k_means_rounds = 100;
 
 /// Returns n sorted centroids of finite numbers: starts at the quantiles, then alternates nearest
-/// assignment and means until the mean squared error falls by a factor of less than 1e-6, at most
-/// `most_rounds` times. The error never exceeds that of the start.
+/// assignment and means until the relative decrease of the mean squared error is below 1e-6, at
+/// most `most_rounds` times. The error never exceeds that of the start.
 ///
 /// Source: Lloyd, 1982
 /// Errors: invalid_argument if there are fewer than n distinct numbers

@@ -211,7 +211,7 @@ constexpr std::size_t rows_per_tile(const row_slices<Op, Arch>&) {
 ///           every arch, with every executor, in both layouts. One exception: if products
 ///           underflow, a zero sum may be +0 or -0, since fma(x, 0, s) keeps every s except -0;
 ///           adding a bias other than -0 removes the difference
-/// Cost:     M multiply-adds per stored unit; no heap, 96 KiB of stack
+/// Cost:     multiply-adds proportional to M times the stored units; no heap, 96 KiB of stack
 ///           (row_slices; none on the scalar arch)
 template <class Op, class Arch, template <class, class> class Layout, class Epilogue,
           executor Executor>

@@ -32,7 +32,7 @@ struct embedding_format {
 namespace detail {
 
 /// The names of the enabled modes of a Pooling module, joined by "+".
-/// Errors: unsupported if none is enabled
+/// Errors: unsupported if none is enabled; shape_mismatch for another width
 inline result<std::string> parse_pooling(const nlohmann::json& pooling, std::string_view name,
                                          std::size_t hidden) {
   LOWBIT_TRY_ASSIGN(const auto width, json_size(pooling, "word_embedding_dimension", name, hidden));

@@ -33,8 +33,7 @@ class packed_tensor_check {
     parts_.insert(part_text(model_part::token_type_embeddings));
     for (std::size_t l = 0; l < s.layers; ++l) {
       for (const char* site : {".query.output", ".key.output", ".value.output", ".probability"})
-        parts_.insert(
-            part_text(model_part::attention, l, site));  // one per site, even in a split model
+        parts_.insert(part_text(model_part::attention, l, site));  // one even in a split model
     }
     parts_.insert(part_text(model_part::encoder_output));
     parts_.insert(part_text(model_part::masked_lm));

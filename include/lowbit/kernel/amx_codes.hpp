@@ -19,8 +19,8 @@ namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
 /// The compiler does not know what tile loads read (gcc 12 declares neither the 64 bytes of
-/// ldtilecfg nor those of tileloadd). This barrier completes earlier stores to `memory` and to any
-/// escaped object.
+/// ldtilecfg nor those of tileloadd). This compiler barrier completes earlier stores to `memory`
+/// and to any escaped object.
 LOWBIT_INLINE void before_tiles_read(const void* memory) {
   asm volatile("" : : "r"(memory) : "memory");
 }

@@ -62,7 +62,7 @@ struct fan_out : epilogue_stage {
     send_each(v, row, col, std::index_sequence_for<Sinks...>{});
   }
 
- private:  // not std::apply, which may not be inlined
+ private:  // std::apply might not be inlined
   template <std::size_t... I>
   LOWBIT_INLINE void finish_each(std::size_t row, std::index_sequence<I...>) const {
     (finish_row(std::get<I>(sinks), row), ...);

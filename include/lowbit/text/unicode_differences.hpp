@@ -65,7 +65,7 @@ inline constexpr std::array<lower_case_range, 10> lower_case_since_16{{
     {0x16EA0, 0x16EB8, 27},
 }};
 
-/// Matches \w since Unicode 16: letters, marks and digits newer than 15.1.
+/// Matches \w since Unicode 16: letters, marks and digits newer than 15.0.
 inline constexpr std::array<code_point_range, 32> word_characters_since_15_1{{
     {0x897, 0x897},     {0x1C89, 0x1C8A},   {0xA7CB, 0xA7CD},   {0xA7DA, 0xA7DC},
     {0x105C0, 0x105F3}, {0x10D40, 0x10D65}, {0x10D69, 0x10D6D}, {0x10D6F, 0x10D85},

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax in integers (I-BERT, section 3.5): i-exp of the difference to the row's maximum score,
-// truncated to 16 bits, times floor(2^30 / sum). Probabilities are on the grid 2^-8, 0..255 (256,
-// possible for a single token, becomes 255), and are written as the signed codes p - 128 that int8
-// products read; the product with the values must add 128 times the sum of the values.
+// truncated to 16 bits, times floor(2^30 / sum). Probabilities are on the grid 2^-8, 0..255 (256
+// becomes 255), and are written as the signed codes p - 128 that int8 products read; the product
+// with the values must add 128 times the sum of the values.
 //
 // Bit widths: one exponential < 2^15.6; a sum of at most 2^16 of them < 2^31.6 in 64 bits (16 lanes
 // of 2^12 each < 2^27.6 in 32); the factor < 2^14.5; exponential times factor <= 2^30.
