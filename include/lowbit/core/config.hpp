@@ -15,8 +15,8 @@
 #error "lowbit: -ffast-math breaks the promise that every machine computes the same bits; remove it"
 #endif
 
-/// 0: no heap, iostream, exceptions, RTTI, threads or guarded statics; then core/ to model/ need no
-/// library at all.
+/// If 0, core/ to model/ use no heap, iostream, exceptions, RTTI, threads or guarded statics, and
+/// need no library at all.
 #ifndef LOWBIT_HOSTED
 #define LOWBIT_HOSTED 1
 #endif
