@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The encoder with files and text: model folders, tokenizers, text in and answers out. Needs
+// The encoder with file and text support: model folders, tokenizers, classification of text. Needs
 // nlohmann-json and utf8proc (the CMake target lowbit::io).
 #pragma once
 

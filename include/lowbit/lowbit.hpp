@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The encoder: policies, models, heads and executors. Needs xsimd and nothing else; with
-// LOWBIT_HOSTED=0 not even that. Files and text: lowbit/io.hpp.
+// The encoder: policies, models, heads and executors. Needs only xsimd, and not even that with
+// LOWBIT_HOSTED=0. For files and text see lowbit/io.hpp.
 #pragma once
 
 #include "lowbit/core/thread_pool.hpp"

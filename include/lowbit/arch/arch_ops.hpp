@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an arch gives besides its micro-kernels: registers of floats and of 32-bit integers, masks
-// of their lanes, and the operations that f32x16 and i32x16 (simd.hpp, integer_lanes.hpp) and the
-// sparse tiles stand on. scalar.hpp gives everything and is the definition; the file of another
-// arch gives what that arch computes in its own way. What it leaves out comes from its fallback, so
-// an arch without a file of its own is its fallback under another name.
+// The operations of an arch other than its micro-kernels: registers of floats and of 32-bit
+// integers, lane masks, and the primitives that f32x16 and i32x16 (simd.hpp, integer_lanes.hpp) and
+// the sparse tiles are built on. scalar.hpp is the complete reference definition; the file of
+// another arch overrides what that arch does differently and inherits the rest from its fallback.
+// An arch without its own file is its fallback under another name.
 //
-//   f, i, mask    a register of `width` floats (with + - * /), of integers, and which of its lanes;
-//                 only the functions below look into a mask
+//   f, i, mask    a register of `width` floats (with + - * /), of integers, a set of its lanes;
+//                 masks are accessed only through the functions below
 //   quads         four int8 codes in an integer lane (kernel/op.hpp)
 #pragma once
 

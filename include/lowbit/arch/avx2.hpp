@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX2 and FMA: eight lanes in a register. Float arithmetic through xsimd, whose batch brings the
-// operators; intrinsics where xsimd 8.1 has no portable name.
+// AVX2 and FMA: eight lanes per register. Float arithmetic uses xsimd, whose batch type has the
+// operators; intrinsics cover what xsimd 8.1 does not provide portably.
 #pragma once
 
 #include "lowbit/arch/scalar.hpp"
@@ -16,7 +16,7 @@ template <>
 struct arch_ops<avx2> : arch_ops<scalar> {
   using f = xsimd::batch<float, xsimd::fma3<xsimd::avx2>>;
   using i = __m256i;
-  using mask = __m256i;  // all bits of a lane or none
+  using mask = __m256i;  // each lane is all ones or all zeros
   static constexpr std::size_t width = f::size;
 
   static f load(const float* p) { return f::load_unaligned(p); }
@@ -101,13 +101,13 @@ struct arch_ops<avx2> : arch_ops<scalar> {
   }
 
   static i prepare_quads(i x) { return x; }
-  /// |x| (w with x's sign): 2 x 128 x 127 < 2^15, nothing saturates.
+  /// x| * (w with the sign of x): 2 x 128 x 127 < 2^15, so nothing saturates.
   static i dot_quads(i sum, i x, i w) {
     const i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(w, x));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
 
-  /// Columns in groups of eight.
+  /// Processes eight columns at a time.
   LOWBIT_NOINLINE static void transpose_16_rows(const std::byte* const* rows, std::size_t columns,
                                                 std::byte* out, std::size_t out_stride,
                                                 std::uint32_t flip) {
@@ -121,9 +121,9 @@ struct arch_ops<avx2> : arch_ops<scalar> {
   }
 
  private:
-  /// The odd lanes, where products read.
+  /// Moves the odd lanes to the even positions, which _mm256_mul_epi32 reads.
   static i upper(i a) { return _mm256_srli_epi64(a, 32); }
-  /// AVX2 shifts 64-bit lanes as unsigned only: 2^63 is added before and taken back shifted.
+  /// AVX2 has only logical 64-bit shifts: add 2^63 first, then subtract it shifted.
   static i round_shift(i product, i shift) {
     const i top = _mm256_set1_epi64x(INT64_MIN);
     const i one = _mm256_set1_epi64x(1);
@@ -132,7 +132,7 @@ struct arch_ops<avx2> : arch_ops<scalar> {
     return _mm256_sub_epi64(_mm256_srlv_epi64(sum, shift), _mm256_srlv_epi64(top, shift));
   }
 
-  /// 8 x 8: out[c * out_stride + r] = rows[r][first + c] ^ flip.
+  /// Transposes 8 x 8: out[c * out_stride + r] = rows[r][first + c] ^ flip.
   static LOWBIT_INLINE void transpose_8x8(const std::byte* const* rows, std::size_t first,
                                           std::byte* out, std::size_t out_stride, __m256i flip) {
     constexpr std::size_t size = 4;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX-512: sixteen lanes in a register, masks are integers. Transpositions are those of AVX2.
-// Full masks: gcc 12 warns of the undefined pass-through operand of the unmasked intrinsics (bug
-// 105593).
+// AVX-512: sixteen lanes per register; masks are integers. Transpositions are inherited from AVX2.
+// Intrinsics are used in their masked form with full masks, because gcc 12 warns about the
+// undefined pass-through operand of the unmasked ones (bug 105593).
 #pragma once
 
 #include "lowbit/arch/avx2.hpp"
@@ -22,7 +22,7 @@ struct arch_ops<avx512> : arch_ops<avx2> {
   static f load(const float* p) { return f::load_unaligned(p); }
   static void store(float* p, f v) { v.store_unaligned(p); }
   static f broadcast(float v) { return f(v); }
-  // xsimd 8.1 has no AVX-512 fma: its generic one rounds twice.
+  // xsimd 8.1 has no AVX-512 fma; its generic one rounds twice.
   static f fma(f a, f b, f c) { return f(_mm512_fmadd_ps(a, b, c)); }
   static f max(f a, f b) { return f(_mm512_maskz_max_ps(all, a, b)); }
   static f min(f a, f b) { return f(_mm512_maskz_min_ps(all, a, b)); }

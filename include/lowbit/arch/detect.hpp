@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the CPU, once per call, which tag it can run, and asks the operating system for what only a
-// program may ask. Only programs that carry several instruction sets need it; the library itself
-// detects and requests nothing.
+// Detects at run time which tags the CPU can run and requests OS permission for AMX. Only for
+// programs that carry several instruction sets; the library itself detects and requests nothing.
 #pragma once
 
 #include <array>
@@ -21,7 +20,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// The CPU has the int8 tiles of AMX. CPUID leaf 7, EDX bits 24 (tiles) and 25 (int8).
+/// True if the CPU has int8 AMX tiles: CPUID leaf 7, EDX bits 24 (tiles) and 25 (int8).
 [[nodiscard]] inline bool cpu_has_tiles() {
 #if defined(__x86_64__)
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -32,8 +31,8 @@ namespace detail {
 #endif
 }
 
-/// arch_prctl of Linux 5.16 and later for the 8 KiB of state that tiles have (component 18 of
-/// XSAVE): whether this process may use it, after asking for it where `ask` says so.
+/// True if this process may use the 8 KiB of AMX tile state (XSAVE component 18), after requesting
+/// it if `ask` is set. Uses arch_prctl of Linux 5.16 and later.
 [[nodiscard]] inline bool tiles_are_permitted([[maybe_unused]] bool ask) {
 #if LOWBIT_HOSTED && defined(__x86_64__) && defined(__linux__)
   constexpr long get_permitted = 0x1022, request = 0x1023;
@@ -49,14 +48,14 @@ namespace detail {
 
 }  // namespace detail
 
-/// Asks Linux to let this process use the tiles of AMX; true when cpu_runs("amx") from now on. The
-/// permission holds for all threads and until the process ends. A thread's context then grows by 8
-/// KiB once it uses tiles, and a signal handler's alternative stack must hold them: an earlier one
-/// that is too small makes this fail. Without it the first tile instruction is a SIGILL, so call it
-/// before an encoder for lowbit::amx runs.
+/// Asks Linux to let this process use AMX tiles; if true, cpu_runs("amx") is true from now on. The
+/// permission covers all threads and lasts until the process ends. The context of a thread grows by
+/// 8 KiB once it uses tiles, and the alternate signal stack must have room for them: if an existing
+/// one is too small, the request fails. Without permission the first tile instruction raises
+/// SIGILL, so call this before running an encoder for lowbit::amx.
 inline bool enable_amx() { return detail::cpu_has_tiles() && detail::tiles_are_permitted(true); }
 
-// Who is asked for a feature of arch/list.hpp.
+// The run-time check for each kind of feature in arch/list.hpp.
 #if defined(__x86_64__)
 #define LOWBIT_ASK_x86(feature) (__builtin_cpu_supports(feature) != 0)
 #define LOWBIT_ASK_x86_tiles(feature) \
@@ -70,13 +69,13 @@ inline bool enable_amx() { return detail::cpu_has_tiles() && detail::tiles_are_p
   const bool runs_##tag = runs_##below LOWBIT_FEATURES_##tag(LOWBIT_AND_ASK); \
   if (name == #tag) return runs_##tag;
 
-/// True when this CPU (and its operating system) runs code compiled for the tag of that name. amx
+/// True if this CPU and its operating system can run code compiled for the tag `name`; for amx,
 /// only after enable_amx().
 [[nodiscard]] inline bool cpu_runs(std::string_view name) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
 #endif
-  constexpr bool runs_void = true;  // below the lowest
+  constexpr bool runs_void = true;  // ends the chain below the lowest tag
   LOWBIT_EACH_ARCH(LOWBIT_ANSWER)
   return false;
 }
@@ -92,7 +91,7 @@ namespace detail {
 inline constexpr std::string_view comma_names = LOWBIT_EACH_ARCH(LOWBIT_COMMA_NAME);
 #undef LOWBIT_COMMA_NAME
 
-/// ", a, b, c" as "a, b or c".
+/// Turns ", a, b, c" into "a, b or c".
 inline constexpr auto arch_names = [] {
   std::array<char, comma_names.size()> text{};
   constexpr std::string_view comma = ", ", before_last = " or ";
@@ -106,7 +105,7 @@ inline constexpr auto arch_names = [] {
 
 }  // namespace detail
 
-/// Whether there is a tag of that name, in this program or not.
+/// True if a tag of that name exists, whether or not this program contains it.
 [[nodiscard]] constexpr bool is_known_arch(std::string_view name) {
 #define LOWBIT_OR_IS_NAME(tag, ...) || name == #tag
   return false LOWBIT_EACH_ARCH(LOWBIT_OR_IS_NAME);

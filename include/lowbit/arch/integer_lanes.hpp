@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What integer-only layers compute on i32x16 beyond sums and masks: products, shifts, limits, bytes
-// to lanes, and the 64-bit product that a requantisation needs. The scalar functions are the
-// definition; integers leave the vector ones nothing to differ in.
+// Operations on i32x16 that integer-only layers need beyond sums and masks: products, shifts,
+// clamps, byte loads, and the 64-bit product used in requantization. The scalar functions are the
+// definition; integer arithmetic is exact, so the vector versions cannot differ.
 #pragma once
 
 #include "lowbit/arch/simd.hpp"
@@ -10,7 +10,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// op(a, b) on every register of the lanes.
+/// Applies op(n) to every register n.
 template <class Arch, class Op>
 LOWBIT_INLINE i32x16<Arch> each_part(Op op) {
   return i32x16<Arch>::each(op, typename i32x16<Arch>::sequence{});
@@ -18,12 +18,12 @@ LOWBIT_INLINE i32x16<Arch> each_part(Op op) {
 
 }  // namespace detail
 
-/// Registers hold one lane: then the formulas of integer layers are applied lane by lane, in a loop
-/// that stays one. Unrolled 16 times they would make a scalar program five times as large.
+/// True if a register holds one lane. Integer-layer formulas then run lane by lane in a real loop;
+/// unrolling it 16 times would make a scalar program five times as large.
 template <class Arch>
 inline constexpr bool is_lane_by_lane = arch_ops<Arch>::width == 1;
 
-/// f(lane, its number) for every lane, as such a loop.
+/// Applies f(value, lane index) to every lane in that loop.
 template <class Arch, class F>
 requires is_lane_by_lane<Arch>
 [[nodiscard]] LOWBIT_INLINE i32x16<Arch> each_lane(i32x16<Arch> v, F f) {
@@ -49,7 +49,7 @@ template <class Arch>
   using ops = arch_ops<Arch>;
   return detail::each_part<Arch>([&](std::size_t n) { return ops::min(a.part[n], b.part[n]); });
 }
-/// v within -limit .. limit.
+/// Clamps v to [-limit, limit].
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE i32x16<Arch> clamp(i32x16<Arch> v, i32x16<Arch> limit) {
   return max(min(v, limit), i32x16<Arch>::broadcast(0) - limit);
@@ -61,15 +61,15 @@ template <int Bits, class Arch>
   return detail::each_part<Arch>(
       [&](std::size_t n) { return ops::template shift_right<Bits>(a.part[n]); });
 }
-/// floor(a / 2^count), count in 0..31 of each lane.
+/// floor(a / 2^count) with a count in 0..31 per lane.
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE i32x16<Arch> shift_right(i32x16<Arch> a, i32x16<Arch> count) {
   using ops = arch_ops<Arch>;
   return detail::each_part<Arch>(
       [&](std::size_t n) { return ops::shift_right(a.part[n], count.part[n]); });
 }
-/// The nearest integers to a m / 2^shift, ties up: the low 32 bits of (a m + 2^(shift-1)) >> shift
-/// in 64 bits. shift in 1..62; the sum must fit 63 bits.
+/// a * m / 2^shift rounded to nearest, ties up: the low 32 bits of (a m + 2^(shift-1)) >> shift in
+/// 64 bits. shift in 1..62; the sum must fit in 63 bits.
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE i32x16<Arch> multiply_shift(i32x16<Arch> a, i32x16<Arch> m,
                                                         i32x16<Arch> shift) {
@@ -78,14 +78,14 @@ template <class Arch>
       [&](std::size_t n) { return ops::multiply_shift(a.part[n], m.part[n], shift.part[n]); });
 }
 
-/// Sixteen signed bytes.
+/// Loads sixteen signed bytes.
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE i32x16<Arch> load_bytes(const std::int8_t* p) {
   using ops = arch_ops<Arch>;
   return detail::each_part<Arch>(
       [&](std::size_t n) { return ops::load_bytes(p + n * arch_ops<Arch>::width); });
 }
-/// The first `count` bytes from p, 0 in the other lanes; reads nothing past them.
+/// Loads the first `count` bytes at p and zeros the other lanes; never reads past them.
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE i32x16<Arch> load_bytes(const std::int8_t* p, std::size_t count) {
   if (count == virtual_lanes) return load_bytes<Arch>(p);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list of archs, lowest first. Whatever names archs takes them from here: the tags (tags.hpp),
+// The list of archs, lowest first. Everything that enumerates archs uses it: the tags (tags.hpp),
 // detection and messages (detect.hpp), the build (cmake/lowbit_archs.cmake reads this file as
-// text), the program's engines, the tests and the benchmarks. Macros only, so that plain data
+// text), the program's engines, tests and benchmarks. It consists of macros so that plain data
 // outside lowbit's inline namespace can be declared with it.
 #pragma once
 
 #include "lowbit/core/config.hpp"
 
 /// X(tag, fallback, compiled, on_request)
-///   fallback    gives what the tag has no own part for
-///   compiled    whether the flags of this translation unit allow it
-///   on_request  whether a program must ask the operating system first: such a tag is never
-///               `native`, and a program that has it also has its fallback
+///   fallback    the arch that supplies whatever the tag does not define
+///   compiled    whether the flags of this translation unit enable it
+///   on_request  whether a program must first ask the operating system: such a tag is never
+///               `native`, and a program that includes it also includes its fallback
 ///
 /// avx2: every x86-64 server and desktop core since 2015. avx512: Ice Lake, Zen 4 and later. amx:
 /// the int8 tiles of Sapphire Rapids and later.
@@ -21,9 +21,10 @@
   X(avx512, avx2, LOWBIT_AVX512, false) \
   X(amx, avx512, LOWBIT_AMX, true)
 
-/// F(feature, asked): what a tag needs beyond its fallback, as the compilers' -m options spell it,
-/// and who is asked for it at run time (detect.hpp). core/config.hpp looks at their macros. No
-/// kernel uses CD or IFMA: xsimd refuses flags that leave out what every CPU with the others has.
+/// F(feature, asked): the features a tag needs beyond its fallback, spelled as in the compilers' -m
+/// options, and how each is checked at run time (detect.hpp). core/config.hpp tests their macros.
+/// No kernel uses CD or IFMA, but xsimd rejects flags without them, and every CPU that has the
+/// other features has both.
 // clang-format off
 #define LOWBIT_FEATURES_scalar(F)
 #define LOWBIT_FEATURES_avx2(F) F("avx2", x86) F("fma", x86) F("bmi2", x86) F("popcnt", x86)

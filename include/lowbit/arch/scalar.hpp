@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scalar arch: one lane in a register, plain C++.
+// The scalar arch: one lane per register, plain C++.
 #pragma once
 
 #include <bit>
@@ -27,7 +27,7 @@ struct arch_ops<scalar> {
   static void store(float* p, f v) { *p = v; }
   static f broadcast(float v) { return v; }
   static f fma(f a, f b, f c) { return detail::fma_of_lane(a, b, c); }
-  /// b where a or b is NaN or both are zeros, here and in min.
+  /// Returns b if a or b is NaN or both are zero; min likewise.
   static f max(f a, f b) { return a > b ? a : b; }
   static f min(f a, f b) { return a < b ? a : b; }
   static f sqrt(f a) { return std::sqrt(a); }
@@ -35,7 +35,7 @@ struct arch_ops<scalar> {
   static f as_float(i a) { return std::bit_cast<float>(a); }
   static i as_int(f a) { return std::bit_cast<std::int32_t>(a); }
 
-  // Integers; sums and products wrap.
+  // Integers; sums and products wrap around.
   static i load(const std::int32_t* p) { return *p; }
   static void store(std::int32_t* p, i v) { *p = v; }
   static i broadcast(std::int32_t v) { return v; }
@@ -61,13 +61,13 @@ struct arch_ops<scalar> {
     return a >> Bits;
   }
   static i shift_right(i a, i count) { return a >> count; }
-  /// Signed bytes to lanes, and the low bytes of lanes.
+  /// Sign-extend bytes to lanes; store the low byte of each lane.
   static i load_bytes(const std::int8_t* p) { return *p; }
   static void store_low_bytes(std::int8_t* p, i a) { *p = static_cast<std::int8_t>(a); }
 
-  // 64-bit products. wide: sums of one lane or of pairs of lanes.
+  // 64-bit products. wide: partial sums, each over one lane or a pair of lanes.
   using wide = std::int64_t;
-  /// (a m + 2^(shift - 1)) >> shift in 64 bits, the low 32 of them.
+  /// The low 32 bits of (a m + 2^(shift - 1)) >> shift, computed in 64 bits.
   static i multiply_shift(i a, i m, i shift) {
     const std::int64_t product = static_cast<std::int64_t>(a) * m;
     return static_cast<i>((product + (std::int64_t{1} << (shift - 1))) >> shift);
@@ -84,21 +84,21 @@ struct arch_ops<scalar> {
   static std::uint32_t mask_bits(mask m) { return m ? 1U : 0U; }
   static mask mask_of(std::uint32_t bits) { return bits != 0; }
 
-  // Gathers: one load per lane. On Zen 5 1.7 times as fast as the gather instructions (CSR x one
-  // row, 768 x 768, November 2026).
+  // Gathers: one load per lane. On Zen 5 this is 1.7 times as fast as the gather instructions (CSR
+  // x one row, 768 x 768, November 2026).
   static f gather(const float* base, const std::uint32_t* index) { return base[*index]; }
-  /// Elements of four bytes, whatever they are.
+  /// Four-byte elements of any type.
   static i gather(const std::byte* base, const std::uint32_t* index) {
     i element;
     std::memcpy(&element, base + std::size_t{*index} * sizeof element, sizeof element);
     return element;
   }
 
-  // Quads. What prepare_quads() adds to an activation, so that it is unsigned: a sum then begins at
-  // -quad_offset times the output's weights.
+  // Quads. prepare_quads() adds quad_offset to activations to make them unsigned; a sum therefore
+  // starts at -quad_offset times the sum of the output's weights.
   static constexpr std::int32_t quad_offset = 0;
   static i prepare_quads(i x) { return x; }
-  /// sum + the four products of each lane; x as prepare_quads() leaves it.
+  /// sum + the four products of each lane; x comes from prepare_quads().
   static i dot_quads(i sum, i x, i w) {
     struct codes {
       std::int8_t code[4];
@@ -110,7 +110,7 @@ struct arch_ops<scalar> {
   }
 
   /// out[c * out_stride + r] = rows[r][c] ^ flip for 16 rows of `columns` 32-bit elements, which
-  /// need no alignment. Reads and writes nothing past the last column.
+  /// may be unaligned. Never reads or writes past the last column.
   LOWBIT_NOINLINE static void transpose_16_rows(const std::byte* const* rows, std::size_t columns,
                                                 std::byte* out, std::size_t out_stride,
                                                 std::uint32_t flip) {
@@ -118,7 +118,7 @@ struct arch_ops<scalar> {
   }
 
  protected:
-  /// The columns from c on.
+  /// The scalar loop over columns from c on.
   static LOWBIT_INLINE void transpose_columns(const std::byte* const* rows, std::size_t c,
                                               std::size_t columns, std::byte* out,
                                               std::size_t out_stride, std::uint32_t flip) {

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <utility>
 
-// The parts of every arch that has its own (arch_ops.hpp).
+// The operations of every arch that has its own file (arch_ops.hpp).
 #include "lowbit/arch/avx2.hpp"
 #include "lowbit/arch/avx512.hpp"
 #include "lowbit/arch/scalar.hpp"
@@ -17,8 +17,8 @@ namespace lowbit::inline LOWBIT_ISA {
 
 using lane_mask = std::uint16_t;  ///< bit i: lane i
 
-/// Which of sixteen lanes, as the arch keeps it: a comparison's result that select() takes as it
-/// is. Its bits are asked for where they are stored.
+/// A mask of sixteen lanes in the arch's own format, so that select() can use a comparison result
+/// directly. It is converted to bits only where it is stored.
 template <class Arch>
 struct mask16 {
   using ops = arch_ops<Arch>;
@@ -46,7 +46,7 @@ struct mask16 {
   }
 };
 
-/// Sixteen 32-bit integers; the accumulators that an epilogue reads.
+/// Sixteen 32-bit integers, such as the accumulators that an epilogue reads.
 template <class Arch>
 struct i32x16 {
   using ops = arch_ops<Arch>;
@@ -64,7 +64,7 @@ struct i32x16 {
   static LOWBIT_INLINE i32x16 broadcast(std::int32_t v) {
     return each([&](std::size_t) { return ops::broadcast(v); }, sequence{});
   }
-  /// The first n lanes from p, 0 in the others; reads nothing past p[n - 1].
+  /// Loads the first n lanes from p and zeros the others; never reads past p[n - 1].
   static LOWBIT_INLINE i32x16 load_first(const std::int32_t* p, std::size_t n) {
     std::int32_t lanes[virtual_lanes] = {};
     std::memcpy(lanes, p, n * sizeof *p);
@@ -76,7 +76,7 @@ struct i32x16 {
     }
     (sequence{});
   }
-  /// The low byte of every lane.
+  /// Stores the low byte of every lane.
   LOWBIT_INLINE void store_low_bytes(std::int8_t* p) const {
     [&]<std::size_t... P>(std::index_sequence<P...>) {
       (ops::store_low_bytes(p + P * ops::width, part[P]), ...);
@@ -95,7 +95,7 @@ struct i32x16 {
   friend LOWBIT_INLINE i32x16 operator|(i32x16 a, i32x16 b) {
     return each([&](std::size_t n) { return ops::bit_or(a.part[n], b.part[n]); }, sequence{});
   }
-  /// The low bits of an integer moved to the exponent field of a float.
+  /// Moves the low bits of an integer into the exponent field of a float.
   friend LOWBIT_INLINE i32x16 exponent_shift(i32x16 a) {
     return each([&](std::size_t n) { return ops::template shift_left<23>(a.part[n]); }, sequence{});
   }
@@ -128,7 +128,7 @@ struct f32x16 {
   static LOWBIT_INLINE f32x16 broadcast(float v) {
     return each([&](std::size_t) { return ops::broadcast(v); }, sequence{});
   }
-  /// The first n lanes from p, `fill` in the others; reads nothing past p[n - 1].
+  /// Loads the first n lanes from p and sets the others to `fill`; never reads past p[n - 1].
   static LOWBIT_INLINE f32x16 load_first(const float* p, std::size_t n, float fill = 0.0F) {
     float lanes[virtual_lanes];
     for (float& lane : lanes) lane = fill;
@@ -172,7 +172,7 @@ struct f32x16 {
     return each([&](std::size_t n) { return ops::fma(a.part[n], b.part[n], c.part[n]); },
                 sequence{});
   }
-  /// b where a or b is NaN or both are zeros, here and in min.
+  /// Returns b if a or b is NaN or both are zero; min likewise.
   friend LOWBIT_INLINE f32x16 max(f32x16 a, f32x16 b) {
     return each([&](std::size_t n) { return ops::max(a.part[n], b.part[n]); }, sequence{});
   }
@@ -189,7 +189,7 @@ struct f32x16 {
   }
 };
 
-/// Lane i of a where the mask has lane i, of b elsewhere.
+/// Lane i of a if lane i of the mask is set, otherwise lane i of b.
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE f32x16<Arch> select(mask16<Arch> mask, f32x16<Arch> a, f32x16<Arch> b) {
   return f32x16<Arch>::each(
@@ -201,16 +201,15 @@ template <class Arch>
   return select(mask16<Arch>::from_bits(bits), a, b);
 }
 
-/// The nearest integers, half to even, of values below 2^22 in magnitude: x * scale is rounded
-/// once.
+/// x * scale rounded once to the nearest integer, half to even; requires |x * scale| < 2^22.
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE i32x16<Arch> round_product(f32x16<Arch> x, f32x16<Arch> scale) {
-  constexpr float shifter = 12582912.0F;  // 1.5 * 2^23: the sum's low bits are the integer
+  constexpr float shifter = 12582912.0F;  // 1.5 * 2^23: the low bits of the sum are the integer
   constexpr std::int32_t bits = 0x4B400000;
   return bits_of(fma(x, scale, f32x16<Arch>::broadcast(shifter))) - i32x16<Arch>::broadcast(bits);
 }
 
-/// The fixed tree that ends every reduction: halves are folded 8, 4, 2, 1.
+/// Every reduction ends with this fixed tree: fold halves of 8, 4, 2, 1 lanes.
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE float reduce_add(f32x16<Arch> v) {
   float lane[virtual_lanes];

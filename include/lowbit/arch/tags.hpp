@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Architecture tags: feature bundles in a total order. A tag says whether this translation unit was
-// compiled for it; asking for one that was not is a compile error, never a slower path.
+// Architecture tags: feature bundles in a total order. A tag states whether this translation unit
+// was compiled for it; using one that was not is a compile error, never a slower fallback.
 #pragma once
 
 #include <concepts>
@@ -54,7 +54,7 @@ using all_archs = decltype(arch_list<>() LOWBIT_EACH_ARCH(LOWBIT_ADD_TAG));
 /// Every tag, lowest first.
 using all_archs = detail::all_archs;
 
-/// The best tag this translation unit was compiled for that needs nobody's permission to run.
+/// The best tag this translation unit was compiled for that needs no OS permission.
 using native = decltype(detail::best_of(all_archs{}));
 
 }  // namespace lowbit::inline LOWBIT_ISA

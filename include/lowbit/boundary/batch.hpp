@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A batch of tokens. Plain data outside the namespaces of instruction sets.
+// A batch of tokens. Plain data, outside the per-ISA namespaces.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +10,12 @@
 
 namespace lowbit {
 
-/// Sentences back to back: sentence s has the tokens [offsets[s], offsets[s + 1]).
+/// Sentences stored back to back: sentence s holds tokens [offsets[s], offsets[s + 1]).
 struct token_batch {
   const std::uint32_t* offsets = nullptr;  // (sentences + 1), offsets[0] = 0
   std::size_t sentences = 0;
-  /// Tokens of each sentence that are not padding; null: all. Only encoders whose ranges span a
-  /// padded batch take it.
+  /// Number of unpadded tokens per sentence; null if nothing is padded. Only encoders whose
+  /// quantization ranges span a padded batch accept it.
   const std::uint32_t* valid = nullptr;  // (sentences) or null
 
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t begin(std::size_t s) const {
@@ -32,22 +32,23 @@ struct token_batch {
   }
 };
 
-/// The extents that the size of a workspace depends on.
+/// The limits that determine the size of a workspace.
 struct batch_limits {
-  std::size_t tokens = 0;  ///< all sentences together
+  std::size_t tokens = 0;  ///< total over all sentences
   std::size_t sentences = 0;
   std::size_t longest = 0;  ///< tokens of the longest sentence
   std::size_t workers = 1;
 };
 
-/// The tokens of a batch. Null type_ids means all 0; null positions means 0, 1, 2 .. in every
+/// The tokens of a batch. Null type_ids means all 0; null positions means 0, 1, 2, .. in every
 /// sentence.
 struct token_input {
   const std::int32_t* ids = nullptr;        // (T)
   const std::int32_t* type_ids = nullptr;   // (T) or null
   const std::int32_t* positions = nullptr;  // (T) or null
   token_batch batch;
-  /// Token rows (below T) whose words a masked language model predicts; other heads ignore it.
+  /// Token rows (each < T) for which a masked language model predicts words; ignored by other
+  /// heads.
   vector_view<const std::uint32_t> masked{};
 };
 

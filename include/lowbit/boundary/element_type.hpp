@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The element types of stored tensors, as a safetensors header names them.
+// Element types of stored tensors, named as in a safetensors header.
 #pragma once
 
 #include <cstddef>

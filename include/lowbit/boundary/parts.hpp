@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model is made of, and how its tensors are called: the one list of canonical names. They
-// are those of BertFor.. of Hugging Face; the names of another family are mapped to them on import.
+// The parts of a model and the canonical names of their tensors, in one list. They follow Hugging
+// Face's BertFor.. classes; import maps the names of other families to them.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,15 @@
 
 namespace lowbit {
 
-/// A part of a model. Its tensors are called after it: NAME.weight, NAME.bias, NAME.input.scale, ..
+/// A part of a model. Its tensor names start with its own: NAME.weight, NAME.bias,
+/// NAME.input.scale, ..
 enum class model_part : std::uint8_t {
   word_embeddings,
   position_embeddings,
   token_type_embeddings,
   embedding_norm,
-  attention,  ///< what belongs to no matrix of it: NAME.query.output.scale, NAME.probability.scale
+  attention,  ///< tensors that belong to no single matrix: NAME.query.output.scale,
+              ///< NAME.probability.scale
   query,
   key,
   value,
@@ -26,9 +28,9 @@ enum class model_part : std::uint8_t {
   output_norm,
   encoder_output,
   pooler,
-  classifier,       ///< of sentences or tokens
-  span_classifier,  ///< of answers: start and end
-  masked_lm,        ///< NAME.bias; its weights are the word embeddings
+  classifier,       ///< for sequences or tokens
+  span_classifier,  ///< for answer spans: start and end
+  masked_lm,        ///< NAME.bias; the weights are the word embeddings
   masked_lm_transform,
   masked_lm_norm,
 };
@@ -38,7 +40,7 @@ namespace detail {
 
 inline constexpr std::string_view layer_prefix = "bert.encoder.layer.";
 
-/// In the order of model_part; '.' begins the names within a layer.
+/// In the order of model_part; a leading '.' marks a name within a layer.
 inline constexpr std::string_view part_names[] = {
     "bert.embeddings.word_embeddings",
     "bert.embeddings.position_embeddings",
@@ -64,7 +66,7 @@ inline constexpr std::string_view part_names[] = {
 
 }  // namespace detail
 
-/// The canonical name of a part; `layer` counts only for what every layer has.
+/// The canonical name of a part; `layer` is ignored for parts that exist once per model.
 [[nodiscard]] constexpr tensor_name part_name(model_part part, std::size_t layer = 0) {
   const std::string_view name = detail::part_names[static_cast<std::size_t>(part)];
   return name.starts_with('.') ? tensor_name(detail::layer_prefix, layer, name) : tensor_name(name);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The extents of a BERT encoder, its activation function and its head. Data, not types: one build
-// runs any shape. An embedded build passes a constexpr shape and gets a constexpr workspace size.
+// The dimensions of a BERT encoder, its activation function and its head. These are data rather
+// than types, so one build runs any shape; an embedded build passes a constexpr shape and gets a
+// constexpr workspace size.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +11,13 @@
 
 namespace lowbit {
 
-/// What stands on the encoder, by the Hugging Face class that trains it.
+/// The head on top of the encoder, listed with its Hugging Face class.
 enum class head_kind : std::uint8_t {
-  sequence,        ///< BertForSequenceClassification: pooler, classifier of one or two sentences
-  token,           ///< BertForTokenClassification: classifier of every token
-  span,            ///< BertForQuestionAnswering: start and end logit of every token
-  masked_lm,       ///< BertForMaskedLM: vocabulary logits of chosen tokens
+  sequence,        ///< BertForSequenceClassification: pooler and classifier; input of one or two
+                   ///< sentences
+  token,           ///< BertForTokenClassification: a classifier for every token
+  span,            ///< BertForQuestionAnswering: start and end logits for every token
+  masked_lm,       ///< BertForMaskedLM: vocabulary logits of selected tokens
   mean_embedding,  ///< BertModel: normalised mean of the hidden rows
   cls_embedding,   ///< BertModel: normalised first hidden row
 };
@@ -27,7 +29,7 @@ enum class head_kind : std::uint8_t {
   return names[static_cast<std::size_t>(head)];
 }
 
-/// What stands between the feed-forward layers: hidden_act of config.json.
+/// The activation between the feed-forward layers: hidden_act in config.json.
 enum class activation_function : std::uint8_t { gelu, relu };
 inline constexpr std::size_t activation_functions = 2;
 
@@ -47,15 +49,15 @@ struct model_shape {
   std::size_t vocabulary = 0;
   std::size_t positions = 0;
   std::size_t token_types = 2;
-  std::size_t labels = 0;  ///< of the heads that have some: sequence, token; span has 2
+  std::size_t labels = 0;  ///< for sequence and token heads; 2 for span
   float layer_norm_eps = 1e-12F;
   bool relu_before_classifier = false;  ///< TinyBERT: logits = classifier(relu(pooled))
   head_kind head = head_kind::sequence;
-  std::size_t attention = 0;  ///< width of q, k, v and context, if not hidden (DynaBERT); else 0
-  /// What a policy computes whose hidden_act is any_activation; others have their own.
+  std::size_t attention = 0;  ///< width of q, k, v, context if not hidden (DynaBERT), else 0
+  /// Used by policies whose hidden_act is any_activation; others fix their own.
   activation_function hidden_act = activation_function::gelu;
 
-  /// Width of q, k, v and context, all heads together.
+  /// Total width of q, k, v and context over all heads.
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t inner() const {
     return attention == 0 ? hidden : attention;
   }
@@ -64,8 +66,8 @@ struct model_shape {
     return head == head_kind::sequence || head == head_kind::token || head == head_kind::span;
   }
 
-  /// Every extent within what the integer kernels and the size arithmetic can hold; names the
-  /// field.
+  /// Checks that every dimension is within the limits of the integer kernels and size arithmetic.
+  /// Errors: malformed, naming the field
   [[nodiscard]] LOWBIT_INLINE constexpr status check() const;
 };
 

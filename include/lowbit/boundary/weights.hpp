@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of one model by name, in canonical form, wherever they live (a mapped file, flash, a
+// The tensors of one model by name, in canonical form, in any memory (a mapped file, flash, a
 // constant array). An encoded matrix NAME.weight is stored as NAME.weight.codes, NAME.weight.scale
-// and what else its codec names. Plain data outside the namespaces of instruction sets: what a
-// program opened goes as it is to the code of any of them.
+// and any other tensors its codec needs. Plain data, outside the per-ISA namespaces: a program
+// passes the same set to the code of any instruction set.
 #pragma once
 
 #include <cstring>
@@ -14,13 +14,13 @@
 
 namespace lowbit {
 
-/// a == b without a function of the standard library, which a compiler may emit out of line: a weak
-/// symbol that translation units of several instruction sets would share.
+/// a == b without standard library functions: a compiler may emit those out of line, as weak
+/// symbols that translation units of several instruction sets would share.
 [[nodiscard]] LOWBIT_INLINE bool same_text(std::string_view a, std::string_view b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
-/// One canonical tensor; a scalar has rank 0, unused entries of shape are 1.
+/// One canonical tensor. A scalar has rank 0; unused entries of shape are 1.
 struct stored_tensor {
   const char* name = nullptr;  // zero-terminated
   const std::byte* data = nullptr;
@@ -32,9 +32,9 @@ struct stored_tensor {
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t bytes() const {
     return elements() * size_of(type);
   }
-  /// Element i of an f32 tensor; the file need not align it.
+  /// Element i of an f32 tensor, which may be unaligned.
   [[nodiscard]] LOWBIT_INLINE float at(std::size_t i) const { return read<float>(i); }
-  /// Element i as T, the C++ type of `type`.
+  /// Element i as T, which must be the C++ type of `type`.
   template <class T>
   [[nodiscard]] LOWBIT_INLINE T read(std::size_t i) const {
     T value;
@@ -71,7 +71,7 @@ inline status check_tensor(const stored_tensor* t, std::string_view name, elemen
 
 }  // namespace detail
 
-/// A name put together without a heap: tensor_name(name, ".weight").
+/// A name concatenated without a heap: tensor_name(name, ".weight").
 class tensor_name {
  public:
   template <class... Parts>
@@ -105,7 +105,8 @@ class weight_set {
     return detail::find_tensor(tensors_, count_, name);
   }
 
-  /// Finds `name` as (rows, cols) of `type`; rows = 1 for a vector. Says what was found instead.
+  /// Finds `name` as (rows, cols) of `type`; rows = 1 for a vector.
+  /// Errors: not_found, malformed (element type), shape_mismatch
   LOWBIT_INLINE status get(std::string_view name, element_type type, std::size_t rows,
                            std::size_t cols, stored_tensor& out) const {
     const stored_tensor* t = find(name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A matrix whose codec its file names: NAME.format (U8, ASCII) beside the tensors of that codec; a
-// matrix without it is plain F32. One compiled encoder then runs every mixture of formats that
-// shares an activation encoding. The lists at the end are what programs offer by name.
+// A matrix whose codec is named in its file: NAME.format (U8, ASCII) beside that codec's tensors;
+// without it, the matrix is plain F32. One compiled encoder can therefore run any mixture of
+// formats that share an activation encoding. The lists at the end are what programs offer by name.
 #pragma once
 
 #include <tuple>
@@ -17,7 +17,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// The names of formats in files and on command lines.
+/// Format names in files and on command lines.
 template <class Codec>
 inline constexpr std::string_view format_name = Codec::name;
 template <class Scale>
@@ -45,13 +45,13 @@ inline constexpr std::string_view format_name<gobo<4>> = "gobo4";
 
 namespace detail {
 
-/// function(index) until it returns true; false when none did.
+/// Calls function(index) until it returns true; false if none did.
 template <std::size_t... I, class Function>
 constexpr bool any_index(std::index_sequence<I...>, Function function) {
   return (function(std::integral_constant<std::size_t, I>{}) || ...);
 }
 
-/// The format that a file names for matrix `name`, "f32" without one.
+/// The stored format of matrix `name`; "f32" if there is none.
 inline result<std::string_view> stored_format(const weight_set& weights, const tensor_name& name) {
   const tensor_name format = name(".format");
   const stored_tensor* t = weights.find(format.view());
@@ -65,24 +65,24 @@ inline result<std::string_view> stored_format(const weight_set& weights, const t
 
 }  // namespace detail
 
-/// One of Codecs, known when a file is opened: an integer codec where all of them are, else a float
-/// codec.
+/// One of Codecs, selected when a file is opened. An integer codec if all of them are, otherwise a
+/// float codec.
 template <class... Codecs>
 struct any_of {
   static constexpr bool integer = (integer_codec<Codecs> && ...);
   using codecs = std::tuple<Codecs...>;
   using indices = std::index_sequence_for<Codecs...>;
   static constexpr const char* name = "any";
-  static constexpr double bits_per_weight = 8;  // of the widest integer codec; see the file
+  static constexpr double bits_per_weight = 8;  // of the widest integer codec
   static constexpr std::size_t kernel_bits = integer ? 8 : float_kernel_bits;
   static constexpr std::size_t row_bytes(std::size_t k) { return k; }
-  /// Whether one of the codecs has scales of groups of columns and codes of Bits bits.
+  /// True if a codec with Bits-bit codes has per-group scales.
   template <std::size_t Bits>
   static constexpr bool has_groups = ((group_of<Codecs> != 0 && kernel_bits_of<Codecs> == Bits) ||
                                       ...);
 
-  /// function(std::type_identity<Codec>) -> status for the codec of that name.
-  /// Errors: unsupported listing the names
+  /// Calls function(std::type_identity<Codec>) -> status for the codec named `format`.
+  /// Errors: unsupported, listing the names
   template <class Function>
   static status with(std::string_view format, Function function) {
     status done;
@@ -109,7 +109,7 @@ struct any_of {
       format_ = format;
       return opened.code() == errc::unsupported ? opened.in(name.view()) : opened;
     }
-    /// Bits per code of the narrowest kernel layout of this matrix.
+    /// Bits per code in the narrowest kernel layout of this matrix.
     [[nodiscard]] std::size_t kernel_bits() const { return bits_; }
     /// Columns of a row that share a scale; 0: all.
     [[nodiscard]] std::size_t columns_per_scale() const { return group_; }
@@ -184,18 +184,18 @@ struct any_of {
   using reader = std::conditional_t<integer, integer_reader, float_reader>;
 };
 
-/// Formats of int8 activations.
+/// Weight formats for int8 activations.
 using any_integer =
     any_of<int8<scale::row>, int4<scale::row>, int4<scale::group<32>>, int4<scale::group<64>>,
            int4<scale::group<128>>, ternary<scale::row>, sign<scale::row, center::row>,
            codebook<8, scale::tensor, centroid::int8>, codebook<16, scale::tensor, centroid::int8>,
            codebook<256, scale::tensor, centroid::int8>, sparse<int8<scale::row>>,
            sparse<int8<scale::row>, block<16, 4>>>;
-/// Formats of f32 activations.
+/// Weight formats for f32 activations.
 using any_float = any_of<f32, bf16, f16, codebook<8>, codebook<16>, codebook<256>, gobo<3>, gobo<4>,
                          sparse<>, sparse<f32, block<16, 1>>>;
 
-/// Formats of embedding tables.
+/// Formats for embedding tables.
 using any_table = any_of<f32, bf16, f16, int8<scale::row>, int4<scale::row>, int4<scale::group<32>>,
                          int4<scale::group<64>>, int4<scale::group<128>>, ternary<scale::row>,
                          sign<scale::row, center::row>, codebook<8, scale::tensor, centroid::int8>,

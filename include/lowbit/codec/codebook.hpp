@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Codebooks: a weight is an index into N sorted centroids that a whole matrix or some rows share
-// (k-means). Centroids are floats, or integers with a scale so that int8 products serve them.
+// Codebooks: a weight is an index into N sorted centroids (k-means) shared by a whole matrix or a
+// group of rows. Centroids are floats, or integers with a scale, which int8 kernels can multiply.
 // gobo.hpp adds outliers.
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// How the values of a codebook are stored.
+/// How centroids are stored.
 namespace centroid {
 struct f32 {
   static constexpr const char* name = "f32";
@@ -47,7 +47,7 @@ class stored_centroids {
     }
     return {};
   }
-  /// The codebook of a row, N values.
+  /// Copies the N centroids of a row's codebook to `out`.
   void of_row(std::size_t row, T* out) const {
     std::memcpy(out, values_.data + Scale::index(row, 0, 0) * N * sizeof(T), N * sizeof(T));
   }
@@ -56,7 +56,7 @@ class stored_centroids {
   stored_tensor values_;
 };
 
-/// What every codebook is, whatever its centroids.
+/// Properties common to codebooks with any kind of centroids.
 template <std::size_t N, class Scale>
 struct codebook_format {
   static_assert(N >= 4 && N <= 256, "lowbit: a codebook has 4 to 256 values");
@@ -67,7 +67,7 @@ struct codebook_format {
   static constexpr double bits_per_weight = index_bits;
   static constexpr std::size_t row_bytes(std::size_t k) { return ceil_div(k * index_bits, 8); }
   static constexpr std::size_t codebooks(std::size_t n) { return Scale::count(n, 0); }
-  /// A kernel may look codes up where one table serves all rows.
+  /// Kernels can look codes up only if one table serves all rows.
   static constexpr bool one_table = std::is_same_v<Scale, lowbit::scale::tensor>;
 };
 
@@ -83,7 +83,7 @@ struct codebook : detail::codebook_format<N, Scale> {
                                              : N <= 16          ? 4
                                                                 : 8;
   static constexpr std::size_t scales(std::size_t, std::size_t) { return 0; }
-  /// Bytes of the centroids of a matrix of n rows.
+  /// Bytes of the centroids of a matrix with n rows.
   static constexpr std::size_t centroid_bytes(std::size_t n) {
     return format::codebooks(n) * N * sizeof(float);
   }
@@ -105,7 +105,7 @@ struct codebook : detail::codebook_format<N, Scale> {
       codes_.read(row, out, [](unsigned code) { return static_cast<Code>(code); });
     }
     void centroids(std::size_t row, float* out) const { centroids_.of_row(row, out); }  // (N)
-    /// The centroids of all rows (N), or the same as a table of 16, unused entries 0.
+    /// The codebook shared by all rows: (N), or padded with zeros to a table of 16.
     [[nodiscard]] const float* centroids() const requires(format::one_table) { return first_; }
     void values(code_values& out) const requires(format::one_table) {
       out.bits = kernel_bits;
@@ -118,7 +118,7 @@ struct codebook : detail::codebook_format<N, Scale> {
    private:
     detail::packed_rows<format::index_bits> codes_;
     detail::stored_centroids<N, Scale, float> centroids_;
-    float first_[N] = {};  // aligned, which a stored tensor need not be
+    float first_[N] = {};  // aligned, unlike a stored tensor
   };
 };
 
@@ -130,7 +130,7 @@ struct codebook<N, Scale, centroid::int8> : detail::codebook_format<N, Scale> {
   static constexpr std::size_t scales(std::size_t n, std::size_t /*k*/) {
     return format::codebooks(n);
   }
-  /// Bytes of the centroids of a matrix of n rows; scales() come on top.
+  /// Bytes of the centroids of a matrix with n rows, excluding scales().
   static constexpr std::size_t centroid_bytes(std::size_t n) { return format::codebooks(n) * N; }
 
   struct reader {
@@ -185,7 +185,7 @@ namespace detail {
   return values;
 }
 
-/// The index of the nearest centroid for every weight of a block of whole rows.
+/// Encodes every weight of a block of whole rows as the index of its nearest centroid.
 template <std::size_t Bits>
 void encode_indices(matrix_view<const float> w, std::span<const float> centroids,
                     std::byte* codes) {
@@ -198,8 +198,8 @@ void encode_indices(matrix_view<const float> w, std::span<const float> centroids
   }
 }
 
-/// Rounds centroids to steps of max |c| / 127 and appends the integers. `centroids` becomes what a
-/// reader sees, so that weights go to the nearest of those. Returns the step.
+/// Rounds centroids to multiples of max |c| / 127 and appends the integers. `centroids` is replaced
+/// by the decoded values, so that weights are assigned to what a reader will see. Returns the step.
 [[nodiscard]] inline float round_centroids(std::vector<float>& centroids,
                                            std::vector<std::int8_t>& integers) {
   const float step =
@@ -214,9 +214,9 @@ void encode_indices(matrix_view<const float> w, std::span<const float> centroids
 
 }  // namespace detail
 
-/// k_means of every tensor or row group, then the nearest centroid of every weight.
-/// Errors: invalid_argument naming a weight that is not finite, or the rows whose weights have
-/// fewer than N distinct values
+/// Runs k_means on every tensor or row group, then assigns each weight to its nearest centroid.
+/// Errors: invalid_argument naming a non-finite weight, or the rows whose weights have fewer than N
+/// distinct values
 template <std::size_t N, class Scale, class Centroids>
 result<encoded_matrix> encode(codebook<N, Scale, Centroids>, matrix_view<const float> w) {
   LOWBIT_TRY(detail::check_finite_weights(w));

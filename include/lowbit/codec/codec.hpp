@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Number formats of stored weights, one type each; here f32 and one bit. A codec says how many bits
-// a weight takes and which tensors hold a matrix in a file; its reader checks and decodes them, its
-// encode() overload (encode.hpp for the two below) makes them from floats. It knows nothing of
-// kernels and needs no heap.
+// Storage formats for weights, one type each; this file has f32 and one-bit. A codec states how
+// many bits a weight takes and which tensors store a matrix; its reader validates and decodes them,
+// and its encode() overload (encode.hpp for these two) produces them from floats. Codecs do not
+// depend on kernels and need no heap.
 #pragma once
 
 #include "lowbit/codec/stored_rows.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// What is subtracted before the sign is taken.
+/// What is subtracted before taking the sign.
 namespace center {
 struct none {
   static constexpr const char* name = "none";
@@ -22,18 +22,18 @@ struct tensor {
 };
 }  // namespace center
 
-/// kernel_bits of a codec whose kernels need the values themselves.
+/// kernel_bits of a codec whose kernels need float values.
 inline constexpr std::size_t float_kernel_bits = 32;
 
-/// How the codes of a float codec become values: table[code] for codes of 1 to 8 bits, the float of
-/// a bf16 or (half) an f16 for those of 16.
+/// How codes of a float codec decode: table[code] for codes of 1 to 8 bits; 16-bit codes are bf16,
+/// or f16 if `half`.
 struct code_values {
   std::uint32_t bits = 0;
   bool half = false;
   float table[256] = {};
 };
 
-/// IEEE single precision, stored as it is: tensor NAME, F32 (N, K).
+/// IEEE single precision, stored unchanged: tensor NAME, F32 (N, K).
 struct f32 {
   static constexpr const char* name = "f32";
   static constexpr double bits_per_weight = 32;
@@ -57,9 +57,9 @@ struct f32 {
 };
 
 /// One bit: w = s * (bit ? -1 : 1), s = mean |W| of the row or tensor, bit = W - center < 0.
-/// BiBERT: sign<scale::row, center::row>. BiT linear: sign<scale::tensor, center::tensor>; its word
-/// table sign<scale::row, center::tensor>.
-/// NAME.codes U8 (N, ceil(K / 8)), bit j % 8 of byte j / 8, pad bits 0; NAME.scale F32 [N] or [1].
+/// BiBERT: sign<scale::row, center::row>. BiT linear layers: sign<scale::tensor, center::tensor>;
+/// BiT word embeddings: sign<scale::row, center::tensor>. NAME.codes U8 (N, ceil(K / 8)), bit j % 8
+/// of byte j / 8, pad bits 0; NAME.scale F32 [N] or [1].
 template <class Scale, class Center>
 struct sign {
   using scale = Scale;
@@ -96,7 +96,7 @@ struct sign {
     void table(std::int8_t (&values)[16]) const {
       for (std::size_t c = 0; c < 16; ++c) values[c] = static_cast<std::int8_t>(c == 0 ? 1 : -1);
     }
-    /// The stored bits of a row, row_bytes(K) bytes, for load_canonical_word.
+    /// The stored bits of a row, row_bytes(K) bytes, as load_canonical_word expects.
     [[nodiscard]] const std::byte* canonical_row(std::size_t row) const { return codes_.row(row); }
 
    private:

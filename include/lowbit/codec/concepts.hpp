@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a type must have to be a weight codec, the library's or a user's. A codec names its tensors
-// and decodes rows of them; kernels ask for the narrowest form that they can keep.
+// Requirements on a weight codec, from the library or a user. A codec names its tensors and decodes
+// their rows; kernels use the narrowest form that the codec offers.
 //   struct mine {
 //     static constexpr const char* name = "mine";
 //     static constexpr double bits_per_weight = 8;
@@ -9,12 +9,12 @@
 //     static constexpr std::size_t kernel_bits = 8;                     // optional: see below
 //     struct reader { open(weights, name, n, k) -> status; .. };
 //   };
-// An integer codec's reader has integers(row, int8*) and scale(row): weight = scale * integer,
-// integer in -127..127; a float codec's has floats(row, float*) only. With kernel_bits 4 or 1 it
-// also has codes(row, uint8*) and table(values[16]): one of 16 (or 2) values per code. A float
-// codec with kernel_bits 1..8 or 16 whose codes are decoded while they are multiplied has codes()
-// and values(code_values&), and where some weights are kept beside their codes outliers() and
-// each_outlier(row, visit).
+// The reader of an integer codec has integers(row, int8*) and scale(row): weight = scale * integer,
+// integer in -127..127. The reader of a float codec has floats(row, float*) only. With kernel_bits
+// 4 or 1, an integer reader also has codes(row, uint8*) and table(values[16]): one of 16 (or 2)
+// values per code. A float codec with kernel_bits 1..8 or 16 whose codes are decoded during
+// multiplication has codes() and values(code_values&), plus outliers() and each_outlier(row, visit)
+// if some weights are stored separately from their codes.
 #pragma once
 
 #include <concepts>
@@ -43,7 +43,7 @@ concept float_codec =
   r.floats(std::size_t{}, out);
 };
 
-/// Bits per code in the kernel layout; 32 where floats are expanded.
+/// Bits per code in the kernel layout; 32 if weights are expanded to floats.
 template <class C>
 inline constexpr std::size_t kernel_bits_of = [] {
   if constexpr (requires { C::kernel_bits; }) {
@@ -53,13 +53,14 @@ inline constexpr std::size_t kernel_bits_of = [] {
   }
 }();
 
-/// Float codecs whose matrices can stay codes that a kernel decodes block by block.
+/// Float codecs whose matrices can stay encoded while a kernel decodes them block by block.
 template <class C>
 concept decodable_codec = float_codec<C> &&(kernel_bits_of<C> <= 8 || kernel_bits_of<C> == 16) &&
                           requires(const typename C::reader& r, code_values& out) {
   r.values(out);
 };
-/// Those of them that no kernel looks up in registers, as it does tables of 16 without outliers.
+/// Decodable codecs that kernels cannot look up in registers; tables of 16 values without outliers
+/// can be.
 template <class C>
 concept decoded_codec = decodable_codec<C> &&
     (kernel_bits_of<C> != 4 || requires(const typename C::reader& r) { r.outliers(); });
@@ -74,7 +75,7 @@ inline constexpr std::size_t group_of = [] {
   }
 }();
 
-/// F32 scales of an (n, k) matrix.
+/// Number of F32 scales of an (n, k) matrix.
 template <class C>
 [[nodiscard]] constexpr std::size_t scales_of(std::size_t n, std::size_t k) {
   if constexpr (requires { C::scales(n, k); }) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Floats to the canonical codes of sign and f32, and back; other codecs have it in their own
-// header. Canonical rows are what a file holds: one row per output, bit j % 8 of byte j / 8, bit 1
-// for -1, pad bits 0; the same bytes on every machine. Means are sums in double over the elements
-// in order.
+// Conversion between floats and the canonical codes of sign and f32; other codecs have theirs in
+// their own headers. Canonical rows are stored in files: one row per output, bit j % 8 of byte j /
+// 8, bit 1 for -1, pad bits 0; identical bytes on every machine. Means are sums in double in
+// element order.
 #pragma once
 
 #include <cmath>
@@ -45,8 +45,8 @@ inline void encode_sign_row(const float* w, std::size_t k, float mean, std::byte
 /// Encodes w (N, K) into codes (N * bytes_for(K) bytes) and scales (N or 1).
 ///
 /// Source: BiBERT section 3.1 (row mean, row scale); BiT section 3.1 (tensor mean and scale). The
-/// scale is the mean magnitude of the weights before centering. A row (or tensor) that is constant
-/// has no sign at all in torch; its scale becomes 0.
+/// scale is the mean magnitude of the weights before centering. In a constant row (or tensor)
+/// torch.sign gives 0 for every weight; here its scale becomes 0.
 template <class Scale, class Center>
 encode_report encode(sign<Scale, Center>, matrix_view<const float> w, std::byte* codes,
                      float* scales) {
@@ -75,7 +75,7 @@ encode_report encode(sign<Scale, Center>, matrix_view<const float> w, std::byte*
   return report;
 }
 
-/// Decodes row r into out (K): the value that the products see.
+/// Decodes one row into out (K): the values used in products.
 inline void decode_sign_row(const std::byte* codes, float row_scale, std::size_t k, float* out) {
   for (std::size_t j = 0; j < k; ++j) {
     const bool negative = (codes[j / 8] & static_cast<std::byte>(1U << (j % 8))) != std::byte{0};
@@ -85,9 +85,9 @@ inline void decode_sign_row(const std::byte* codes, float row_scale, std::size_t
 
 #if LOWBIT_HOSTED
 
-/// .codes U8 (N, ceil(K / 8)) and .scale F32 [N] or [1].
+/// Encodes to .codes U8 (N, ceil(K / 8)) and .scale F32 [N] or [1].
 ///
-/// Errors: invalid_argument naming a weight that is not finite
+/// Errors: invalid_argument naming a non-finite weight
 template <class Scale, class Center>
 result<encoded_matrix> encode(sign<Scale, Center> codec, matrix_view<const float> w) {
   LOWBIT_TRY(detail::check_finite_weights(w));
@@ -101,9 +101,9 @@ result<encoded_matrix> encode(sign<Scale, Center> codec, matrix_view<const float
   return out;
 }
 
-/// The matrix itself, F32 (N, K).
+/// Copies the matrix, F32 (N, K).
 ///
-/// Errors: invalid_argument naming a weight that is not finite
+/// Errors: invalid_argument naming a non-finite weight
 inline result<encoded_matrix> encode(f32, matrix_view<const float> w) {
   LOWBIT_TRY(detail::check_finite_weights(w));
   std::vector<float> values;

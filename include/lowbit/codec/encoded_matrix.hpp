@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What encode() returns: the tensors that store a matrix and a report, and what encoders share. An
-// encoder gives the same bytes on every machine: integers and doubles in a fixed order, and no
-// product that a compiler could fuse into an add with another result.
+// The result of encode(), tensors and a report, and helpers shared by encoders. An encoder produces
+// the same bytes on every machine: it uses integers and doubles in a fixed order, and no product
+// that a compiler could fuse with an add to a different result.
 #pragma once
 
 #include "lowbit/codec/stored_rows.hpp"
@@ -14,16 +14,16 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// What encoding lost, for the report of a quantization.
+/// Losses of encoding, for the quantization report.
 struct encode_report {
   /// weights equal to their center: torch.sign gives 0, one bit stores them as +1
   std::size_t ties = 0;
-  std::size_t outliers = 0;  ///< weights kept as floats beside the codes (GOBO)
+  std::size_t outliers = 0;  ///< weights stored as floats beside the codes (GOBO)
 };
 
 #if LOWBIT_HOSTED
 
-/// One tensor to store as NAME + suffix, where NAME is "....weight".
+/// A tensor to be stored as NAME + suffix, where NAME is "....weight".
 struct encoded_tensor {
   std::string suffix;
   element_type type = element_type::u8;
@@ -52,13 +52,13 @@ struct encoded_matrix {
 
 namespace detail {
 
-/// The nearest integer, halves to even, for |x| < 2^51. x must not be a product that an add could
-/// absorb into an fma: a quotient, or a product that is exact.
+/// Rounds to the nearest integer, ties to even, for |x| < 2^51. x must not be an inexact product,
+/// which a compiler could fuse with the add into an fma; a quotient or an exact product is fine.
 [[nodiscard]] inline double round_half_even(double x) {
   constexpr double shift = 0x1.8p52;  // the sum has no fraction bits
   return (x + shift) - shift;
 }
-/// round_half_even(w / s) within -limit..limit; 0 where s is 0.
+/// round_half_even(w / s) clamped to [-limit, limit]; 0 if s is 0.
 [[nodiscard]] inline int round_to_step(float w, float s, int limit) {
   if (s == 0.0F) return 0;
   const double bound = limit;
@@ -67,7 +67,7 @@ namespace detail {
   return steps <= -bound ? -limit : static_cast<int>(round_half_even(steps));
 }
 
-/// The shortest decimal text that reads back as `value`.
+/// The shortest decimal text that parses back to `value`.
 [[nodiscard]] inline std::string float_text(float value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
@@ -90,12 +90,12 @@ inline status check_finite_weights(matrix_view<const float> w) {
 /// The weights that share one scale.
 struct scale_block {
   matrix_view<const float> weights;
-  std::size_t row = 0;     // of the first weight
-  std::size_t column = 0;  // of the first weight
-  std::size_t index = 0;   // of the scale
+  std::size_t row = 0;     // row of the first weight
+  std::size_t column = 0;  // column of the first weight
+  std::size_t index = 0;   // index of the scale
 };
 
-/// visit(scale_block) -> status for every scale of w, in the order of the scales.
+/// Calls visit(scale_block) -> status for every scale of w, in scale order.
 template <class Scale, class Visit>
 status for_each_block(matrix_view<const float> w, Visit visit) {
   std::size_t rows = 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GOBO: a codebook for the bulk of a matrix, which looks like a normal distribution, and exact
-// floats for the few weights that do not fit it.
+// GOBO: a codebook for the bulk of a matrix, which is roughly normally distributed, and exact
+// floats for the few outliers.
 #pragma once
 
 #include "lowbit/codec/codebook.hpp"
@@ -11,16 +11,16 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// The tensors of codebook<2^Bits>, and NAME.outliers.index I32 [count], row * K + column
-/// ascending, with NAME.outliers.value F32 [count]. The code under an outlier is the centroid
-/// nearest to it.
+/// The tensors of codebook<2^Bits>, plus NAME.outliers.index I32 [count], row * K + column in
+/// ascending order, and NAME.outliers.value F32 [count]. The code at an outlier's position is its
+/// nearest centroid.
 template <std::size_t Bits>
 struct gobo : detail::codebook_format<std::size_t{1} << Bits, scale::tensor> {
   using book = codebook<std::size_t{1} << Bits>;
   static constexpr const char* name = "gobo";
   static constexpr std::size_t kernel_bits = Bits <= 4 ? Bits : 8;
   static constexpr std::size_t scales(std::size_t, std::size_t) { return 0; }
-  /// Bytes of the centroids; 8 bytes per outlier come on top.
+  /// Bytes of the centroids, excluding 8 bytes per outlier.
   static constexpr std::size_t centroid_bytes(std::size_t n) { return book::centroid_bytes(n); }
 
   struct reader {
@@ -51,14 +51,14 @@ struct gobo : detail::codebook_format<std::size_t{1} << Bits, scale::tensor> {
     void codes(std::size_t row, Code* out) const {  // (K)
       book_.codes(row, out);
     }
-    /// The values of the codes (2^Bits), without outliers.
+    /// The codebook (2^Bits), without outliers.
     [[nodiscard]] const float* centroids() const { return book_.centroids(); }
     void values(code_values& out) const {
       book_.values(out);
       out.bits = kernel_bits;
     }
     [[nodiscard]] std::size_t outliers() const { return count_; }
-    /// visit(column, value) for the outliers of a row, in order.
+    /// Calls visit(column, value) for the outliers of a row, in order.
     template <class Visit>
     void each_outlier(std::size_t row, Visit visit) const {
       for (std::size_t i = first_from(row * k_); i < count_ && position(i) < (row + 1) * k_; ++i) {
@@ -70,7 +70,7 @@ struct gobo : detail::codebook_format<std::size_t{1} << Bits, scale::tensor> {
     [[nodiscard]] std::size_t position(std::size_t i) const {
       return static_cast<std::size_t>(index_.template read<std::int32_t>(i));
     }
-    /// The first outlier at `at` or later, by bisection.
+    /// Binary search for the first outlier at or after `at`.
     [[nodiscard]] std::size_t first_from(std::size_t at) const {
       std::size_t low = 0;
       for (std::size_t high = count_; low < high;) {
@@ -96,7 +96,7 @@ struct gobo : detail::codebook_format<std::size_t{1} << Bits, scale::tensor> {
 
 namespace detail {
 
-/// Weights farther from `mean` than `radius` are outliers.
+/// Weights farther than `radius` from `mean` are outliers.
 struct normal_bulk {
   double mean = 0;
   double radius = 0;
@@ -105,9 +105,10 @@ struct normal_bulk {
     return (offset < 0 ? -offset : offset) <= radius;
   }
 };
-/// Where log p(w) = -(w - mean)^2 / (2 sigma^2) - log(sigma) - log(2 pi) / 2 is at least -4 under
-/// the normal distribution of the weights' own mean and sigma. std::log is used once per matrix and
-/// only here: its last bit could move the edge, not what is stored of a weight on either side.
+/// The interval where log p(w) = -(w - mean)^2 / (2 sigma^2) - log(sigma) - log(2 pi) / 2 is at
+/// least -4 under a normal distribution with the mean and sigma of the weights. std::log is used
+/// only here, once per matrix: a different last bit could move the boundary, but not the stored
+/// value of a weight on either side.
 [[nodiscard]] inline normal_bulk fit_normal(std::span<const float> w) {
   constexpr double least_log_probability = -4;
   constexpr double half_log_2pi = 0.91893853320467274178;
@@ -128,10 +129,9 @@ struct normal_bulk {
 
 }  // namespace detail
 
-/// Source: GOBO's abstract; the threshold depends on the unit of the weights
-/// Errors: invalid_argument naming a weight that is not finite, or where fewer than 2^Bits distinct
-///         weights are no outliers (all are when sigma is above 21.8); unsupported past 2^31 - 1
-///         weights
+/// Source: abstract of the GOBO paper; the threshold depends on the scale of the weights
+/// Errors: invalid_argument naming a non-finite weight, or if fewer than 2^Bits distinct weights
+/// are not outliers (all are outliers if sigma exceeds 21.8); unsupported beyond 2^31 - 1 weights
 template <std::size_t Bits>
 result<encoded_matrix> encode(gobo<Bits>, matrix_view<const float> w) {
   LOWBIT_TRY(detail::check_finite_weights(w));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bf16 and f16 as storage formats: half the bytes of f32; products see floats. Conversions are
+// bf16 and f16 as storage formats: half the bytes of f32; products use floats. Conversions use
 // integer arithmetic, so no compiler, library or rounding mode changes a bit. A weight that would
 // round to infinity is an error.
 #pragma once
@@ -9,26 +9,26 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Round to nearest, halves to even; infinity where that is the nearest.
+/// Rounds to nearest, ties to even; overflows to infinity.
 [[nodiscard]] constexpr std::uint16_t float_to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
 }
 
-/// Round to nearest, halves to even; infinity where that is the nearest.
+/// Rounds to nearest, ties to even; overflows to infinity.
 [[nodiscard]] constexpr std::uint16_t float_to_f16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (bits >> 16) & 0x8000U;
   const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
-  // Bits that fall away, from the whole significand as an integer. A subnormal half keeps the bits
-  // of weight 2^-24 and above.
+  // Rounds by integer arithmetic on the significand. A subnormal half keeps the bits of weight
+  // 2^-24 and above.
   const std::uint32_t exponent = magnitude >> 23;
   std::uint32_t kept = 0;
   if (exponent >= 113) {  // normal, at least 2^-14
     if (magnitude >= 0x47800000U) return static_cast<std::uint16_t>(sign | 0x7C00U);  // 2^16
     const std::uint32_t rebased = magnitude - (112U << 23);
     kept = (rebased + 0xFFFU + ((rebased >> 13) & 1U)) >> 13;
-  } else if (exponent >= 102) {  // at least 2^-25; below, zero is nearest
+  } else if (exponent >= 102) {  // at least 2^-25; anything smaller rounds to zero
     const std::uint32_t significand = (magnitude & 0x7FFFFFU) | 0x800000U;
     const std::uint32_t drop = 126 - exponent;  // 14..24
     const std::uint32_t half = 1U << (drop - 1);
@@ -39,7 +39,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// What bf16 and f16 share. Format: `type`, `decode`, `encode`, `infinity`, `largest`.
+/// Reader shared by bf16 and f16. Format has `type`, `decode`, `encode`, `infinity`, `largest`.
 template <class Format>
 class half_reader {
  public:
@@ -91,8 +91,8 @@ struct bf16 : detail::half_format {
   using reader = detail::half_reader<bf16>;
 };
 
-/// IEEE half precision: tensor NAME, F16 (N, K). Magnitudes up to 65504, below 2^-14 with fewer
-/// bits.
+/// IEEE half precision: tensor NAME, F16 (N, K). Magnitudes up to 65504; reduced precision below
+/// 2^-14.
 struct f16 : detail::half_format {
   static constexpr const char* name = "f16";
   static constexpr element_type type = element_type::f16;
@@ -129,7 +129,7 @@ result<encoded_matrix> encode_half(matrix_view<const float> w) {
 
 }  // namespace detail
 
-/// Round to nearest, halves to even.
+/// Rounds to nearest, ties to even.
 ///
 /// Errors: invalid_argument naming a weight that is not finite or would become infinite
 inline result<encoded_matrix> encode(bf16, matrix_view<const float> w) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Symmetric integers with a scale: int8 (Q8BERT, I-BERT) and int4. weight = scale * integer; the
-// range is symmetric, so -128 and -8 never occur and a product of two codes cannot overflow a
-// kernel's pairwise sums.
+// Symmetric integers with a scale: int8 (Q8BERT, I-BERT) and int4; weight = scale * integer. The
+// symmetric range excludes -128 and -8, so pairwise sums of products in a kernel cannot overflow.
 #pragma once
 
 #include "lowbit/codec/codec.hpp"
@@ -9,7 +8,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Integers -127..127. NAME.codes I8 (N, K); NAME.scale F32 [1], [N] or [N, groups].
+/// Integers in -127..127. NAME.codes I8 (N, K); NAME.scale F32 [1], [N] or [N, groups].
 /// Q8BERT: int8<scale::tensor>. I-BERT: int8<scale::row>.
 template <class Scale = scale::row>
 struct int8 {
@@ -52,8 +51,9 @@ struct int8 {
   };
 };
 
-/// Integers -7..7 as integer + 8, two per byte, low nibble first; after an odd K a nibble 8 (which
-/// is 0). NAME.codes U8 (N, ceil(K / 2)); NAME.scale F32 [1], [N] or [N, groups].
+/// Integers in -7..7 stored as integer + 8, two per byte, low nibble first; if K is odd, the last
+/// nibble is 8 (which is 0). NAME.codes U8 (N, ceil(K / 2)); NAME.scale F32 [1], [N] or [N,
+/// groups].
 template <class Scale = scale::row>
 struct int4 {
   using scale = Scale;
@@ -104,7 +104,7 @@ struct int4 {
 /// block of zeros has scale 0.
 ///
 /// Source: Q8BERT (tensor), I-BERT (row)
-/// Errors: invalid_argument naming a weight that is not finite
+/// Errors: invalid_argument naming a non-finite weight
 template <class Scale>
 result<encoded_matrix> encode(int8<Scale>, matrix_view<const float> w) {
   LOWBIT_TRY(detail::check_finite_weights(w));
@@ -130,7 +130,7 @@ result<encoded_matrix> encode(int8<Scale>, matrix_view<const float> w) {
 namespace detail {
 
 /// Sum of (w - s q)^2. s q is exact in double, and the difference is rounded to float so that its
-/// square is exact, too: a compiler may fuse either with the add, the sum stays the same.
+/// square is exact too: fusing either into an add does not change the sum.
 [[nodiscard]] inline double int4_error(matrix_view<const float> w, float s) {
   double sum = 0;
   for (std::size_t r = 0; r < w.rows; ++r) {
@@ -144,9 +144,9 @@ namespace detail {
   return sum;
 }
 
-/// The scale of a block: max |w| / 7 times i / 32, i = 32, 31 .. 9, whichever has the least squared
-/// error, the largest of equals. Normally distributed rows of some hundred weights end near 24 /
-/// 32: clipping a few weights costs less than the coarse steps for all others.
+/// The scale of a block: max |w| / 7 times i / 32 for the i in 9..32 with the least squared error,
+/// the largest i in case of ties. Normally distributed rows of a few hundred weights end up near 24
+/// / 32: clipping a few weights costs less than coarser steps for all others.
 [[nodiscard]] inline float int4_scale(matrix_view<const float> w) {
   const float whole = largest_magnitude(w) / 7.0F;
   float best = whole;
@@ -165,7 +165,7 @@ namespace detail {
 
 /// integer = clamp(round_half_even(w / scale), -7, 7) with the scale of detail::int4_scale.
 ///
-/// Errors: invalid_argument naming a weight that is not finite
+/// Errors: invalid_argument naming a non-finite weight
 template <class Scale>
 result<encoded_matrix> encode(int4<Scale>, matrix_view<const float> w) {
   LOWBIT_TRY(detail::check_finite_weights(w));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Magnitude pruning: the smallest weights, or blocks of weights, of a matrix become zeros. Exact
-// counts and a fixed order of ties: the same zeros on every machine. Pruning without training costs
-// accuracy; this is the baseline, not the recipe.
+// Magnitude pruning: sets the smallest weights or blocks of weights of a matrix to zero. Exact
+// counts and a fixed tie order give the same zeros on every machine. Pruning without training costs
+// accuracy; this is a baseline, not a recipe.
 #pragma once
 
 #include "lowbit/codec/sparse.hpp"
@@ -26,12 +26,12 @@ struct pruned_name {
 
 }  // namespace detail
 
-/// Blocks that are left of `blocks` when `percent` of them are pruned, rounded to the nearest.
+/// Blocks left after pruning `percent` of `blocks`, rounded to nearest.
 [[nodiscard]] constexpr std::size_t kept_blocks(std::size_t blocks, unsigned percent) {
   return blocks - (blocks * percent + 50) / 100;
 }
 
-/// sparse<Value, Block> whose encoder first prunes Percent of the blocks.
+/// sparse<Value, Block> with an encoder that first prunes Percent of the blocks.
 template <unsigned Percent, class Value = f32, class Block = block<1, 1>>
 struct pruned : sparse<Value, Block> {
   using base = sparse<Value, Block>;
@@ -43,8 +43,8 @@ struct pruned : sparse<Value, Block> {
     return ceil_div(Value::row_bytes(k) * (100 - Percent), 100) +
            bytes_for(ceil_div(k, Block::size));
   }
-  /// Weights of the blocks that an (n, k) matrix keeps; those of an edge count whole, as they are
-  /// stored and multiplied.
+  /// Weights in the kept blocks of an (n, k) matrix. Edge blocks count in full, as they are stored
+  /// and multiplied.
   static constexpr std::size_t stored_weights(std::size_t n, std::size_t k) {
     return kept_blocks(ceil_div(n, Block::rows) * ceil_div(k, Block::columns), Percent) *
            Block::size;
@@ -60,12 +60,12 @@ struct pruned : sparse<Value, Block> {
 
 #if LOWBIT_HOSTED
 
-/// A copy of w (N, K), dense rows, in which round(sparsity * blocks) blocks of `Block` are zero, at
-/// least: those whose sum of squares is smallest; of equal ones the first in row-major order. With
-/// block<1, 1> that is the order of magnitudes. A block at the edge counts the weights that it has.
+/// A dense copy of w (N, K) in which at least round(sparsity * blocks) blocks of `Block` are zero:
+/// those with the smallest sum of squares; among equals, the first in row-major order. For block<1,
+/// 1> this orders weights by magnitude. Edge blocks count only weights inside the matrix.
 ///
-/// Source: Han et al., NeurIPS 2015, pruning by magnitude; the whole matrix has one threshold
-/// Errors: invalid_argument for a sparsity outside 0..1 or a weight that is not finite
+/// Source: Han et al., NeurIPS 2015 (magnitude pruning); one threshold for the whole matrix
+/// Errors: invalid_argument for a sparsity outside 0..1 or a non-finite weight
 template <class Block = block<1, 1>>
 result<std::vector<float>> prune_magnitude(matrix_view<const float> w, double sparsity) {
   if (!(sparsity >= 0 && sparsity <= 1)) {
@@ -106,7 +106,7 @@ result<std::vector<float>> prune_magnitude(matrix_view<const float> w, double sp
 
 /// prune_magnitude, then the encoder of sparse<Value, Block>.
 ///
-/// Errors: invalid_argument naming a weight that is not finite
+/// Errors: invalid_argument naming a non-finite weight
 template <unsigned Percent, class Value, class Block>
 result<encoded_matrix> encode(pruned<Percent, Value, Block>, matrix_view<const float> w) {
   LOWBIT_TRY_ASSIGN(const auto kept, prune_magnitude<Block>(w, Percent / 100.0));

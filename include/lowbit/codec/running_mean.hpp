@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scales and thresholds as the training programs of TernaryBERT, BinaryBERT and BiT compute them on
-// a CPU. PyTorch's 1-norm of floats is one float sum in order of the elements: up to 1e-5 off the
-// true mean, which moves weights over a ternary threshold and activations over a rounding step.
-// Matrices past running_mean_limit get true means: there a float sum loses whole digits, and the
-// GPUs that evaluate such models do not add that way.
+// a CPU. PyTorch's float 1-norm is a single float sum in element order, up to 1e-5 off the true
+// mean, which moves weights across a ternary threshold and activations across a rounding step.
+// Matrices larger than running_mean_limit use true means: there a float sum loses whole digits, and
+// the GPUs that evaluate such models do not sum in that order.
 #pragma once
 
 #include "lowbit/codec/encode.hpp"
@@ -15,7 +15,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 inline constexpr std::size_t running_mean_limit = std::size_t{1} << 18;
 
-/// Mean of |w|, row after row.
+/// Mean of |w|, summed in row-major order.
 [[nodiscard]] inline float running_mean_magnitude(matrix_view<const float> w) {
   const std::size_t count = w.rows * w.cols;
   float sum = 0.0F;
@@ -32,8 +32,8 @@ inline constexpr std::size_t running_mean_limit = std::size_t{1} << 18;
   return sum / static_cast<float>(count);
 }
 
-/// One-bit codes, the running mean as scale; 0 where encode() says so. Centers are true means.
-/// Errors: invalid_argument naming a weight that is not finite
+/// One-bit codes with the running mean as scale; 0 where encode() gives 0. Centers are true means.
+/// Errors: invalid_argument naming a non-finite weight
 template <class Scale, class Center>
 result<encoded_matrix> encode_with_running_mean(sign<Scale, Center> codec,
                                                 matrix_view<const float> w) {
@@ -56,8 +56,8 @@ result<encoded_matrix> encode_with_running_mean(sign<Scale, Center> codec,
   return out;
 }
 
-/// Ternary codes (TWN) with 0.7 of the running mean as threshold; the scale is a true mean.
-/// Errors: invalid_argument naming a weight that is not finite
+/// Ternary codes (TWN) with a threshold of 0.7 times the running mean; the scale is a true mean.
+/// Errors: invalid_argument naming a non-finite weight
 template <class Scale>
 result<encoded_matrix> encode_with_running_mean(ternary<Scale> codec, matrix_view<const float> w) {
   LOWBIT_TRY(detail::check_finite_weights(w));

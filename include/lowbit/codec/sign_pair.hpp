@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two one-bit matrices that stand for one: w = s1 b1 + s2 b2, b in {-1, 1} (BinaryBERT after its
-// ternary weight splitting). They keep the names of the checkpoint: NAME_1.weight and NAME_2.weight
-// stand for NAME.weight. Its linear layers are two products instead, because the halves' inputs may
-// be encoded differently (nn/batch_range_linear.hpp).
+// One matrix as the sum of two one-bit matrices: w = s1 b1 + s2 b2, b in {-1, 1} (BinaryBERT after
+// ternary weight splitting). The names follow the checkpoint: NAME_1.weight and NAME_2.weight
+// represent NAME.weight. This codec is not used for linear layers: those compute two products,
+// because the inputs of the halves may be encoded differently (nn/batch_range_linear.hpp).
 #pragma once
 
 #include "lowbit/codec/codec.hpp"
@@ -11,7 +11,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// NAME_1.weight or NAME_2.weight of NAME.weight.
+/// Maps NAME.weight to NAME_1.weight or NAME_2.weight.
 [[nodiscard]] constexpr tensor_name half_name(const tensor_name& name, std::size_t half) {
   constexpr std::string_view ending = ".weight";
   const std::string_view text = name.view();
@@ -21,7 +21,7 @@ namespace detail {
 
 }  // namespace detail
 
-/// The tensors of two sign<Scale, center::none>.
+/// Stored as the tensors of two sign<Scale, center::none>.
 template <class Scale>
 struct sign_pair {
   using half = sign<Scale, center::none>;

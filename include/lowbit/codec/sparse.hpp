@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrices that are mostly zeros: only the blocks that hold a nonzero weight are stored. Where they
-// stand is one bit per block, not an index: between 50 and 95 % of zeros that is smaller (an int8
-// matrix of 80 % zeros: 2.6 bits per weight, 8 with 32-bit columns), and a mask cannot name a
-// column twice, out of order or outside of the matrix. Which zeros there are is the matrix's
-// business; codec/prune.hpp makes them. This file knows nothing of kernels.
+// Sparse matrices: only blocks that contain a nonzero weight are stored. A bit mask with one bit
+// per block records their positions. Between 50 and 95 % zeros it is smaller than an index (an int8
+// matrix with 80 % zeros: 2.6 bits per weight, against 8 with 32-bit columns), and it cannot name a
+// column twice, out of order or outside the matrix. codec/prune.hpp creates the zeros. This file
+// does not depend on kernels.
 #pragma once
 
 #include "lowbit/codec/integer.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// The shape of what is stored or left out whole: Rows outputs x Columns inputs.
+/// The shape of a block that is stored or omitted as a whole: Rows outputs x Columns inputs.
 template <std::size_t Rows, std::size_t Columns>
 struct block {
   static_assert(Rows > 0 && Columns > 0);
@@ -21,10 +21,10 @@ struct block {
 
 namespace detail {
 
-/// The three tensors of the blocks of an (N, K) matrix, in rows of blocks:
+/// The three tensors that store an (N, K) matrix, by rows of blocks:
 ///   NAME.offsets I32 [block rows + 1]              blocks before each block row
 ///   NAME.mask    U8 (block rows, ceil(columns / 8)) bit c % 8 of byte c / 8: block c is stored
-///   NAME.values  Element [blocks], or (blocks, size) row-major; 0 outside of the matrix
+///   NAME.values  Element [blocks], or (blocks, size) row-major; 0 outside the matrix
 template <class Element, class Block>
 class stored_blocks {
  public:
@@ -53,11 +53,11 @@ class stored_blocks {
 
   [[nodiscard]] std::size_t rows() const { return n_; }
   [[nodiscard]] std::size_t columns() const { return k_; }
-  /// Stored blocks of the matrix.
+  /// Number of stored blocks.
   [[nodiscard]] std::size_t blocks() const {
     return static_cast<std::size_t>(offset(ceil_div(n_, Block::rows)));
   }
-  /// visit(c, at) for the stored blocks of block row r with first <= c < last, c ascending.
+  /// Calls visit(c, at) for the stored blocks of block row r with first <= c < last, c ascending.
   template <class Visit>
   void for_each(std::size_t r, std::size_t first, std::size_t last, Visit visit) const {
     auto at = static_cast<std::size_t>(offset(r));
@@ -70,11 +70,11 @@ class stored_blocks {
       }
     }
   }
-  /// Element i, row-major, of the stored block `at`.
+  /// Element i (row-major) of stored block `at`.
   [[nodiscard]] Element value(std::size_t at, std::size_t i) const {
     return values_.read<Element>(at * Block::size + i);
   }
-  /// transform(element) of every weight of a row into out (K).
+  /// Writes transform(element) for every weight of a row to out (K).
   template <class T, class Transform>
   void read(std::size_t row, T* out, Transform transform) const {
     for (std::size_t j = 0; j < k_; ++j) out[j] = transform(Element{});
@@ -172,9 +172,9 @@ struct sparse_integer_reader {
 
 }  // namespace detail
 
-/// The nonzero blocks of an f32 matrix, or of an int8 one with a scale per row (NAME.scale F32
-/// [N]). block<1, 1>: any zero is left out. block<16, 1> of f32 and block<16, 4> of int8: what a
-/// vector kernel skips whole.
+/// The nonzero blocks of an f32 matrix, or of an int8 matrix with a scale per row (NAME.scale F32
+/// [N]). block<1, 1> omits every zero. block<16, 1> of f32 and block<16, 4> of int8 match what a
+/// vector kernel can skip.
 template <class Value = f32, class Block = block<1, 1>>
 struct sparse {
   static_assert(std::is_same_v<Value, f32> || std::is_same_v<Value, int8<scale::row>>,
@@ -185,7 +185,7 @@ struct sparse {
   static constexpr const char* name = integer
                                           ? (Block::size == 1 ? "sparse_int8" : "block_sparse_int8")
                                           : (Block::size == 1 ? "sparse" : "block_sparse");
-  /// Of a matrix without zeros; what a file holds follows from its zeros.
+  /// For a matrix without zeros; the stored size depends on the zeros.
   static constexpr double bits_per_weight =
       Value::bits_per_weight + 1.0 / static_cast<double>(Block::size);
   static constexpr std::size_t kernel_bits = integer ? 8 : float_kernel_bits;
@@ -198,7 +198,7 @@ struct sparse {
                                     detail::sparse_float_reader<Block>>;
 };
 
-/// Codecs whose reader gives stored blocks.
+/// Codecs whose readers expose stored blocks.
 template <class Codec>
 concept sparse_codec = requires(const typename Codec::reader& r) {
   typename Codec::shape;
@@ -252,10 +252,10 @@ status add_blocks(encoded_matrix& out, matrix_view<const Element> w) {
 
 }  // namespace detail
 
-/// The blocks of `w` that are not all zero; an int8 weight that rounds to 0 is a zero, too. Nothing
-/// is pruned here: see prune_magnitude.
+/// Stores the blocks of `w` that are not all zero; an int8 weight that rounds to 0 counts as zero.
+/// Does not prune: see prune_magnitude.
 ///
-/// Errors: invalid_argument naming a weight that is not finite
+/// Errors: invalid_argument naming a non-finite weight; unsupported beyond 2^31 - 1 blocks
 template <class Value, class Block>
 result<encoded_matrix> encode(sparse<Value, Block>, matrix_view<const float> w) {
   LOWBIT_TRY(detail::check_finite_weights(w));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What codecs share when they read stored tensors: which weights have one scale, rows of codes of a
-// few bits, and checked scales. No heap; nothing here knows what a code means.
+// Readers of stored tensors shared by codecs: which weights share a scale, rows of codes of a few
+// bits, and validated scales. No heap; the meaning of a code is left to the codec.
 #pragma once
 
 #include <limits>
@@ -12,8 +12,8 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// How many weights of an (N, K) matrix share one scale. columns: how many of one row, 0 = all.
-/// count: scales of the matrix; index: the scale of a row's group_index-th group.
+/// How many weights of an (N, K) matrix share a scale. columns: how many within a row, 0 = all.
+/// count: number of scales of the matrix; index: the scale of group group_index of a row.
 namespace scale {
 struct row {
   static constexpr const char* name = "row";
@@ -27,7 +27,7 @@ struct tensor {
   static constexpr std::size_t count(std::size_t /*n*/, std::size_t /*k*/) { return 1; }
   static constexpr std::size_t index(std::size_t, std::size_t, std::size_t) { return 0; }
 };
-/// Columns consecutive weights of a row; the last group of a row may be shorter.
+/// Groups of Columns consecutive weights of a row; the last group may be shorter.
 template <std::size_t Columns>
 struct group {
   static_assert(Columns > 0);
@@ -40,7 +40,7 @@ struct group {
     return row * ceil_div(k, Columns) + group_index;
   }
 };
-/// Rows consecutive rows; the last group may have fewer.
+/// Groups of Rows consecutive rows; the last group may be smaller.
 template <std::size_t Rows>
 struct row_group {
   static_assert(Rows > 0);
@@ -56,7 +56,8 @@ struct row_group {
 
 namespace detail {
 
-/// Code j of a packed row: bits [j Bits, (j + 1) Bits), little-endian. Reads no byte past them.
+/// Code j of a packed row: bits [j Bits, (j + 1) Bits), little-endian. Reads only the bytes that
+/// hold them.
 template <std::size_t Bits>
 [[nodiscard]] constexpr unsigned read_code(const std::byte* row, std::size_t j) {
   static_assert(Bits >= 1 && Bits <= 8);
@@ -66,7 +67,7 @@ template <std::size_t Bits>
   if (shift + Bits > 8) bits |= std::to_integer<unsigned>(at[1]) << (8 - shift);
   return bits & static_cast<unsigned>(low_mask(Bits));
 }
-/// Writes code j of a row that holds zeros there.
+/// Writes code j of a row, whose bits must be zero there.
 template <std::size_t Bits>
 constexpr void write_code(std::byte* row, std::size_t j, unsigned code) {
   static_assert(Bits >= 1 && Bits <= 8);
@@ -81,7 +82,7 @@ constexpr void write_code(std::byte* row, std::size_t j, unsigned code) {
          value <= std::numeric_limits<float>::max();
 }
 
-/// The first `count` elements of an F32 tensor are finite and at least `least`.
+/// Checks that the first `count` elements of an F32 tensor are finite and at least `least`.
 inline status check_floats(const stored_tensor& t, std::size_t count,
                            float least = std::numeric_limits<float>::lowest()) {
   for (std::size_t i = 0; i < count; ++i) {
@@ -102,7 +103,7 @@ class packed_rows {
  public:
   static constexpr std::size_t row_bytes(std::size_t k) { return ceil_div(k * Bits, 8); }
 
-  /// Every code must be in first..last; the bits past column K must hold `pad`.
+  /// Checks that every code is in first..last and that the bits past column K equal `pad`.
   status open(const weight_set& weights, const tensor_name& name, std::size_t n, std::size_t k,
               unsigned first, unsigned last, unsigned pad = 0) {
     k_ = k;
@@ -114,7 +115,7 @@ class packed_rows {
   [[nodiscard]] const std::byte* row(std::size_t r) const {
     return codes_.data + r * row_bytes(k_);
   }
-  /// transform(code) of row r into out (K).
+  /// Writes transform(code) for the codes of row r to out (K).
   template <class T, class Transform>
   void read(std::size_t r, T* out, Transform transform) const {
     const std::byte* codes = row(r);
@@ -131,11 +132,11 @@ class packed_rows {
                              " is code ", code, ", expected ", first, " to ", last);
       }
     }
-    const std::size_t used = k_ * Bits % 8;  // bits of the last byte
+    const std::size_t used = k_ * Bits % 8;  // used bits of the last byte
     if (used == 0) return {};
     const unsigned found = std::to_integer<unsigned>(row(r)[row_bytes(k_) - 1]) >> used;
     if (found == pad) return {};
-    if (pad == 0) {  // a set pad bit could count as a weight
+    if (pad == 0) {  // a nonzero pad bit could count as a weight
       return status::error(errc::malformed, "tensor ", codes_.name, " row ", r,
                            " has bits set past column ", k_);
     }
@@ -147,7 +148,7 @@ class packed_rows {
   std::size_t k_ = 0;
 };
 
-/// NAME.scale, F32 [Scale::count(N, K)], or [N, groups] for groups of columns; finite, at least 0.
+/// NAME.scale, F32 [Scale::count(N, K)], or [N, groups] for column groups; finite and nonnegative.
 template <class Scale>
 class stored_scales {
  public:
@@ -161,7 +162,7 @@ class stored_scales {
   [[nodiscard]] float at(std::size_t row, std::size_t group_index) const {
     return scales_.at(Scale::index(row, group_index, k_));
   }
-  /// out[j] = integer(j) times its scale, one rounding, for the K weights of a row.
+  /// out[j] = integer(j) times its scale, rounded once, for the K weights of a row.
   template <class Integer>
   void multiply(std::size_t row, Integer integer, float* out) const {
     const std::size_t step = Scale::columns == 0 ? k_ : Scale::columns;

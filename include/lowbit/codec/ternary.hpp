@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ternary weights, two bits each: w = s * t, t in {-1, 0, 1} (TernaryBERT, BinaryBERT before its
-// split). The template arguments after Scale only say how floats become codes; stored matrices of
-// all of them read alike.
+// split). The template arguments after Scale only affect encoding; all stored matrices are read the
+// same way.
 #pragma once
 
 #include "lowbit/codec/codec.hpp"
@@ -9,7 +9,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Limits weights before they are encoded: TernaryBERT to +-2.5, BinaryBERT not.
+/// Clipping before encoding: TernaryBERT clips to +-2.5, BinaryBERT does not.
 namespace weight_clip {
 struct none {
   static constexpr float apply(float w) { return w; }
@@ -20,10 +20,10 @@ struct fixed {
 };
 }  // namespace weight_clip
 
-/// How scale and zeros are chosen.
+/// How the scale and the zeros are chosen.
 namespace ternary_fit {
-struct twn;  ///< zero up to 0.7 mean |w|; scale = mean |w| of the rest
-struct laq;  ///< ten alternations of scale and rounding, loss-aware quantization's
+struct twn;  ///< zero if |w| <= 0.7 mean |w|; scale = mean |w| of the rest
+struct laq;  ///< loss-aware quantization: ten alternations of scale and rounding
 }  // namespace ternary_fit
 
 /// Codes 0 = 0, 1 = +1, 2 = -1; 3 is malformed. NAME.codes U8 (N, ceil(K / 4)), low bits first, pad
@@ -75,7 +75,7 @@ struct ternary {
 
 namespace detail {
 
-/// Sum and number of the magnitudes, after clipping, that are above `threshold`; in order.
+/// Sum and count of clipped magnitudes above `threshold`, in order.
 struct magnitude_sum {
   double sum = 0;
   std::size_t count = 0;
@@ -96,7 +96,7 @@ template <class Clip>
   return m;
 }
 
-/// A weight is nonzero where its magnitude is above the threshold.
+/// A weight is nonzero if its magnitude exceeds the threshold.
 struct ternary_choice {
   double threshold = 0;
   float scale = 0;
@@ -105,13 +105,14 @@ template <class Clip, class Fit>
 [[nodiscard]] ternary_choice choose_ternary(matrix_view<const float> w) {
   ternary_choice choice;
   if constexpr (std::is_same_v<Fit, ternary_fit::twn>) {
-    // Zeros do not change the sum; the mean is over all weights.
+    // Zeros do not change the sum, but the mean is over all weights.
     const double sum = magnitudes_above<Clip>(w, 0).sum;
     choice.threshold = 0.7 * (sum / static_cast<double>(w.rows * w.cols));
     choice.scale = static_cast<float>(magnitudes_above<Clip>(w, choice.threshold).mean());
   } else {
-    // round(clamp(w / scale)) is 1 above half the scale (a half rounds to 0), so every step is a
-    // mean above the last threshold. The first is over all signs.
+    // w / scale| rounds to 1 above one half (exactly one half rounds to 0), so every step takes the
+    // mean of the magnitudes above half the previous scale. The first step includes all nonzero
+    // weights.
     for (int step = 0; step < 10; ++step) {
       const double mean = magnitudes_above<Clip>(w, choice.threshold).mean();
       choice = {mean / 2, static_cast<float>(mean)};
@@ -124,8 +125,8 @@ template <class Clip, class Fit>
 
 /// Means are sums in double, in order. A block of zeros has scale 0.
 ///
-/// Source: TWN as in TernaryBERT and BinaryBERT, LAQ with identity curvature
-/// Errors: invalid_argument naming a weight that is not finite
+/// Source: TWN as in TernaryBERT and BinaryBERT; LAQ with identity curvature
+/// Errors: invalid_argument naming a non-finite weight
 template <class Scale, class Clip, class Fit>
 result<encoded_matrix> encode(ternary<Scale, Clip, Fit>, matrix_view<const float> w) {
   LOWBIT_TRY(detail::check_finite_weights(w));

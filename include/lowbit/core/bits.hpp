@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bit rows: 64-bit words, element j of a row in bit j % 64 of word j / 64. In a sign row bit 1
-// means -1, in a {0,1} row bit 1 means 1. Pad bits past the last element are 0 in both operands of
+// Bit rows: 64-bit words; element j of a row is bit j % 64 of word j / 64. In a sign row, bit 1
+// means -1; in a {0,1} row, bit 1 means 1. Pad bits past the last element are 0 in both operands of
 // every product, so they add nothing and K stays the true K.
 #pragma once
 
@@ -24,10 +24,10 @@ inline constexpr std::size_t word_bits = 64;
   return ceil_div(bits, word_bits);
 }
 
-/// The bytes of one canonical (stored) row of `bits` one-bit codes.
+/// Bytes of one canonical (stored) row of `bits` one-bit codes.
 [[nodiscard]] constexpr std::size_t bytes_for(std::size_t bits) { return ceil_div(bits, 8); }
 
-/// The lowest n bits set; n in 0..64.
+/// A mask of the n lowest bits; n in 0..64.
 [[nodiscard]] constexpr word low_mask(std::size_t n) {
   return n >= word_bits ? ~word{0} : (word{1} << n) - 1;
 }
@@ -39,8 +39,8 @@ struct trit_word {
   word nonzero;
 };
 
-/// Bits [begin, begin + count) of a row, count <= 64, in the low bits of the result. Reads no word
-/// past the last needed one.
+/// Bits [begin, begin + count) of a row, count <= 64, in the low bits of the result. Reads only the
+/// words that hold them.
 [[nodiscard]] constexpr word extract_bits(const word* row, std::size_t begin, std::size_t count) {
   const std::size_t shift = begin % word_bits;
   const word* at = row + begin / word_bits;
@@ -49,8 +49,8 @@ struct trit_word {
   return bits & low_mask(count);
 }
 
-/// Sets bits in [begin, begin + count) of a row that holds zeros there; bits of `value` past count
-/// must be 0.
+/// ORs `value` into bits [begin, begin + count) of a row, which must be zero there; bits of `value`
+/// past count must be 0.
 constexpr void deposit_bits(word* row, std::size_t begin, std::size_t count, word value) {
   const std::size_t shift = begin % word_bits;
   word* at = row + begin / word_bits;
@@ -83,11 +83,11 @@ constexpr void transpose_64x64(word (&rows)[word_bits]) {
   }
 }
 
-/// The float of 16 bits of bfloat16: the upper half of an f32.
+/// bfloat16 bits to float: they are the upper half of an f32.
 [[nodiscard]] constexpr float bf16_to_float(std::uint16_t bits) {
   return std::bit_cast<float>(std::uint32_t{bits} << 16);
 }
-/// The float of 16 bits of IEEE half precision.
+/// IEEE half-precision bits to float.
 [[nodiscard]] constexpr float f16_to_float(std::uint16_t bits) {
   const std::uint32_t sign = (bits & 0x8000U) << 16;
   const std::uint32_t exponent = (bits >> 10) & 31U;
@@ -100,7 +100,7 @@ constexpr void transpose_64x64(word (&rows)[word_bits]) {
   return std::bit_cast<float>(sign | (shifted << 23) | (mantissa << 13));
 }
 
-/// a * b, or false when the product does not fit.
+/// Sets product to a * b; false on overflow.
 [[nodiscard]] constexpr bool checked_multiply(std::size_t a, std::size_t b, std::size_t& product) {
   return !__builtin_mul_overflow(a, b, &product);
 }

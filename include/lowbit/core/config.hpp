@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only place that looks at the compiler, the target and the build profile. Everything else asks
+// The only file that inspects the compiler, the target and the build profile; all other code uses
 // the macros and constants below. All of lowbit lives in an inline namespace named after the
 // instruction set of the translation unit, so two translation units built with different -m flags
 // never share a symbol.
@@ -15,16 +15,16 @@
 #error "lowbit: -ffast-math breaks the promise that every machine computes the same bits; remove it"
 #endif
 
-/// 0: no heap, iostream, exceptions, RTTI, threads or guarded statics; then core/ to model/ need no
-/// library at all.
+/// If 0, core/ to model/ use no heap, iostream, exceptions, RTTI, threads or guarded statics, and
+/// need no library at all.
 #ifndef LOWBIT_HOSTED
 #define LOWBIT_HOSTED 1
 #endif
 
-// Which archs this translation unit may use: it asks for the features of arch/list.hpp, of which
-// avx512 and amx need those below them, too (tests/packaging/arch_features.cmake).
+// Which archs this translation unit may use. The macros test the features listed in arch/list.hpp;
+// avx512 and amx also require those of their fallbacks (tests/packaging/arch_features.cmake).
 
-/// 1: the target has a fused multiply-add of floats; else core/fma.hpp computes it.
+/// 1: the target has a float fused multiply-add instruction; otherwise core/fma.hpp emulates it.
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
 #define LOWBIT_FMA 1
 #else
@@ -45,7 +45,7 @@
 #define LOWBIT_AVX512 0
 #endif
 
-// clang 14 and 15 spell the macros without the underscore in the middle.
+// clang 14 and 15 spell the AMX macros without the middle underscore.
 #if LOWBIT_AVX512 && defined(__x86_64__) && (defined(__AMX_TILE__) || defined(__AMXTILE__)) && \
     (defined(__AMX_INT8__) || defined(__AMXINT8__))
 #define LOWBIT_AMX 1
@@ -63,31 +63,32 @@
 #define LOWBIT_ISA isa_scalar
 #endif
 
-/// A caller's bug (never bad data): stops at once, in every build type, without a library call.
+/// Traps on a caller's bug (never on bad data), in every build type, without a library call.
 #define LOWBIT_EXPECTS(condition)  \
   do {                             \
     if (!(condition)) [[unlikely]] \
       __builtin_trap();            \
   } while (false)
 
-/// A build with sanitizers defines it as inline: with every access instrumented, functions that are
-/// forced into one another take five times as long to compile.
+/// Sanitizer builds define this as plain inline: with every access instrumented, forced inlining
+/// makes compilation five times slower.
 #ifndef LOWBIT_INLINE
 #define LOWBIT_INLINE inline __attribute__((always_inline))
 #endif
 #define LOWBIT_NOINLINE __attribute__((noinline))
-/// Of what runs once for a model: small and compiled quickly, and not copied into its callers. Not
-/// of what a run calls: compilers take a path that calls it for one that hardly ever runs.
+/// For code that runs once per model: optimized for size, compiled quickly and never inlined. Do
+/// not use it on code that a forward pass calls: compilers treat any path to a cold call as
+/// unlikely.
 #define LOWBIT_COLD __attribute__((cold, noinline))
 
-/// Returns the status of `expression` from the enclosing function when it is an error.
+/// Returns the status of `expression` from the enclosing function if it is an error.
 #define LOWBIT_TRY(expression)                                                                    \
   do {                                                                                            \
     if (auto lowbit_try_status = (expression); !lowbit_try_status.ok()) return lowbit_try_status; \
   } while (false)
 
-/// LOWBIT_TRY_ASSIGN(const auto x, f()): x is the value of the result that f() returns; returns the
-/// status of a failure from the calling function.
+/// LOWBIT_TRY_ASSIGN(const auto x, f()): assigns the value of the result returned by f() to x, or
+/// returns its error status from the enclosing function.
 #define LOWBIT_TRY_ASSIGN(variable, ...) \
   LOWBIT_TRY_ASSIGN_AS(LOWBIT_JOIN(lowbit_result_, __LINE__), variable, __VA_ARGS__)
 #define LOWBIT_TRY_ASSIGN_AS(result, variable, ...)        \
@@ -102,7 +103,7 @@ static_assert(std::endian::native == std::endian::little,
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// The number of virtual lanes of every float reduction (docs/numerics.md#lanes).
+/// Number of virtual lanes of every float reduction (docs/numerics.md#lanes).
 inline constexpr std::size_t virtual_lanes = 16;
 
 /// Alignment of every buffer that a kernel reads: one AVX-512 vector, one cache line.

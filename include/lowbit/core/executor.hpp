@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who runs the tasks of one parallel step. The caller owns the threads; the library only asks. An
-// executor is any type with two members: `std::size_t workers() const`, how many tasks may run at
-// once (>= 1); and `template <class Task> void run(std::size_t tasks, Task task)`, which calls
-// task(index, worker) once for every index < tasks, worker < workers(), and returns when all are
-// done.
+// Executors run the tasks of one parallel step. The caller owns the threads. An executor is any
+// type with two members: `std::size_t workers() const`, the maximum number of concurrent tasks (>=
+// 1); and `template <class Task> void run(std::size_t tasks, Task task)`, which calls task(index,
+// worker) once for every index < tasks, with worker < workers(), and returns when all are done.
 #pragma once
 
 #include <concepts>

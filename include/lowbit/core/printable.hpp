@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text of files and users as one line that drives no terminal, for messages and for what programs
-// print. No library: status stands on it.
+// Escapes text from files and users so that it prints on one line and cannot control a terminal.
+// Uses no library code, because core/status.hpp depends on it.
 #pragma once
 
 #include <cstddef>
@@ -10,9 +10,9 @@
 
 namespace lowbit::inline LOWBIT_ISA::detail {
 
-/// Bytes of the UTF-8 character at the start of text that may stand in a line of output; 0 for a
-/// control character (C0, delete, C1), for one that ends a line or overrides the direction of
-/// writing, and for bytes that are no UTF-8.
+/// Length in bytes of the UTF-8 character at the start of `text` if it is printable on one line; 0
+/// for control characters (C0, delete, C1), line separators, characters that override the text
+/// direction, and invalid UTF-8.
 [[nodiscard]] constexpr std::size_t printable_bytes(std::string_view text) {
   const auto byte = [&](std::size_t i) {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
@@ -34,8 +34,8 @@ namespace lowbit::inline LOWBIT_ISA::detail {
   return ends_or_turns ? 0 : 3;
 }
 
-/// put(part) for the parts of text, with \n, \t, \r or \xNN in the place of what may not stand in a
-/// line. Without substr(), which asks for the library where nothing is inlined.
+/// Calls put(part) for consecutive parts of text, with unprintable bytes replaced by \n, \t, \r or
+/// \xNN. Avoids substr(), which is a library call if it is not inlined.
 template <class Put>
 constexpr void put_printable(std::string_view text, Put put) {
   const char* at = text.data();

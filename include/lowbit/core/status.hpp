@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Errors as values. A status has no heap, and is the same type in translation units that were
-// compiled for different instruction sets: it stands outside their namespaces, and its functions
-// are always inlined.
+// Errors as values. A status uses no heap and has the same type in translation units compiled for
+// different instruction sets: it is outside the per-ISA namespaces, and its functions are always
+// inlined.
 #pragma once
 
 #include <cstdint>
@@ -22,18 +22,18 @@ namespace lowbit {
 
 enum class errc : std::uint8_t {
   ok,
-  invalid_argument,     ///< a value that the caller gave: a token id, an option, a policy that does
-                        ///< not fit
-  not_found,            ///< a file, tensor, field or label that is not there
-  malformed,            ///< bytes that are not what their format says
-  shape_mismatch,       ///< a tensor or view of the wrong extents
-  unsupported,          ///< well-formed, but not something this library computes
-  workspace_too_small,  ///< the caller's memory; the message holds the bytes that are needed
-  io_error,             ///< the operating system said no
-  not_finite,           ///< a value of a run left the range of float32
+  invalid_argument,  ///< a bad value from the caller: a token id, an option, a policy that does not
+                     ///< fit the model
+  not_found,         ///< a missing file, tensor, field or label
+  malformed,         ///< data that violates its format
+  shape_mismatch,    ///< a tensor or view with the wrong extents
+  unsupported,       ///< well-formed, but not supported by this library
+  workspace_too_small,  ///< the caller's memory is too small; the message states the bytes needed
+  io_error,             ///< the operating system reported an error
+  not_finite,           ///< a value left the range of float32 during a run
 };
 
-/// Up to 500 bytes of text without a heap. What does not fit is replaced by "...".
+/// Up to 500 bytes of text without a heap. Longer text is truncated and ends in "...".
 class short_text {
  public:
   LOWBIT_INLINE constexpr short_text() {}
@@ -60,8 +60,8 @@ class short_text {
 inline namespace LOWBIT_ISA {
 namespace detail {
 
-/// Names and texts of a file get into messages, and messages onto terminals: a message is one
-/// printable line whatever is appended.
+/// Messages contain names and text from files and are printed on terminals, so every part is
+/// escaped to one printable line.
 LOWBIT_NOINLINE constexpr void append(short_text& text, std::string_view part) {
   put_printable(part, [&](std::string_view bytes) { text.put(bytes); });
 }
@@ -87,8 +87,8 @@ LOWBIT_NOINLINE constexpr void append_all(short_text& text, const Parts&... part
 }  // namespace detail
 }  // namespace LOWBIT_ISA
 
-/// A code and one printable line that names the file, tensor or field, what was found and what was
-/// expected. Control characters and bytes that are no UTF-8 stand in it as \n, \t, \r or \xNN.
+/// An error code and one printable line that names the file, tensor or field, what was found and
+/// what was expected. Control characters and invalid UTF-8 are escaped as \n, \t, \r or \xNN.
 class status {
  public:
   LOWBIT_INLINE constexpr status() {}
@@ -106,7 +106,7 @@ class status {
   [[nodiscard]] LOWBIT_INLINE constexpr errc code() const { return code_; }
   [[nodiscard]] LOWBIT_INLINE constexpr std::string_view message() const { return text_.view(); }
 
-  /// The same error with the place it happened in front: `prefix: message`.
+  /// The same error with its location prepended: `place: message`.
   [[nodiscard]] LOWBIT_INLINE constexpr status in(std::string_view place) const {
     return ok() ? *this : error(code_, place, ": ", message());
   }
@@ -118,7 +118,7 @@ class status {
 
 inline namespace LOWBIT_ISA {
 
-/// A value or the status that says why there is none.
+/// A value, or the status that explains why there is none.
 template <class T>
 class [[nodiscard]] result {
  public:
@@ -131,13 +131,14 @@ class [[nodiscard]] result {
 
   [[nodiscard]] T& operator*() & { return *checked(); }
   [[nodiscard]] const T& operator*() const& { return *checked(); }
-  /// By value: for (x : *f()) would else walk over a value that is gone.
+  /// By value: otherwise for (x : *f()) would iterate over a destroyed object.
   [[nodiscard]] T operator*() && { return std::move(*checked()); }
   [[nodiscard]] T* operator->() { return checked(); }
   [[nodiscard]] const T* operator->() const { return checked(); }
 
 #if LOWBIT_HOSTED
-  /// The value, or std::runtime_error with the message: the one place where lowbit throws.
+  /// The value; throws std::runtime_error with the message if there is none. The only place where
+  /// lowbit throws.
   [[nodiscard]] T& value() & {
     if (!ok()) throw std::runtime_error(std::string(status_.message()));
     return *value_;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small thread pool for callers that have none. Steps of an encoder follow each other within
-// microseconds, and waking a sleeping thread takes longer than most steps: workers look for the
-// next step for a bounded time (some 20 to 50 microseconds) and then sleep, so an idle pool costs
-// nothing. The calling thread is worker 0. One run() at a time: a pool belongs to one caller.
-// start() reports threads that the system refuses to start.
+// A small thread pool for callers that have none. Encoder steps follow each other within
+// microseconds, and waking a thread takes longer than most steps, so workers spin for 20 to 50
+// microseconds before they sleep; an idle pool costs nothing. The calling thread is worker 0. A
+// pool serves one run() at a time. start() returns an error if the system cannot start a thread.
 #pragma once
 
 #include "lowbit/core/executor.hpp"
@@ -20,8 +19,8 @@ namespace lowbit::inline LOWBIT_ISA {
 
 class thread_pool {
  public:
-  /// workers >= 1, the calling thread included.
-  /// Errors: io_error with how many threads there are
+  /// Creates a pool of workers >= 1, including the calling thread.
+  /// Errors: io_error with the number of threads that did start
   static result<std::unique_ptr<thread_pool>> start(std::size_t workers) {
     LOWBIT_EXPECTS(workers >= 1);
     std::unique_ptr<thread_pool> pool;
@@ -34,8 +33,8 @@ class thread_pool {
     }
     return pool;
   }
-  /// The same; throws what std::thread does. It delegates, so the destructor joins what has
-  /// started.
+  /// Like start(), but throws the exceptions of std::thread. It delegates, so the destructor joins
+  /// the threads already started.
   explicit thread_pool(std::size_t workers) : thread_pool() {
     LOWBIT_EXPECTS(workers >= 1);
     add_threads(workers);
@@ -43,15 +42,15 @@ class thread_pool {
   thread_pool(const thread_pool&) = delete;
   thread_pool& operator=(const thread_pool&) = delete;
   ~thread_pool() {
-    stopping_ = true;  // published by the step
+    stopping_ = true;  // published by announce()
     announce();
     for (std::thread& t : threads_) t.join();
   }
 
   [[nodiscard]] std::size_t workers() const { return threads_.size() + 1; }
 
-  /// task(index, worker) for every index < tasks; tasks are handed out as workers become free. A
-  /// task does not throw.
+  /// Calls task(index, worker) for every index < tasks; tasks are handed out as workers become
+  /// free. A task must not throw.
   template <class Task>
   void run(std::size_t tasks, Task task) {
     if (threads_.empty() || tasks <= 1) {
@@ -86,9 +85,9 @@ class thread_pool {
     step_.notify_all();
   }
 
-  /// The next value of `value` that is not `old`: looked for a while, then slept for.
+  /// Waits until `value` differs from `old` and returns it: spins first, then sleeps.
   static std::uint32_t wait_for_change(const counter& value, std::uint32_t old) {
-    constexpr int looks = 1500;  // a pause is 40 to 140 cycles
+    constexpr int looks = 1500;  // one pause takes 40 to 140 cycles
     for (int i = 0; i < looks; ++i) {
       const std::uint32_t now = value.load(std::memory_order_acquire);
       if (now != old) return now;
@@ -122,11 +121,11 @@ class thread_pool {
     }
   }
 
-  bool stopping_ = false;  // this and the next three: written before step_, read after it
+  bool stopping_ = false;  // this and the next three are published by step_
   std::size_t tasks_ = 0;
   void* self_ = nullptr;
   void (*call_)(void*, std::size_t, std::size_t) = nullptr;
-  // Each on its own cache line: workers hammer one while others read its neighbour.
+  // Each on its own cache line, so that writes to one do not slow readers of another.
   alignas(buffer_alignment) counter step_ = 0;
   alignas(buffer_alignment) counter busy_ = 0;
   alignas(buffer_alignment) std::atomic<std::size_t> next_ = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cost of one format: what a multiply-add of a linear_format is, what a matrix takes in the file,
-// and what the three kinds of attention multiply. Everything is read off the types; a codec needs
-// bits_per_weight and row_bytes(k), and scales(n, k) where it has scales.
+// Cost of one format: the type of multiply-add of a linear_format, the stored size of a matrix, and
+// the products of the three kinds of attention. Everything is derived from the types; a codec needs
+// bits_per_weight and row_bytes(k), and scales(n, k) if it has scales.
 #pragma once
 
 #include "lowbit/cost/counts.hpp"
@@ -9,16 +9,16 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Papers' rule for products: an m-bit x n-bit multiply-add costs m n / 64 of an f32 one, and never
-/// more than one. BiBERT and its predecessors reach their published FLOPs so (1 bit x 1 bit: 1/64;
-/// 1 x 4: 4/64; 8 x 8: 1).
+/// The papers' rule for products: an m-bit x n-bit multiply-add costs m n / 64 of an f32 one, but
+/// at most one. This reproduces the published FLOPs of BiBERT and its predecessors (1 bit x 1 bit:
+/// 1/64; 1 x 4: 4/64; 8 x 8: 1).
 [[nodiscard]] constexpr double papers_share(double weight_bits, double input_bits) {
   const double share = weight_bits * input_bits / 64.0;
   return share < 1.0 ? share : 1.0;
 }
 
-/// `macs` multiply-adds of Op in the column they belong to; `dense` is their number if no zero were
-/// left out.
+/// `macs` multiply-adds of Op in the matching field; `dense` is their number if zeros were not
+/// skipped.
 template <class Op>
 [[nodiscard]] constexpr operation_counts macs_of(std::uint64_t macs, std::uint64_t dense) {
   operation_counts counts;
@@ -38,7 +38,7 @@ template <class Op>
   return macs_of<Op>(macs, macs);
 }
 
-/// Weights of an (n, k) matrix that Codec stores, and a product multiplies.
+/// Weights of an (n, k) matrix that Codec stores and a product multiplies.
 template <class Codec>
 [[nodiscard]] constexpr std::uint64_t stored_weights(std::size_t n, std::size_t k) {
   if constexpr (requires { Codec::stored_weights(n, k); }) {
@@ -62,13 +62,13 @@ template <class Codec>
   return bytes;
 }
 
-/// Operations that encode one value of an input as the run goes: magnitude, largest, scaled
-/// rounding. A sign costs nothing: it is read off the float.
+/// Operations to encode one input value at run time: magnitude, maximum, scaled rounding. A sign
+/// costs nothing: it is read from the float.
 template <class Activation>
 inline constexpr std::size_t encode_operations = is_int8_input<Activation> ? 3 : 0;
 
-/// Floats that an input encoding learned for a layer of k inputs: BiT has a shift per input and one
-/// scale, a stored range is one scale.
+/// Number of learned floats of an input encoding for a layer with k inputs: BiT has a shift per
+/// input and one scale; a stored range is one scale.
 template <class Activation>
 [[nodiscard]] constexpr std::size_t input_parameters(std::size_t k) {
   constexpr bool elastic = std::is_same_v<Activation, activation::elastic_sign> ||
@@ -76,8 +76,8 @@ template <class Activation>
   return elastic ? k + 1 : std::is_same_v<Activation, activation::int8_static> ? 1 : 0;
 }
 
-/// What a kind of attention multiplies and how many f32 operations a score takes. An attention that
-/// has no line here does not compile.
+/// The products of a kind of attention and the number of f32 operations per score. A kind without a
+/// specialization does not compile.
 template <class Attention>
 struct attention_cost;
 
@@ -104,8 +104,8 @@ struct attention_cost<elastic_attention> {
   using score_op = xor_popcount;
   using context_op = and_popcount;
   static constexpr double bits = 1;
-  static constexpr std::size_t defined_per_score = 6;   // the softmax is kept ..
-  static constexpr std::size_t executed_per_score = 1;  // .. as a table look-up and one sum
+  static constexpr std::size_t defined_per_score = 6;   // the softmax is kept
+  static constexpr std::size_t executed_per_score = 1;  // table look-up and one sum
   static constexpr std::size_t parameters = 4;          // scales of q, k, v and the probabilities
 };
 

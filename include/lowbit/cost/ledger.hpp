@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The op and byte ledger: what one sentence of N tokens costs under a policy, per layer and per
-// item, derived from the policy's types. Constexpr, so user code can pin the cost of its own policy
-// in a static_assert.
+// The op and byte ledger: the cost of one sentence of N tokens under a policy, per layer and item,
+// derived from the policy's types. Constexpr, so user code can check the cost of its own policy in
+// a static_assert.
 //
-// The papers' rule is reconstructed from published totals, not from a published formula:
-// FLOPs are 2 per f32 MAC; an m-bit x n-bit MAC costs m n / 64 of that; what stays f32 beside
-// low-bit products (scales, biases, norms, activations) is added, 1 per operation. A model without
-// low-bit products counts its products only. BERT-base, 128 tokens: 22.35 G; BiBERT 0.40 G,
-// published as 22.5 and 0.4 (56.3 times fewer).
+// The papers' rule is reconstructed from published totals, not from a published formula: FLOPs are
+// 2 per f32 MAC; an m-bit x n-bit MAC costs m n / 64 of that; f32 operations beside low-bit
+// products (scales, biases, norms, activations) are added, 1 each. For a model without low-bit
+// products, only products count. BERT-base, 128 tokens: 22.35 G; BiBERT 0.40 G, published as 22.5
+// and 0.4 (56.3 times fewer).
 //
-// The size of low-bit models is that of the codes of the word table and the encoder, f32 biases and
-// layer norms. Left out are position and type tables, every scale, the pooler and the classifier.
-// Of f32 models every parameter counts but the classifier's. BERT-base 417.6 MiB, BiBERT 13.4 MiB,
-// as published. The complete rule leaves nothing out.
+// The size of a low-bit model is the codes of the word embeddings and the encoder, plus f32 biases
+// and layer norms. Position and type tables, all scales, the pooler and the classifier are
+// excluded. For f32 models every parameter except the classifier's counts. BERT-base 417.6 MiB,
+// BiBERT 13.4 MiB, as published. The complete rule excludes nothing.
 #pragma once
 
 #include "lowbit/boundary/shape.hpp"
@@ -22,7 +22,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// Whether nothing of a policy is low-bit; then the papers count products and parameters only.
+/// True if a policy has no low-bit part; the papers then count only products and parameters.
 template <class Policy>
 inline constexpr bool all_f32 = [] {
   using formats = site_formats<Policy>;
@@ -36,7 +36,8 @@ inline constexpr bool all_f32 = [] {
 
 }  // namespace detail
 
-/// FLOPs by the papers' rule: products at their share, plus the f32 remainder of a low-bit model.
+/// FLOPs by the papers' rule: products times their share, plus the f32 operations of a low-bit
+/// model.
 template <class Policy>
 [[nodiscard]] constexpr double papers_flops_of(const operation_counts& defined, double share) {
   const double products = 2.0 * static_cast<double>(defined.macs()) * share;
@@ -44,27 +45,27 @@ template <class Policy>
                                  : products + static_cast<double>(defined.f32_operations);
 }
 
-/// Bytes by the papers' rule of a part of the encoder; see the header for what is left out
-/// elsewhere.
+/// Bytes by the papers' rule for a part of the encoder; see the top of this file for the
+/// exclusions.
 template <class Policy>
 [[nodiscard]] constexpr double papers_bytes_of(const byte_counts& stored) {
   const std::uint64_t kept = stored.weights + stored.biases + stored.norms;
   return static_cast<double>(detail::all_f32<Policy> ? kept + stored.tables : kept);
 }
 
-/// One sentence of `tokens` tokens through a model of `shape` under Policy.
+/// The cost of one sentence of `tokens` tokens through a model of `shape` under Policy.
 template <class Policy>
 class policy_ledger {
  public:
   using formats = site_formats<Policy>;
   using attention = attention_cost<typename Policy::attention>;
 
-  /// Requires: shape.check() ok, tokens in 1 .. 65536 (the totals fit 64 bits)
+  /// Requires: shape.check() ok, tokens in 1 .. 65536 (totals fit in 64 bits)
   constexpr policy_ledger(const model_shape& shape, std::size_t tokens)
       : shape_(shape), tokens_(tokens) {}
 
-  /// visit(layer, item, cost) in the order of execution; `layer` is shape.layers for what follows
-  /// the encoder and 0 for the embedding.
+  /// Calls visit(layer, item, cost) in execution order; `layer` is shape.layers after the encoder
+  /// and 0 for the embedding.
   template <class Visit>
   constexpr void for_each(Visit visit) const {
     visit(std::size_t{0}, cost_item::embedding, embedding());
@@ -72,9 +73,9 @@ class policy_ledger {
       const std::size_t d = shape_.hidden;
       const std::size_t a = shape_.inner();
       const std::size_t i = shape_.intermediate;
-      // A classifier reads the first token only, so the last layer asks with that one.
+      // A classifier reads only the first token, so the last layer computes one query row.
       const std::size_t rows = l + 1 == shape_.layers ? 1 : tokens_;
-      constexpr bool bits = attention::bits == 1;  // then q, k, v end in a sign: no float
+      constexpr bool bits = attention::bits == 1;  // q, k, v then end in a sign: no float
       constexpr bool middle_bits = is_one_bit_input<typename formats::feed_forward_output::input>;
       using projection = typename formats::projection;
       visit(l, cost_item::query, linear<projection>(a, d, rows, bits));
@@ -109,15 +110,15 @@ class policy_ledger {
     return c;
   }
 
-  /// An (n, k) layer: defined for every token, executed for `rows`. fused: the outputs end in a
-  /// sign that an integer compare finds, so no scale and bias is computed.
+  /// An (n, k) layer: defined for every token, executed for `rows`. fused: the output is a sign
+  /// found by an integer compare, so no scale or bias is computed.
   template <class Format>
   [[nodiscard]] constexpr cost linear(std::size_t n, std::size_t k, std::size_t rows,
                                       bool fused) const {
     using op = typename Format::op;
     constexpr bool floats = std::is_same_v<typename op::activation, float>;
     constexpr std::size_t group = group_of<typename Format::weights>;
-    // bias, scale of the row, and of the output: or a scale and a sum per group
+    // bias, row scale, and output scale or, per group, a scale and a sum
     const std::size_t per_output = 1 + (has_row_scale<typename Format::input> ? 1 : 0) +
                                    (group != 0 ? 2 * ceil_div(k, group)
                                     : floats   ? 0
@@ -154,8 +155,8 @@ class policy_ledger {
     return priced(c, papers_share(attention::bits, attention::bits));
   }
 
-  /// Two residuals, two layer norms, the activation where its value is used, and the encoding of
-  /// inputs that are encoded as they come.
+  /// Two residuals, two layer norms, the activation where its value is used, and dynamic encoding
+  /// of inputs.
   [[nodiscard]] constexpr cost elementwise(std::size_t rows, bool middle_bits) const {
     const std::size_t wide = 2 * (1 + per_norm) * shape_.hidden;
     const std::size_t codes =
@@ -208,7 +209,7 @@ class policy_ledger {
   std::size_t tokens_;
 };
 
-/// Parameters of the f32 model, without the classifier: how the literature counts them.
+/// Parameters of the f32 model without the classifier, as counted in the literature.
 [[nodiscard]] constexpr std::uint64_t parameter_count(model_shape shape) {
   shape.labels = 0;
   return policy_ledger<policy::fp32>(shape, 1).total().stored.total() / sizeof(float);

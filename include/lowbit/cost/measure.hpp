@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The measured side of the ledger: medians of interleaved timings. Machines change their speed
-// while they run, so contestants take turns within each repetition, in alternating order, and only
-// their ratios mean much.
+// The measured side of the ledger: medians of interleaved timings. Machine speed varies over time,
+// so the contestants alternate within each repetition, in alternating order; only their ratios are
+// meaningful.
 #pragma once
 
 #include "lowbit/core/config.hpp"
@@ -16,14 +16,14 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Seconds since some point in the past.
+/// Seconds since an arbitrary point in the past.
 using clock_seconds = double (*)();
 
 [[nodiscard]] inline double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
-/// Time that the calling thread itself ran: what other processes take does not count. Equal to
-/// wall_seconds on an idle machine; for code of one thread.
+/// CPU time of the calling thread, excluding time taken by other processes. Equals wall_seconds on
+/// an idle machine; for single-threaded code.
 [[nodiscard]] inline double thread_seconds() {
 #if defined(CLOCK_THREAD_CPUTIME_ID)
   timespec t{};
@@ -36,9 +36,9 @@ using clock_seconds = double (*)();
 
 struct measure_options {
   std::size_t repetitions = 11;
-  double least_seconds = 0;  ///< of one sample: short calls are repeated within it
+  double least_seconds = 0;  ///< of one sample: short calls are repeated to reach it
   clock_seconds clock = wall_seconds;
-  std::function<void(std::size_t done)> progress = nullptr;  ///< after each repetition, when set
+  std::function<void(std::size_t done)> progress = nullptr;  ///< after each repetition, if set
 };
 
 /// Seconds per call.
@@ -54,7 +54,7 @@ struct timing {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-/// The timing of each contestant, in their order. Every one is called once before timing begins.
+/// The timing of each contestant, in order. Each is called once before timing begins.
 [[nodiscard]] inline std::vector<timing> measure_interleaved(
     const std::vector<std::function<void()>>& contestants, const measure_options& options) {
   std::vector<std::size_t> calls;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ledger of a model in memory: the products and bytes of its policy, but for each matrix whose
-// format its file names those that are really there. What a pruned matrix costs depends on its
-// zeros, what a mixture costs on its formats; no policy knows either.
+// The ledger of a loaded model: the products and bytes of its policy, but the actual ones for each
+// matrix whose format is named in the file. The cost of a pruned matrix depends on its zeros, that
+// of a mixture on its formats; neither follows from the policy.
 #pragma once
 
 #include "lowbit/cost/named_ledger.hpp"
@@ -11,7 +11,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// The bytes of a matrix: scales and centroids apart from the rest.
+/// The bytes of a matrix; scales and centroids are counted separately.
 inline byte_counts bytes_of_matrix(const canonical_model& model, const std::string& weight) {
   byte_counts bytes;
   for (const stored_tensor& t : model.tensors()) {
@@ -24,7 +24,8 @@ inline byte_counts bytes_of_matrix(const canonical_model& model, const std::stri
   return bytes;
 }
 
-/// Matrix `weight` as the model holds it. integers: formats of int8 activations, not only of f32.
+/// The matrix `weight` as stored in the model. integers: also accept the formats for int8
+/// activations.
 /// Errors: unsupported listing the formats
 inline result<stored_matrix> stored_in(const canonical_model& model, const std::string& weight,
                                        std::uint64_t dense, bool integers) {
@@ -50,8 +51,8 @@ inline result<stored_matrix> stored_in(const canonical_model& model, const std::
 
 }  // namespace detail
 
-/// One sentence of `tokens` tokens through `model`.
-/// Errors: those of ledger_for a name; unsupported, malformed or not_found naming a matrix
+/// The cost of one sentence of `tokens` tokens through `model`.
+/// Errors: those of ledger_for; unsupported, malformed or not_found naming a matrix
 inline result<named_ledger> ledger_of_model(const canonical_model& model, std::size_t tokens) {
   const auto policy = find_policy(model.policy);
   if (!policy) return policy.status();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ledger of a policy that is known by name, as rows: for programs that print it.
-// model_ledger.hpp counts what a model really stores.
+// The ledger of a policy given by name, as rows, for programs that print it. model_ledger.hpp
+// counts what a model actually stores.
 #pragma once
 
 #include "lowbit/cost/ledger.hpp"
@@ -22,11 +22,11 @@ struct ledger_row {
 struct named_ledger {
   std::string policy;
   std::size_t tokens = 0;
-  bool low_bit = false;  ///< the papers then add what stays f32
+  bool low_bit = false;  ///< the papers' rule then adds f32 operations
   std::vector<ledger_row> rows;
   cost total;
 
-  /// The sum over one item in all layers.
+  /// The sum of one item over all layers.
   [[nodiscard]] cost sum_of(cost_item item) const {
     cost sum;
     for (const ledger_row& row : rows) {
@@ -38,7 +38,7 @@ struct named_ledger {
 
 namespace detail {
 
-/// Whether an item is the product with a stored matrix.
+/// True if an item is a product with a stored matrix.
 [[nodiscard]] constexpr bool is_matrix(cost_item item) {
   return item == cost_item::query || item == cost_item::key || item == cost_item::value ||
          item == cost_item::attention_output || item == cost_item::feed_forward_input ||
@@ -46,8 +46,8 @@ namespace detail {
          item == cost_item::classifier;
 }
 
-/// The ledger's rows of matrices in the order of linear_layers(): visit(cost&, layout). Returns
-/// with `total` renewed.
+/// Calls visit(cost&, layout) for the ledger rows of matrices, in the order of linear_layers(), and
+/// recomputes `total`.
 template <class Visit>
 status for_each_matrix(named_ledger& ledger, model_shape shape, Visit visit) {
   shape.head = head_kind::sequence;
@@ -61,15 +61,15 @@ status for_each_matrix(named_ledger& ledger, model_shape shape, Visit visit) {
   return {};
 }
 
-/// What is stored of a matrix, and what one of its products costs by the papers' rule.
+/// The stored size of a matrix, and the cost of a product by the papers' rule.
 struct stored_matrix {
-  std::uint64_t weights = 0;  // that are multiplied
+  std::uint64_t weights = 0;  // weights that are multiplied
   byte_counts bytes;          // weights and scales
   double share = 1;
   bool floats = true;  // f32 products, else int8
 };
 
-/// Of a matrix of which `percent` of the weights are pruned, as pruned<Percent> stores it.
+/// A matrix with `percent` of its weights pruned, as stored by pruned<Percent>.
 [[nodiscard]] inline stored_matrix pruned_matrix(const linear_layout& layer, unsigned percent) {
   stored_matrix m;
   m.weights = kept_blocks(layer.n * layer.k, percent);
@@ -78,7 +78,8 @@ struct stored_matrix {
   return m;
 }
 
-/// Makes `c`, the cost of an (n, k) layer of f32 or int8 products, that of the stored matrix.
+/// Changes `c`, the cost of an (n, k) layer with f32 or int8 products, to that of the stored
+/// matrix.
 inline void set_stored(cost& c, const linear_layout& layer, const stored_matrix& m, bool low_bit) {
   for (operation_counts* counts : {&c.defined, &c.executed}) {
     const std::uint64_t rows = counts->dense_macs / (std::uint64_t{layer.n} * layer.k);
@@ -87,7 +88,7 @@ inline void set_stored(cost& c, const linear_layout& layer, const stored_matrix&
   }
   c.stored.weights = m.bytes.weights;
   c.stored.scales = m.bytes.scales;
-  if (layer.at == site::pooler && low_bit) return;  // the papers leave its size out
+  if (layer.at == site::pooler && low_bit) return;  // excluded from the papers' size
   c.papers_flops = 2.0 * static_cast<double>(c.defined.macs()) * m.share +
                    (low_bit ? static_cast<double>(c.defined.f32_operations) : 0.0);
   c.papers_bytes = static_cast<double>(c.stored.weights + c.stored.biases);
@@ -103,8 +104,8 @@ named_ledger collect_ledger(const model_shape& shape, std::size_t tokens) {
       });
   return ledger;
 }
-/// Policies whose counts follow from their types alone: a sparse or mixed model's depend on the
-/// file, and those with batch ranges and of integers only have arithmetic that no ledger counts
+/// Policies whose counts follow from their types. Not sparse or mixed models, whose counts depend
+/// on the file, nor policies with batch ranges or integers only, whose arithmetic is not counted
 /// yet.
 template <class Policy>
 inline constexpr bool has_ledger =
@@ -121,7 +122,7 @@ std::string ledger_names(policy_list<Named...>) {
   ((has_ledger<typename Named::policy> ? add(Named::policy::name) : void()), ...);
   return names;
 }
-/// That of the policy with this name.
+/// The ledger of the policy with this name.
 inline result<named_ledger> ledger_of(std::string_view name, const model_shape& shape,
                                       std::size_t tokens) {
   if (const auto found = find_policy(name); found && found->name == name) {
@@ -137,12 +138,13 @@ inline result<named_ledger> ledger_of(std::string_view name, const model_shape& 
 }
 }  // namespace detail
 
-/// One sentence of `tokens` tokens under the named policy. The rule for sign(0) changes no count.
+/// The cost of one sentence of `tokens` tokens under the named policy. The sign(0) rule does not
+/// affect any count.
 /// Errors: invalid_argument naming the policy or the token count; malformed shape
 inline result<named_ledger> ledger_for(std::string_view policy_name, const model_shape& shape,
                                        std::size_t tokens) {
   model_shape checked = shape;
-  if (checked.labels == 0) checked.labels = 1;  // a ledger may leave the classifier out
+  if (checked.labels == 0) checked.labels = 1;  // the classifier may be excluded
   LOWBIT_TRY(checked.check());
   constexpr std::size_t limit = 65536;
   const std::size_t most = shape.positions < limit ? shape.positions : limit;

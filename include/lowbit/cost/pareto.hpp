@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Pareto front: which of several choices are worth having, because no other costs less. Knows
-// numbers alone.
+// The Pareto front of several choices: those that no other choice dominates. Works on plain
+// numbers.
 #pragma once
 
 #include <algorithm>
@@ -14,9 +14,9 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// For each point, whether no other is nowhere greater and somewhere less: every value is a cost,
-/// and what shall be great enters negated. Equal points do not beat each other. A point with a
-/// value that is not finite beats none and is not on the front.
+/// For each point, whether no other point is at most as large in every value and smaller in one.
+/// Every value is a cost; negate values to be maximized. Equal points do not dominate each other. A
+/// point with a non-finite value dominates none and is not on the front.
 ///
 /// Shapes: points (P, N)
 /// Cost:   P^2 comparisons of points

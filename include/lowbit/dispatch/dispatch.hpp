@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of the engines in this program runs: the best that the CPU runs, or the one that is asked
-// for. For programs that link a library of lowbit_add_engine().
+// Selects the engine to run: the best one that the CPU supports, or a requested one. For programs
+// that link a library of lowbit_add_engine().
 #pragma once
 
 #include "lowbit/core/config.hpp"
@@ -21,14 +21,14 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Those that are built (LOWBIT_EACH_ENGINE, cmake/lowbit_engine.cmake), the best one last.
+/// The engines in this build (LOWBIT_EACH_ENGINE, cmake/lowbit_engine.cmake), best last.
 #define X(tag) &engine_##tag,
 inline constexpr const engine* built_engines[] = {LOWBIT_EACH_ENGINE};
 #undef X
 
-/// Those of them that this CPU runs, the best one first. Asks Linux for the tiles of AMX.
+/// The engines that this CPU can run, best first. Requests AMX tiles from Linux.
 inline std::vector<const engine*> usable_engines() {
-  enable_amx();  // where it is refused, cpu_runs says so
+  enable_amx();  // if refused, cpu_runs("amx") is false
   std::vector<const engine*> usable;
   for (const engine* e : built_engines) {
     if (cpu_runs(e->arch)) usable.insert(usable.begin(), e);
@@ -36,10 +36,11 @@ inline std::vector<const engine*> usable_engines() {
   return usable;
 }
 
-/// The engine called `arch`, a tag of arch/list.hpp. Empty: the one that the environment
-/// variable LOWBIT_ISA names, else the best that this CPU runs. `source` begins the messages.
-/// Errors: unsupported where this CPU or this program has no such engine; invalid_argument for an
-///         unknown name
+/// The engine named `arch`, a tag of arch/list.hpp; if empty, the one named in the environment
+/// variable LOWBIT_ISA, else the best that this CPU can run. `source` is the start of the messages.
+/// Errors: unsupported if this CPU or this program lacks the engine; invalid_argument for an
+/// unknown
+///         name
 inline result<const engine*> find_engine(std::string_view arch, std::string_view source = "arch") {
   const auto usable = usable_engines();
   if (arch.empty()) {
@@ -60,7 +61,7 @@ inline result<const engine*> find_engine(std::string_view arch, std::string_view
                        known_archs());
 }
 
-/// The threads of a pool as an engine takes them.
+/// Adapts a thread_pool for an engine.
 inline engine_threads threads_of(thread_pool& pool) {
   const auto run = [](void* self, std::size_t tasks, void* task,
                       void (*call)(void*, std::size_t, std::size_t)) {

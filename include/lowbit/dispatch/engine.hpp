@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One program, every CPU: the encoders of program_policies, compiled once per instruction set
-// (cmake/lowbit_engine.cmake) and reached through a table of functions. What crosses this boundary
-// is plain data outside the namespaces of instruction sets, and the engines instantiate no standard
-// container, so no code compiled for AVX can end up in the baseline part.
+// One program for every CPU: the encoders of program_policies, compiled once per instruction set
+// (cmake/lowbit_engine.cmake) and called through a table of functions. Only plain data from outside
+// the per-ISA namespaces crosses this boundary, and engines instantiate no standard container, so
+// no AVX code can end up in the baseline part of the program.
 #pragma once
 
 #include "lowbit/arch/list.hpp"
@@ -13,7 +13,7 @@
 
 namespace lowbit {
 
-/// Of what a run writes.
+/// The extents of a run's output.
 struct output_extents {
   std::size_t rows, cols;
 };
@@ -26,8 +26,8 @@ struct engine_threads {
               void (*call)(void* task, std::size_t index, std::size_t worker));
 };
 
-/// Sees intermediate values. A function may be null; it may be called many times, always from the
-/// calling thread.
+/// Receives intermediate values. Functions may be null; each may be called many times, always on
+/// the calling thread.
 struct run_observer {
   using rows = matrix_view<const float>;
 
@@ -38,17 +38,16 @@ struct run_observer {
   void (*context)(void* self, std::size_t layer, std::size_t sentence, std::size_t first_row,
                   std::size_t head, rows values) = nullptr;
   void (*pooled)(void* self, rows values) = nullptr;
-  /// At every lowbit::activation_site of a layer.
+  /// Called at every lowbit::activation_site of a layer.
   void (*site)(void* self, std::size_t layer, std::size_t site, rows values) = nullptr;
 };
 
 /// The functions of one instruction set. `encoder` is an index into encoders_of<program_policies>,
-/// as io/named_policy.hpp gives it; shape.head says which head stands on it. A model lives in
-/// memory of model_bytes bytes, aligned to 64; encoder and shape of every call are those it was
-/// loaded with.
+/// as returned by io/named_policy.hpp; shape.head selects the head. A model occupies model_bytes
+/// bytes, aligned to 64; every call must pass the encoder and shape it was loaded with.
 struct engine {
   const char* arch;
-  /// Encoders that this engine has; the others belong to `below`, which has all.
+  /// True if this engine has the encoder; otherwise `below` must be used, which has all.
   bool (*has)(std::size_t encoder);
   const engine* below;
   std::size_t (*model_bytes)(std::size_t encoder, const weight_set&, const model_shape&);
@@ -60,13 +59,13 @@ struct engine {
   status (*run)(std::size_t encoder, const model_shape&, const std::byte* model, const token_input&,
                 std::byte* workspace, std::size_t bytes, const engine_threads&, const run_observer*,
                 float* out);
-  /// One encoder layer on hidden rows (tokens, hidden), in place.
+  /// Runs one encoder layer on hidden rows (tokens, hidden), in place.
   status (*run_layer)(std::size_t encoder, const model_shape&, const std::byte* model,
                       std::size_t index, const token_batch&, std::byte* workspace,
                       std::size_t bytes, const engine_threads&, float* hidden);
 };
 
-// Which of them exist is the build's choice.
+// The build determines which of these are defined.
 #define LOWBIT_DECLARE_ENGINE(tag, ...) extern const engine engine_##tag;
 LOWBIT_EACH_ARCH(LOWBIT_DECLARE_ENGINE)
 #undef LOWBIT_DECLARE_ENGINE

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The code behind one table of dispatch/engine.hpp. Only cmake/lowbit_engine.cpp includes it, once
-// per instruction set.
+// The implementation behind the function table of dispatch/engine.hpp. Included only by
+// cmake/lowbit_engine.cpp, once per instruction set.
 #pragma once
 
 #include <new>
@@ -51,17 +51,17 @@ struct forwarding_observer {
 
 }  // namespace detail
 
-/// The functions of an engine for Arch. Static, and without standard containers: an object file of
-/// AVX code must not define what other objects could be linked to.
+/// The functions of an engine for Arch. Static and without standard containers: an object file of
+/// AVX code must not define symbols that other objects could link to.
 template <class Arch>
 struct engine_code {
-  /// Tiles multiply bytes: what does not compute with them, or (as TernaryBERT and BinaryBERT) is
-  /// rarely asked for, is left to the engine below, which takes minutes to compile as it is.
+  /// Tiles multiply bytes. Encoders that cannot use them, or are rarely used (TernaryBERT,
+  /// BinaryBERT), are left to the engine below: this one already takes minutes to compile.
   static constexpr bool bytes_only = Arch::on_request;
   template <class Encoder>
   static constexpr bool has_encoder = !bytes_only || is_int8_input<typename Encoder::linear::input>;
 
-  /// function(std::type_identity<Encoder>), for those that this engine has.
+  /// Calls function(std::type_identity<Encoder>); the engine must have the encoder.
   template <class Result, class Function>
   static Result with(std::size_t index, Function function) {
     return with_encoder<program_policies>(
@@ -75,8 +75,8 @@ struct engine_code {
         });
   }
 
-  /// function(std::type_identity<model>) for the encoder and the head. The encoder's code exists
-  /// once, whatever stands on it.
+  /// Calls function(std::type_identity<model>) for the encoder and head. The encoder's code is
+  /// compiled once for all heads.
   template <class Result, class Function>
   static Result with_model(std::size_t index, head_kind head, Function function) {
     return with<Result>(index, [&]<class Encoder>(std::type_identity<Encoder>) -> Result {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// exp, erf, tanh and the activation functions, in 16 lanes. Fixed fma polynomials, never libm, so
-// every machine computes the same bits (docs/numerics.md#functions). The coefficients are
-// near-minimax fits made by scripts/fit-polynomials.
+// exp, erf, tanh and the activation functions in 16 lanes. They use fixed fma polynomials, never
+// libm, so every machine computes the same bits (docs/numerics.md#functions). The coefficients are
+// near-minimax fits from scripts/fit-polynomials.
 #pragma once
 
 #include <type_traits>
@@ -13,7 +13,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// Horner's rule, lowest power first.
+/// Horner's rule; coefficients start at the lowest power.
 template <class Arch, std::size_t N>
 LOWBIT_INLINE f32x16<Arch> polynomial(f32x16<Arch> x, const float (&coefficients)[N]) {
   auto value = f32x16<Arch>::broadcast(coefficients[N - 1]);
@@ -37,15 +37,15 @@ LOWBIT_INLINE f32x16<Arch> absolute(f32x16<Arch> v) {
 
 }  // namespace detail
 
-/// e^x for x in [-86, 88], clamped outside; relative error below 2e-7. NaN stays NaN in all of
-/// these functions.
-/// x = n ln2 + r with |r| <= ln2 / 2; n is read from the low bits of x log2(e) + 1.5 * 2^23.
+/// e^x for x in [-86, 88], clamped outside; relative error below 2e-7. All of these functions
+/// return NaN for NaN. x = n ln2 + r with |r| <= ln2 / 2; n is read from the low bits of x log2(e)
+/// + 1.5 * 2^23.
 template <class Arch>
 LOWBIT_INLINE f32x16<Arch> exp(f32x16<Arch> x) {
   using f = f32x16<Arch>;
   constexpr float shifter =
       12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer, half to even
-  // The limits come first, so that NaN, which makes min and max return their second operand, stays.
+  // The limits are the first operands: min and max return the second one for NaN, so NaN is kept.
   x = max(f::broadcast(-86.0F), min(f::broadcast(88.0F), x));
   const f shifted = fma(x, f::broadcast(1.44269504F), f::broadcast(shifter));
   const f n = shifted - f::broadcast(shifter);
@@ -54,13 +54,12 @@ LOWBIT_INLINE f32x16<Arch> exp(f32x16<Arch> x) {
   constexpr float tail[] = {0.5F,           0.166666672F,   0.0416662581F,
                             0.00833326578F, 0.00139469921F, 0.000199179325F};
   const f power = fma(detail::polynomial(r, tail), r * r, r + f::broadcast(1.0F));
-  // Scaling by 2^n in the exponent field, not by a product, which a compiler could contract with a
-  // later addition.
+  // Scales by 2^n in the exponent field; a compiler could contract a product with a later addition.
   return f::from_bits(bits_of(power) + exponent_shift(bits_of(shifted)));
 }
 
-/// erf(x) = 1 - e^(|x| Q(|x|)), absolute error below 2e-7. One branch: what a GELU multiplies near
-/// 0 is small, so nothing is gained by another form there.
+/// erf(x) = 1 - e^(|x| Q(|x|)), absolute error below 2e-7. One branch: near 0 a GELU multiplies erf
+/// by a small factor, so a separate form there gains nothing.
 template <class Arch>
 LOWBIT_INLINE f32x16<Arch> erf(f32x16<Arch> x) {
   using f = f32x16<Arch>;
@@ -86,7 +85,7 @@ LOWBIT_INLINE f32x16<Arch> tanh(f32x16<Arch> x) {
   return detail::with_sign(select(less(magnitude, f::broadcast(0.625F)), inner, outer), x);
 }
 
-/// BERT's GELU, x / 2 (1 + erf(x / sqrt 2)): the erf form, never the tanh approximation.
+/// BERT's GELU, x / 2 (1 + erf(x / sqrt 2)): the erf form, not the tanh approximation.
 struct gelu_erf {
   static constexpr const char* name = "gelu";
   static constexpr activation_function function = activation_function::gelu;
@@ -102,7 +101,7 @@ struct relu {
   static constexpr activation_function function = activation_function::relu;
   template <class Arch>
   static LOWBIT_INLINE f32x16<Arch> apply(f32x16<Arch> x) {
-    // max() keeps NaN only as its second operand; the sum makes +0 of -0.
+    // max() keeps NaN only in its second operand; adding zero turns -0 into +0.
     const auto zero = f32x16<Arch>::broadcast(0.0F);
     return max(zero, x) + zero;
   }
@@ -115,13 +114,13 @@ struct tanh_activation {
   }
 };
 
-/// As a policy's hidden_act: the one that the model's shape names.
+/// As a policy's hidden_act: the function named in the model's shape.
 struct any_activation {
   static constexpr const char* name = "gelu or relu";
 };
 
-/// function(std::type_identity<gelu_erf or relu>) for HiddenAct, or, where it is any_activation,
-/// for `named`.
+/// Calls function(std::type_identity<A>) with A = HiddenAct, or, if that is any_activation, with
+/// the activation (gelu_erf or relu) given by `named`.
 template <class HiddenAct, class Function>
 LOWBIT_INLINE auto with_activation(activation_function named, Function function) {
   if constexpr (!std::is_same_v<HiddenAct, any_activation>) {
@@ -133,7 +132,7 @@ LOWBIT_INLINE auto with_activation(activation_function named, Function function)
   }
 }
 
-/// Whether a policy with HiddenAct runs a model with the function `named`.
+/// True if a policy with HiddenAct can run a model with the function `named`.
 template <class HiddenAct>
 [[nodiscard]] constexpr bool computes_activation(activation_function named) {
   if constexpr (std::is_same_v<HiddenAct, any_activation>) {

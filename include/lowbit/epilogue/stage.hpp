@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Epilogues: what happens to an accumulator before it leaves the registers. A stage is a small
-// value with state and `operator()(lanes, row, col) -> lanes`, where lanes are an f32x16 or i32x16
-// of the outputs (row, col .. col + 15); a sink is a stage that returns nothing. They are composed
-// with `|`, in reading order: `to_float{} | affine{scale, bias} | add_residual{h} | store{sum}`.
+// Epilogues process accumulators before they leave the registers. A stage is a small value with
+// state and `operator()(lanes, row, col) -> lanes`, where lanes are an f32x16 or i32x16 of the
+// outputs (row, col .. col + 15); a sink is a stage that returns nothing. Stages are composed with
+// `|`, in reading order: `to_float{} | affine{scale, bias} | add_residual{h} | store{sum}`.
 //
-// A stage may read past the last output of a row only through load_channels, which does not. Where
-// the caller knows that all 16 lanes are outputs, `col` is a whole_column and no stage checks.
+// Stages must read per-column data through load_channels, which never reads past the last output of
+// a row. If the caller knows that all 16 lanes are outputs, `col` is a whole_column and no stage
+// checks.
 #pragma once
 
 #include "lowbit/arch/simd.hpp"
@@ -13,8 +14,8 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// A column whose 16 lanes are all outputs. Stages that never look past a row may take it as the
-/// std::size_t that it converts to.
+/// A column whose 16 lanes are all outputs. Stages that never read past a row may take it as
+/// std::size_t, to which it converts.
 struct whole_column {
   std::size_t first;
   constexpr operator std::size_t() const { return first; }
@@ -22,7 +23,7 @@ struct whole_column {
 template <class Column>
 inline constexpr bool is_whole = std::is_same_v<Column, whole_column>;
 
-/// How many of the 16 lanes from `col` on are among `cols` outputs.
+/// Number of lanes from `col` on, at most 16, that are among `cols` outputs.
 template <class Column>
 [[nodiscard]] LOWBIT_INLINE std::size_t lanes_at(Column col, std::size_t cols) {
   const auto first = static_cast<std::size_t>(col);
@@ -30,7 +31,7 @@ template <class Column>
   return first < cols ? cols - first : 0;
 }
 
-/// Base of everything that `|` composes.
+/// Base of everything that can be composed with `|`.
 struct epilogue_stage {};
 
 template <class First, class Second>
@@ -65,8 +66,8 @@ template <class Arch, class Column>
                                 : i32x16<Arch>::load_first(v.data + col, count);
 }
 
-/// Integer accumulator to float: exact for one-bit products (|n| <= K < 2^24), rounded to nearest
-/// above 2^24. The accumulator of a product that sums its groups in f32 is one already.
+/// Converts an integer accumulator to float: exact for one-bit products (|n| <= K < 2^24), rounded
+/// to nearest above 2^24. Products that sum their groups in f32 already have float accumulators.
 struct to_float : epilogue_stage {
   template <class Arch>
   LOWBIT_INLINE f32x16<Arch> operator()(i32x16<Arch> v, std::size_t, std::size_t) const {
@@ -78,7 +79,7 @@ struct to_float : epilogue_stage {
   }
 };
 
-/// v * scale[col] + bias[col], one rounding.
+/// v * scale[col] + bias[col], rounded once.
 struct affine : epilogue_stage {
   vector_view<const float> scale;  // (N)
   vector_view<const float> bias;   // (N)
@@ -99,7 +100,7 @@ struct add_bias : epilogue_stage {
   }
 };
 
-/// v * scale[row]: takes back the scale of a row of dynamic codes.
+/// v * scale[row]: dequantizes rows of dynamically quantized codes.
 struct scale_rows : epilogue_stage {
   const float* scale;  // (M)
   constexpr explicit scale_rows(const float* scales) : scale(scales) {}
@@ -109,7 +110,7 @@ struct scale_rows : epilogue_stage {
   }
 };
 
-/// v * factor, the same for every output.
+/// v * factor, with the same factor for every output.
 struct scale_by : epilogue_stage {
   float factor;
   constexpr explicit scale_by(float value) : factor(value) {}
@@ -138,7 +139,7 @@ struct activate : epilogue_stage {
   }
 };
 
-/// Sink: out(row, col .. col + 15) = v, no column past out.cols.
+/// Sink: out(row, col .. col + 15) = v, for columns below out.cols.
 struct store : epilogue_stage {
   matrix_view<float> out;  // (M, N)
   constexpr explicit store(matrix_view<float> rows) : out(rows) {}
@@ -153,9 +154,9 @@ struct store : epilogue_stage {
   }
 };
 
-/// Sink: the integers themselves.
+/// Sink: stores the integers unchanged.
 struct store_integers : epilogue_stage {
-  matrix_view<std::int32_t> out;  // (M, N), stride a multiple of 16 that holds whole lane groups
+  matrix_view<std::int32_t> out;  // (M, N), stride >= N rounded up to a multiple of 16
   constexpr explicit store_integers(matrix_view<std::int32_t> rows) : out(rows) {
     LOWBIT_EXPECTS(out.stride >= round_up(out.cols, virtual_lanes));
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sinks that end an integer accumulator in bits. Where only the sign of alpha * n + b survives, the
-// whole epilogue is one integer compare (docs/numerics.md#thresholds):
-//   alpha * n + b >= 0   <=>   n >= t     with t found at load by evaluating the float expression
-//   itself, so it is exact.
+// Sinks that turn an integer accumulator into bits. If only the sign of alpha * n + b is needed,
+// the whole epilogue is one integer compare (docs/numerics.md#thresholds):
+//   alpha * n + b >= 0   <=>   n >= t
+// t is found at load time by evaluating the float expression itself, so the comparison is exact.
 #pragma once
 
 #include "lowbit/core/bits.hpp"
@@ -10,7 +10,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// One threshold for every output.
+/// One threshold for all outputs.
 struct constant_threshold {
   std::int32_t value;
   template <class Arch>
@@ -26,12 +26,12 @@ struct channel_threshold {
     return load_channels<Arch>(values, col);
   }
 };
-/// The code whose bit is 1: a sign row marks n < t (the value -1), a {0,1} row marks n >= t (the
-/// value 1).
+/// Which comparison sets the bit: a sign row marks n < t (the value -1), a {0,1} row marks n >= t
+/// (the value 1).
 enum class bit_marks { below, at_least };
 
-/// Writes 16 or fewer bits at [begin, begin + count). Whole 16-bit groups overwrite; anything else
-/// is OR-ed into a row that holds zeros there.
+/// Writes 16 or fewer bits at [begin, begin + count). Aligned 16-bit groups are overwritten; others
+/// are ORed into a row, which must be zero there.
 LOWBIT_INLINE void write_bits(word* row, std::size_t begin, std::size_t count, lane_mask mask) {
   if (begin % virtual_lanes == 0) {
     std::memcpy(reinterpret_cast<std::byte*>(row) + begin / 8, &mask, sizeof mask);
@@ -41,12 +41,12 @@ LOWBIT_INLINE void write_bits(word* row, std::size_t begin, std::size_t count, l
 }
 
 /// Sink: bit (row, first_bit + col) = n below / at least the threshold, for col < cols.
-/// Requires: the pad words of every row, and every row when first_bit is not a multiple of 16, were
-/// cleared before.
+/// Requires: cleared pad words in every row; fully cleared rows if first_bit is not a multiple of
+/// 16
 template <bit_marks Marks, class Threshold>
 struct to_bits : epilogue_stage {
   matrix_view<word> out;  // (M, words)
-  std::size_t cols;       // N: outputs of this product
+  std::size_t cols;       // N, the outputs of this product
   std::size_t first_bit;
   Threshold threshold;
   constexpr to_bits(matrix_view<word> rows, std::size_t n, Threshold t, std::size_t first = 0)
@@ -69,8 +69,8 @@ template <bit_marks Marks, class Threshold>
   return {out, cols, t, first_bit};
 }
 
-/// Sink: the sign of n as {-1, 0, 1}, which keeps the zeros of torch.sign. Rows must be cleared
-/// before.
+/// Sink: the sign of n as {-1, 0, 1}, which keeps the zeros of torch.sign.
+/// Requires: cleared rows
 struct to_trits : epilogue_stage {
   matrix_view<trit_word> out;  // (M, words)
   std::size_t cols;
@@ -96,8 +96,8 @@ struct to_trits : epilogue_stage {
   }
 };
 
-/// The smallest n in [lo, hi] with predicate(n), or hi + 1: predicate must be false then true.
-/// Evaluates the float expression that the threshold replaces, so both agree to the last bit.
+/// The smallest n in [lo, hi] with predicate(n), or hi + 1; predicate must be monotonic, false then
+/// true. Callers pass the float expression that the threshold replaces, so both agree exactly.
 template <class Predicate>
 [[nodiscard]] constexpr std::int32_t first_true(std::int32_t lo, std::int32_t hi,
                                                 Predicate predicate) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one driver: panels, row tiles, tails, tasks and epilogues for every op and arch. It cuts the
-// work; panel.hpp does it.
+// The dense driver: panels, row tiles, tails, tasks and epilogues for every op and arch. It
+// partitions the work; panel.hpp computes it.
 #pragma once
 
 #include "lowbit/core/executor.hpp"
@@ -8,10 +8,10 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Rows [first_row, last_row) and panels [first_panel, last_panel) of epilogue(a . w^T): what one
-/// task computes. The operands are taken by value: as locals they stay in registers, however many
-/// bytes an epilogue writes. A call of its own: inlined where a caller's arrays are known to be
-/// small, gcc 12 warns of whole panels that do not exist.
+/// Computes rows [first_row, last_row) and panels [first_panel, last_panel) of epilogue(a . w^T):
+/// one task. The operands are passed by value: as locals they stay in registers even though an
+/// epilogue writes bytes. Not inlined: where a caller's arrays are known to be small, gcc 12 warns
+/// about whole panels that do not exist.
 template <class Op, class Arch, class Epilogue>
 LOWBIT_NOINLINE void gemm_block(activation_rows<Op> a, packed_weights<Op, Arch> w,
                                 Epilogue epilogue, std::size_t first_row, std::size_t last_row,
@@ -37,13 +37,13 @@ LOWBIT_NOINLINE void gemm_block(activation_rows<Op> a, packed_weights<Op, Arch> 
   }
 }
 
-/// epilogue(dot(a_m, w_n), m, n) for every m < M, n < N.
+/// Computes epilogue(dot(a_m, w_n), m, n) for every m < M, n < N.
 ///
 /// Shapes:   a (M, K), w (N, K) packed
 /// Types:    Op::accumulator; for one-bit ops |acc| <= K
 /// Requires: a.k == w.k; the vectors and rows of the epilogue hold N outputs;
-///           a.row_counts where Op::term reads it; pad bits zero (guaranteed by pack)
-/// Exact:    the same bits on every arch, for every executor
+///           a.row_counts if Op::term reads it; pad bits zero (guaranteed by pack)
+/// Exact:    the same bits on every arch, with every executor
 /// Cost:     M * N * units steps of the op; no allocation
 template <class Op, class Arch, class Epilogue, executor Executor>
 void gemm(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w, const Epilogue& epilogue,
@@ -57,7 +57,7 @@ void gemm(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w, const
     gemm_block<Op, Arch>(a, w, epilogue, 0, rows, 0, panels);
     return;
   }
-  // Split the outputs first (each worker then streams its own weights), the rows only when there
+  // Split by outputs first, so that each worker streams its own weights; split rows only if there
   // are too few panels.
   const std::size_t wanted = executor.workers() * 4;
   const std::size_t column_tasks = panels < wanted ? panels : wanted;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One panel of weights times a block of rows, into the epilogue: register tiles, what is left of
-// rows and columns, panels that hold few outputs, codes that are decoded on the way, AMX's tiles.
-// gemm.hpp is the only reader; only micro_kernel knows instructions.
+// Multiplies one panel of weights by a block of rows and runs the epilogue: register tiles,
+// remainders of rows and columns, narrow panels, codes decoded on the fly, and AMX tiles. Only
+// gemm.hpp uses this file; only micro_kernel uses instructions of an arch.
 #pragma once
 
 #include "lowbit/epilogue/stage.hpp"
@@ -25,7 +25,7 @@
 
 namespace lowbit::inline LOWBIT_ISA::detail {
 
-/// What finish() needs to know of a row: the op's own term, or what takes a kernel's offset back.
+/// The row term for finish(): that of the op, or the correction of a kernel's offset.
 template <class Op, class Kernel>
 [[nodiscard]] constexpr std::int32_t row_term(std::size_t k, std::int32_t count) {
   if constexpr (requires { Kernel::offset; }) {
@@ -35,8 +35,8 @@ template <class Op, class Kernel>
   }
 }
 
-/// The accumulators of one row of a panel to the epilogue, 16 lanes at a time; a ragged last panel
-/// (Whole = false) stops at column w.n.
+/// Passes the accumulators of one row of a panel to the epilogue, 16 lanes at a time; in a ragged
+/// last panel (Whole = false) it stops at column w.n.
 template <class Op, class Arch, bool Whole, class Epilogue>
 LOWBIT_INLINE void finish_row_of_tile(const typename Op::accumulator* acc,
                                       const activation_rows<Op>& a,
@@ -60,8 +60,8 @@ LOWBIT_INLINE void finish_row_of_tile(const typename Op::accumulator* acc,
   }
 }
 
-/// The same for `rows` rows, in a loop: unrolled copies of every epilogue were a third of the time
-/// that the compiler takes for an engine.
+/// finish_row_of_tile for `rows` rows. A loop, because unrolled copies of every epilogue took a
+/// third of the compile time of an engine.
 template <class Op, class Arch, bool Whole, class Epilogue>
 LOWBIT_INLINE void finish_tile(const typename Op::accumulator* acc, std::size_t rows,
                                const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
@@ -73,7 +73,7 @@ LOWBIT_INLINE void finish_tile(const typename Op::accumulator* acc, std::size_t 
   }
 }
 
-/// A whole register tile: the row count is a constant, so that its loops unroll.
+/// A full register tile; the constant row count lets the loops unroll.
 template <class Op, class Arch, class Epilogue>
 LOWBIT_INLINE void run_tile(const activation_rows<Op>& a, const packed_weights<Op, Arch>& w,
                             const Epilogue& epilogue, std::size_t row, std::size_t panel) {
@@ -85,7 +85,7 @@ LOWBIT_INLINE void run_tile(const activation_rows<Op>& a, const packed_weights<O
     finish_row_of_tile<Op, Arch, true>(acc + r * kernel::nr, a, w, epilogue, row + r, panel);
 }
 
-/// The kernel for `rows` <= Rows rows. One copy per op, whatever the epilogue.
+/// Runs the kernel for `rows` <= Rows rows. One copy per op, independent of the epilogue.
 template <class Op, class Arch, std::size_t Rows>
 LOWBIT_NOINLINE void run_kernel(std::size_t rows, const activation_rows<Op>& a,
                                 const packed_weights<Op, Arch>& w, std::size_t row,
@@ -100,13 +100,13 @@ LOWBIT_NOINLINE void run_kernel(std::size_t rows, const activation_rows<Op>& a,
   }
 }
 
-/// A kernel that can leave out the last vectors of a panel.
+/// A kernel that can skip the last vectors of a panel.
 template <class Kernel>
 concept has_narrow_tiles = requires {
   &Kernel::template run<1, 1>;
 };
 
-/// The kernel for `rows` <= Rows rows and the first `vectors` <= Vectors vectors of a panel.
+/// Runs the kernel for `rows` <= Rows rows and the first `vectors` <= Vectors vectors of a panel.
 template <class Op, class Arch, std::size_t Rows, std::size_t Vectors>
 LOWBIT_NOINLINE void run_narrow_kernel(std::size_t rows, std::size_t vectors,
                                        const activation_rows<Op>& a,
@@ -124,8 +124,8 @@ LOWBIT_NOINLINE void run_narrow_kernel(std::size_t rows, std::size_t vectors,
   }
 }
 
-/// A panel with outputs in its first `vectors` vectors only: attention has many (a head of 64
-/// channels, a sentence of 16 tokens).
+/// A panel with outputs only in its first `vectors` vectors, which is common in attention (a head
+/// of 64 channels, a sentence of 16 tokens).
 template <class Op, class Arch, class Epilogue>
 LOWBIT_INLINE void run_narrow_panel(std::size_t vectors, const activation_rows<Op>& a,
                                     const packed_weights<Op, Arch>& w, const Epilogue& epilogue,
@@ -155,9 +155,9 @@ void continue_rows(std::size_t rows, matrix_view<const float> a, const float* w,
   }
 }
 
-/// acc = a . w^T for `rows` <= block_rows rows of one panel: each block of it is decoded once and
-/// stays in the first-level cache. Sums go through acc between blocks, so that they are taken over
-/// k in order. The buffer is on the stack: 12 KiB with AVX-512, 4 KiB without.
+/// acc = a . w^T for at most block_rows rows of one panel: each block of the panel is decoded once
+/// and stays in L1. Sums pass through acc between blocks, so they accumulate over k in order. The
+/// buffer is on the stack: 12 KiB with AVX-512, 4 KiB without.
 template <class Arch>
 LOWBIT_NOINLINE void run_decoded(matrix_view<const float> a,
                                  const packed_weights<decoded_mul_add, Arch>& w, std::size_t panel,
@@ -224,14 +224,14 @@ LOWBIT_INLINE void run_panel(const activation_rows<Op>& a, const packed_weights<
   }
 }
 
-/// A kernel that has tiles, too: registers that are configured for a block of rows.
+/// A kernel that also has tiles, registers configured for a block of rows.
 template <class Kernel>
 concept has_tiles = requires {
   typename Kernel::tiles;
 };
 
-/// A panel through tiles, which have all the same height: what is left of the rows is computed with
-/// rows before it, whose sums are dropped.
+/// Computes a panel with tiles, which all have the same height: remaining rows are computed
+/// together with preceding rows, whose repeated sums are dropped.
 template <class Op, class Arch, bool Whole, class Tiles, class Epilogue>
 LOWBIT_INLINE void run_panel(const Tiles& tiles, const activation_rows<Op>& a,
                              const packed_weights<Op, Arch>& w, const Epilogue& epilogue,

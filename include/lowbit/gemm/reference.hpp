@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one reference: dot products of unpacked values, one loop, no layout. Every kernel must equal
-// it, integers exactly, floats because both add over k in order with fma.
+// The reference product: one loop over unpacked values, no layout. Every kernel must equal it
+// exactly: integers are exact, and floats accumulate over k in order with fma in both.
 #pragma once
 
 #include "lowbit/core/fma.hpp"
@@ -8,7 +8,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// out(m, n) = sum_k a(m, k) * w(n, k). a and w hold the decoded values: int8 codes for integer
+/// out(m, n) = sum_k a(m, k) * w(n, k). a and w hold decoded values: int8 codes for integer
 /// products, floats for f32.
 template <class Value, class Accumulator>
 void reference_gemm(matrix_view<const Value> a, matrix_view<const Value> w,

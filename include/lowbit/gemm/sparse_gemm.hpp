@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The driver of sparse products: tiles, tails, tasks and epilogues for both layouts of
-// pack/sparse_panels.hpp. What the dense driver multiplies and this one leaves out are products
-// with a zero weight, so the operands, the epilogues and the result are those of gemm().
+// The sparse driver: tiles, tails, tasks and epilogues for both layouts of pack/sparse_panels.hpp.
+// It skips only products with zero weights, so operands, epilogues and results are the same as for
+// gemm().
 #pragma once
 
 #include "lowbit/core/executor.hpp"
@@ -12,7 +12,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// Sixteen sums of one row to the epilogue.
+/// Passes sixteen sums of one row to the epilogue.
 template <class Op, class Arch, class Epilogue>
 LOWBIT_INLINE void finish_lanes(const typename Op::accumulator* acc, const Epilogue& epilogue,
                                 std::size_t n, std::size_t row, std::size_t panel) {
@@ -30,7 +30,7 @@ struct product_range {
   std::size_t first_row, last_row, first_panel, last_panel;
 };
 
-/// The last `rows` <= Rows rows of a block: few of them take several panels at a time.
+/// The last `rows` <= Rows rows of a block. With few rows, several panels are computed at a time.
 template <class Op, class Arch, std::size_t Rows, class Epilogue>
 void run_block_rows(std::size_t rows, const activation_rows<Op>& a, const panel_blocks<Op, Arch>& w,
                     const Epilogue& epilogue, const product_range& part) {
@@ -60,8 +60,8 @@ void run_part(const activation_rows<Op>& a, const panel_blocks<Op, Arch>& w,
   constexpr std::size_t mr = sparse_tile<Arch>::rows;
   const std::size_t whole = part.first_row + (part.last_row - part.first_row) / mr * mr;
   alignas(buffer_alignment) typename Op::accumulator acc[mr * virtual_lanes];
-  // Rows outside: their activations, read at every k, stay in the nearest cache; the few weights
-  // that are left stream past them.
+  // Rows in the outer loop: their activations, read at every k, stay in L1 while the few stored
+  // weights stream past.
   for (std::size_t m = part.first_row; m < whole; m += mr) {
     for (std::size_t p = part.first_panel; p < part.last_panel; ++p) {
       run_blocks<Op, Arch, mr, 1>(a.units.row(m), a.units.stride, w, p, 1, acc);
@@ -74,7 +74,7 @@ void run_part(const activation_rows<Op>& a, const panel_blocks<Op, Arch>& w,
                                    {whole, part.last_row, part.first_panel, part.last_panel});
 }
 
-/// The memory of run_token_tile, on the stack: 64 KiB of activations, 32 KiB of sums.
+/// Buffers of run_token_tile, on the stack: 64 KiB of activations, 32 KiB of sums.
 template <class Op, class Arch>
 struct token_tile {
   static constexpr std::size_t tokens = sparse_tile<Arch>::token_vectors * virtual_lanes;
@@ -83,8 +83,8 @@ struct token_tile {
       typename Op::activation units[row_slices<Op, Arch>::chunk_units * tokens];
   alignas(buffer_alignment) typename Op::accumulator sums[panels * virtual_lanes * tokens];
 
-  /// Units [first, first + count) of rows m .. m + rows - 1 as (count, tokens), prepared. Missing
-  /// tokens of a group of 16 repeat the last row.
+  /// Stores units [first, first + count) of rows m .. m + rows - 1 as (count, tokens), prepared. An
+  /// incomplete group of 16 tokens is padded with the last row.
   void fill(const activation_rows<Op>& a, std::size_t m, std::size_t rows, std::size_t first,
             std::size_t count) {
     for (std::size_t t = 0; t < rows; t += virtual_lanes) {
@@ -104,7 +104,7 @@ struct token_tile {
           .store(sums + slot * virtual_lanes * tokens + i);
     }
   }
-  /// The sums of one panel as lanes of outputs.
+  /// Transposes the sums of one panel to lanes of outputs and runs the epilogue.
   template <class Epilogue>
   void finish(const Epilogue& epilogue, std::size_t n, std::size_t m, std::size_t rows,
               std::size_t panel, std::size_t slot) const {
@@ -135,8 +135,8 @@ void run_slice(std::size_t vectors, const typename Op::activation* tile,
   }
 }
 
-/// Up to token_tile::tokens rows. Activations are transposed once, or once per 256 outputs where
-/// there is more than one chunk.
+/// Computes up to token_tile::tokens rows. Activations are transposed once, or once per 256 outputs
+/// if there is more than one chunk.
 template <class Op, class Arch, class Epilogue>
 LOWBIT_NOINLINE void run_token_tile(const activation_rows<Op>& a, const row_slices<Op, Arch>& w,
                                     const Epilogue& epilogue, const product_range& part) {
@@ -174,7 +174,7 @@ void run_part(const activation_rows<Op>& a, const row_slices<Op, Arch>& w, const
   constexpr std::size_t tokens = sparse_tile<Arch>::token_vectors * virtual_lanes;
   std::size_t m = part.first_row;
   if constexpr (tokens > 0) {
-    constexpr std::size_t few = 2;  // rows that are not worth a tile
+    constexpr std::size_t few = 2;  // too few rows for a tile
     while (part.last_row - m > few) {
       const std::size_t last = part.last_row - m < tokens ? part.last_row : m + tokens;
       run_token_tile<Op, Arch>(a, w, epilogue, {m, last, part.first_panel, part.last_panel});
@@ -190,7 +190,7 @@ void run_part(const activation_rows<Op>& a, const row_slices<Op, Arch>& w, const
   }
 }
 
-/// Rows that a task should have at least.
+/// Minimum rows per task.
 template <class Op, class Arch>
 constexpr std::size_t rows_per_tile(const panel_blocks<Op, Arch>&) {
   return sparse_tile<Arch>::rows;
@@ -202,17 +202,17 @@ constexpr std::size_t rows_per_tile(const row_slices<Op, Arch>&) {
 
 }  // namespace detail
 
-/// epilogue(dot(a_m, w_n), m, n) for every m < M, n < N, w sparse.
+/// Computes epilogue(dot(a_m, w_n), m, n) for every m < M, n < N, with sparse w.
 ///
 /// Shapes:   a (M, K), w (N, K) as panel_blocks or row_slices
 /// Types:    Op = mul_add or code_dot<8>
 /// Requires: a.k == w.k; the vectors and rows of the epilogue hold N outputs
-/// Exact:    int8 equals the dense product; f32, too, for finite activations: the same bits on
-///           every arch, for every executor, in both layouts. One exception: whether a zero sum is
-///           +0 or -0 where products underflow, since fma(x, 0, s) leaves every s but -0; adding
-///           a bias other than -0 ends that difference
-/// Cost:     multiply-adds in proportion to the kept units, M times; no heap, 96 KiB of stack
-///           (row_slices; the scalar arch none)
+/// Exact:    int8 equals the dense product; so does f32 for finite activations: the same bits on
+///           every arch, with every executor, in both layouts. One exception: if products
+///           underflow, a zero sum may be +0 or -0, since fma(x, 0, s) keeps every s except -0;
+///           adding a bias other than -0 removes the difference
+/// Cost:     multiply-adds proportional to M times the stored units; no heap, 96 KiB of stack
+///           (row_slices; none on the scalar arch)
 template <class Op, class Arch, template <class, class> class Layout, class Epilogue,
           executor Executor>
 void sparse_gemm(const activation_rows<Op>& a, const Layout<Op, Arch>& w, const Epilogue& epilogue,
@@ -225,7 +225,7 @@ void sparse_gemm(const activation_rows<Op>& a, const Layout<Op, Arch>& w, const 
     detail::run_part(a, w, epilogue, {0, rows, 0, panels});
     return;
   }
-  // Outputs first, as the dense driver: each worker streams its own weights.
+  // Split by outputs first, like the dense driver: each worker streams its own weights.
   const std::size_t wanted = executor.workers() * 4;
   const std::size_t column_tasks = panels < wanted ? panels : wanted;
   const std::size_t tile = detail::rows_per_tile(w);

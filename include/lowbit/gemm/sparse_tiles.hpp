@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three inner loops of sparse products. Each keeps its sums in registers and goes through the
-// stored units in order of k, so that a float sum is the canonical one.
-//   run_blocks   lanes are outputs, an activation is spread     panel_blocks, any number of rows
-//   run_gather   lanes are outputs, activations are gathered    row_slices, a row or two
-//   run_tokens   lanes are tokens, a weight is spread           row_slices, a tile of tokens
+// The three inner loops of sparse products. Each keeps its sums in registers and visits the stored
+// units in order of k, so float sums are canonical.
+//   run_blocks   lanes are outputs, an activation is broadcast  panel_blocks, any number of rows
+//   run_gather   lanes are outputs, activations are gathered    row_slices, one or two rows
+//   run_tokens   lanes are tokens, a weight is broadcast        row_slices, a tile of tokens
 #pragma once
 
 #include "lowbit/kernel/avx2.hpp"
@@ -15,8 +15,8 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// acc (Panels, Rows, 16) = the sums of Rows rows and Panels neighbouring panels, of which `panels`
-/// exist. Few rows: several panels in flight, each with its own sums, hide the latency of an add.
+/// acc (Panels, Rows, 16) = the sums of Rows rows and Panels adjacent panels, of which `panels`
+/// exist. With few rows, several panels in flight with separate sums hide the latency of an add.
 template <class Op, class Arch, std::size_t Rows, std::size_t Panels>
 LOWBIT_NOINLINE void run_blocks(const typename Op::activation* a, std::size_t stride,
                                 const panel_blocks<Op, Arch>& w, std::size_t panel,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The largest magnitudes of a float encoder's activations, found by running it on sentences: what
-// static int8 scales are made of. An observer collects them; it knows no policy.
+// Calibration: the largest magnitudes of a float encoder's activations over sample sentences, from
+// which static int8 scales are derived. Collected by an observer, independent of policies.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@ namespace lowbit::inline LOWBIT_ISA {
 struct activation_ranges {
   using site_ranges = std::array<float, activation_sites>;
   std::vector<site_ranges> layers;  // (L), by activation_site
-  std::vector<float> hidden;        // (L + 1): rows 0 are those of the embeddings
+  std::vector<float> hidden;        // (L + 1): index 0 is the embeddings
 
   explicit activation_ranges(std::size_t count = 0) : layers(count), hidden(count + 1) {}
 
@@ -23,8 +23,8 @@ struct activation_ranges {
   }
 };
 
-/// Widens `ranges` by what every run shows; pass it to bert::run, with the serial executor. A value
-/// that is not a number makes its range NaN, which no conversion accepts.
+/// Widens `ranges` by the values of every run; pass it to bert::run with the serial executor. NaN
+/// in the activations makes the range NaN, which every conversion rejects.
 class range_observer {
  public:
   static constexpr bool enabled = true;

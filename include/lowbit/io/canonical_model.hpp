@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model between file and engine: its config, the policy it is to run under, and its canonical
-// tensors, owned or borrowed from the mapped files that it keeps open. weight_set views of it are
-// what an engine loads. It knows no kernel and no instruction set.
+// A model between file and engine: its config, the policy to run it under, and its canonical
+// tensors, owned or borrowed from mapped files that it keeps open. Engines load weight_set views of
+// it. Does not depend on kernels or instruction sets.
 #pragma once
 
 #include <algorithm>
@@ -16,10 +16,10 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// What one tensor became, for the report of `lowbit quantize`.
+/// How one tensor was stored, for the report of `lowbit quantize`.
 struct tensor_report {
   std::string name;    // Hugging Face name of the matrix or vector
-  std::string format;  // codec that it got
+  std::string format;  // its codec
   std::vector<std::size_t> shape;
   std::size_t source_bytes = 0;
   std::size_t bytes = 0;
@@ -29,18 +29,18 @@ struct tensor_report {
 class canonical_model {
  public:
   model_config config;
-  std::string policy;  // its name, as io/named_policy.hpp lists them
+  std::string policy;  // name as listed in io/named_policy.hpp
   std::string zero = "torch";
   std::vector<tensor_report> report;
-  std::vector<std::string> ignored;  // tensors of the checkpoint that inference does not read
+  std::vector<std::string> ignored;  // checkpoint tensors not used for inference
   std::vector<std::string> warnings;
 
-  /// Adds a tensor whose bytes live in a file that keep_open() holds.
+  /// Adds a tensor whose bytes are in a file held by keep_open().
   void borrow(std::string name, element_type type, std::vector<std::size_t> shape,
               std::span<const std::byte> data) {
     add(std::move(name), type, std::move(shape), data);
   }
-  /// Adds a tensor and takes its bytes.
+  /// Adds a tensor and takes ownership of its bytes.
   void own(std::string name, element_type type, std::vector<std::size_t> shape,
            std::vector<std::byte> bytes) {
     storage_.push_back(std::make_unique<std::vector<std::byte>>(std::move(bytes)));
@@ -57,18 +57,18 @@ class canonical_model {
 
   [[nodiscard]] const checkpoint_tensors& files() const { return *files_; }
 
-  /// Valid while this object lives, also after a move.
+  /// Valid while this object lives, even after a move.
   [[nodiscard]] weight_set weights() const { return {tensors_.data(), tensors_.size()}; }
   [[nodiscard]] std::span<const stored_tensor> tensors() const { return tensors_; }
-  /// Of all tensors, as a packed folder stores them.
+  /// Total bytes of the tensors, as stored in a packed folder.
   [[nodiscard]] std::size_t bytes() const {
     std::size_t total = 0;
     for (const stored_tensor& t : tensors_) total += t.bytes();
     return total;
   }
 
-  /// After an engine has packed the weights: gives mapped pages back to the system. Tables are read
-  /// again when they are used.
+  /// Releases mapped pages to the system after an engine has packed the weights. Embedding tables
+  /// are paged in again on use.
   void release_pages() const {
     if (files_ != nullptr) files_->release_pages();
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of one checkpoint by canonical Hugging Face name: old names, dead parameters, and
-// which tensors an import has used. Every tensor is used, known to be unused, or an error.
+// Reads checkpoint tensors by canonical Hugging Face name: handles old names and unused parameters,
+// and tracks which tensors an import has read. Every tensor is read, known to be unused, or an
+// error.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +28,7 @@ inline bool ends_with_any(std::string_view name, std::initializer_list<std::stri
 inline bool unused_by_inference(std::string_view name) {
   return ends_with_any(name,
                        {".dense.scale", ".query.scale", ".key.scale",
-                        ".value.scale",  // BiBERT, registered only
+                        ".value.scale",  // BiBERT, registered but unused
                         ".output.gate", ".weight_clip_val", ".act_clip_val", ".move_q.bias",
                         ".move_k.bias", ".move_v.bias",  // BiT, overwritten before use
                         "embeddings.position_ids", "embeddings.token_type_ids"}) ||  // buffers
@@ -35,20 +36,20 @@ inline bool unused_by_inference(std::string_view name) {
          name.starts_with("fit_dense");
 }
 
-/// A range that an encoding can be made of.
+/// Checks that an activation range is finite and positive.
 inline status check_range(std::string_view place, float range) {
   if (range > 0.0F && std::isfinite(range)) return {};
   return status::error(errc::malformed, place, " is ", std::to_string(range),
                        ", expected a finite number above 0");
 }
 
-/// The layer that a tensor belongs to, when the model has no such layer.
+/// The layer index in a tensor name if the model has no such layer.
 inline std::optional<std::size_t> layer_beyond(std::string_view name, const model_shape& shape) {
   const auto index = layer_of(name);
   return index && *index >= shape.layers ? index : std::nullopt;
 }
 
-/// The error for a tensor that is no part of the model.
+/// The error for a tensor that does not belong to the model.
 inline status not_part_of(const tensor_view& tensor, std::string_view name,
                           const canonical_model& model) {
   const model_shape& s = model.config.shape;
@@ -60,12 +61,11 @@ inline status not_part_of(const tensor_view& tensor, std::string_view name,
                        name_of(s.head), " model under policy ", model.policy);
 }
 
-/// Reads the tensors of one checkpoint by canonical Hugging Face name and remembers which were
-/// used.
+/// Reads the tensors of one checkpoint by canonical Hugging Face name and tracks which were used.
 class checkpoint_reader {
  public:
   /// `files` must outlive the reader.
-  /// Errors: malformed for two tensors of one parameter
+  /// Errors: malformed if two tensors map to the same parameter
   static result<checkpoint_reader> open(const checkpoint_tensors& files, std::string place) {
     checkpoint_reader reader(files, std::move(place));
     for (const tensor_view& t : files.tensors()) {
@@ -85,7 +85,8 @@ class checkpoint_reader {
     return it->second;
   }
 
-  /// The tensor with exactly this shape ([n] for rows == 0; a scalar fits [1]), finite, as floats.
+  /// Reads a tensor as floats; it must have exactly this shape (a scalar matches [1]) and be
+  /// finite.
   result<std::vector<float>> read(const std::string& name, const std::vector<std::size_t>& shape) {
     const tensor_view* t = find(name);
     if (t == nullptr) return missing_tensor(*files_, name, place_);
@@ -100,7 +101,7 @@ class checkpoint_reader {
     return values;
   }
 
-  /// Lists what is not needed; refuses what is not known.
+  /// Records unused tensors that are known in model.ignored; any other unused tensor is an error.
   status check_all_known(canonical_model& model) const {
     for (const auto& [name, tensor] : by_name_) {
       if (used_.contains(name)) continue;

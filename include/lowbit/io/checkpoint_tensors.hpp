@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of a Hugging Face model folder, in one file or in shards. Must not know the model.
-// Opens only model.safetensors, or the index and the plain file names it lists in the same folder:
-// an index cannot reach outside. Symbolic links are followed, because the Hugging Face cache is
-// made of them.
+// The tensors of a Hugging Face model folder, in one file or in shards, independent of the model.
+// Opens only model.safetensors, or the index and the plain file names it lists in the same folder,
+// so an index cannot reference files elsewhere. Symbolic links are followed, because the Hugging
+// Face cache uses them.
 #pragma once
 
 #include <algorithm>
@@ -23,21 +23,21 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// All tensors of a model folder. Views stay valid while this object lives, also after a move.
+/// All tensors of a model folder. Views stay valid while this object lives, even after a move.
 class checkpoint_tensors {
  public:
-  /// Opens model.safetensors, else the shards of model.safetensors.index.json.
+  /// Opens model.safetensors, otherwise the shards in model.safetensors.index.json.
   ///
-  /// Errors: not_found for a folder or shard that is not there, or a listed tensor that its shard
-  ///         does not hold; unsupported for a PyTorch pickle; malformed for a bad file or index, a
-  ///         shard name that is not a plain file name, a tensor that no shard entry lists.
+  /// Errors: not_found for a missing folder or shard, or a listed tensor that its shard lacks;
+  ///         unsupported for a PyTorch pickle; malformed for a bad file or index, a shard name that
+  ///         is not a plain file name, or a tensor not listed for its shard
   static result<checkpoint_tensors> open(const std::filesystem::path& folder,
                                          const safetensors_limits& limits = {}) {
     return detail::without_exceptions(folder.native(),
                                       [&]() { return open_checked(folder, limits); });
   }
 
-  /// Sorted by name (byte order), unique.
+  /// Sorted by name (byte order); names are unique.
   [[nodiscard]] std::span<const tensor_view> tensors() const { return tensors_; }
   /// The tensor, or nullptr.
   [[nodiscard]] const tensor_view* find(std::string_view name) const {
@@ -47,7 +47,7 @@ class checkpoint_tensors {
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const {
     return files_.front().metadata();
   }
-  /// Gives the resident pages of all files back to the system; views stay valid.
+  /// Releases the resident pages of all files to the system; views stay valid.
   void release_pages() const {
     for (const safetensors_file& file : files_) file.release_pages();
   }
@@ -104,7 +104,7 @@ class checkpoint_tensors {
                          ", expected a plain file name that ends in ", suffix);
   }
 
-  /// What the index says about each shard, checked against what the shard holds, both ways.
+  /// Opens the shards and checks both ways that index and shards list the same tensors.
   status add_shards(const path& folder, const path& index, const safetensors_limits& limits) {
     LOWBIT_TRY_ASSIGN(const auto parsed, read_json(index, {.bytes = limits.header_bytes}));
     const nlohmann::json* weight_map = detail::find_member(parsed, "weight_map");

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Hugging Face config.json as a model_shape and the scheme its fields describe. Must not know
-// tensors or policies: whether a scheme can be computed is the caller's decision.
-// No file says "this is BiBERT". A scheme is recognised by the fields that its training code
-// writes, and what its code hard-codes (the LayerNorm epsilon, the classifier's relu) comes from
-// here too.
+// Parses a Hugging Face config.json into a model_shape and a quantization scheme. Does not depend
+// on tensors or policies; the caller decides whether a scheme is supported. No file names its
+// scheme directly: it is recognised by the fields that its training code writes. Values hard-coded
+// in that training code (the LayerNorm epsilon, the classifier's relu) are set here too.
 #pragma once
 
 #include <algorithm>
@@ -29,21 +28,21 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 struct model_config {
-  model_shape shape;  ///< labels 0: the file does not say, classifier.weight does
+  model_shape shape;  ///< labels 0: take the count from classifier.weight
   scheme recognised = scheme::fp32;
   problem_type problem = problem_type::single_label;
-  std::vector<std::string> labels;  ///< empty when the file has no id2label
+  std::vector<std::string> labels;  ///< empty if the file has no id2label
   std::optional<packed_format> packed;
-  /// Of a model that embeds, where a file says how. Not in config.json but for a packed folder.
+  /// For embedding models, if a file specifies it; in config.json only for packed folders.
   std::optional<embedding_format> embedding;
   nlohmann::json raw;
 
-  /// Tokens of the longest text that is not cut.
+  /// Longest text, in tokens, that is not truncated.
   [[nodiscard]] std::size_t max_tokens() const {
     const std::size_t limit = embedding && is_embedding(shape.head) ? embedding->max_tokens : 0;
     return limit == 0 ? shape.positions : std::min(limit, shape.positions);
   }
-  /// Label i: from id2label, else LABEL_i.
+  /// Label i: from id2label, otherwise LABEL_i.
   [[nodiscard]] std::string label(std::size_t i) const {
     return i < labels.size() ? labels[i] : "LABEL_" + std::to_string(i);
   }
@@ -63,7 +62,7 @@ inline result<activation_function> parse_activation(const nlohmann::json& config
                        ", expected \"gelu\" (the erf form) or \"relu\"");
 }
 
-/// The texts of id2label in the order of its ids, which must be "0" to "n-1".
+/// The texts of id2label in id order; the ids must be "0" to "n-1".
 inline result<std::vector<std::string>> parse_labels(const nlohmann::json& config,
                                                      std::string_view name) {
   const nlohmann::json* field = find_member(config, "id2label");
@@ -75,11 +74,11 @@ inline result<std::vector<std::string>> parse_labels(const nlohmann::json& confi
     const char* end = key.data() + key.size();
     const auto [stop, error] = std::from_chars(key.data(), end, id);
     const bool canonical = error == std::errc() && stop == end && std::to_string(id) == key;
-    if (!canonical || id >= labels.size()) {  // n different ids below n are all of them
+    if (!canonical || id >= labels.size()) {  // n distinct ids below n cover all
       return status::error(errc::malformed, name, ": id2label has the id ", quote_name(key),
                            ", expected 0 to ", labels.size() - 1, ", each once");
     }
-    if (text.is_number_integer()) {  // data sets whose labels are numbers
+    if (text.is_number_integer()) {  // data sets with numeric labels
       labels[id] = text.dump();
     } else if (text.is_string()) {
       labels[id] = text.get<std::string>();
@@ -90,7 +89,7 @@ inline result<std::vector<std::string>> parse_labels(const nlohmann::json& confi
   return labels;
 }
 
-/// Reads one extent into `out`; without a fallback the field must be there.
+/// Reads one extent into `out`; the field is required if there is no fallback.
 inline status read_extent(const nlohmann::json& config, std::string_view field,
                           std::string_view name, std::size_t& out,
                           std::optional<std::size_t> fallback = {}) {
@@ -127,7 +126,7 @@ inline status parse_shape(const nlohmann::json& config, std::string_view name, m
   if (shape.attention == 0) {
     return status::error(errc::malformed, name, ": dyna_hidden_size is 0, expected at least 1");
   }
-  if (shape.attention == shape.hidden) shape.attention = 0;  // DynaBERT narrowed nothing
+  if (shape.attention == shape.hidden) shape.attention = 0;  // DynaBERT without narrowing
   LOWBIT_TRY(parse_label_count(config, name, out));
 
   constexpr float bert_eps = 1e-12F;
@@ -143,7 +142,8 @@ inline status parse_shape(const nlohmann::json& config, std::string_view name, m
   return checked.check().in(name);
 }
 
-/// Parts of BERT-like models that are not computed here; silence about one would be a wrong answer.
+/// Rejects features of BERT-like models that are not supported; ignoring one would give wrong
+/// results.
 inline status refuse_other_models(const nlohmann::json& config, std::string_view name) {
   LOWBIT_TRY_ASSIGN(const auto type, json_string(config, "model_type", name, "bert"));
   if (type != "bert" && type != "ibert") {
@@ -172,11 +172,12 @@ inline status refuse_other_models(const nlohmann::json& config, std::string_view
 
 }  // namespace detail
 
-/// Checks and reads every field that inference needs. shape.check() has passed, except that
-/// shape.labels is 0 when the file does not say how many there are.
+/// Validates and reads every field needed for inference. The shape has passed shape.check(), except
+/// that shape.labels is 0 if the file does not specify it.
 ///
 /// Errors: malformed for a field of the wrong type or value; not_found for a missing one;
-///         unsupported for a model or scheme that is well-formed but not computed, with its field.
+/// unsupported
+///         for a well-formed but unsupported model or scheme, naming the field
 inline result<model_config> parse_config(const nlohmann::json& config, std::string_view name) {
   return detail::without_exceptions(name, [&]() -> result<model_config> {
     if (!config.is_object()) {
@@ -195,7 +196,7 @@ inline result<model_config> parse_config(const nlohmann::json& config, std::stri
   });
 }
 
-/// config.json of a model folder.
+/// Reads config.json of a model folder.
 inline result<model_config> load_config(const std::filesystem::path& folder) {
   return detail::without_exceptions(folder.native(), [&]() -> result<model_config> {
     const auto path = folder / "config.json";

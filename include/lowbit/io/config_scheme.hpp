@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which scheme a config.json describes, from the fields that its training code writes. Must not
-// know shapes. Variants that share the fields but not the arithmetic are refused here by name: the
-// nearest scheme would give plausible, wrong logits.
+// Recognises the quantization scheme of a config.json by the fields that its training code writes.
+// Independent of shapes. Variants with the same fields but different arithmetic are rejected by
+// name, because the nearest scheme would give plausible but wrong logits.
 #pragma once
 
 #include <cstddef>
@@ -39,9 +39,9 @@ enum class scheme : std::uint8_t { fp32, bibert, bit, ternarybert, binarybert, q
 
 namespace detail {
 
-/// TinyBERT's classifier reads relu(pooled). Its own program writes no architectures but two empty
-/// strings of its own; where architectures exist they decide, because a plain BERT fine-tuned from
-/// a TinyBERT checkpoint keeps the two strings.
+/// True if the classifier reads relu(pooled), as in TinyBERT. TinyBERT's own program writes two
+/// characteristic empty strings and no architectures. If architectures are present they decide,
+/// because a plain BERT fine-tuned from a TinyBERT checkpoint keeps the two strings.
 inline bool is_tinybert(const nlohmann::json& config) {
   const nlohmann::json* architectures = find_member(config, "architectures");
   if (architectures == nullptr || !architectures->is_array() || architectures->empty()) {
@@ -56,7 +56,7 @@ inline bool is_tinybert(const nlohmann::json& config) {
   return false;
 }
 
-/// The variants of BiT that its published models do not use.
+/// Rejects variants of BiT that its published models do not use.
 inline status check_bit_fields(const nlohmann::json& config, std::string_view name) {
   struct rule {
     std::string_view field;
@@ -83,7 +83,7 @@ inline status check_bit_fields(const nlohmann::json& config, std::string_view na
   return {};
 }
 
-/// BiT and BinaryBERT share the code base and the fields weight_quant_method, input_quant_method.
+/// BiT and BinaryBERT share a code base and the fields weight_quant_method and input_quant_method.
 inline result<scheme> recognise_bit_family(const nlohmann::json& config, std::string_view name) {
   LOWBIT_TRY_ASSIGN(const auto weights, json_string(config, "weight_quant_method", name));
   LOWBIT_TRY_ASSIGN(const auto inputs, json_string(config, "input_quant_method", name));
@@ -98,7 +98,7 @@ inline result<scheme> recognise_bit_family(const nlohmann::json& config, std::st
   return scheme::bit;
 }
 
-/// BiBERT and TernaryBERT share the fields quantize_act, weight_bits, input_bits.
+/// BiBERT and TernaryBERT share the fields quantize_act, weight_bits and input_bits.
 inline result<scheme> recognise_bibert_family(const nlohmann::json& config, std::string_view name) {
   LOWBIT_TRY_ASSIGN(const auto quantize, json_bool(config, "quantize_act", name, false));
   LOWBIT_TRY_ASSIGN(const auto weight_bits, json_size(config, "weight_bits", name));
@@ -123,16 +123,17 @@ inline result<scheme> recognise_bibert_family(const nlohmann::json& config, std:
 
 }  // namespace detail
 
-/// Whether a folder holds latent weights with the ranges that their training found, as
-/// `lowbit-train qat -p q8bert` writes it. scheme::q8bert without them is another program's.
+/// True if a folder contains latent weights with trained ranges, as written by `lowbit-train qat -p
+/// q8bert`. scheme::q8bert without them comes from another program.
 [[nodiscard]] inline bool has_trained_ranges(const nlohmann::json& config) {
   return detail::find_member(config, "lowbit_scheme") != nullptr;
 }
 
 /// The scheme of a config, from its fields alone.
 ///
-/// Errors: unsupported for a variant that no scheme here computes; not_found or malformed for a
-///         field that the recognised family needs.
+/// Errors: unsupported for a variant that no scheme here implements; not_found or malformed for a
+/// field
+///         that the recognised family requires
 inline result<scheme> recognise_scheme(const nlohmann::json& config, std::string_view name) {
   const auto has = [&](std::string_view field) {
     return detail::find_member(config, field) != nullptr;
@@ -153,7 +154,7 @@ inline result<scheme> recognise_scheme(const nlohmann::json& config, std::string
     return detail::recognise_bibert_family(config, name);
   }
   const nlohmann::json* query = detail::find_member(config, "attention_query");
-  if (query != nullptr && query->is_object()) return scheme::q8bert;  // one object per linear
+  if (query != nullptr && query->is_object()) return scheme::q8bert;  // one object per linear layer
   return scheme::fp32;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the io layer words its errors, and the one net that turns an exception of the standard
-// library into a status. Must not know any file format. Names found inside a file are cut before
-// they reach a message; status escapes them.
+// Common wording of errors in the io layer, and the one place where exceptions of the standard
+// library become a status. Independent of file formats. Names from files are truncated before they
+// are added to a message; status escapes them.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// `text` as it stands in a message: one printable line, cut after `limit` bytes.
+/// `text` for use in a message: one printable line, truncated after `limit` bytes.
 inline std::string printable(std::string_view text, std::size_t limit = 120) {
   const bool cut = text.size() > limit;
   std::size_t end = std::min(text.size(), limit);
@@ -30,13 +30,13 @@ inline std::string printable(std::string_view text, std::size_t limit = 120) {
 
 inline std::string quote_name(std::string_view text) { return '"' + printable(text) + '"'; }
 
-/// `path: cannot do: reason`, with the text of an errno value.
+/// `path: action: reason`, with the text of an errno value.
 inline status os_error(std::string_view path, std::string_view action, int error_number) {
   return status::error(errc::io_error, path, ": ", action, ": ",
                        std::generic_category().message(error_number));
 }
 
-/// The value of body(), or a status when the standard library threw (in practice: no memory).
+/// Returns body(), or a status if the standard library threw (in practice: out of memory).
 template <class Body>
 auto without_exceptions(std::string_view place, Body&& body) -> decltype(body()) {
   try {

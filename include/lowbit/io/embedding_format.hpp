@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a sentence-transformers folder makes a vector of a text: modules.json, the Pooling module,
-// sentence_bert_config.json. What is not computed here is refused by name. Whether a folder also
-// normalizes does not matter: a vector has length 1 here.
+// How a sentence-transformers folder embeds text: modules.json, the Pooling module,
+// sentence_bert_config.json. Unsupported settings are rejected by name. A Normalize module makes no
+// difference, because embeddings here always have length 1.
 #pragma once
 
 #include <algorithm>
@@ -24,15 +24,15 @@ namespace lowbit::inline LOWBIT_ISA {
 }
 
 struct embedding_format {
-  std::string pooling = "mean";  ///< as the folder calls it: "mean" and "cls" are computed
-  std::size_t max_tokens = 0;    ///< longer texts are cut; 0: what the positions allow
-  bool lower_case = false;       ///< the text is lower-cased before it is tokenized
+  std::string pooling = "mean";  ///< the folder's name for it: "mean" and "cls" are supported
+  std::size_t max_tokens = 0;    ///< truncation limit; 0: the number of positions
+  bool lower_case = false;       ///< lower-case the text before tokenization
 };
 
 namespace detail {
 
-/// The name of the one mode that a Pooling module has switched on.
-/// Errors: unsupported for none or several
+/// The names of the enabled modes of a Pooling module, joined by "+".
+/// Errors: unsupported if none is enabled; shape_mismatch for another width
 inline result<std::string> parse_pooling(const nlohmann::json& pooling, std::string_view name,
                                          std::size_t hidden) {
   LOWBIT_TRY_ASSIGN(const auto width, json_size(pooling, "word_embedding_dimension", name, hidden));
@@ -69,8 +69,8 @@ inline status check_module(std::string_view type, std::string_view name) {
                        ", expected Transformer, Pooling and Normalize");
 }
 
-/// sentence_bert_config.json, and the prompt that config_sentence_transformers.json puts before a
-/// text.
+/// Reads sentence_bert_config.json, and rejects a default prompt in
+/// config_sentence_transformers.json.
 inline status read_text_options(const std::filesystem::path& folder, embedding_format& out) {
   const auto options = folder / "sentence_bert_config.json";
   if (std::filesystem::exists(options)) {
@@ -97,7 +97,7 @@ inline status read_text_options(const std::filesystem::path& folder, embedding_f
 
 }  // namespace detail
 
-/// What the modules of a folder say; nothing where it is none of sentence-transformers.
+/// Reads the modules of a folder; nullopt if it is not a sentence-transformers folder.
 /// Errors: unsupported for another module, with its name; malformed or missing files
 inline result<std::optional<embedding_format>> read_embedding_format(
     const std::filesystem::path& folder, std::size_t hidden) {
@@ -139,7 +139,7 @@ inline result<std::optional<embedding_format>> read_embedding_format(
   return std::optional(std::move(out));
 }
 
-/// Errors: unsupported for a pooling that is not computed, by name
+/// Errors: unsupported for an unsupported pooling, with its name
 inline result<head_kind> head_of_pooling(std::string_view pooling) {
   if (pooling == "mean") return head_kind::mean_embedding;
   if (pooling == "cls") return head_kind::cls_embedding;

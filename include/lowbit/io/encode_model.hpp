@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrices of a canonical model under a codec, known at compile time or by name, and what each
-// tensor of a float model becomes under a named policy. Nothing is chosen silently: the report of
-// the model lists every tensor with the format that it got.
+// Encodes matrices of a canonical model with a codec given as a type or by name, and float models
+// under a named policy. Nothing is chosen silently: the model's report lists every tensor and its
+// format.
 #pragma once
 
 #include <set>
@@ -14,12 +14,12 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// --format REGEX=FORMAT: the matrices whose name matches get another format; the last match wins.
+/// --format REGEX=FORMAT: overrides the format of matrices whose names match; the last match wins.
 struct format_override {
   std::string pattern;
   std::string format;
 
-  /// Errors: invalid_argument for text without '=', or a pattern that name_pattern refuses
+  /// Errors: invalid_argument for text without '=', or a pattern rejected by name_pattern
   static result<format_override> parse(const std::string& text) {
     const std::size_t at = text.rfind('=');
     if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
@@ -32,10 +32,10 @@ struct format_override {
   }
 };
 
-/// Which format each matrix gets.
+/// The format of each matrix.
 class format_choice {
  public:
-  /// Errors: invalid_argument for a pattern that is no regular expression
+  /// Errors: invalid_argument for a pattern that is not a regular expression
   static result<format_choice> of_overrides(std::vector<format_override> overrides) {
     format_choice out;
     for (const format_override& o : overrides) {
@@ -47,7 +47,7 @@ class format_choice {
     out.overrides_ = std::move(overrides);
     return out;
   }
-  /// `otherwise` where no override matches.
+  /// The format of a matrix; `otherwise` if no override matches.
   [[nodiscard]] std::string of(const std::string& weight_name, std::string_view otherwise) {
     std::string format(otherwise);
     for (std::size_t i = 0; i < patterns_.size(); ++i) {
@@ -57,7 +57,7 @@ class format_choice {
     }
     return format;
   }
-  /// An override that fits no matrix is a mistake of the caller.
+  /// An override that matches no matrix is a caller's mistake.
   [[nodiscard]] status check_all_matched() const {
     for (std::size_t i = 0; i < matched_.size(); ++i) {
       if (matched_[i]) continue;
@@ -75,8 +75,8 @@ class format_choice {
 
 namespace detail {
 
-/// Adds w, encoded, under `weight` (its tensors are weight + suffix). `named`: with NAME.format,
-/// for encoders that learn the codec from the file.
+/// Adds the encoded w as `weight` (tensors named weight + suffix). `named`: also adds NAME.format,
+/// for encoders that read the codec from the file.
 template <class Codec>
 status add_encoded(canonical_model& model, const std::string& weight, matrix_view<const float> w,
                    result<encoded_matrix> encoded, bool named) {
@@ -104,8 +104,8 @@ status add_matrix(canonical_model& model, const std::string& weight, matrix_view
   return add_encoded<Codec>(model, weight, w, encode(Codec{}, w), named);
 }
 
-/// The same for a format that is known by name, one of List's codecs; prunedPP, where List has the
-/// sparse matrices that it leaves.
+/// Like add_matrix, for a format given by name: one of List's codecs or, if List has the resulting
+/// sparse codec, prunedPP.
 template <class List>
 status add_matrix_as(canonical_model& model, const std::string& weight, matrix_view<const float> w,
                      std::string_view format) {
@@ -120,8 +120,7 @@ status add_matrix_as(canonical_model& model, const std::string& weight, matrix_v
   });
 }
 
-/// A float model with some of its matrices encoded, the rest copied: encode(name, matrix) adds each
-/// of `matrices` to `out`.
+/// Copies a float model, except that encode(name, matrix) must add each of `matrices` to `out`.
 template <class Encode>
 status encode_matrices(const canonical_model& source, const std::set<std::string>& matrices,
                        canonical_model& out, Encode encode) {
@@ -146,18 +145,19 @@ status encode_matrices(const canonical_model& source, const std::set<std::string
 
 }  // namespace detail
 
-/// The codecs that a matrix may get by name.
+/// The codecs that can be chosen by name.
 struct formats_by_name {
-  using table = any_table;       // of word embeddings
-  using integers = any_integer;  // read by int8 activations
+  using table = any_table;       // for word embeddings
+  using integers = any_integer;  // for int8 activations
   using floats = any_float;
 };
 
-/// A canonical float model under a named policy that encodes floats; tensors that stay floats are
-/// copied. `source` may go away.
+/// Encodes a canonical float model under a named policy that encodes floats; tensors that stay
+/// float are copied. The result does not reference `source`.
 ///
-/// Errors: invalid_argument for another policy, an override that matches nothing or a weight that
-///         is not finite; unsupported for a format that the policy's activations do not multiply
+/// Errors: invalid_argument for another kind of policy, an override that matches nothing or a
+///         non-finite weight; unsupported for a format without a product with the policy's
+///         activations
 template <class Formats = formats_by_name>
 result<canonical_model> encode_model(const canonical_model& source, const named_policy& policy,
                                      const std::vector<format_override>& overrides = {}) {

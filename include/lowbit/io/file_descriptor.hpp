@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An owned POSIX file descriptor and the three calls that need a retry loop or a careful error.
-// Must not know what the bytes mean.
+// An owning POSIX file descriptor, and the calls that need retry loops or careful error handling.
+// Independent of file contents.
 #pragma once
 
 #include <fcntl.h>
@@ -36,7 +36,7 @@ class file_descriptor {
   [[nodiscard]] int get() const { return value_; }
   [[nodiscard]] bool valid() const { return value_ >= 0; }
 
-  /// Closes now and says whether the system had kept an error back for this moment (NFS does).
+  /// Closes the file and reports errors that the system deferred until now (NFS does).
   [[nodiscard]] status close(std::string_view path) {
     const int value = std::exchange(value_, -1);
     if (value >= 0 && ::close(value) != 0 && errno != EINTR) {
@@ -64,7 +64,7 @@ inline file_descriptor open_retrying(const std::filesystem::path& path, int flag
 
 inline status write_all(const file_descriptor& file, std::span<const std::byte> bytes,
                         std::string_view path) {
-  constexpr std::size_t largest_write = std::size_t{1} << 30U;  // some systems refuse 2 GiB
+  constexpr std::size_t largest_write = std::size_t{1} << 30U;  // some systems reject 2 GiB
   while (!bytes.empty()) {
     const std::size_t count = bytes.size() < largest_write ? bytes.size() : largest_write;
     const ssize_t written = ::write(file.get(), bytes.data(), count);
@@ -76,8 +76,8 @@ inline status write_all(const file_descriptor& file, std::span<const std::byte> 
   return {};
 }
 
-/// Waits until the bytes are on the disk. File systems without fsync for this kind of file are no
-/// error.
+/// Waits until the bytes are on disk. File systems that do not support fsync for this kind of file
+/// are not an error.
 inline status sync(const file_descriptor& file, std::string_view path) {
   int code = 0;
   do code = ::fsync(file.get());
@@ -88,7 +88,7 @@ inline status sync(const file_descriptor& file, std::string_view path) {
   return {};
 }
 
-/// Syncs a folder, so that the names in it survive a power cut.
+/// Syncs a folder, so that its entries survive a power failure.
 inline status sync_folder(const std::filesystem::path& folder) {
   const file_descriptor file = open_retrying(folder, O_RDONLY | O_DIRECTORY);
   if (!file.valid()) return os_error(folder.native(), "cannot open folder", errno);

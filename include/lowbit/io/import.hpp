@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A checkpoint (plain BERT, TinyBERT, BiBERT, BiT, TernaryBERT, BinaryBERT by their original tensor
-// names) to canonical tensors under a policy type. What is peculiar to a training code stands here
-// and in checkpoint_reader.hpp; nothing is skipped silently. import_named.hpp takes the policy's
-// name.
+// Imports a checkpoint (plain BERT, TinyBERT, BiBERT, BiT, TernaryBERT, BinaryBERT with their
+// original tensor names) to canonical tensors under a policy type. Training-code quirks are handled
+// here and in checkpoint_reader.hpp; nothing is skipped silently. import_named.hpp takes the policy
+// by name.
 #pragma once
 
 #include "lowbit/codec/encode.hpp"
@@ -19,7 +19,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// The width of q, k and v where the config does not say it: that of the tensors.
+/// If the config does not specify the width of q, k and v, takes it from the tensors.
 inline void find_attention_width(model_config& config, checkpoint_reader& reader) {
   if (find_member(config.raw, "dyna_hidden_size") != nullptr) return;
   const std::string query = part_text(model_part::query);
@@ -27,10 +27,10 @@ inline void find_attention_width(model_config& config, checkpoint_reader& reader
   if (t == nullptr) t = reader.find(query + "_1.weight");
   if (t == nullptr || t->shape.size() != 2 || t->shape[0] == config.shape.hidden) return;
   config.shape.attention = t->shape[0];
-  config.raw["dyna_hidden_size"] = t->shape[0];  // a packed folder says it
+  config.raw["dyna_hidden_size"] = t->shape[0];  // so that a packed folder specifies it
 }
 
-/// One checkpoint under Policy.
+/// Imports one checkpoint under Policy.
 template <class Policy>
 class importer {
  public:
@@ -63,7 +63,7 @@ class importer {
   }
 
  private:
-  /// Borrows an F32 tensor from its file, converts any other float type.
+  /// Borrows an F32 tensor from its file; converts other float types.
   status floats(const std::string& name, const std::vector<std::size_t>& shape,
                 const std::string& as) {
     LOWBIT_TRY_ASSIGN(const auto values, reader_.read(name, shape));
@@ -80,7 +80,7 @@ class importer {
   status floats(const std::string& name, const std::vector<std::size_t>& shape) {
     return floats(name, shape, name);
   }
-  /// A few numbers of a training code, as what an engine reads.
+  /// Adds a few values from the training code under the name that engines read.
   void add_values(const std::string& name, const std::string& as,
                   const std::vector<float>& values) {
     const std::size_t bytes = values.size() * sizeof(float);
@@ -88,8 +88,8 @@ class importer {
     model_.report.push_back({name, f32::name, {values.size()}, bytes, bytes, 0});
   }
 
-  /// Whether a matrix gets NAME.format: encoders that learn codecs from the file find their names
-  /// there; those of other products know them.
+  /// True if matrices get NAME.format: only encoders that read codecs from the file need it; the
+  /// others fix them in the type.
   template <class Op>
   static constexpr bool names_formats =
       !std::is_base_of_v<counting_op, Op> && !whole_batch_ranges<Policy>;
@@ -131,8 +131,8 @@ class importer {
     }
   }
 
-  /// function(std::type_identity<P>) for the policy of the encoder layer that a matrix belongs to;
-  /// what follows the encoder belongs to the last.
+  /// Calls function(std::type_identity<P>) for the policy of the matrix's encoder layer; parts
+  /// after the encoder use the last.
   template <class Function>
   status with_policy_of(const linear_layout& layer, Function function) const {
     if constexpr (!is_per_layer<Policy>) {
@@ -171,7 +171,7 @@ class importer {
     }
     return linear_layer<linear_format<f32, activation::f32>>(layer, layer.name);
   }
-  /// One, or the two halves of a split one.
+  /// Imports one layer, or the two halves of a split one.
   template <class P, class Format>
   status linear_layers_of(const linear_layout& layer) {
     if constexpr (!is_split<P>) return linear_layer<Format>(layer, layer.name);
@@ -186,7 +186,7 @@ class importer {
     LOWBIT_TRY(floats(name + ".bias", {layer.n}));
     using input = typename Format::input;
     if constexpr (has_batch_range<input>) {
-      // TernaryBERT keeps its clips as buffers beside the weights and activations.
+      // TernaryBERT stores clips as buffers beside the weights and activations.
       const char* clip = scheme_ == scheme::ternarybert ? ".act_clip_val" : ".input_clip_val";
       return range<input>(name + clip, name + ".input");
     } else if constexpr (std::is_same_v<input, activation::elastic_sign> ||
@@ -200,7 +200,7 @@ class importer {
     }
   }
 
-  /// What the attention of a layer encodes: q, k, v and the probabilities. self: "NAME."
+  /// Imports the encodings of a layer's attention: q, k, v and the probabilities. self: "NAME."
   status attention(const std::string& self) {
     using kind = typename Policy::attention;
     const auto each = [&](const auto& projected, const auto& probability) -> status {
@@ -223,7 +223,7 @@ class importer {
     }
   }
 
-  /// The decoder's bias, and that its weights are the word embeddings where the file has both.
+  /// Imports the decoder's bias, and checks that stored decoder weights equal the word embeddings.
   status masked_lm_bias(std::size_t vocabulary) {
     const std::string base = part_text(model_part::masked_lm, 0, ".");
     LOWBIT_TRY(floats(base + "bias", {vocabulary}));
@@ -234,13 +234,13 @@ class importer {
     return {};
   }
 
-  /// The interval `name`, or the config's where the checkpoint does not hold it.
+  /// The interval `name`, or the one in the config if the checkpoint has none.
   result<std::vector<float>> interval(const std::string& name) {
     if (reader_.find(name) == nullptr) return std::vector<float>{-fields_->clip, fields_->clip};
     return reader_.read(name, {2});
   }
 
-  /// The clip or learned step of an activation whose range is that of the batch.
+  /// Imports the clip or learned step of an activation with a batch range.
   template <class Activation>
   status range(const std::string& name, const std::string& as) {
     if constexpr (Activation::dynamic_step) {
@@ -253,8 +253,8 @@ class importer {
     return {};
   }
 
-  /// The range of a layer's input as its scale; q, k and v read the same rows and share that of the
-  /// query.
+  /// Imports the range of a layer's input as its scale; q, k and v read the same rows and share the
+  /// range of the query.
   status trained_range(const linear_layout& layer) {
     const std::string name = part_text(
         layer.at == site::projection ? model_part::query : layer.part, layer.layer, ".input.range");
@@ -267,7 +267,7 @@ class importer {
     return {};
   }
 
-  /// A learned scale, limited below as BiT's forward does.
+  /// Imports a learned scale with the lower limit that BiT's forward pass applies.
   status elastic_scale(const std::string& name, const std::string& as) {
     constexpr float least = 1e-5F;
     LOWBIT_TRY_ASSIGN(auto value, step(name, "BiT"));
@@ -287,14 +287,15 @@ class importer {
   canonical_model& model_;
   checkpoint_reader& reader_;
   scheme scheme_;
-  std::optional<quantized_bert_fields> fields_;  // of TernaryBERT and BinaryBERT
+  std::optional<quantized_bert_fields> fields_;  // TernaryBERT and BinaryBERT only
 };
 
 }  // namespace detail
 
-/// Imports a checkpoint folder under a policy type, the library's or a user's. `model` brings
-/// config, policy name and zero rule. Errors: those of checkpoint_tensors::open; shape_mismatch,
-/// not_found, malformed, unsupported naming the tensor
+/// Imports a checkpoint folder under a policy type of the library or the user. `model` supplies
+/// config, policy name and zero rule.
+/// Errors: those of checkpoint_tensors::open; shape_mismatch, not_found, malformed, unsupported
+/// naming the tensor
 template <class Policy>
 result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
                                           canonical_model model) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which head a model folder has: what config.json calls its architecture, and where that says
-// nothing, the tensors that are there.
+// Determines the head of a model folder from the architecture in config.json or, without one, from
+// its tensors.
 #pragma once
 
 #include "lowbit/io/checkpoint_tensors.hpp"
@@ -9,9 +9,9 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// What stands before `name` in the files, when every name has something before it: "module.".
+/// A prefix such as "module." before `name` in the file, if there is one.
 inline std::string foreign_prefix(const checkpoint_tensors& files, std::string_view name) {
-  const bool in_encoder = name.starts_with("bert.");  // which a bare BertModel leaves out
+  const bool in_encoder = name.starts_with("bert.");  // "bert." is absent in a bare BertModel
   if (in_encoder) name.remove_prefix(5);
   for (const tensor_view& t : files.tensors()) {
     if (!t.name.ends_with(name) || t.name.size() == name.size()) continue;
@@ -23,7 +23,7 @@ inline std::string foreign_prefix(const checkpoint_tensors& files, std::string_v
   return {};
 }
 
-/// `head`: the name of what was expected; may be empty.
+/// `head`: the expected kind of model; may be empty.
 inline status missing_tensor(const checkpoint_tensors& files, std::string_view name,
                              std::string_view place, std::string_view head = {}) {
   const std::string prefix = foreign_prefix(files, name);
@@ -37,9 +37,10 @@ inline status missing_tensor(const checkpoint_tensors& files, std::string_view n
                        " model");
 }
 
-/// The head that the field architectures names; nothing where the field is absent or empty.
-/// Errors: unsupported when it names none that is computed: the tensors of, say, multiple choice
-///         are those of a classifier, but its logits mean something else
+/// The head named by the field architectures; nullopt if it is absent or empty.
+/// Errors: unsupported if it names no supported class: multiple choice, for example, has the
+/// tensors of
+///         a classifier, but its logits have another meaning
 inline result<std::optional<head_kind>> head_by_architecture(const nlohmann::json& config,
                                                              std::string_view place) {
   struct entry {
@@ -71,15 +72,15 @@ inline result<std::optional<head_kind>> head_by_architecture(const nlohmann::jso
                        ", expected a name that ends in one of ", known);
 }
 
-/// The head that the tensors of a checkpoint or packed folder make up. The number of labels says
-/// nothing: old programs wrote num_labels 2 for every model.
+/// Infers the head from the tensors of a checkpoint or packed folder. The number of labels is no
+/// evidence: old programs wrote num_labels 2 for every model.
 inline head_kind head_by_tensors(const checkpoint_tensors& files) {
   const auto has = [&](std::string_view part) {
     return std::any_of(files.tensors().begin(), files.tensors().end(), [&](const tensor_view& t) {
       return t.name.find(part) != std::string::npos;
     });
   };
-  // Parts of names: encoded matrices have suffixes, those of split models _1 and _2.
+  // Compares parts of names: encoded matrices have suffixes, split models have _1 and _2.
   if (has("qa_outputs.weight")) return head_kind::span;
   if (has("classifier.weight")) return has("pooler.dense") ? head_kind::sequence : head_kind::token;
   if (has("cls.predictions.transform.")) return head_kind::masked_lm;
@@ -87,9 +88,9 @@ inline head_kind head_by_tensors(const checkpoint_tensors& files) {
 }
 
 /// Sets head and labels of config.shape.
-/// Errors: not_found for a classifier whose number of labels nothing says; unsupported for an
-///         architecture that is not computed, and for a masked language model with a decoder of its
-///         own
+/// Errors: not_found for a classifier with an unknown number of labels; unsupported for an
+/// unsupported
+///         architecture, or a masked language model with an untied decoder
 inline status find_head(model_config& config, const checkpoint_tensors& files,
                         std::string_view place) {
   model_shape& shape = config.shape;
@@ -115,8 +116,8 @@ inline status find_head(model_config& config, const checkpoint_tensors& files,
   return missing_tensor(files, "classifier.weight", place, name_of(shape.head));
 }
 
-/// A tensor that Hugging Face stores twice, or an error: the decoder of a masked language model is
-/// the word embeddings here.
+/// Checks that a tensor stored twice by Hugging Face is identical to the original: the decoder of a
+/// masked language model is tied to the word embeddings here.
 inline status check_same(const tensor_view& copy, const tensor_view& original) {
   const bool same = copy.type == original.type && copy.shape == original.shape &&
                     std::equal(copy.data.begin(), copy.data.end(), original.data.begin());

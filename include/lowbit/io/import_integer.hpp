@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A float model and its activation ranges to the canonical tensors of policy::ibert. Everything
-// that is a float decision of the integer encoder is made here: codes and the scale of every site.
+// Converts a float model and its activation ranges to the canonical tensors of policy::ibert. All
+// float decisions of the integer encoder are made here: codes, and the scale of every site.
 //
 // Sites of layer l (prefix bert.encoder.layer.l), each F32 [1]:
 //   .attention.self.{query,key,value}.input.scale    hidden rows, the same value three times
@@ -56,7 +56,7 @@ class integer_importer {
 
  private:
   status embeddings(const model_shape& shape) {
-    float range = 0;  // no sum of three rows exceeds it; 16 bits can afford what it wastes
+    float range = 0;  // upper bound of any sum of three rows; loose, but 16 bits suffice
     LOWBIT_TRY(table(part_text(model_part::word_embeddings, 0, ".weight"), shape.vocabulary,
                      shape.hidden, range));
     LOWBIT_TRY(table(part_text(model_part::position_embeddings, 0, ".weight"), shape.positions,
@@ -97,13 +97,14 @@ class integer_importer {
     return input(model_part::output_norm, range(activation_site::output_sum), sum_levels);
   }
 
-  /// The scale of a site: its range in `levels` steps. A site that was always 0 gets range 1.
+  /// Sets the scale of a site: its range divided into `levels` steps. A site that was always 0 gets
+  /// range 1.
   status site(const std::string& name, float range, float levels, float& scale) {
     if (!is_finite(range) || range < 0.0F) {
       return status::error(errc::invalid_argument, name, ": activation range is ",
                            float_text(range), ", expected a finite number");
     }
-    constexpr float least = 1e-30F;  // keeps a scale of 22 bits a normal float
+    constexpr float least = 1e-30F;  // keeps a 22-bit scale a normal float
     scale = (range == 0.0F ? 1.0F : range < least ? least : range) / levels;
     model_.own(name, {1}, std::span<const float>(&scale, 1));
     return {};
@@ -131,8 +132,8 @@ class integer_importer {
     return {};
   }
 
-  /// int8 codes with a scale per row, max |w| / 127, or larger where the bias needs it: 2^29 steps
-  /// of weight scale x input scale must hold it.
+  /// int8 codes with a scale per row, max |w| / 127, or larger if necessary to represent the bias
+  /// in 2^29 steps of weight scale x input scale.
   status dense(const std::string& name, std::size_t n, std::size_t k, float input_scale) {
     std::vector<float> w, bias;
     LOWBIT_TRY(floats(name + ".weight", n, k, w));
@@ -160,7 +161,7 @@ class integer_importer {
         {name, policy::ibert::weights::name, {n, k}, n * k * sizeof(float), bytes, 0});
   }
 
-  /// Layer norms, and heads that stay float.
+  /// Copies layer norms and heads that stay float.
   void copy_the_rest() {
     for (const stored_tensor& t : source_.tensors()) {
       if (std::find(done_.begin(), done_.end(), t.name) != done_.end()) continue;
@@ -179,8 +180,8 @@ class integer_importer {
 
 }  // namespace detail
 
-/// The tensors of policy::ibert from those of policy::fp32 and the ranges that range_observer found
-/// in runs of it. The result owns its bytes.
+/// Computes the tensors of policy::ibert from those of policy::fp32 and the ranges that
+/// range_observer collected. The result owns its bytes.
 /// Errors: invalid_argument for ranges of another model or not finite; not_found, shape_mismatch,
 ///         malformed naming the tensor
 inline result<canonical_model> import_integer(const canonical_model& floats,

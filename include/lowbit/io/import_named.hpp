@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Hugging Face checkpoint to canonical tensors under the policy that its config describes, or
-// that is asked for by name: which of them fit each other, and which importer runs.
+// Imports a Hugging Face checkpoint under the policy that its config describes or that the caller
+// names: checks that they match, and selects the importer.
 #pragma once
 
 #include "lowbit/io/import.hpp"
@@ -9,7 +9,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// Which policies a checkpoint of a scheme can run under.
+/// Checks that a checkpoint of this scheme can run under the model's policy.
 inline status check_policy(const canonical_model& model, std::string_view place) {
   const scheme s = model.config.recognised;
   LOWBIT_TRY_ASSIGN(const auto known, find_policy(model.policy, model.zero));
@@ -30,8 +30,8 @@ inline status check_policy(const canonical_model& model, std::string_view place)
   return {};
 }
 
-/// The one policy that a TernaryBERT or BinaryBERT folder can run under: `wanted`, if that is not
-/// empty.
+/// The one policy that a TernaryBERT or BinaryBERT folder can run under; if `wanted` is not empty,
+/// it must be that policy.
 inline result<std::string> find_quantized_bert_policy(const std::filesystem::path& folder,
                                                       const model_config& config,
                                                       std::string_view wanted) {
@@ -49,8 +49,11 @@ inline result<std::string> find_quantized_bert_policy(const std::filesystem::pat
 
 }  // namespace detail
 
-/// Imports a checkpoint folder under a policy by name. Empty: the one that config.json describes.
-/// Overrides: of the formats of single matrices, where the policy has formats by name.
+/// Imports a checkpoint folder under a policy by name; empty: the policy that config.json
+/// describes.
+/// overrides: formats of single matrices, if the policy has formats by name.
+/// Errors: invalid_argument if checkpoint, policy and overrides do not match; those of
+/// import_checkpoint and encode_model
 template <class Policies = program_policies>
 result<canonical_model> import_by_name(const std::filesystem::path& folder, model_config config,
                                        std::string policy_name, std::string zero,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A float model and the ranges of its activations to policy::q8bert: int8 matrices with one scale,
-// and the scale of each linear layer's input.
+// Converts a float model and its activation ranges to policy::q8bert: int8 matrices with one scale
+// each, and a scale for the input of each linear layer.
 #pragma once
 
 #include "lowbit/io/activation_ranges.hpp"
@@ -8,8 +8,8 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Source: Q8BERT, section 3. An input's scale is its largest magnitude / 127.
-/// Errors: invalid_argument for a range that is not finite or is 0; unsupported for ReLU models
+/// Source: Q8BERT, section 3. The scale of an input is its largest magnitude / 127.
+/// Errors: invalid_argument for a range that is 0 or not finite; unsupported for ReLU models
 inline result<canonical_model> import_static(const canonical_model& floats,
                                              const activation_ranges& ranges) {
   const model_shape& shape = floats.config.shape;

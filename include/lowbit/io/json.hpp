@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON from untrusted bytes, and typed fields of it. Must not know what a field means.
-// The tree is built by text/json_builder.hpp, not by the parser, which also takes a zero byte for
-// the end of the text.
+// Parses JSON from untrusted bytes and reads typed fields, independent of their meaning. The tree
+// is built by text/json_builder.hpp; nlohmann's parser alone would also treat a zero byte as the
+// end of the text.
 #pragma once
 
 #include <cmath>
@@ -24,7 +24,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// What stands in a field, for messages.
+/// Describes a field's value for messages.
 inline std::string describe(const nlohmann::json& value) {
   if (value.is_number_integer()) return "the integer " + value.dump();
   if (value.is_number_float()) return "the fraction " + value.dump();
@@ -43,14 +43,15 @@ inline status wrong_type(std::string_view name, std::string_view field, const nl
                        describe(found), ", expected ", expected);
 }
 
-/// The member, or nullptr when it is absent or null.
+/// The member, or nullptr if it is absent or null.
 inline const nlohmann::json* find_member(const nlohmann::json& object, std::string_view field) {
   if (!object.is_object()) return nullptr;
   const auto at = object.find(std::string(field));
   return at == object.end() || at->is_null() ? nullptr : &*at;
 }
 
-/// An integer that is not negative, whether it was parsed (unsigned) or set by a program (signed).
+/// The value of a nonnegative integer, whether stored as unsigned (parsed) or signed (set by a
+/// program).
 inline std::optional<std::size_t> as_size(const nlohmann::json& value) {
   if (!value.is_number_integer()) return std::nullopt;
   if (!value.is_number_unsigned() && value.get<std::int64_t>() < 0) return std::nullopt;
@@ -67,7 +68,7 @@ inline status missing_field(std::string_view name, std::string_view field,
 
 }  // namespace detail
 
-/// The JSON value that `text` is; `name` (a path) starts every message. See detail::build_json.
+/// Parses `text` as one JSON value; `name` (a path) starts every message. See detail::build_json.
 inline result<nlohmann::json> parse_json(std::string_view text, std::string_view name,
                                          const json_limits& limits = {}) {
   return detail::without_exceptions(name, [&]() -> result<nlohmann::json> {
@@ -77,7 +78,7 @@ inline result<nlohmann::json> parse_json(std::string_view text, std::string_view
   });
 }
 
-/// The JSON value in a file.
+/// Parses a file as one JSON value.
 inline result<nlohmann::json> read_json(const std::filesystem::path& path,
                                         const json_limits& limits = {}) {
   LOWBIT_TRY_ASSIGN(const auto file, mapped_file::open(path));
@@ -86,8 +87,8 @@ inline result<nlohmann::json> read_json(const std::filesystem::path& path,
                     limits);
 }
 
-/// The field getters below read one member of `object` and say what was found and what was
-/// expected. An absent or null member gives `fallback`, or not_found when there is none.
+/// The getters below read one member of `object`; an absent or null member gives `fallback`.
+/// Errors: not_found if absent without a fallback; malformed for a wrong type
 
 inline result<std::size_t> json_size(const nlohmann::json& object, std::string_view field,
                                      std::string_view name,

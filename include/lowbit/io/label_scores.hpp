@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the logits of a sequence classifier mean, and the scores that they become: the problem_type
-// of config.json, read as Hugging Face's text-classification pipeline reads it. Must not know
-// sentences or labels' names.
+// The meaning of sequence classifier logits (problem_type of config.json) and their conversion to
+// scores, as in Hugging Face's text-classification pipeline. Independent of sentences and label
+// names.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +19,8 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 enum class problem_type : std::uint8_t {
-  single_label,  ///< one label of several: softmax; a single logit has a probability of its own
-  multi_label,   ///< any number of labels: sigmoid of each
+  single_label,  ///< one of several labels: softmax; sigmoid if there is only one logit
+  multi_label,   ///< any number of labels: a sigmoid each
   regression,    ///< values, no probabilities
 };
 
@@ -43,12 +43,12 @@ inline result<problem_type> parse_problem(const nlohmann::json& config, std::str
                        "\"multi_label_classification\" or \"regression\"");
 }
 
-/// The index of the largest logit, the first one in a tie. Requires: count >= 1
+/// The index of the largest logit; the first one if tied. Requires: count >= 1
 [[nodiscard]] inline std::size_t largest_logit(const float* logits, std::size_t count) {
   return static_cast<std::size_t>(std::max_element(logits, logits + count) - logits);
 }
 
-/// softmax of logits, for display. Requires: count >= 1
+/// Softmax of logits, for display. Requires: count >= 1
 [[nodiscard]] inline std::vector<float> probabilities(const float* logits, std::size_t count) {
   std::vector<float> p(logits, logits + count);
   const float top = *std::max_element(p.begin(), p.end());
@@ -58,13 +58,13 @@ inline result<problem_type> parse_problem(const nlohmann::json& config, std::str
   return p;
 }
 
-/// A score for each logit, in the same order; probabilities but for a regression.
+/// A score per logit, in the same order: a probability, except for regression.
 [[nodiscard]] inline std::vector<float> label_scores(problem_type problem, const float* logits,
                                                      std::size_t labels) {
   std::vector<float> scores(logits, logits + labels);
   if (problem == problem_type::regression || labels == 0) return scores;
   if (problem == problem_type::multi_label || labels == 1) {
-    for (float& s : scores) {  // exp of what is not above 0: no overflow
+    for (float& s : scores) {  // exp of a nonpositive value cannot overflow
       const float e = std::exp(-std::abs(s));
       s = s < 0 ? e / (1.0F + e) : 1.0F / (1.0F + e);
     }

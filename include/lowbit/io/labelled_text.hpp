@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Labelled text from files, for whoever learns from it or scores on it: tab-separated lines (GLUE),
-// two files side by side (the seq.in, seq.out and label of slot-filling sets), and one split of a
-// CLINC150 JSON. Must not know what a label means: a class, a number, words' tags.
-// No text and no label may be empty, also where a reader would cope: such an example would be
-// learned, or counted, like any other, and is most often a lost column.
+// Reads labelled text for training and evaluation: tab-separated lines (GLUE), parallel files
+// (seq.in, seq.out and label of slot-filling data sets), and a split of a CLINC150 JSON file.
+// Independent of the meaning of labels: classes, numbers or word tags. Empty texts and labels are
+// errors, because they are usually due to a lost column and would be trained on or counted like any
+// other example.
 #pragma once
 
 #include <algorithm>
@@ -24,20 +24,19 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// A text, its label and where it stands.
+/// A text, its label and its position.
 struct labelled_text {
   std::string text;
-  std::string label;        ///< of words: one for each word of the text, with blanks between
-  std::string second = {};  ///< of a pair; else empty
-  std::size_t line = 0;     ///< of its file, from 1; in JSON the entry of its split, from 1
+  std::string label;        ///< for words: one per word of the text, separated by blanks
+  std::string second = {};  ///< second text of a pair, otherwise empty
+  std::size_t line = 0;     ///< line of the file or entry of the JSON split, from 1
 };
 
-/// What has a label: a whole text, or each of its words.
+/// Whether a label belongs to a whole text or to each word.
 enum class labelling { sentences, words };
 
-/// visit(line, number) -> status for every line of a file, numbers from 1, until one is not ok. A
-/// line comes without its end, also one of two bytes; a byte order mark before the first is no
-/// text.
+/// Calls visit(line, number) -> status for every line of a file, numbered from 1, until one fails.
+/// Line ends (LF or CRLF) and a leading byte order mark are removed.
 ///
 /// Errors: those of mapped_file::open and of visit
 template <class Visit>
@@ -56,7 +55,7 @@ status for_each_line(const std::filesystem::path& path, Visit visit) {
   return {};
 }
 
-/// The text without the blanks and tabs around it.
+/// The text without surrounding blanks and tabs.
 inline std::string_view trimmed(std::string_view text) {
   constexpr std::string_view blanks = " \t\r";
   const std::size_t begin = text.find_first_not_of(blanks);
@@ -64,7 +63,7 @@ inline std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
 }
 
-/// The pieces of a text between blanks and tabs.
+/// Splits a text at blanks and tabs.
 inline std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
   for (std::size_t begin = 0; begin < text.size();) {
@@ -77,14 +76,14 @@ inline std::vector<std::string> words_of(std::string_view text) {
 
 namespace detail {
 
-/// Which part of an example is empty, or nullptr.
+/// The name of the empty part of an example, or nullptr.
 inline const char* empty_part(const labelled_text& e, bool pair) {
   if (e.text.empty()) return pair ? "first sentence" : "sentence";
   if (pair && e.second.empty()) return "second sentence";
   return e.label.empty() ? "label" : nullptr;
 }
 
-/// The first part of an example that is not UTF-8, and the byte.
+/// The first part of an example that is not valid UTF-8, and the byte offset.
 struct invalid_part {
   const char* name;
   std::size_t at;
@@ -104,7 +103,7 @@ inline status not_utf8(const std::filesystem::path& path, std::size_t line,
                        " that is not valid UTF-8 at its byte ", bad.at);
 }
 
-/// The text between tabs, trimmed.
+/// Splits at tabs and trims each column.
 inline std::vector<std::string_view> columns_of(std::string_view line) {
   std::vector<std::string_view> columns;
   for (std::size_t begin = 0; begin <= line.size();) {
@@ -115,14 +114,14 @@ inline std::vector<std::string_view> columns_of(std::string_view line) {
   return columns;
 }
 
-/// The words of a text with one blank between.
+/// The words of a text separated by single blanks.
 inline std::string one_blank_apart(std::string_view text) {
   std::string out;
   for (const std::string& word : words_of(text)) out += (out.empty() ? "" : " ") + word;
   return out;
 }
 
-/// Whether `text` is `name`, which has no capitals.
+/// True if `text` equals `name`, which is lower case, ignoring case.
 inline bool is_in_any_case(std::string_view text, std::string_view name) {
   return std::equal(text.begin(), text.end(), name.begin(), name.end(), [](char a, char b) {
     return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
@@ -131,18 +130,18 @@ inline bool is_in_any_case(std::string_view text, std::string_view name) {
 
 }  // namespace detail
 
-/// The lines of a tab-separated file.
+/// The contents of a tab-separated file.
 struct labelled_table {
   std::vector<labelled_text> examples;
-  bool pairs = false;   ///< each has a second text
-  bool scores = false;  ///< the header calls the last column "score": numbers to predict
+  bool pairs = false;   ///< examples have a second text
+  bool scores = false;  ///< the last column is headed "score": regression targets
 };
 
-/// Lines `sentence<TAB>label` or `first<TAB>second<TAB>label`, all alike. Blanks around columns are
-/// dropped and lines of nothing else skipped. A first line whose last column is "label" or "score",
-/// in capitals or not, is a header.
+/// Reads lines `sentence<TAB>label` or `first<TAB>second<TAB>label`, all of the same form. Blanks
+/// around columns are removed and blank lines skipped. The first line is a header if its last
+/// column is "label" or "score" in any case.
 ///
-/// Errors: those of for_each_line; malformed with file and line number for another number of
+/// Errors: those of for_each_line; malformed with file and line number for a different number of
 ///         columns, or one that is empty or not UTF-8
 inline result<labelled_table> read_labelled_tsv(const std::filesystem::path& path) {
   labelled_table table;
@@ -179,12 +178,13 @@ inline result<labelled_table> read_labelled_tsv(const std::filesystem::path& pat
   return table;
 }
 
-/// Two files whose lines belong together: a text and its label, or a text and one label for each of
-/// its words, then with one blank between words. Empty lines at the end of a file count as none,
-/// others are skipped where both files have one.
+/// Reads two parallel files: a text and its label per line, or a text and one label per word,
+/// separated by single blanks. Empty lines at the end of a file are ignored; others are skipped if
+/// both files have one.
 ///
-/// Errors: those of for_each_line; malformed with file and line number where the numbers of lines
-///         or words differ, or where a line is not UTF-8 or one of the two is empty
+/// Errors: those of for_each_line; malformed with file and line number if line or word counts
+/// differ,
+///         or a line is not UTF-8 or is empty in only one file
 inline result<std::vector<labelled_text>> read_lines_and_labels(const std::filesystem::path& texts,
                                                                 const std::filesystem::path& labels,
                                                                 labelling labelled) {
@@ -229,10 +229,10 @@ inline result<std::vector<labelled_text>> read_lines_and_labels(const std::files
   return examples;
 }
 
-/// One split of a CLINC150 file: an array of [text, label] pairs. `name` (a path) starts every
-/// message.
+/// Reads one split of a CLINC150 file: an array of [text, label] pairs. `name` (a path) starts
+/// every message.
 ///
-/// Errors: not_found for a split that is not there; malformed for anything else than such pairs
+/// Errors: not_found for a missing split; malformed for anything other than such pairs
 inline result<std::vector<labelled_text>> read_clinc_split(const nlohmann::json& root,
                                                            const std::string& split,
                                                            std::string_view name) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A regular file as read-only bytes, mapped, not read. Must not know any format.
-// Opened with O_NONBLOCK, which looks odd for a file: without it a FIFO of that name would block
-// the open forever before it could be refused.
+// Memory-maps a regular file read-only, independent of its format. O_NONBLOCK is needed because
+// opening a FIFO of that name would otherwise block before it could be rejected.
 #pragma once
 
 #include <sys/mman.h>
@@ -17,11 +16,10 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Read-only bytes of a file; valid until this object is destroyed, also after a move.
+/// Read-only bytes of a file; valid until this object is destroyed, even after a move.
 ///
-/// Limit: a file that another process truncates while it is mapped raises SIGBUS on access, as with
-///        every mapping. Replace model files by rename (output_file, output_folder), never in
-///        place.
+/// Limit: as with any mapping, access raises SIGBUS if another process truncates the file. Replace
+///        model files by rename (output_file, output_folder), never in place.
 class mapped_file {
  public:
   mapped_file() = default;
@@ -37,9 +35,9 @@ class mapped_file {
   }
   ~mapped_file() { unmap(); }
 
-  /// Maps the whole file. Symbolic links are followed; an empty file is fine.
+  /// Maps the whole file. Symbolic links are followed; an empty file is allowed.
   ///
-  /// Errors: not_found, io_error; unsupported for a folder, FIFO, socket or device.
+  /// Errors: not_found, io_error; unsupported for a folder, FIFO, socket or device
   static result<mapped_file> open(const std::filesystem::path& path) {
     const detail::file_descriptor file =
         detail::open_retrying(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
@@ -79,7 +77,7 @@ class mapped_file {
     return {static_cast<const std::byte*>(data_), size_};
   }
 
-  /// Gives the resident pages back to the system; bytes() stays valid and is read again on use.
+  /// Releases the resident pages to the system; bytes() stays valid and is paged in again on use.
   void release_pages() const {
     if (data_ != nullptr) ::madvise(data_, size_, MADV_DONTNEED);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a model and its tokenizer are what a caller needs: the same checks for the library's
-// classes and for programs.
+// Checks that a model and its tokenizer meet a caller's requirements, shared by the library's
+// classes and programs.
 #pragma once
 
 #include <string>
@@ -11,15 +11,15 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Errors: invalid_argument for a model with another head
+/// Errors: invalid_argument if the model has another head
 [[nodiscard]] inline status check_head(const model_config& config, head_kind wanted) {
   if (config.shape.head == wanted) return {};
   return status::error(errc::invalid_argument, "this is a ", name_of(config.shape.head),
                        " model, expected a ", name_of(wanted), " model");
 }
 
-/// Errors: shape_mismatch for a tokenizer whose ids the model's table does not have; unsupported
-///         for one that keeps the case of letters in an embedder that wants it gone
+/// Errors: shape_mismatch for a tokenizer with more ids than the model's table; unsupported for a
+///         cased tokenizer if the embedder requires lower case
 [[nodiscard]] inline status check_vocabulary(const wordpiece_tokenizer& tokenizer,
                                              const model_config& config) {
   if (tokenizer.vocabulary_size() > config.shape.vocabulary) {
@@ -34,7 +34,7 @@ namespace lowbit::inline LOWBIT_ISA {
   return {};
 }
 
-/// Errors: unsupported for a classifier that does not choose one label for a text
+/// Errors: unsupported for a classifier that does not assign a single label
 [[nodiscard]] inline status check_one_label(const model_config& config) {
   if (config.problem == problem_type::single_label) return {};
   return status::error(errc::unsupported, "problem_type is ", name_of(config.problem), " with ",

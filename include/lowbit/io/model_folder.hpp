@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model folders: open one of either kind (a Hugging Face checkpoint, imported on the fly, or a
-// packed one, mapped), and save a canonical model as a packed folder: config.json with a
-// quantization_config, model.safetensors, and the tokenizer's files. docs/format.md
+// Opens model folders of either kind (a Hugging Face checkpoint, imported on the fly, or a packed
+// folder, mapped), and saves a canonical model as a packed folder: config.json with a
+// quantization_config, model.safetensors and the tokenizer files. See docs/format.md.
 #pragma once
 
 #include "lowbit/io/import_named.hpp"
@@ -12,12 +12,13 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// What the caller asks of a folder; empty means: as the folder says.
+/// Overrides for a folder; empty fields mean the folder's own settings.
 struct load_options {
   std::string policy;
   std::string zero;
   std::vector<format_override> formats{};
-  /// "mean" or "cls": an embedder, whatever the folder says; "folder": an embedder as it says.
+  /// "mean" or "cls": an embedder with this pooling; "folder": an embedder with the folder's
+  /// pooling.
   std::string pooling{};
 };
 
@@ -36,14 +37,14 @@ inline status check_zero(const load_options& options, const std::string& policy)
   return {};
 }
 
-/// Whether a canonical tensor may have this type.
+/// True for element types of canonical tensors.
 inline bool is_canonical(element_type type) {
   return type == element_type::f32 || type == element_type::u8 || type == element_type::i8 ||
          type == element_type::i32 || type == element_type::f16 || type == element_type::bf16;
 }
 
-/// A packed folder holds canonical tensors only, and only those of its model; the engine checks the
-/// type and shape of each when it loads them.
+/// Opens a packed folder, which may contain only canonical tensors of its model. The engine checks
+/// the type and shape of each when it loads them.
 inline result<canonical_model> open_packed(const std::filesystem::path& folder, model_config config,
                                            const load_options& options) {
   LOWBIT_TRY_ASSIGN(auto files, checkpoint_tensors::open(folder));
@@ -82,7 +83,7 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
   return model;
 }
 
-/// Makes an embedder of a model that is one, or that the caller wants as one.
+/// Sets the embedding head of a model that is an embedder or was requested as one.
 inline status find_pooling(const std::filesystem::path& folder, const std::string& wanted,
                            model_config& config) {
   if (wanted.empty() && !is_embedding(config.shape.head)) return {};
@@ -103,7 +104,7 @@ inline status find_pooling(const std::filesystem::path& folder, const std::strin
 }  // namespace detail
 
 /// Opens a model folder of either kind.
-/// Errors: every malformed, missing or unfitting part, with the file and the field or tensor
+/// Errors: every malformed, missing or mismatched part, naming the file and the field or tensor
 template <class Policies = program_policies>
 result<canonical_model> open_model(const std::filesystem::path& folder,
                                    const load_options& options = {}) {
@@ -131,8 +132,9 @@ result<canonical_model> open_model(const std::filesystem::path& folder,
   });
 }
 
-/// Writes `model` as a packed folder that appears whole or not at all. Tokenizer files are copied
-/// from `tokenizer_source`. A folder that is replaced is a packed one with nothing else in it.
+/// Writes `model` as a packed folder, atomically. Tokenizer files are copied from
+/// `tokenizer_source`. Only a packed folder with no other files in it is replaced.
+/// Errors: those of output_folder and write_safetensors
 inline status save_packed(const canonical_model& model, const std::filesystem::path& target,
                           const std::filesystem::path& tokenizer_source,
                           existing overwrite = existing::refuse) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The matrices and norms of a model of a given shape: one list that import, random models, ledger
-// and tests share.
+// The matrices and norms of a model of a given shape, in one list for import, random models, ledger
+// and tests.
 #pragma once
 
 #include <charconv>
@@ -13,23 +13,23 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Where a linear layer stands; a policy has one format for each.
+/// The place of a linear layer; a policy has one format for each.
 enum class site : std::uint8_t {
   projection,
   attention_output,
   feed_forward_input,
   feed_forward_output,
   pooler,
-  classifier,  ///< the linear layer of any head; f32 whatever the policy
+  classifier,  ///< the linear layer of any head; f32 under every policy
 };
 
-/// part_name() as a string, with what follows it.
+/// part_name() as a string, followed by `rest`.
 [[nodiscard]] inline std::string part_text(model_part part, std::size_t layer = 0,
                                            std::string_view rest = {}) {
   return std::string(part_name(part, layer).view()) + std::string(rest);
 }
 
-/// What the names of a layer's tensors begin with.
+/// The prefix of a layer's tensor names.
 [[nodiscard]] inline std::string layer_text(std::size_t layer) {
   return std::string(detail::layer_prefix) + std::to_string(layer) + ".";
 }
@@ -37,7 +37,7 @@ enum class site : std::uint8_t {
 struct linear_layout {
   model_part part;
   site at;
-  std::size_t layer;  // of the encoder; what follows the encoder counts as its last
+  std::size_t layer;  // encoder layer; the last one for layers after the encoder
   std::size_t n;
   std::size_t k;
   std::string name;  // prefix of .weight and .bias
@@ -46,7 +46,7 @@ struct linear_layout {
       : part(part_), at(at_), layer(layer_), n(n_), k(k_), name(part_text(part_, layer_)) {}
 };
 
-/// Every linear layer, in the order of execution.
+/// Every linear layer, in execution order.
 inline std::vector<linear_layout> linear_layers(const model_shape& shape) {
   std::vector<linear_layout> out;
   const std::size_t d = shape.hidden;
@@ -81,7 +81,7 @@ inline std::vector<linear_layout> linear_layers(const model_shape& shape) {
   return out;
 }
 
-/// Prefixes of every layer norm.
+/// Name prefixes of all layer norms.
 inline std::vector<std::string> layer_norms(const model_shape& shape) {
   std::vector<std::string> names{part_text(model_part::embedding_norm)};
   for (std::size_t l = 0; l < shape.layers; ++l) {
@@ -92,7 +92,7 @@ inline std::vector<std::string> layer_norms(const model_shape& shape) {
   return names;
 }
 
-/// The encoder layer that a tensor of this name belongs to; nothing for one of another part.
+/// The encoder layer index in a tensor name, if any.
 [[nodiscard]] inline std::optional<std::size_t> layer_of(std::string_view name) {
   constexpr std::string_view prefix = detail::layer_prefix;
   if (!name.starts_with(prefix)) return std::nullopt;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Regular expressions that pick tensors by name. They come from a command line, so whatever they
-// are, compiling and matching take bounded time and stack: all states that a text can be in are
-// followed at once (Thompson), nothing is tried again, and groups nest to a limit. What std::regex
-// knows besides (counts, classes by name, back references, look-ahead) is refused.
+// Regular expressions that select tensors by name. They come from the command line, so compiling
+// and matching take bounded time and stack for any input: matching follows all states at once
+// (Thompson) without backtracking, and group nesting is limited. Other features of std::regex
+// (counts, named classes, back references, look-ahead) are rejected.
 #pragma once
 
 #include <bitset>
@@ -17,15 +17,15 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Characters; . for any; [a-z] and [^a-z]; \d, \w and \ before punctuation; * + ? after one of
-/// these or a group; (groups); | between alternatives; ^ and $ for the ends of the name. Bytes, not
-/// letters: names are ASCII.
+/// Syntax: characters; . for any; [a-z] and [^a-z]; \d, \w and \ before punctuation; * + ? after
+/// one of these or a group; (groups); | between alternatives; ^ and $ for the ends of the name.
+/// Matches bytes, because names are ASCII.
 class name_pattern {
  public:
   static constexpr std::size_t longest = 1000;      ///< bytes of an expression
-  static constexpr std::size_t deepest_group = 50;  ///< groups within groups
+  static constexpr std::size_t deepest_group = 50;  ///< nesting depth of groups
 
-  /// Errors: invalid_argument with the byte, from 1, that is not understood
+  /// Errors: invalid_argument with the position, from 1, of the unsupported byte
   static result<name_pattern> parse(std::string_view text) {
     if (text.size() > longest) {
       return status::error(errc::invalid_argument, "regular expression of ", text.size(),
@@ -34,12 +34,12 @@ class name_pattern {
     return parser{text}.all();
   }
 
-  /// Whether a part of `name` fits. Cost: bytes of the name x bytes of the expression
+  /// True if a part of `name` matches. Cost: bytes of the name x bytes of the expression
   [[nodiscard]] bool matches(std::string_view name) const {
     std::vector<std::size_t> now, next, open;
-    std::vector<std::size_t> seen(steps_.size() + 1, 0);  // the round in which a step was reached
+    std::vector<std::size_t> seen(steps_.size() + 1, 0);  // last round in which a step was reached
     for (std::size_t at = 0;; ++at) {
-      // Everything that is reached without a byte; step 0 anew, since a match may begin anywhere.
+      // Follows all steps that consume no byte, including step 0, since a match may start anywhere.
       open.push_back(0);
       open.insert(open.end(), now.begin(), now.end());
       now.clear();
@@ -70,7 +70,7 @@ class name_pattern {
 
  private:
   enum class step_kind : std::uint8_t { bytes, fork, begin, end };
-  /// A fork goes on at two places, relative to its own: a piece may be moved as it is.
+  /// A fork continues at two steps, relative to its own position, so code can be moved unchanged.
   struct step {
     step_kind kind = step_kind::bytes;
     std::ptrdiff_t first = 1, second = 1;
@@ -104,7 +104,7 @@ class name_pattern {
       return out;
     }
 
-    /// a|b: fork a goto-end b
+    /// a|b: fork, a, jump to end, b
     result<steps> alternatives() {
       auto out = sequence();
       while (out && sees('|')) {
@@ -191,7 +191,7 @@ class name_pattern {
       return out;
     }
 
-    /// Adds what stands behind a backslash.
+    /// Parses the character after a backslash.
     status escaped(std::bitset<256>& set) {
       if (!more()) return refuse(at - 1, "nothing stands behind the \\");
       const char c = text[at++];

@@ -16,21 +16,21 @@ namespace lowbit::inline LOWBIT_ISA {
 
 struct named_policy {
   std::string_view name;
-  std::string_view scheme;    ///< what trains its checkpoints, as config_scheme.hpp names it
+  std::string_view scheme;    ///< of its checkpoints, named as in config_scheme.hpp
   std::string_view zero;      ///< "torch" or "plus-one"
-  std::string_view format;    ///< of matrices, where files name it; empty: the policy's own codecs
-  std::string_view table;     ///< of the word table
-  bool integers = false;      ///< `format` is one of int8 activations
-  bool padded = false;        ///< its ranges span a padded batch: results depend on the batch
-  bool ranges = false;        ///< needs ranges of activations: calibration, or its own training
-  bool own_training = false;  ///< needs a checkpoint that was trained for it
-  bool split = false;         ///< two matrices in place of one
-  bool integer = false;       ///< its encoder knows no floats
-  std::optional<activation_function> hidden_act;  ///< the only one that it computes
+  std::string_view format;    ///< of matrices, if named in files; empty: the policy's own codecs
+  std::string_view table;     ///< format of the word embeddings
+  bool integers = false;      ///< `format` is for int8 activations
+  bool padded = false;        ///< ranges span a padded batch: results depend on the batch
+  bool ranges = false;        ///< needs activation ranges from calibration or its own training
+  bool own_training = false;  ///< needs a checkpoint trained for it
+  bool split = false;         ///< two matrices instead of one
+  bool integer = false;       ///< integer-only encoder
+  std::optional<activation_function> hidden_act;  ///< the only supported one
   std::size_t row = 0;                            ///< in program_policies
   std::size_t encoder = 0;                        ///< in encoders_of<program_policies>
 
-  /// Encodes a float checkpoint, matrix by matrix.
+  /// True if it encodes a float checkpoint, matrix by matrix.
   [[nodiscard]] constexpr bool encodes_floats() const { return !format.empty(); }
 };
 
@@ -94,10 +94,10 @@ constexpr std::array<named_policy, count_names()> rows_by_name() {
 
 }  // namespace detail
 
-/// One row for every name. pruned01 to pruned99 are not among them: find_policy knows those, too.
+/// One row per name. Excludes pruned01 to pruned99, which find_policy also accepts.
 inline constexpr auto named_policies = detail::rows_by_name();
 
-/// "codebook<16>" and "codebook-16" are codebook16.
+/// Maps "codebook<16>" and "codebook-16" to codebook16.
 [[nodiscard]] inline std::string canonical_policy_name(std::string_view text) {
   std::string name(text);
   std::erase_if(name, [](char c) { return c == '<' || c == '>' || c == '-'; });
@@ -119,7 +119,7 @@ struct pruned_names {
 inline constexpr pruned_names pruned_name_table;
 }  // namespace detail
 
-/// 73 for "pruned73"; 0 for what is no pruned01 .. pruned99.
+/// 73 for "pruned73"; 0 if not one of pruned01 .. pruned99.
 [[nodiscard]] constexpr unsigned pruned_percent(std::string_view name) {
   for (unsigned p = 1; p < 100; ++p) {
     if (name == std::string_view(detail::pruned_name_table.text[p])) return p;
@@ -127,19 +127,19 @@ inline constexpr pruned_names pruned_name_table;
   return 0;
 }
 
-/// Formats that single matrices of an integer model may have beside integers.
+/// Float formats allowed for single matrices of an integer model.
 [[nodiscard]] constexpr bool is_plain_float(std::string_view format) {
   return format == f32::name || format == bf16::name || format == f16::name;
 }
 
-/// Whether a policy of that name has the rule for sign(0) called `zero`.
+/// True if a policy of that name has the sign(0) rule `zero`.
 [[nodiscard]] constexpr bool has_zero(std::string_view name, std::string_view zero) {
   for (const named_policy& p : detail::policy_rows) {
     if (p.name == name && p.zero == zero) return true;
   }
   return zero == zero_is_zero::name;
 }
-/// The names of the policies that have it.
+/// The names of the policies with this sign(0) rule.
 inline std::string policies_with_zero(std::string_view zero) {
   std::string names;
   for (const named_policy& p : detail::policy_rows) {
@@ -148,7 +148,7 @@ inline std::string policies_with_zero(std::string_view zero) {
   return names;
 }
 
-/// The policy of a name, with the rule for sign(0) of that name where there are two.
+/// The policy with this name; if there are two, the one with the sign(0) rule `zero`.
 /// Errors: invalid_argument listing the names
 inline result<named_policy> find_policy(std::string_view text, std::string_view zero = "torch") {
   const std::string name = canonical_policy_name(text);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file that appears complete under its name or not at all. Must not know what is written.
-// The temporary file stands beside the target, not in /tmp: a rename is one step only within one
-// file system. A process that is killed by what no handler sees (SIGKILL, a power cut) leaves a
-// hidden `.name.tmp-<pid>-<n>`, never a half target. Those of others are left alone: a process
-// number does not say who is writing on a file system that several machines share.
+// Writes a file atomically: it appears complete under its name or not at all. Independent of the
+// contents. The temporary file is next to the target rather than in /tmp, because rename is atomic
+// only within one file system. A process killed without a handler (SIGKILL, power failure) leaves a
+// hidden `.name.tmp-<pid>-<n>`, never a partial target. Temporary files of others are never
+// removed: on a shared file system a process id does not identify the writer.
 #pragma once
 
 #include <algorithm>
@@ -23,12 +23,12 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// What to do when the target is already there.
+/// What to do if the target exists.
 enum class existing : std::uint8_t { refuse, replace };
 
 namespace detail {
 
-/// An absolute target with a file name, whose parent folder exists.
+/// The absolute target path; it must have a file name and an existing parent folder.
 inline result<std::filesystem::path> output_target(const std::filesystem::path& wanted) {
   std::error_code error;
   std::filesystem::path target = std::filesystem::absolute(wanted, error).lexically_normal();
@@ -47,7 +47,7 @@ inline result<std::filesystem::path> output_target(const std::filesystem::path& 
   return target;
 }
 
-/// Something is there, be it a symbolic link that points nowhere.
+/// True if the path exists, even as a dangling symbolic link.
 inline bool occupied(const std::filesystem::path& path) {
   std::error_code error;
   return std::filesystem::exists(std::filesystem::symlink_status(path, error));
@@ -58,7 +58,7 @@ inline status already_exists(const std::filesystem::path& target) {
                        ": already exists; choose another name or ask to replace it");
 }
 
-/// A hidden sibling of `target`; `attempt` counts until a name is free.
+/// A hidden sibling of `target`; `attempt` is incremented until a name is free.
 inline std::filesystem::path hidden_sibling(const std::filesystem::path& target,
                                             std::string_view purpose, unsigned attempt) {
   return target.parent_path() / ("." + target.filename().native() + "." + std::string(purpose) +
@@ -67,7 +67,7 @@ inline std::filesystem::path hidden_sibling(const std::filesystem::path& target,
 
 inline constexpr unsigned name_attempts = 1000;
 
-/// rename(2): one step, within one file system.
+/// rename(2), atomic within one file system.
 inline status rename_path(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (std::rename(from.c_str(), to.c_str()) == 0) return {};
   return os_error(to.native(), "cannot rename into place", errno);
@@ -75,8 +75,7 @@ inline status rename_path(const std::filesystem::path& from, const std::filesyst
 
 }  // namespace detail
 
-/// Collects bytes in a temporary file; commit() gives it its name. Without commit() nothing
-/// remains.
+/// Writes to a temporary file that commit() renames to the target; without commit() it is removed.
 class output_file {
  public:
   output_file(output_file&& other) noexcept
@@ -90,8 +89,9 @@ class output_file {
     if (!temporary_.empty()) ::unlink(temporary_.c_str());
   }
 
-  /// Errors: not_found for a missing parent folder; invalid_argument when the target exists and
-  ///         `policy` is refuse, or is a folder; io_error.
+  /// Errors: not_found for a missing parent folder; invalid_argument if the target is a folder, or
+  /// exists
+  ///         and `policy` is refuse; io_error
   static result<output_file> create(const std::filesystem::path& path,
                                     existing policy = existing::refuse) {
     return detail::without_exceptions(path.native(), [&]() -> result<output_file> {
@@ -111,9 +111,10 @@ class output_file {
     });
   }
 
-  /// Appends. A full disk or quota is an io_error, as is a program that is to stop.
+  /// Appends bytes.
+  /// Errors: io_error, for example for a full disk or quota, or if the program was told to stop
   status write(std::span<const std::byte> bytes) {
-    constexpr std::size_t part = std::size_t{16} << 20U;  // between two: is the program to stop?
+    constexpr std::size_t part = std::size_t{16} << 20U;  // check for a stop request between parts
     do {
       LOWBIT_TRY(detail::check_not_given_up(target_.native()));
       const auto now = bytes.first(std::min(part, bytes.size()));
@@ -126,14 +127,15 @@ class output_file {
     return write(std::as_bytes(std::span(text.data(), text.size())));
   }
 
-  /// Syncs, then renames into place: afterwards the target holds all bytes, also after a power cut.
+  /// Syncs, then renames into place: afterwards the target has all bytes, even after a power
+  /// failure.
   status commit() {
     LOWBIT_EXPECTS(file_.valid());
     return detail::without_exceptions(target_.native(), [&]() -> status {
       LOWBIT_TRY(detail::sync(file_, target_.native()));
       LOWBIT_TRY(file_.close(target_.native()));
       LOWBIT_TRY(detail::check_not_given_up(target_.native()));
-      LOWBIT_TRY(check_target());  // someone may have been faster
+      LOWBIT_TRY(check_target());  // it may have been created meanwhile
       LOWBIT_TRY(detail::rename_path(temporary_, target_));
       temporary_.clear();
       unfinished_.finish();
@@ -161,10 +163,10 @@ class output_file {
   std::filesystem::path temporary_;
   detail::file_descriptor file_;
   existing policy_;
-  detail::unfinished_output unfinished_;  // the last to go
+  detail::unfinished_output unfinished_;  // destroyed last
 };
 
-/// Writes a whole file in one step.
+/// Writes a whole file atomically.
 inline status write_file(const std::filesystem::path& path, std::string_view contents,
                          existing policy = existing::refuse) {
   LOWBIT_TRY_ASSIGN(auto output, output_file::create(path, policy));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A folder that appears complete under its name or not at all. Must not know what is in it.
-// A folder that is replaced is deleted: the caller says what it may hold, and whatever else is
-// found there is somebody's own and stays.
+// Writes a folder atomically: it appears complete under its name or not at all. Independent of the
+// contents. A replaced folder is deleted, so the caller states which files it may contain; a folder
+// with any other file is not touched.
 #pragma once
 
 #include <algorithm>
@@ -20,8 +20,8 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// Puts the folder `from` where the folder `to` is, and removes the old one. When `from` cannot be
-/// moved the old one is put back.
+/// Replaces the folder `to` by the folder `from` and removes the old one. If `from` cannot be
+/// moved, the old folder is restored.
 inline status swap_folder(const std::filesystem::path& from, const std::filesystem::path& to) {
   std::filesystem::path aside;
   unsigned attempt = 0;
@@ -35,22 +35,23 @@ inline status swap_folder(const std::filesystem::path& from, const std::filesyst
     }
     return moved;
   }
-  std::error_code ignored;  // the new folder is in place: a leftover is no reason to report failure
+  std::error_code ignored;  // the new folder is in place; a leftover is not a failure
   std::filesystem::remove_all(aside, ignored);
   return {};
 }
 
 }  // namespace detail
 
-/// Which folders may be replaced: empty ones, and those that hold no other files than these and
-/// pass the check.
+/// Folders that may be replaced: empty ones, and those that contain only these files and pass the
+/// check.
 struct replaceable_folder {
   std::vector<std::string> files;
-  /// Whether an earlier run wrote the folder; else an error that names what says otherwise.
+  /// Checks that an earlier run wrote the folder; the error says why not.
   status (*check)(const std::filesystem::path&) = nullptr;
 };
 
-/// Files are written into folder(); commit() gives it its name. Without commit() nothing remains.
+/// Files are written into folder(), which commit() renames to the target; without commit() it is
+/// removed.
 class output_folder {
  public:
   output_folder(output_folder&& other) noexcept
@@ -65,9 +66,10 @@ class output_folder {
     if (!temporary_.empty()) std::filesystem::remove_all(temporary_, ignored);
   }
 
-  /// Errors: not_found for a missing parent folder; invalid_argument when the target exists and
-  ///         `policy` is refuse, or when it is a file, a link or a folder that is not replaceable,
-  ///         with the name of what it holds; io_error.
+  /// Errors: not_found for a missing parent folder; invalid_argument if the target exists and
+  /// `policy` is
+  ///         refuse, or if it is a file, a link or a folder that is not replaceable, naming the
+  ///         offending entry; io_error
   static result<output_folder> create(const std::filesystem::path& path,
                                       existing policy = existing::refuse,
                                       replaceable_folder replaceable = {}) {
@@ -90,16 +92,15 @@ class output_folder {
   /// Where to write: the hidden folder that becomes the target.
   [[nodiscard]] const std::filesystem::path& folder() const { return temporary_; }
 
-  /// Syncs every file, then renames the folder into place. A folder that is replaced is moved
-  /// aside before and deleted after; when the rename fails it is moved back. Between the two
-  /// renames the target is absent: a process killed there leaves the old folder under a hidden
-  /// name.
+  /// Syncs every file, then renames the folder into place. A folder to be replaced is first moved
+  /// aside and then deleted; if the rename fails it is moved back. Between the two renames the
+  /// target is absent: a process killed then leaves the old folder under a hidden name.
   status commit() {
     LOWBIT_EXPECTS(!temporary_.empty());
     return detail::without_exceptions(target_.native(), [&]() -> status {
       LOWBIT_TRY(sync_tree());
       LOWBIT_TRY(detail::check_not_given_up(target_.native()));
-      LOWBIT_TRY(check_target());  // someone may have been faster
+      LOWBIT_TRY(check_target());  // it may have been created meanwhile
       LOWBIT_TRY(detail::occupied(target_) ? detail::swap_folder(temporary_, target_)
                                            : detail::rename_path(temporary_, target_));
       temporary_.clear();
@@ -163,7 +164,7 @@ class output_folder {
   std::filesystem::path temporary_;
   existing policy_;
   replaceable_folder replaceable_;
-  detail::unfinished_output unfinished_;  // the last to go
+  detail::unfinished_output unfinished_;  // destroyed last
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

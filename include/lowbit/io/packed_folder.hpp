@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which folders a packed one may replace.
+// Which folders a packed folder may replace.
 #pragma once
 
 #include <filesystem>
@@ -11,7 +11,7 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// Whether config.json says that lowbit wrote the folder, be it in a version that cannot be read.
+/// Checks that config.json marks the folder as written by lowbit, in any version.
 inline status check_is_packed(const std::filesystem::path& folder) {
   const auto path = folder / "config.json";
   LOWBIT_TRY_ASSIGN(const auto config, read_json(path));
@@ -26,7 +26,7 @@ inline status check_is_packed(const std::filesystem::path& folder) {
 
 }  // namespace detail
 
-/// A folder that save_packed() wrote, with nothing else in it.
+/// A folder written by save_packed(), with no other files in it.
 inline replaceable_folder replaceable_packed_folder() {
   replaceable_folder out{{"config.json", "model.safetensors"}, detail::check_is_packed};
   out.files.insert(out.files.end(), tokenizer_file_names.begin(), tokenizer_file_names.end());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The quantization_config of a packed folder, read and written in one place. Every field is known:
-// one that is not may change what the tensors mean.
+// Reads and writes the quantization_config of a packed folder. Unknown fields are errors, because
+// they could change the meaning of the tensors.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// config["quantization_config"] of a folder that lowbit packed.
+/// config["quantization_config"] of a folder packed by lowbit.
 struct packed_format {
   int version = 1;
   std::string policy;
@@ -47,7 +47,7 @@ inline status parse_packed_embedding(const nlohmann::json& field, std::string_vi
   return {};
 }
 
-/// Both stay as they are where the config has no quantization_config.
+/// Leaves both outputs unchanged if the config has no quantization_config.
 /// Errors: unsupported or malformed naming the field
 inline status parse_packed(const nlohmann::json& config, std::string_view name,
                            std::optional<packed_format>& out,

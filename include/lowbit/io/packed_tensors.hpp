@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which tensors a packed folder may hold, docs/format.md#canonical-tensors. An engine asks for what
-// it needs and never sees the rest: a config.json of fewer layers, or of another policy, would run
-// a part of the model. So the rest is looked for here.
+// Checks for unexpected tensors in a packed folder (docs/format.md#canonical-tensors). An engine
+// ignores tensors it does not ask for, so a config.json with fewer layers or another policy would
+// silently run part of the model.
 #pragma once
 
 #include <algorithm>
@@ -33,21 +33,21 @@ class packed_tensor_check {
     parts_.insert(part_text(model_part::token_type_embeddings));
     for (std::size_t l = 0; l < s.layers; ++l) {
       for (const char* site : {".query.output", ".key.output", ".value.output", ".probability"})
-        parts_.insert(part_text(model_part::attention, l, site));  // one, also of a split model
+        parts_.insert(part_text(model_part::attention, l, site));  // one even in a split model
     }
     parts_.insert(part_text(model_part::encoder_output));
     parts_.insert(part_text(model_part::masked_lm));
   }
 
-  /// Errors: malformed or unsupported naming the tensor that the model does not read
+  /// Errors: malformed or unsupported naming a tensor that the model does not read
   [[nodiscard]] status run() const {
     const auto named = find_policy(model_.policy);
-    std::unordered_map<std::string_view, const tensor_view*> first;  // of each matrix
+    std::unordered_map<std::string_view, const tensor_view*> first;  // first tensor of each matrix
     for (const tensor_view& t : model_.files().tensors()) {
       const std::string_view name = t.name;
       const auto [part, rest] = split(name);
       if (part.empty()) return not_part_of(t, name, model_);
-      if (!named) continue;  // a policy of the caller: its codecs have their own tensors
+      if (!named) continue;  // a caller's policy: its codecs define their own tensors
       if (!is_known(rest) || (!rest.starts_with("weight") && !reads(*named, part, rest)))
         return not_part_of(t, name, model_);
       if (rest.starts_with("weight")) LOWBIT_TRY(check_weight(t, part, rest, first));
@@ -56,7 +56,7 @@ class packed_tensor_check {
   }
 
  private:
-  /// A split model has two matrices in place of one.
+  /// A split model has two matrices instead of one.
   void add_matrix(const std::string& name, bool split) {
     if (split) {
       parts_.insert({name + "_1", name + "_2"});
@@ -68,7 +68,7 @@ class packed_tensor_check {
   struct name_parts {
     std::string_view part, rest;
   };
-  /// "NAME.input.scale" as NAME and input.scale; empty for a name that no part of the model has.
+  /// Splits "NAME.input.scale" into NAME and input.scale; empty if NAME is not a part of the model.
   [[nodiscard]] name_parts split(std::string_view name) const {
     for (std::size_t dot = name.rfind('.'); dot != std::string_view::npos && dot > 0;
          dot = name.rfind('.', dot - 1)) {
@@ -98,7 +98,7 @@ class packed_tensor_check {
     return std::find(std::begin(known), std::end(known), rest) != std::end(known);
   }
 
-  /// Whether a policy reads encodings of activations, and halves of a matrix.
+  /// True if a policy reads this bias or activation encoding.
   [[nodiscard]] static bool reads(const named_policy& p, std::string_view part,
                                   std::string_view rest) {
     if (rest == "bias") return true;
@@ -108,7 +108,7 @@ class packed_tensor_check {
     return p.own_training && !rest.ends_with("clip");
   }
 
-  /// Two encodings of one matrix would be two matrices: its tensors are those of one kind.
+  /// Checks that all tensors of a matrix belong to one encoding; two would be two matrices.
   [[nodiscard]] static status check_weight(
       const tensor_view& t, std::string_view part, std::string_view rest,
       std::unordered_map<std::string_view, const tensor_view*>& first) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What config.json says of a TernaryBERT or BinaryBERT checkpoint, and the policy that it
-// describes.
+// Reads config.json of TernaryBERT and BinaryBERT checkpoints, and determines their policy.
 #pragma once
 
 #include "lowbit/io/config.hpp"
@@ -12,7 +11,7 @@ struct quantized_bert_fields {
   std::size_t weight_bits = 2;
   std::size_t input_bits = 8;
   bool learned_steps = false;  // LSQ
-  float clip = 2.5F;           // where the checkpoint holds no clip of its own
+  float clip = 2.5F;           // default if the checkpoint has no clip
 };
 
 inline status unsupported_field(std::string_view place, std::string_view field,
@@ -28,7 +27,7 @@ inline status check_input_bits(const quantized_bert_fields& f, std::string_view 
                            f.learned_steps ? "4 or 2 with input_quant_method lsq" : "8, 4 or 2");
 }
 
-/// The fields of BinaryBERT's training program.
+/// Reads the fields of BinaryBERT's training program.
 inline result<quantized_bert_fields> read_binarybert_fields(const nlohmann::json& config,
                                                             std::string_view place) {
   struct rule {
@@ -79,8 +78,8 @@ inline bool is_quantized_bert(scheme s) {
   return s == scheme::ternarybert || s == scheme::binarybert;
 }
 
-/// The name of the policy that a TernaryBERT or BinaryBERT checkpoint describes; whether it is
-/// split only its tensors say.
+/// The policy name of a TernaryBERT or BinaryBERT checkpoint. Only the tensors show whether it is
+/// split, so the caller passes that.
 /// Errors: unsupported, not_found or malformed naming the field
 inline result<std::string> quantized_bert_policy(const model_config& config, bool split,
                                                  std::string_view place) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reader of the safetensors format: 8 bytes of little-endian header length, a JSON header that maps
-// names to dtype, shape and byte range, then the data. Must not know what a tensor means.
-// Stricter than a reader needs to be: the ranges must cover the data exactly, without gap or
-// overlap, so no byte of the file is unaccounted for and no two names share memory.
+// names to dtype, shape and byte range, then the data. Independent of the meaning of tensors.
+// Stricter than necessary: the ranges must cover the data exactly, without gap or overlap, so every
+// byte of the file is accounted for and no two names share memory.
 //
 // Format: https://github.com/huggingface/safetensors (section Format of its README)
 #pragma once
@@ -42,7 +42,7 @@ inline const tensor_view* find_sorted(std::span<const tensor_view> tensors, std:
   return at != tensors.end() && at->name == name ? &*at : nullptr;
 }
 
-/// The unsigned elements of a JSON array, or nullopt when it is anything else.
+/// The unsigned elements of a JSON array, or nullopt if it is anything else.
 inline std::optional<std::vector<std::size_t>> unsigned_array(const nlohmann::json& value) {
   if (!value.is_array()) return std::nullopt;
   std::vector<std::size_t> out;
@@ -55,8 +55,8 @@ inline std::optional<std::vector<std::size_t>> unsigned_array(const nlohmann::js
   return out;
 }
 
-/// Bytes of a tensor, or nullopt when the product of its extents wraps. Extents of 0 are left out
-/// of the check, so [0, 2^40, 2^40] is refused in whatever order its extents stand.
+/// Bytes of a tensor, or nullopt on overflow. Zero extents are skipped in the check, so [0, 2^40,
+/// 2^40] is rejected in any order of extents.
 inline std::optional<std::size_t> tensor_bytes(element_type type,
                                                std::span<const std::size_t> shape) {
   std::size_t bytes = size_of(type);
@@ -68,7 +68,7 @@ inline std::optional<std::size_t> tensor_bytes(element_type type,
   return empty ? 0 : bytes;
 }
 
-/// One entry of the header as a view into `data`.
+/// Parses one header entry into a view of `data`.
 inline result<tensor_view> parse_tensor(const std::string& name, const nlohmann::json& entry,
                                         std::span<const std::byte> data, std::size_t dimensions,
                                         const std::shared_ptr<const std::string>& file) {
@@ -120,7 +120,7 @@ inline result<tensor_view> parse_tensor(const std::string& name, const nlohmann:
   return tensor;
 }
 
-/// Every byte of `data` belongs to exactly one tensor.
+/// Checks that every byte of `data` belongs to exactly one tensor.
 inline status check_coverage(std::span<const tensor_view> tensors, std::span<const std::byte> data,
                              std::string_view name) {
   std::vector<const tensor_view*> order;
@@ -148,13 +148,14 @@ inline status check_coverage(std::span<const tensor_view> tensors, std::span<con
 
 }  // namespace detail
 
-/// An opened safetensors file. Views stay valid while this object lives, also after a move.
+/// An open safetensors file. Views stay valid while this object lives, even after a move.
 class safetensors_file {
  public:
-  /// Maps and checks a file.
+  /// Maps and validates a file.
   ///
-  /// Errors: those of mapped_file::open; malformed for anything that the format does not allow;
-  ///         unsupported for a dtype this library does not know.
+  /// Errors: those of mapped_file::open; malformed for any violation of the format; unsupported for
+  /// an
+  ///         unknown dtype
   static result<safetensors_file> open(const std::filesystem::path& path,
                                        const safetensors_limits& limits = {}) {
     LOWBIT_TRY_ASSIGN(auto mapping, mapped_file::open(path));
@@ -163,7 +164,7 @@ class safetensors_file {
     return file;
   }
 
-  /// Checks bytes that the caller keeps alive; `name` starts every message.
+  /// Validates bytes that the caller keeps alive; `name` starts every message.
   static result<safetensors_file> parse(std::span<const std::byte> bytes, std::string name,
                                         const safetensors_limits& limits = {}) {
     return detail::without_exceptions(name, [&]() { return parse_checked(bytes, name, limits); });
@@ -177,7 +178,7 @@ class safetensors_file {
   }
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
-  /// See mapped_file::release_pages; nothing for parse()d bytes.
+  /// See mapped_file::release_pages; no effect for parse()d bytes.
   void release_pages() const { mapping_.release_pages(); }
 
  private:
@@ -209,7 +210,7 @@ class safetensors_file {
 
     safetensors_file file;
     const auto shared_name = std::make_shared<const std::string>(name);
-    for (const auto& [key, entry] : header.items()) {  // sorted, and unique since parse_json
+    for (const auto& [key, entry] : header.items()) {  // sorted; parse_json ensures unique keys
       if (key == "__metadata__") {
         LOWBIT_TRY(file.read_metadata(entry, name));
         continue;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writer of the safetensors format. Must not know what a tensor means.
-// Tensors are stored widest element first, then by name, and the header is padded with spaces to 8
-// bytes: so every tensor begins at a multiple of its element size and can be used where it is
-// mapped. The bytes depend on the arguments only, not on their order.
+// Writer of the safetensors format, independent of the meaning of tensors. Tensors are stored by
+// decreasing element size, then by name, and the header is padded with spaces to 8 bytes, so every
+// tensor is aligned to its element size and can be used in place when mapped. The bytes depend only
+// on the arguments, not on their order.
 //
 // Format: https://github.com/huggingface/safetensors (section Format of its README)
 #pragma once
@@ -66,7 +66,7 @@ inline status check_writable(const tensor_to_write& tensor, std::string_view pat
   return {};
 }
 
-/// The file order, after the checks that one tensor alone cannot fail.
+/// The file order, after the checks that involve several tensors.
 inline result<std::vector<const tensor_to_write*>> storage_order(
     std::span<const tensor_to_write> tensors, std::string_view path) {
   std::vector<const tensor_to_write*> order;
@@ -86,8 +86,8 @@ inline result<std::vector<const tensor_to_write*>> storage_order(
   return order;
 }
 
-/// Length prefix and padded header. Put together as text, in the key order of the reference
-/// implementation, so that both write the same bytes for the same tensors.
+/// Length prefix and padded header, written in the key order of the reference implementation, so
+/// that both produce the same bytes for the same tensors.
 inline result<std::string> safetensors_header(std::span<const tensor_to_write* const> order,
                                               const std::map<std::string, std::string>& metadata,
                                               std::string_view path,
@@ -124,16 +124,16 @@ inline result<std::string> safetensors_header(std::span<const tensor_to_write* c
 
 }  // namespace detail
 
-/// Writes a file that any safetensors reader opens, in one step: a failure leaves nothing behind.
+/// Writes a valid safetensors file, atomically: a failure leaves nothing behind.
 ///
-/// Errors: invalid_argument for two equal names, a reserved name or text that is not UTF-8;
-///         shape_mismatch for data of the wrong size; those of output_file.
+/// Errors: invalid_argument for duplicate names, a reserved name or text that is not UTF-8;
+///         shape_mismatch for data of the wrong size; those of output_file
 inline status write_safetensors(const std::filesystem::path& path,
                                 std::span<const tensor_to_write> tensors,
                                 const std::map<std::string, std::string>& metadata = {},
                                 existing policy = existing::refuse) {
   return detail::without_exceptions(path.native(), [&]() -> status {
-    const safetensors_limits limits;  // nothing is written that the reader would not read
+    const safetensors_limits limits;  // the reader's limits also apply to writing
     for (const tensor_to_write& tensor : tensors) {
       LOWBIT_TRY(detail::check_writable(tensor, path.native(), limits));
     }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the project's pictures are made of: text and numbers as SVG holds them, the few elements
-// that they share, and one look; io/svg_layout.hpp has axes and places for labels. Plain SVG
-// without scripts or fonts. It does not know what is drawn: where things stand is the caller's.
-// Numbers are not printed by printf, which writes a decimal comma where the program has such a
-// locale.
+// Building blocks of the project's charts: escaped text and numbers, common elements, and a shared
+// style; io/svg_layout.hpp has axes and label placement. Plain SVG without scripts or fonts. The
+// caller supplies all positions. printf is not used for numbers, because it prints a decimal comma
+// in some locales.
 #pragma once
 
 #include <algorithm>
@@ -22,8 +21,7 @@ inline constexpr const char *svg_ink = "#222", *svg_grid = "#ddd", *svg_grey = "
 
 namespace detail {
 
-/// The parts one after another. gcc 12 takes "text" + std::string, inlined, for an overlapping
-/// copy.
+/// Concatenates the parts. For inlined "text" + std::string, gcc 12 warns of an overlapping copy.
 template <class... Parts>
 [[nodiscard]] std::string svg_joined(const Parts&... parts) {
   std::string out;
@@ -33,15 +31,16 @@ template <class... Parts>
 
 }  // namespace detail
 
-/// A finite value with `digits` after the point, or in all for std::chars_format::general.
+/// Formats a finite value with `digits` after the point, or in total for
+/// std::chars_format::general.
 [[nodiscard]] inline std::string svg_number(double value, int digits = 1,
                                             std::chars_format format = std::chars_format::fixed) {
-  char text[384];  // the greatest double has 309 digits before the point
+  char text[384];  // the largest double has 309 digits before the point
   return {text, std::to_chars(text, text + sizeof text, value, format, digits).ptr};
 }
 
-/// Text for an element or a quoted attribute. What XML cannot hold (control characters, U+FFFE,
-/// U+FFFF, bytes that are not UTF-8) becomes '?'.
+/// Escapes text for an element or a quoted attribute. Characters not allowed in XML (control
+/// characters, U+FFFE, U+FFFF, invalid UTF-8) become '?'.
 [[nodiscard]] inline std::string svg_escaped(std::string_view text) {
   std::string out;
   for (std::size_t at = 0, size = 1; at < text.size(); at += size) {
@@ -76,14 +75,14 @@ template <class... Parts>
   return out;
 }
 
-/// About how wide a text is: sans-serif letters of `size`.
+/// Approximate width of a text in a sans-serif font of `size`.
 [[nodiscard]] inline double svg_width(std::string_view text, double size) {
   const auto letters = text.size() - static_cast<std::size_t>(std::count_if(
                                          text.begin(), text.end(), detail::is_continuation_byte));
   return 0.58 * size * static_cast<double>(letters);
 }
 
-/// The attributes of an element. They begin with a space: one follows another.
+/// Attributes of an element. Each starts with a space, so they can be concatenated.
 [[nodiscard]] inline std::string svg_attribute(std::string_view name, std::string_view value) {
   return detail::svg_joined(" ", name, "=\"", svg_escaped(value), "\"");
 }
@@ -99,11 +98,11 @@ template <class... Parts>
   return svg_attribute("stroke", colour) + svg_attribute("stroke-width", width);
 }
 
-/// For text over lines: a rim of the ground's colour around each letter.
+/// For text over lines: an outline in the background colour around each letter.
 inline constexpr const char* svg_rim =
     " stroke=\"#fff\" stroke-width=\"2.5\" paint-order=\"stroke\"";
 
-/// `look` of an element: attributes besides.
+/// `look`: further attributes of the element.
 [[nodiscard]] inline std::string svg_text(double x, double y, std::string_view text,
                                           const char* anchor = "start", int size = 12,
                                           const std::string& look = {}) {
@@ -116,7 +115,7 @@ inline constexpr const char* svg_rim =
   return detail::svg_joined("<path d=\"M", svg_number(from_x), " ", svg_number(from_y), "L",
                             svg_number(to_x), " ", svg_number(to_y), "\"", look, "/>\n");
 }
-/// `title`: what a reader sees who points at it.
+/// `title`: the tooltip.
 [[nodiscard]] inline std::string svg_circle(double x, double y, double radius,
                                             const std::string& look, std::string_view title = {}) {
   const std::string circle = detail::svg_joined(
@@ -125,20 +124,20 @@ inline constexpr const char* svg_rim =
   return circle + "><title>" + svg_escaped(title) + "</title></circle>\n";
 }
 
-/// One value of the axis at the left: a line across the plot and its label.
+/// One value of the left axis: a grid line across the plot and its label.
 [[nodiscard]] inline std::string svg_row(double left, double right, double y,
                                          std::string_view label) {
   return svg_line(left, y, right, y, svg_stroke(svg_grid)) +
          svg_text(left - 8, y + 4, label, "end");
 }
-/// One value of the axis below.
+/// One value of the bottom axis.
 [[nodiscard]] inline std::string svg_column(double top, double bottom, double x,
                                             std::string_view label) {
   return svg_line(x, top, x, bottom, svg_stroke(svg_grid)) +
          svg_text(x, bottom + 19, label, "middle");
 }
 
-/// The file. The ground is painted, so that a picture reads alike on light and dark pages.
+/// The complete file. The background is painted, so that it looks the same on light and dark pages.
 [[nodiscard]] inline std::string svg_document(double width, double height,
                                               const std::string& elements) {
   const std::string w = svg_number(width, 0), h = svg_number(height, 0);

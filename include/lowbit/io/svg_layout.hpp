@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where things stand in a picture: axes whose ticks are round numbers, and places for labels that
-// cover neither points nor each other.
+// Chart layout: axes with round tick values, and label placement that covers neither points nor
+// other labels.
 #pragma once
 
 #include <algorithm>
@@ -17,10 +17,10 @@ namespace lowbit::inline LOWBIT_ISA {
 struct svg_axis {
   double low = 0.0, high = 1.0, step = 0.2;
 
-  /// Around all values, which are finite, with at most `ticks` steps of 1, 2 or 5 times a power of
-  /// ten.
+  /// An axis that covers all (finite) values, with at most `ticks` steps of 1, 2 or 5 times a power
+  /// of ten.
   [[nodiscard]] static svg_axis around(double least, double most, int ticks) {
-    if (!(most > least)) {  // a constant: room on both sides
+    if (!(most > least)) {  // a constant: add room on both sides
       const double room = std::max(std::abs(least) * 0.1, 1e-3);
       least -= room, most += room;
     }
@@ -34,13 +34,13 @@ struct svg_axis {
     }
     return a;
   }
-  /// Where a value stands, the axis being drawn between two places.
+  /// The position of a value on an axis drawn from `from` to `to`.
   [[nodiscard]] double place(double value, double from, double to) const {
     return from + (value - low) / (high - low) * (to - from);
   }
   [[nodiscard]] int steps() const { return static_cast<int>(std::lround((high - low) / step)); }
   [[nodiscard]] double tick(int i) const { return low + i * step; }
-  /// As many decimals as the step has.
+  /// Uses as many decimals as the step has.
   [[nodiscard]] std::string label(int i) const {
     const double value = std::abs(tick(i)) < step / 2 ? 0.0 : tick(i);
     if (std::abs(value) >= 1e6 || step < 1e-4) {
@@ -50,13 +50,14 @@ struct svg_axis {
   }
 };
 
-/// A logarithmic axis. Ticks are round: 1, 2 and 5 times a power of ten, whole powers where those
-/// would be too many, and those of a plain axis where they would be too few.
+/// A logarithmic axis with round ticks: 1, 2 and 5 times a power of ten; only powers of ten if
+/// there would be too many, or those of a linear axis if there would be too few.
 class svg_log_axis {
  public:
-  /// Around all values, which are finite and above 0, with about `ticks` ticks, one at either end.
+  /// An axis that covers all (finite, positive) values, with about `ticks` ticks, including both
+  /// ends.
   [[nodiscard]] static svg_log_axis around(double least, double most, int ticks) {
-    if (!(most > least * 1.001)) least /= 1.01, most *= 1.01;  // as good as a constant
+    if (!(most > least * 1.001)) least /= 1.01, most *= 1.01;  // practically constant
     svg_log_axis a;
     a.ticks_ = steps(least, most, {1.0, 2.0, 5.0});
     if (a.ticks_.size() < 4) {
@@ -67,7 +68,7 @@ class svg_log_axis {
       }
     } else if (a.ticks_.size() > static_cast<std::size_t>(ticks) + 1) {
       a.ticks_ = steps(least, most, {1.0});
-      // Every second, third .. power, the first and the last among them.
+      // Keep every n-th power, including the first and the last.
       const auto wanted = static_cast<std::size_t>(std::max(ticks, 1));
       const std::size_t every = (a.ticks_.size() - 1 + wanted - 1) / wanted;
       while ((a.ticks_.size() - 1) % std::max<std::size_t>(every, 1) != 0)
@@ -79,7 +80,7 @@ class svg_log_axis {
     }
     return a;
   }
-  /// Where a value stands, the axis being drawn between two places.
+  /// The position of a value on an axis drawn from `from` to `to`.
   [[nodiscard]] double place(double value, double from, double to) const {
     const double low = std::log(ticks_.front()), high = std::log(ticks_.back());
     return from + (std::log(value) - low) / (high - low) * (to - from);
@@ -90,8 +91,8 @@ class svg_log_axis {
   }
 
  private:
-  /// From the greatest step that is not above `least` to the smallest that is not below `most`, two
-  /// at least.
+  /// From the largest step that is at most `least` to the smallest that is at least `most`; at
+  /// least two.
   static std::vector<double> steps(double least, double most, const std::vector<double>& factors) {
     constexpr double rounding = 1e-9;
     std::vector<double> out;
@@ -116,33 +117,33 @@ struct svg_box {
   [[nodiscard]] bool holds(const svg_box& o) const {
     return o.x >= x && o.x + o.w <= x + w && o.y >= y && o.y + o.h <= y + h;
   }
-  /// From a point to the place of the box that is nearest to it.
+  /// A line from a point to the nearest point of the box.
   [[nodiscard]] std::string line_from(double from_x, double from_y, const std::string& look) const {
     return svg_line(from_x, from_y, std::clamp(from_x, x, x + w), std::clamp(from_y, y, y + h),
                     look);
   }
-  /// The square around a circle.
+  /// The bounding square of a circle.
   [[nodiscard]] static svg_box around(double x, double y, double radius) {
     return {x - radius, y - radius, 2 * radius, 2 * radius};
   }
 };
 
-/// Places for labels of points. What must not be covered is said first.
+/// Places labels of points. Call keep_free() first for anything that must not be covered.
 class svg_labels {
  public:
   explicit svg_labels(const svg_box& room) : room_(room) {}
 
   void keep_free(const svg_box& box) { taken_.push_back(box); }
 
-  /// The nearest free place for a box of w x h at a point: right of it, left, above, below; else up
-  /// to `reach` higher or lower on one of its sides. It is taken from then on.
+  /// Reserves the nearest free place for a box of w x h at a point: right, left, above or below;
+  /// otherwise up to `reach` higher or lower at the sides.
   [[nodiscard]] std::optional<svg_box> place(const svg_box& point, double w, double h,
                                              double reach = 0) {
     constexpr double gap = 4;
     const double right = point.x + point.w + gap, left = point.x - gap - w;
     const double x = point.x + (point.w - w) / 2, y = point.y + (point.h - h) / 2;
     for (double away = 0; away <= reach; away += h / 4) {
-      const double more = away > 0 ? gap : 0.0;  // room for a line to it
+      const double more = away > 0 ? gap : 0.0;  // room for a connecting line
       for (const svg_box& box :
            {svg_box{right + more, y - away, w, h}, svg_box{right + more, y + away, w, h},
             svg_box{left - more, y - away - h / 8, w, h},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A named tensor in somebody else's bytes, and how floats are read from it. Must not know the file
-// format around it. The bytes may start at any address: files are free to pack tensors without
-// padding, so every element is read with memcpy.
+// A named tensor in borrowed bytes, and conversion of its elements to floats. Independent of the
+// file format. Files may pack tensors without padding, so the bytes may be unaligned and every
+// element is read with memcpy.
 #pragma once
 
 #include <algorithm>
@@ -32,8 +32,8 @@ namespace lowbit::inline LOWBIT_ISA {
   return std::nullopt;
 }
 
-/// Row-major elements at data; data.size() == element_count() * size_of(type) whenever a reader
-/// of this library made the view.
+/// Row-major elements at data. data.size() == element_count() * size_of(type) for views made by the
+/// readers of this library.
 struct tensor_view {
   std::string name;
   element_type type = element_type::f32;
@@ -43,7 +43,7 @@ struct tensor_view {
 
   [[nodiscard]] std::size_t element_count() const { return data.size() / size_of(type); }
 
-  /// `path: tensor "name"`, the start of every message about this tensor.
+  /// `path: tensor "name"`, the prefix of messages about this tensor.
   [[nodiscard]] std::string place() const {
     return (file ? *file + ": " : std::string()) + "tensor " + detail::quote_name(name);
   }
@@ -72,9 +72,10 @@ inline std::string shape_text(std::span<const std::size_t> shape) {
 /// Converts F32, F16, BF16 or F64 elements into `out`.
 ///
 /// Shapes:   out (element_count()); any other size is shape_mismatch
-/// Errors:   unsupported for a dtype that is none of the four; malformed for a finite F64 value
-///           that a float cannot hold. NaN and infinity pass: see check_finite.
-/// Exact:    all but F64, which rounds to nearest
+/// Errors:   unsupported for any other dtype; malformed for a finite F64 value beyond the range of
+/// a
+///           float. NaN and infinity are accepted: see check_finite.
+/// Exact:    all but F64, which is rounded to nearest
 inline status read_f32(const tensor_view& tensor, std::span<float> out) {
   const std::size_t count = tensor.element_count();
   if (out.size() != count) {
@@ -128,7 +129,7 @@ inline status not_finite(std::string_view place, std::size_t element, float valu
 }
 }  // namespace detail
 
-/// An error that names `place` and the first index whose value is NaN or infinite.
+/// Returns an error with `place` and the first index whose value is NaN or infinite.
 inline status check_finite(std::string_view place, std::span<const float> values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) return detail::not_finite(place, i, values[i]);
@@ -136,7 +137,7 @@ inline status check_finite(std::string_view place, std::span<const float> values
   return {};
 }
 
-/// The same of an F32 tensor, where it lies.
+/// Checks an F32 tensor in place.
 inline status check_finite(const tensor_view& tensor) {
   for (std::size_t i = 0; i < tensor.element_count(); ++i) {
     const auto value = detail::load_unaligned<float>(tensor.data.data() + i * sizeof(float));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sentences in, labels out: a model folder, its tokenizer and the memory for both, for applications
-// that have a heap. Everything it does can be done with its parts (open_model, wordpiece_tokenizer,
-// classifier), which is what an embedded build does.
+// From sentences to labels: a model folder, its tokenizer and their memory, for applications that
+// have a heap. Its parts (open_model, wordpiece_tokenizer, classifier) can also be used directly,
+// as an embedded build does.
 #pragma once
 
 #include "lowbit/io/model_checks.hpp"
@@ -13,8 +13,8 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 struct prediction {
-  std::string label;          // the one of the largest logit
-  float probability = 0;      // of the label; of a regression the value itself
+  std::string label;          // label of the largest logit
+  float probability = 0;      // of the label; for regression, the value itself
   std::vector<float> logits;  // (labels)
   std::vector<float> scores;  // (labels) probabilities, see label_scores
 };
@@ -23,7 +23,7 @@ template <class Policy, class Arch = native>
 class text_classifier {
  public:
   /// Opens a Hugging Face or packed folder under Policy.
-  /// Errors: invalid_argument for a folder of another policy or scheme; all of open_model's
+  /// Errors: invalid_argument for a folder of another policy or scheme; all of open_model
   static result<text_classifier> load(const std::filesystem::path& folder) {
     return detail::without_exceptions(folder.native(), [&]() -> result<text_classifier> {
       LOWBIT_TRY_ASSIGN(auto config, load_config(folder));
@@ -43,8 +43,9 @@ class text_classifier {
     });
   }
 
-  /// The most probable label of each text, in order. Texts longer than the model takes are cut.
-  /// Errors: malformed for text that is not UTF-8
+  /// The most probable label of each text, in order. Texts longer than the model's limit are
+  /// truncated.
+  /// Errors: malformed for invalid UTF-8; not_finite if the run overflows
   result<std::vector<prediction>> classify(std::span<const std::string> texts) const {
     serial here;
     return classify(texts, here);
@@ -63,7 +64,7 @@ class text_classifier {
     LOWBIT_TRY_ASSIGN(auto all, classify(std::span(&text, 1)));
     return std::move(all.front());
   }
-  /// The same for a pair of texts, such as a premise and a hypothesis.
+  /// Classifies a pair of texts, such as a premise and a hypothesis.
   result<prediction> classify_pair(std::string_view first, std::string_view second) const {
     LOWBIT_TRY_ASSIGN(auto e, tokenizer_.encode_pair(first, second, model_.config.shape.positions));
     serial here;
@@ -73,11 +74,11 @@ class text_classifier {
 
   [[nodiscard]] const model_shape& shape() const { return encoder_.shape(); }
   [[nodiscard]] const model_config& config() const { return model_.config; }
-  /// What was odd about the folder, one sentence each.
+  /// Warnings about the folder, one sentence each.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return model_.warnings; }
   [[nodiscard]] const wordpiece_tokenizer& tokenizer() const { return tokenizer_; }
 
-  /// Writes a packed folder that load<Policy> opens again; whole or not at all.
+  /// Writes a packed folder that load<Policy> can open, atomically.
   status save(const std::filesystem::path& target, existing overwrite = existing::refuse) const {
     return save_packed(model_, target, folder_, overwrite);
   }
@@ -113,7 +114,7 @@ class text_classifier {
 
   static constexpr const char* zero = stored_zero<Policy>;
 
-  /// What open_model checks of a policy's name, and what only the type says.
+  /// Checks what open_model checks for a named policy, and what is known only from the type.
   static status check(const canonical_model& model, const std::filesystem::path& folder) {
     if (find_policy(Policy::name)) LOWBIT_TRY(detail::check_policy(model, folder.native()));
     if (model.zero == zero) return {};
@@ -127,7 +128,7 @@ class text_classifier {
     packed_ = aligned_buffer(encoder_.model_bytes(model_.weights(), model_.config.shape));
     if (packed_.data() == nullptr)
       return status::error(errc::io_error, "out of memory for the packed weights");
-    model_.release_pages();  // what the checks of opening touched
+    model_.release_pages();  // pages touched by the checks
     arena memory(packed_.data(), packed_.size());
     LOWBIT_TRY(encoder_.load(memory, model_.weights(), model_.config.shape));
     model_.release_pages();
@@ -164,7 +165,7 @@ class text_classifier {
 
   canonical_model model_;
   wordpiece_tokenizer tokenizer_;
-  std::filesystem::path folder_;  // where it was read: the tokenizer's files are copied from there
+  std::filesystem::path folder_;  // source folder, from which tokenizer files are copied
   aligned_buffer packed_;
   classifier<Policy, Arch> encoder_;
 };

@@ -10,14 +10,14 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Sentences back to back.
+/// Sentences stored back to back.
 struct token_rows {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> type_ids;
   std::vector<std::int32_t> positions;  // empty: 0, 1, 2 ..
   std::vector<std::uint32_t> offsets{0};
-  std::vector<std::uint32_t> masked;  // rows that a masked language model predicts
-  std::vector<std::uint32_t> valid;   // lengths of already padded sentences; empty: none is padded
+  std::vector<std::uint32_t> masked;  // token rows that a masked language model predicts
+  std::vector<std::uint32_t> valid;   // unpadded lengths of padded sentences; empty: no padding
 
   void add(const std::vector<std::int32_t>& sentence, const std::vector<std::int32_t>& types) {
     ids.insert(ids.end(), sentence.begin(), sentence.end());
@@ -25,7 +25,7 @@ struct token_rows {
     offsets.push_back(static_cast<std::uint32_t>(ids.size()));
   }
 
-  /// Valid while this object lives and is not changed.
+  /// Valid while this object lives and is not modified.
   [[nodiscard]] token_input view() const {
     return {ids.data(),
             type_ids.data(),
@@ -36,7 +36,7 @@ struct token_rows {
 
   [[nodiscard]] std::size_t sentences() const { return offsets.size() - 1; }
 
-  /// Every sentence padded to the longest with token 0.
+  /// A copy with every sentence padded to the longest with token 0.
   [[nodiscard]] token_rows padded() const {
     std::size_t longest = 0;
     for (std::size_t s = 0; s < sentences(); ++s)

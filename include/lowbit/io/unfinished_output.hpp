@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a program that is told to stop leaves no half output behind. The library installs no signal
-// handlers; a program's handler may set `outputs_given_up`: every write and commit from then on
-// fails, and the temporary file or folder is removed on the way out. Both values are lock-free, so
-// a handler may touch them.
+// Lets a program that is told to stop leave no partial output behind. The library installs no
+// signal handlers; a program's handler may set `outputs_given_up`, after which every write and
+// commit fails and the temporary file or folder is removed during cleanup. Both variables are
+// lock-free, so a signal handler may access them.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Files and folders that have a temporary name now: with none of them a program can just stop.
+/// Number of files and folders that still have a temporary name; if 0, a program can simply exit.
 inline std::atomic<int> unfinished_outputs{0};
 inline std::atomic<bool> outputs_given_up{false};
 
@@ -38,7 +38,7 @@ class unfinished_output {
   bool counted_ = true;
 };
 
-/// Errors: io_error when the program is to stop
+/// Errors: io_error if the program was told to stop
 inline status check_not_given_up(std::string_view path) {
   if (!outputs_given_up.load(std::memory_order_relaxed)) return {};
   return status::error(errc::io_error, path, ": not written, the program was told to stop");

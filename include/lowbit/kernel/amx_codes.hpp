@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// AMX register tiles of coded weights: 32 rows x 32 outputs in four tiles of sums, 64 k a step, for
-// blocks of rows that fill them; the AVX-512 kernels do the rest. Both read the same panels: a unit
-// of four k of sixteen outputs is a row of a weight tile, and tdpbsud multiplies signed activations
-// with unsigned bytes as vpdpbusd does, sums in 32 bits, nothing saturates.
+// AMX register tiles for coded weights: 32 rows x 32 outputs in four accumulator tiles, 64 k per
+// step, for blocks of rows large enough to fill them; the AVX-512 kernels do the rest. Both read
+// the same panels: a unit of four k of sixteen outputs is one row of a weight tile, and tdpbsud
+// multiplies signed activations by unsigned bytes as vpdpbusd does, with 32-bit sums and no
+// saturation.
 //
-// Tiles are loaded whole and never past the end of a row: what is left of K, and of the rows, is
-// covered by a last tile that begins earlier. There the weights of columns already summed are
-// zeros, and the rows already done are written again.
+// Tiles are loaded whole and never past the end of a row: the remainders of K and of the rows are
+// covered by a last tile that starts earlier. In it, weights of columns already summed are zero,
+// and rows already done are written again.
 #pragma once
 
 #include "lowbit/kernel/avx512_codes.hpp"
@@ -17,8 +18,9 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// The compiler does not see what tile loads read (gcc 12 declares neither ldtilecfg's 64 bytes nor
-/// tileloadd's): stores to `memory` and to what is reachable from outside happen before this.
+/// The compiler does not know what tile loads read (gcc 12 declares neither the 64 bytes of
+/// ldtilecfg nor those of tileloadd). This compiler barrier completes earlier stores to `memory`
+/// and to any escaped object.
 LOWBIT_INLINE void before_tiles_read(const void* memory) {
   asm volatile("" : : "r"(memory) : "memory");
 }
@@ -40,7 +42,7 @@ struct micro_kernel<code_dot<Bits>, amx> : micro_kernel<code_dot<Bits>, avx512> 
   class tiles;
 };
 
-/// Tiles configured for one block of rows, and released after it. Tile registers:
+/// Tiles configured for one block of rows and released after it. Tile registers:
 ///
 ///                 weights of outputs 0..15 (6)   16..31 (7)
 ///   rows 0.. (4)             0                      1
@@ -48,11 +50,11 @@ struct micro_kernel<code_dot<Bits>, amx> : micro_kernel<code_dot<Bits>, avx512> 
 template <std::size_t Bits>
 class micro_kernel<code_dot<Bits>, amx>::tiles {
  public:
-  static constexpr std::size_t rows = 32;  // of one run
+  static constexpr std::size_t rows = 32;  // of one run()
   static constexpr std::size_t nr = micro_kernel<code_dot<Bits>, avx512>::nr;
 
-  /// Whether tiles pay for a block: one row is limited by loading the weights, which vpdpbusd does
-  /// as fast, without a configuration. A step needs 64 k to read.
+  /// True if tiles pay off for a block. A single row is limited by loading the weights, which
+  /// vpdpbusd does as fast without a configuration. A step reads 64 k.
   [[nodiscard]] static bool pay(std::size_t block_rows, std::size_t units) {
     return block_rows >= 2 && units >= step_units;
   }
@@ -70,10 +72,10 @@ class micro_kernel<code_dot<Bits>, amx>::tiles {
   tiles(const tiles&) = delete;
   tiles& operator=(const tiles&) = delete;
 
-  /// The fewest rows of a run.
+  /// Minimum number of rows of a run().
   [[nodiscard]] std::size_t height() const { return height_; }
 
-  /// acc (count, nr) of `count` rows, height() <= count <= 32.
+  /// Computes acc (count, nr) for `count` rows, height() <= count <= 32.
   LOWBIT_NOINLINE void run(std::size_t count, const quad* a, std::size_t stride,
                            const std::byte* panel, std::size_t units, std::int32_t* acc) const {
     const std::size_t second = count - height_;
@@ -90,7 +92,7 @@ class micro_kernel<code_dot<Bits>, amx>::tiles {
   static constexpr std::size_t unit_bytes = nr * 4;  // of decoded weights
   static constexpr std::size_t step_bytes = step_units * unit_bytes;
 
-  /// Decoded weights of units [first, first + 16); those before `from` are zeros.
+  /// Decodes the weights of units [first, first + 16); units below `from` become zero.
   static LOWBIT_INLINE void decode_step(const decoder& decode, const std::byte* w,
                                         std::size_t first, std::size_t from, std::byte* out) {
     for (std::size_t u = 0; u < step_units; ++u) {
@@ -136,7 +138,7 @@ class micro_kernel<code_dot<Bits>, amx>::tiles {
       for (std::size_t u = 0; u < whole; u += step_units)
         step<RowTiles>(a0 + u, a1 + u, stride, w + u * unit_bytes);
     } else {
-      // Decoded two steps before they are read: a tile load waits for stores under way.
+      // Decodes two steps ahead, because a tile load waits for pending stores.
       constexpr std::size_t ahead = 2 * step_units;
       alignas(64) std::byte ring[4][step_bytes];
       const auto slot = [&](std::size_t u) { return ring[u / step_units % 4]; };

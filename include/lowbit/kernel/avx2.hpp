@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX2 register tiles. AVX2 has no vector popcount: bits are counted by two 16-entry byte shuffles
-// per vector (Mula), bytes are summed for up to 31 words before vpsadbw widens them.
+// AVX2 register tiles. AVX2 has no vector popcount: bits are counted with two 16-entry byte
+// shuffles per vector (Mula); byte counts are accumulated for up to 31 words before vpsadbw widens
+// them.
 #pragma once
 
 #include "lowbit/kernel/micro_kernel.hpp"
@@ -12,7 +13,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// Ones in each byte.
+/// Popcount of each byte.
 LOWBIT_INLINE __m256i count_bytes_avx2(__m256i v) {
   const __m256i ones_of_nibble =
       _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
@@ -106,7 +107,7 @@ struct micro_kernel<mul_add, avx2> {
                   float* acc) {
     sum_up<Rows, false>(a, stride, w, units, acc);
   }
-  /// Adds to what acc holds.
+  /// Adds to the sums in acc.
   template <std::size_t Rows>
   static void add(const float* a, std::size_t stride, const float* w, std::size_t units,
                   float* acc) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX2 register tiles of coded weights. vpmaddubsw saturates when it adds two products of an
-// unsigned and a signed byte; here it multiplies |a| by the weight with a's sign, and 2 x 128 x 127
-// < 2^15: the sums are those of every other arch.
+// AVX2 register tiles for coded weights. vpmaddubsw saturates when it adds two products of an
+// unsigned and a signed byte; here it multiplies |a| by the weight with the sign of a, and 2 x 128
+// x 127 < 2^15, so the sums equal those of every other arch.
 #pragma once
 
 #include "lowbit/kernel/micro_kernel.hpp"
@@ -13,7 +13,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// 16 outputs x 4 k of one unit as two vectors of signed bytes.
+/// Decodes one unit, 16 outputs x 4 k, to two vectors of signed bytes.
 template <std::size_t Bits>
 struct unit_decoder_avx2;
 
@@ -31,7 +31,7 @@ struct unit_decoder_avx2<8> {
   }
 };
 
-/// Low nibbles are outputs 0 to 7, high nibbles 8 to 15.
+/// Low nibbles hold outputs 0 to 7, high nibbles 8 to 15.
 template <>
 struct unit_decoder_avx2<4> {
   static constexpr std::size_t unit_bytes = 32;
@@ -47,7 +47,8 @@ struct unit_decoder_avx2<4> {
   }
 };
 
-/// 32 bits become 32 bytes: each byte gets the byte that holds its bit, then tests it.
+/// Expands 32 bits to 32 bytes: copies to each byte the byte that holds its bit, then tests the
+/// bit.
 template <>
 struct unit_decoder_avx2<1> {
   static constexpr std::size_t unit_bytes = 8;
@@ -135,7 +136,8 @@ struct micro_kernel<lookup_mul_add, avx2> {
     std::memcpy(header, values, sizeof values);
   }
 
-  /// Eight floats of the table: vpermps reads three bits of an index, the fourth chooses the half.
+  /// Looks up eight floats: vpermps uses three index bits, the fourth selects the half of the
+  /// table.
   static LOWBIT_INLINE __m256 look_up(__m256i codes, __m256 low, __m256 high) {
     const __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(codes, 28));
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, codes),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Codes of floats to blocks of floats with AVX2.
+// AVX2 decoding of float codes into blocks of floats.
 #pragma once
 
 #include "lowbit/kernel/avx2.hpp"
@@ -15,8 +15,8 @@ struct micro_kernel<decoded_mul_add, avx2> {
   static constexpr std::size_t mr = micro_kernel<mul_add, avx2>::mr;
   static constexpr std::size_t nr = micro_kernel<mul_add, avx2>::nr;
 
-  /// Each lane shifts its code down; upper bits choose nothing, the table repeats. Reads four bytes
-  /// for eight codes.
+  /// Each lane shifts its code down. Higher bits do not matter because the table repeats. Reads
+  /// four bytes per eight codes.
   static void decode_table_16(const float* table, std::size_t bits, const std::byte* codes,
                               std::size_t units, float* out) {
     const __m256 low = _mm256_loadu_ps(table);
@@ -44,8 +44,8 @@ struct micro_kernel<decoded_mul_add, avx2> {
       _mm256_storeu_ps(out + i, _mm256_castsi256_ps(bits));
     }
   }
-  /// The exponent moves from bias 15 to 127. A subnormal half is the fraction of 2^-14 (1 + f),
-  /// less 2^-14: exact, and no operand is a subnormal float, which could take a hundred cycles.
+  /// Rebiases the exponent from 15 to 127. A subnormal half is computed as 2^-14 (1 + f) - 2^-14:
+  /// exact, and without subnormal float operands, which could take a hundred cycles.
   static void decode_f16(const std::byte* codes, std::size_t units, float* out) {
     const __m256i least_normal = _mm256_set1_epi32(113 << 23);  // 2^-14
     for (std::size_t i = 0; i < units * nr; i += 8) {

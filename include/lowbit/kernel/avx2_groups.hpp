@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX2 register tiles of weights with a scale per group of columns. Values of four bits meet
-// activations + 128: a pair of products is within -4080 .. 3570, so that eight units add up in 16
-// bits before they are widened. Values of eight bits take the way of avx2_codes.hpp.
+// AVX2 register tiles for weights with a scale per group of columns. Four-bit values are multiplied
+// by activations + 128: a pair of products lies within -4080 .. 3570, so eight units can be summed
+// in 16 bits before widening. Eight-bit values are multiplied as in avx2_codes.hpp.
 #pragma once
 
 #include "lowbit/kernel/avx2_codes.hpp"
@@ -18,7 +18,7 @@ struct micro_kernel<group_dot<Bits>, avx2> {
   static constexpr std::size_t mr = 4;
   static constexpr std::size_t nr = 16;
   static constexpr std::int32_t offset = Bits == 4 ? 128 : 0;
-  static constexpr std::size_t units_per_sum = Bits == 4 ? 8 : 1;  // what 16 bits hold
+  static constexpr std::size_t units_per_sum = Bits == 4 ? 8 : 1;  // the most that 16 bits hold
 
   static constexpr std::size_t place(std::size_t j, std::size_t k) {
     return micro_kernel<code_dot<Bits>, avx2>::place(j, k);
@@ -60,7 +60,7 @@ struct micro_kernel<group_dot<Bits>, avx2> {
   }
 
  private:
-  /// The products of `count` <= units_per_sum units.
+  /// Adds the products of `count` <= units_per_sum units.
   template <std::size_t Rows>
   static LOWBIT_INLINE void add_units(const detail::unit_decoder_avx2<Bits>& decode, const quad* a,
                                       std::size_t stride, const std::byte* w, std::size_t count,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX2 register tiles of bit planes: the one-bit tile of avx2.hpp once per plane, its sums doubled
-// in between.
+// AVX2 register tiles for bit planes: the one-bit tile of avx2.hpp once per plane; sums are doubled
+// between planes.
 #pragma once
 
 #include "lowbit/kernel/avx2.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX-512 register tiles. One vector holds the same 64-bit word of eight outputs, the activation
-// word is broadcast: three instructions (xor, vpopcntq, vpaddq) per 512 products, no horizontal
-// sums.
+// AVX-512 register tiles. One vector holds the same 64-bit word of eight outputs, and the
+// activation word is broadcast: three instructions (xor, vpopcntq, vpaddq) per 512 products, no
+// horizontal sums.
 #pragma once
 
 #include "lowbit/kernel/micro_kernel.hpp"
@@ -14,7 +14,7 @@ namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
 template <class Op>
-struct broadcast_avx512 {  // one activation word of every output
+struct broadcast_avx512 {  // one activation word, broadcast to every output
   __m512i bits;
   explicit broadcast_avx512(word a) : bits(_mm512_set1_epi64(static_cast<long long>(a))) {}
   [[nodiscard]] LOWBIT_INLINE __m512i combine(__m512i w) const {
@@ -70,8 +70,8 @@ struct micro_kernel<Op, avx512> {
         }
       }
     }
-    // Two vectors of eight 64-bit counts become one of sixteen 32-bit counts: whole-vector stores,
-    // which the epilogue's loads can be served from.
+    // Narrows two vectors of eight 64-bit counts to one of sixteen 32-bit counts. Whole-vector
+    // stores can be forwarded to the epilogue's loads.
     const __m512i low_halves =
         _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
 #pragma GCC unroll 4
@@ -91,13 +91,13 @@ struct micro_kernel<mul_add, avx512> {
   static constexpr std::size_t mr = 8;
   static constexpr std::size_t nr = 48;
 
-  /// Vectors < 3: the first 16 or 32 outputs of the panel only.
+  /// Vectors < 3: only the first 16 or 32 outputs of the panel.
   template <std::size_t Rows, std::size_t Vectors = 3>
   static void run(const float* a, std::size_t stride, const float* w, std::size_t units,
                   float* acc) {
     sum_up<Rows, Vectors, false>(a, stride, w, units, acc);
   }
-  /// Adds to what acc holds.
+  /// Adds to the sums in acc.
   template <std::size_t Rows>
   static void add(const float* a, std::size_t stride, const float* w, std::size_t units,
                   float* acc) {
@@ -108,9 +108,9 @@ struct micro_kernel<mul_add, avx512> {
   template <std::size_t Rows, std::size_t Vectors, bool Continue>
   static LOWBIT_INLINE void sum_up(const float* a, std::size_t stride, const float* w,
                                    std::size_t units, float* acc) {
-    // Weights of a product come once, often from memory: the hardware's prefetcher stops at every
-    // page. Measured on Granite Rapids, 16 rows: 50 -> 70 GMAC/s, 128 rows: 83 -> 90. Those of a
-    // sum that is continued were just decoded.
+    // Prefetch: the weights of a product are read once, often from memory, and the hardware
+    // prefetcher stops at page boundaries. Measured on Granite Rapids, 16 rows: 50 -> 70 GMAC/s,
+    // 128 rows: 83 -> 90. Weights of a continued sum were just decoded and need no prefetch.
     constexpr std::size_t ahead = 8 * nr;
     __m512 sum[Rows][Vectors];
 #pragma GCC unroll 8

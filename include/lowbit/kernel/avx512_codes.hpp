@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX-512 register tiles of coded weights. Byte products go through vpdpbusd: weights unsigned
-// (value
-// + 128), activations signed, four k per lane, nothing saturates. Codes of four bits and one bit
-// become bytes in registers, once per tile row of weights: the memory traffic is that of the codes.
-// The tiles are calls: inlined into the driver, gcc 12 spills their 24 sums inside the loop (215
-// instead of 450 GMAC/s).
+// AVX-512 register tiles for coded weights. Byte products use vpdpbusd: unsigned weights (value +
+// 128), signed activations, four k per lane, no saturation. Four-bit and one-bit codes are expanded
+// to bytes in registers, once per row tile, so memory traffic is that of the codes. The tiles are
+// not inlined: in the driver, gcc 12 spills their 24 sums inside the loop (215 instead of 450
+// GMAC/s).
 #pragma once
 
 #include "lowbit/kernel/micro_kernel.hpp"
@@ -16,7 +15,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// 32 outputs x 4 k of one unit as two vectors of unsigned bytes.
+/// Decodes one unit, 32 outputs x 4 k, to two vectors of unsigned bytes.
 template <std::size_t Bits>
 struct unit_decoder_avx512;
 
@@ -30,7 +29,7 @@ struct unit_decoder_avx512<8> {
   }
 };
 
-/// Low nibbles are outputs 0 to 15, high nibbles 16 to 31.
+/// Low nibbles hold outputs 0 to 15, high nibbles 16 to 31.
 template <>
 struct unit_decoder_avx512<4> {
   static constexpr std::size_t unit_bytes = 64;
@@ -74,7 +73,7 @@ struct micro_kernel<code_dot<Bits>, avx512> {
   static constexpr std::size_t nr = 32;
   static constexpr unsigned offset = 128;
 
-  /// Bit address of code (j, k) in a unit of nr x 4 codes.
+  /// Bit offset of code (j, k) in a unit of nr x 4 codes.
   static constexpr std::size_t place(std::size_t j, std::size_t k) {
     if constexpr (Bits == 4) return ((j % 16) * 4 + k) * 8 + (j / 16) * 4;
     return (j * 4 + k) * Bits;
@@ -89,7 +88,7 @@ struct micro_kernel<code_dot<Bits>, avx512> {
   LOWBIT_NOINLINE static void run(const quad* a, std::size_t stride, const std::byte* panel,
                                   std::size_t units, std::int32_t* acc) {
     using decoder = detail::unit_decoder_avx512<Bits>;
-    // Few rows: several units in flight, each with its own sums, hide the latency of vpdpbusd.
+    // With few rows, several units in flight with separate sums hide the latency of vpdpbusd.
     constexpr std::size_t sets = Rows == 1 ? 4 : Rows <= 3 ? 2 : 1;
     const decoder decode(panel);
     const std::byte* w = panel + code_dot<Bits>::table_bytes;
@@ -99,8 +98,9 @@ struct micro_kernel<code_dot<Bits>, avx512> {
 #pragma GCC unroll 12
       for (std::size_t r = 0; r < Rows; ++r) sum[s][r][0] = sum[s][r][1] = _mm512_setzero_si512();
     }
-    // Weights come once per row tile, often from memory: the hardware's prefetcher stops at every
-    // page. Measured on Zen 5: 16 rows of weights in DRAM 229 -> 390 GMAC/s, from L3 408 -> 433.
+    // Prefetch: weights are read once per row tile, often from memory, and the hardware prefetcher
+    // stops at page boundaries. Measured on Zen 5, 16 rows: weights in DRAM 229 -> 390 GMAC/s, in
+    // L3 408 -> 433.
     constexpr std::size_t ahead = Rows <= 3 ? 4096 : 8192;  // bytes
     const auto step = [&](std::size_t u, __m512i(&s)[Rows][2]) __attribute__((always_inline)) {
       __m512i weights[2];
@@ -162,7 +162,7 @@ struct micro_kernel<lookup_mul_add, avx512> {
     for (std::size_t u = 0; u < units; ++u) {
       const __m512i codes = _mm512_maskz_cvtepu8_epi32(
           all, _mm_loadu_si128(reinterpret_cast<const __m128i*>(w + u * 16)));
-      // vpermps reads the low four bits of an index only.
+      // vpermps reads only the low four bits of an index.
       const __m512 w0 = _mm512_maskz_permutexvar_ps(all, codes, table);
       const __m512 w1 =
           _mm512_maskz_permutexvar_ps(all, _mm512_maskz_srli_epi32(all, codes, 4), table);

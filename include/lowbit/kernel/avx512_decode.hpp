@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Codes of floats to blocks of floats with AVX-512. Tables stay in registers: 256 floats are
-// sixteen, looked up in pairs and chosen by the upper bits of a code.
+// AVX-512 decoding of float codes into blocks of floats. Tables stay in registers: 256 floats take
+// sixteen, looked up in pairs and selected by the upper bits of the code.
 #pragma once
 
 #include "lowbit/kernel/avx512.hpp"
@@ -16,7 +16,7 @@ struct micro_kernel<decoded_mul_add, avx512> {
   static constexpr std::size_t nr = micro_kernel<mul_add, avx512>::nr;
   static constexpr __mmask16 all = 0xffff;
 
-  /// vpermps reads the low four bits of a lane, the table repeats. Reads four bytes for eight
+  /// vpermps reads only the low four bits of a lane; the table repeats. Reads four bytes per eight
   /// codes.
   static void decode_table_16(const float* table, std::size_t bits, const std::byte* codes,
                               std::size_t units, float* out) {
@@ -41,7 +41,7 @@ struct micro_kernel<decoded_mul_add, avx512> {
     for (std::size_t i = 0; i < units * nr; i += 16) {
       const __m512i lanes = _mm512_maskz_cvtepu8_epi32(
           all, _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i)));
-      __m512 found[8];  // by the low five bits
+      __m512 found[8];  // looked up by the low five bits
 #pragma GCC unroll 8
       for (std::size_t t = 0; t < 8; ++t)
         found[t] = _mm512_permutex2var_ps(values[2 * t], lanes, values[2 * t + 1]);

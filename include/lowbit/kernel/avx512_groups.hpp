@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX-512 register tiles of weights with a scale per group of columns. vpdpbusd takes activations +
-// 128 as its unsigned operand: what that adds depends on the weights alone and starts each sum, so
-// that no sum of activations per group is needed. Integer sums stay in registers, the f32 sums of a
-// tile in the first-level cache, where they are met once per group.
+// AVX-512 register tiles for weights with a scale per group of columns. vpdpbusd takes activations
+// + 128 as its unsigned operand. The resulting offset depends only on the weights and initializes
+// each sum, so no per-group sum of activations is needed. Integer sums stay in registers; the f32
+// sums of a tile are in L1 and are updated once per group.
 #pragma once
 
 #include "lowbit/kernel/avx512_codes.hpp"
@@ -63,8 +63,8 @@ struct micro_kernel<group_dot<Bits>, avx512> {
  private:
   static constexpr std::size_t chunk = 16;  // units whose activations fill one vector
 
-  /// The products of `count` <= chunk units. Activations become code + 128 a vector at a time, on
-  /// the way through a buffer that their broadcasts read.
+  /// Adds the products of `count` <= chunk units. Activations are converted to code + 128 one
+  /// vector at a time, in a buffer from which they are broadcast.
   template <std::size_t Rows>
   static LOWBIT_INLINE void add_units(const detail::unit_decoder_avx512<Bits>& decode,
                                       const quad* a, std::size_t stride, const std::byte* w,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX-512 register tiles of bit planes: the one-bit tile of avx512.hpp (and, vpopcntq, vpaddq) once
-// per plane, its sums doubled in between. The weights of a panel stay in the first-level cache.
+// AVX-512 register tiles for bit planes: the one-bit tile of avx512.hpp (and, vpopcntq, vpaddq)
+// once per plane; sums are doubled between planes. The weights of a panel stay in L1.
 #pragma once
 
 #include "lowbit/kernel/avx512.hpp"

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole surface of an arch: one register tile per op. A specialisation states its tile and
-// computes
-//   acc[r * nr + j] = sum over u < units of op(a[r * stride + u], w[u * nr + j])      r < Rows <=
-//   mr, j < nr
-// where w is one panel of the interleaved layout of pack/interleaved.hpp. Loops over panels, tails,
-// packing and epilogues are the driver's. nr is a multiple of the 16 virtual lanes. The tile of
-// mul_add can also continue a sum, run<Rows, true>: that of decoded_mul_add is the same, and its
-// kernel only turns codes into floats. Sparse products have one set of loops for all archs
-// (sparse_tiles.hpp); an arch states their tile.
+// The complete interface of an arch: one register tile per op. A specialisation defines its tile
+// size and computes
+//   acc[r * nr + j] = sum over u < units of op(a[r * stride + u], w[u * nr + j])
+// for r < Rows <= mr, j < nr, where w is one panel of the interleaved layout of
+// pack/interleaved.hpp. The driver handles loops over panels, tails, packing and epilogues. nr is a
+// multiple of the 16 virtual lanes. The mul_add tile can also continue a sum, with add<Rows>;
+// decoded_mul_add uses the same tile, and its kernel only decodes codes to floats. Sparse products
+// share one set of loops for all archs (sparse_tiles.hpp); an arch defines only their tile sizes.
 #pragma once
 
 #include "lowbit/arch/tags.hpp"
@@ -16,8 +15,8 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 template <class Op, class Arch>
-struct micro_kernel;  // undefined: an arch without a kernel for Op is found by selected_kernel
-                      // through its fallback
+struct micro_kernel;  // undefined: selected_kernel searches the fallbacks of an arch that has no
+                      // kernel for Op
 
 template <class Op, class Arch>
 concept has_micro_kernel = requires {
@@ -44,12 +43,11 @@ struct select_kernel {
 
 }  // namespace detail
 
-/// The micro-kernel of Op for Arch or for the nearest arch below it.
+/// The micro-kernel of Op for Arch or its nearest fallback.
 template <class Op, class Arch>
 using selected_kernel = typename decltype(detail::select_kernel<Op, Arch>::pick())::type;
 
-/// Sizes of the register tiles of sparse products: of Arch, or of the nearest arch below it that
-/// states its own.
+/// Register tile sizes of sparse products, from Arch or its nearest fallback that defines them.
 template <class Arch>
 struct sparse_tile : sparse_tile<typename Arch::fallback> {};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ops: what a matrix product multiplies and sums, without saying how. A kernel counts (a popcount,
-// a sum); term() and finish() turn the count into the dot product, so an epilogue always sees the
-// true integer (docs/numerics.md#products).
+// Ops define what a matrix product multiplies and sums, not how. A kernel computes a count (a
+// popcount, a sum); term() and finish() turn it into the dot product, so an epilogue always sees
+// the true integer (docs/numerics.md#products).
 #pragma once
 
 #include "lowbit/arch/simd.hpp"
@@ -20,8 +20,8 @@ struct mul_add {
   static constexpr std::size_t panel_elements(std::size_t k, std::size_t nr) { return k * nr; }
 };
 
-/// f32 x 4-bit codes that stand for one of 16 floats, accumulated as mul_add does. A panel begins
-/// with its table.
+/// f32 x 4-bit codes, each an index into a table of 16 floats, accumulated like mul_add. A panel
+/// starts with its table.
 struct lookup_mul_add {
   using activation = float;
   using weight = std::byte;
@@ -36,27 +36,27 @@ struct lookup_mul_add {
   }
 };
 
-/// f32 x floats that are kept as codes: a block of a panel is decoded, outliers included, and
-/// multiplied as mul_add does. How a matrix is kept is data (pack/decoded_panels.hpp).
+/// f32 x encoded floats: a block of a panel is decoded, including outliers, and multiplied like
+/// mul_add. The encoding is chosen at run time (pack/decoded_panels.hpp).
 struct decoded_mul_add {
   using activation = float;
   using weight = std::byte;
   using accumulator = float;
   static constexpr const char* name = "f32 x decoded";
-  static constexpr std::size_t block_units = 64;  // decoded at a time ..
-  static constexpr std::size_t block_rows = 64;   // .. for so many rows of activations
+  static constexpr std::size_t block_units = 64;  // units decoded at a time
+  static constexpr std::size_t block_rows = 64;   // rows of activations per decoded block
   static constexpr std::size_t units(std::size_t k) { return k; }
 };
 
-/// Four int8 codes, k ascending: what one lane of a byte product reads of an activation row.
+/// Four int8 codes, k ascending: what one lane of a byte product reads from an activation row.
 struct alignas(4) quad {
   std::int8_t code[4];
 };
 
-/// int8 x codes of `Bits` bits that stand for an int8 value: n = sum a_k value(w_k), exact in 32
-/// bits for K < 2^17. Bits 8: the value itself; 4: one of 16, from a table at the beginning of the
-/// panel; 1: one of two. A kernel may store value + offset, so that it is unsigned; the row's sum
-/// of codes takes the offset back.
+/// int8 x codes of `Bits` bits that decode to int8: n = sum a_k value(w_k), exact in 32 bits for K
+/// < 2^17. Bits 8: the value itself; 4: an index into the table of 16 at the start of the panel; 1:
+/// one of two values. A kernel may store value + offset to make it unsigned; the offset is
+/// subtracted using the row's sum of codes.
 template <std::size_t Bits>
 struct code_dot {
   static_assert(Bits == 8 || Bits == 4 || Bits == 1);
@@ -79,13 +79,13 @@ struct code_dot {
   }
 };
 
-/// int8 x codes of `Bits` bits with one scale per output and group of columns. Each group's dot
-/// product d_g is an exact integer, the sum over groups an f32 in their order:
+/// int8 x codes of `Bits` bits with one scale per output and group of columns. The dot product d_g
+/// of a group is an exact integer; groups are summed in f32, in order:
 ///   acc = fma(float(d_g), scale_g, acc), from 0
 /// Bits 8: the value itself; 4: the value + 8. A panel is one stream (pack/group_panels.hpp):
 ///   [units of a whole group] then per group [scale of each output] [correction of each] [codes]
-/// A kernel may multiply code + offset instead of an activation's code, so that it is unsigned; the
-/// correction, -offset x the sum of the group's values, takes that back.
+/// A kernel may multiply by activation code + offset to make it unsigned; the correction, -offset x
+/// the sum of the group's values, cancels this.
 template <std::size_t Bits>
 struct group_dot {
   static_assert(Bits == 8 || Bits == 4);
@@ -101,10 +101,10 @@ struct group_dot {
   static constexpr std::int8_t largest = Bits == 8 ? 127 : 7;
   static constexpr std::size_t units(std::size_t k) { return ceil_div(k, depth); }
   static constexpr std::size_t unit_bytes(std::size_t nr) { return nr * depth * Bits / 8; }
-  static constexpr std::size_t scale_bytes(std::size_t nr) {  // and corrections, of one group
+  static constexpr std::size_t scale_bytes(std::size_t nr) {  // scales and corrections of one group
     return nr * (sizeof(float) + sizeof(std::int32_t));
   }
-  /// group: columns of one, a multiple of 4; 0: all.
+  /// group: columns per group, a multiple of 4; 0: all.
   static constexpr std::size_t panel_elements(std::size_t k, std::size_t nr,
                                               std::size_t group = 0) {
     const std::size_t groups = group == 0 ? 1 : ceil_div(k, group);
@@ -113,17 +113,18 @@ struct group_dot {
   }
 };
 
-/// Whether a product's scales stand in its panels, not in the epilogue.
+/// True if the scales are in the panels rather than the epilogue.
 template <class Op>
 inline constexpr bool is_group_dot = false;
 template <std::size_t Bits>
 inline constexpr bool is_group_dot<group_dot<Bits>> = true;
 
-/// Whether the weights of an op are codes that a kernel places in its own bit order.
+/// True if the weights of an op are codes that a kernel stores in its own bit order.
 template <class Op>
 inline constexpr bool has_coded_weights = std::is_same_v<typename Op::weight, std::byte>;
 
-/// What the one-bit products share: K/64 words per row, a count per output, and n = term - 2 count.
+/// Common to one-bit products: ceil(K / 64) words per row, a count per output, and n = term - 2
+/// count.
 struct counting_op {
   using weight = word;
   using accumulator = std::int32_t;
@@ -164,15 +165,15 @@ struct ternary_popcount : counting_op {
   static constexpr std::int32_t term(std::size_t, std::int32_t row_count) { return row_count; }
 };
 
-/// The bits of 64 codes of `Bits` bits, one word per weight of a bit; plane 0 counts 1.
+/// Bit planes of 64 codes of `Bits` bits: one word per plane; plane 0 has weight 1.
 template <std::size_t Bits>
 struct plane_words {
   word plane[Bits];
 };
 
-/// Codes of Bits bits x {-1,1}: a = sum_r c_r a_r, c_r = 2^r, and the top plane of a signed code
-/// (two's complement) counts -2^(Bits - 1); n = sum a - 2 sum_r c_r popcount(a_r & w). The count is
-/// summed top plane first, doubled before each next one.
+/// Codes of Bits bits x {-1,1}: a = sum_r c_r a_r, c_r = 2^r, except that the top plane of a signed
+/// code (two's complement) has weight -2^(Bits - 1); n = sum a - 2 sum_r c_r popcount(a_r & w). The
+/// count is summed from the top plane down and doubled between planes.
 template <std::size_t Bits, bool Signed>
 struct plane_popcount : counting_op {
   static_assert(Bits >= 2 && Bits <= 8);
@@ -189,7 +190,7 @@ struct activation_rows {
   matrix_view<const typename Op::activation> units;  // (M, Op::units(k))
   std::size_t k = 0;                                 // true K
   const std::int32_t* row_counts =
-      nullptr;  // (M) ones, nonzeros or sum of codes, for the ops whose term needs it
+      nullptr;  // (M) number of ones or nonzeros, or sum of codes, for ops whose term needs it
 };
 
 [[nodiscard]] inline std::int32_t count_ones(const word* row, std::size_t words) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Register tiles in plain C++: four outputs at a time, what any 64-bit core holds in registers.
+// Register tiles in plain C++: four outputs at a time, which fit in the registers of any 64-bit
+// core.
 #pragma once
 
 #include <bit>
@@ -42,7 +43,7 @@ struct micro_kernel<mul_add, scalar> {
     static_assert(Rows == 1);
     sum_up<false>(a, w, units, acc);
   }
-  /// Adds to what acc holds.
+  /// Adds to the sums in acc.
   template <std::size_t Rows>
   static void add(const float* a, std::size_t, const float* w, std::size_t units, float* acc) {
     static_assert(Rows == 1);
@@ -66,8 +67,8 @@ struct micro_kernel<mul_add, scalar> {
 template <>
 struct sparse_tile<scalar> {
   static constexpr std::size_t rows = 1;           // of run_blocks
-  static constexpr std::size_t token_vectors = 0;  // of 16 tokens; side by side they gain nothing
-  static constexpr std::size_t outputs = 1;        // of run_tokens at a time
+  static constexpr std::size_t token_vectors = 0;  // of 16 tokens; multiple tokens gain nothing
+  static constexpr std::size_t outputs = 1;        // per step of run_tokens
   static constexpr std::size_t panels_in_flight = 1;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Codes of floats to blocks of floats in plain C++.
+// Decoding of float codes into blocks of floats in plain C++.
 #pragma once
 
 #include "lowbit/codec/half.hpp"
@@ -13,7 +13,7 @@ struct micro_kernel<decoded_mul_add, scalar> {
   static constexpr std::size_t mr = micro_kernel<mul_add, scalar>::mr;
   static constexpr std::size_t nr = micro_kernel<mul_add, scalar>::nr;
 
-  /// Codes of at most four bits; eight outputs are `bits` bytes.
+  /// Codes of at most four bits; eight codes take `bits` bytes.
   static void decode_table_16(const float* table, std::size_t bits, const std::byte* codes,
                               std::size_t units, float* out) {
     for (std::size_t i = 0; i < units * nr; i += 8, codes += bits) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Register tiles of weights with a scale per group of columns in plain C++.
+// Register tiles for weights with a scale per group of columns, in plain C++.
 #pragma once
 
 #include "lowbit/kernel/micro_kernel.hpp"
@@ -8,7 +8,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// One panel as its kernel walks it: next() is the number of units of the group at `scales`.
+/// Iterates over the groups of a panel; units() is the number of units of the current group.
 template <class Op, std::size_t Nr>
 struct group_walk {
   std::size_t whole;  // units of a group

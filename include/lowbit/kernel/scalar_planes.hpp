@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Register tiles of bit planes in plain C++.
+// Register tiles for bit planes in plain C++.
 #pragma once
 
 #include "lowbit/kernel/micro_kernel.hpp"

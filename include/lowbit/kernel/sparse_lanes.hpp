@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sixteen lanes of what sparse tiles multiply: units (floats, or quads of int8 codes) loaded,
-// spread or gathered, and sum += x w of each lane. Tiles, tails and layouts exist once, on top of
-// it.
+// Primitives of sparse tiles in sixteen lanes: load, broadcast or gather units (floats, or quads of
+// int8 codes), and compute sum += x * w per lane. Tiles, tails and layouts are written once, on top
+// of these.
 #pragma once
 
 #include "lowbit/kernel/op.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Sixteen units and sixteen sums of Op.
+/// Operations on sixteen units and sixteen sums of Op.
 template <class Op, class Arch>
 struct sparse_lanes;
 
@@ -17,7 +17,7 @@ struct sparse_lanes<mul_add, Arch> {
   using unit = float;
   using lanes = f32x16<Arch>;
   static constexpr std::size_t depth = 1;
-  static constexpr std::uint32_t flip = 0;  ///< xor of an activation that is stored prepared
+  static constexpr std::uint32_t flip = 0;  ///< xor mask that prepares a stored activation
 
   static LOWBIT_INLINE lanes load(const float* p) { return lanes::load(p); }
   static LOWBIT_INLINE lanes spread(float v) { return lanes::broadcast(v); }
@@ -30,7 +30,7 @@ struct sparse_lanes<mul_add, Arch> {
   static LOWBIT_INLINE lanes add_product(lanes sum, lanes x, lanes w) { return fma(x, w, sum); }
   static LOWBIT_INLINE lanes start(const std::int32_t*) { return lanes::broadcast(0.0F); }
   static LOWBIT_INLINE lanes start_of_one(std::int32_t) { return lanes::broadcast(0.0F); }
-  /// Sets place i of a unit; the weight's share of the offset.
+  /// Sets element i of a unit; returns the weight's contribution to the offset.
   static std::int32_t set(float& unit, std::size_t, float w) {
     unit = w;
     return 0;

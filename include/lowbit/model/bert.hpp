@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// An encoder and one head. Immutable after load and safe to share between threads; a run works in
-// the caller's workspace and allocates nothing. A head is a type with
+// An encoder and one head. Immutable after load and safe to share between threads; a run uses the
+// caller's workspace and allocates nothing. A head is a type with
 //   kind, reads                             its head_kind, and the hidden rows that it needs
-//   load(memory, weights, shape)            as every layer
+//   load(memory, weights, shape)            like a layer
 //   workspace                               a struct with plan(memory, shape, limits)
-//   output_rows(in), output_cols(shape)     the extents of what run() writes
-//   check(in)                               the head's own part of the input
+//   output_rows(in), output_cols(shape)     the extents of the output of run()
+//   check(in)                               validates the input that only this head uses
 //   run(encoded, in, workspace, out, executor, observer)
 #pragma once
 
@@ -19,8 +19,8 @@ class bert {
   using policy = Policy;
   using head = Head;
 
-  /// Bytes that load() takes from its memory for these weights; an error shows when they are
-  /// loaded.
+  /// Bytes of memory that load() needs for these weights. Errors are not reported here, but by
+  /// load().
   [[nodiscard]] static std::size_t model_bytes(const weight_set& weights,
                                                const model_shape& shape) {
     arena measure;
@@ -55,8 +55,8 @@ class bert {
     return measure.used();
   }
 
-  /// The head's values of a batch into out (Head::output_rows(in), Head::output_cols(shape)).
-  /// Errors: invalid_argument (a token id, type, position or length; output of other extents),
+  /// Writes the head's output for a batch to out (Head::output_rows(in), Head::output_cols(shape)).
+  /// Errors: invalid_argument (a token id, type, position or length; wrong extents of `out`),
   ///         workspace_too_small (with the bytes needed), not_finite (with sentence and layer)
   /// Exact:  the same bits for a sentence alone or in any batch, on every arch, with every executor
   template <executor Executor, class Observer = no_observer>
@@ -96,8 +96,8 @@ class bert {
     return {};
   }
 
-  /// Layer `index` alone on hidden rows (T, D) of the caller, in place.
-  /// Errors: invalid_argument (no such layer, a policy whose layers have no meaning alone),
+  /// Runs layer `index` alone on the caller's hidden rows (T, D), in place.
+  /// Errors: invalid_argument (no such layer, or a policy whose layers cannot run alone),
   ///         workspace_too_small, not_finite
   template <executor Executor>
   status run_layer(std::size_t index, const token_batch& batch, std::byte* memory,

@@ -8,7 +8,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Logits (sentences, labels) of a batch of sentences or pairs.
+/// Computes logits (sentences, labels) for a batch of sentences or pairs.
 template <class Policy, class Arch = native>
 using classifier = bert<Policy, sequence_head<Policy, Arch>, Arch>;
 

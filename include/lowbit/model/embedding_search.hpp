@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Embeddings in few bytes, and search among them: one-bit codes compared by Hamming distance, int8
-// codes by dot product. Plain loops over the caller's memory. It knows no model: a row of floats is
-// all it needs.
+// Compact embeddings and search: one-bit codes compared by Hamming distance, int8 codes by dot
+// product. Plain loops over the caller's memory, independent of any model: the input is a row of
+// floats.
 #pragma once
 
 #include "lowbit/core/bits.hpp"
@@ -11,15 +11,15 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 /// Bit c = e[c] < 0, in words_for(e.count) words with clear pad bits (docs/numerics.md#codes: bit 1
-/// means -1). D - 2 distance is the dot product of the signs.
+/// means -1). The dot product of the signs is D - 2 * distance.
 inline void encode_one_bit(vector_view<const float> e, word* code) {
   for (std::size_t w = 0; w < words_for(e.count); ++w) code[w] = 0;
   for (std::size_t c = 0; c < e.count; ++c)
     code[c / word_bits] |= static_cast<word>(e[c] < 0.0F ? 1 : 0) << (c % word_bits);
 }
 
-/// code[c] = e[c] / scale rounded to even, in -127 .. 127; returns scale = max |e| / 127. A row of
-/// zeros has scale and codes 0.
+/// code[c] = e[c] / scale rounded half to even, in -127 .. 127; returns scale = max |e| / 127. A
+/// row of zeros has scale and codes 0.
 inline float encode_int8(vector_view<const float> e, std::int8_t* code) {
   float largest = 0.0F;
   for (std::size_t c = 0; c < e.count; ++c) {
@@ -30,14 +30,14 @@ inline float encode_int8(vector_view<const float> e, std::int8_t* code) {
   constexpr float shifter = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
   for (std::size_t c = 0; c < e.count; ++c) {
     float n = scale > 0.0F ? e[c] / scale : 0.0F;
-    n = n < 127.0F ? n : 127.0F;  // past it: a subnormal scale, or not a number
+    n = n < 127.0F ? n : 127.0F;  // exceeded by a subnormal scale or NaN
     n = n > -127.0F ? n : -127.0F;
     code[c] = static_cast<std::int8_t>(static_cast<std::int32_t>((n + shifter) - shifter));
   }
   return scale;
 }
 
-/// A stored row and how near it is.
+/// The index of a stored row and its distance or score.
 template <class Measure>
 struct neighbour {
   std::size_t index = 0;
@@ -46,7 +46,8 @@ struct neighbour {
 
 namespace detail {
 
-/// Keeps the first `out.count` in the order of `before`, equal ones in the order they come.
+/// Keeps the first `out.count` elements in the order of `before`; equal ones stay in insertion
+/// order.
 template <class Measure, class Before>
 class nearest {
  public:
@@ -70,7 +71,7 @@ class nearest {
 
 }  // namespace detail
 
-/// Differing bits of two codes of `words` words.
+/// Number of differing bits of two codes of `words` words.
 [[nodiscard]] constexpr std::uint32_t hamming_distance(const word* a, const word* b,
                                                        std::size_t words) {
   std::uint32_t distance = 0;
@@ -79,8 +80,8 @@ class nearest {
   return distance;
 }
 
-/// The nearest rows of `codes` by Hamming distance, nearest first, the lower index of equals first;
-/// returns how many there are: the lesser of nearest.count and codes.rows.
+/// Finds the nearest rows of `codes` by Hamming distance, nearest first, ties by lower index;
+/// returns their number, min(nearest.count, codes.rows).
 ///
 /// Shapes:   codes (rows, words), query (words), nearest (k)
 /// Cost:     rows * words xor+popcount, and k steps for each row that enters the list
@@ -92,11 +93,12 @@ inline std::size_t hamming_search(matrix_view<const word> codes, const word* que
   return list.found();
 }
 
-/// The rows of int8 codes with the largest dot product scale_r (code_r . query), largest first, the
-/// lower index of equals first. The query's own scale changes no order and is left out.
+/// Finds the rows of int8 codes with the largest dot product scale_r (code_r . query), largest
+/// first, ties by lower index. The scale of the query does not affect the order and is omitted.
+/// Returns their number.
 ///
 /// Shapes:   codes (rows, D), scales (rows), query (D), nearest (k)
-/// Requires: D <= 2^17, so that the sum fits 32 bits
+/// Requires: D <= 2^17, so that the sum fits in 32 bits
 inline std::size_t int8_search(matrix_view<const std::int8_t> codes,
                                vector_view<const float> scales, const std::int8_t* query,
                                vector_view<neighbour<float>> nearest) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Word, position and token-type embeddings. The tables stay where they are stored: a row is read
-// when its token comes.
+// Word, position and token-type embeddings. The tables are not copied: rows are read from where
+// they are stored.
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -26,7 +26,7 @@ class embeddings {
     return words_.load(weights, shape);
   }
 
-  /// sink(LN(word + position + type), t, col) for every token; `sum` is scratch, (T, D).
+  /// Calls sink(LN(word + position + type), t, col) for every token; `sum` is scratch, (T, D).
   template <class Sink, executor Executor>
   void run(const token_input& in, matrix_view<float> sum, const Sink& sink, Executor& executor,
            const row_marks& marks) const {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The encoder: embeddings and layers, token ids in, hidden rows out. Its layers are segments of one
-// policy each (policy/per_layer.hpp), one segment where a policy holds for all. It knows no head; a
-// head says which rows it reads, and where that is the first token of each sentence the last layer
-// computes nothing else. Immutable after load and safe to share between threads.
+// The encoder: embeddings and layers, from token ids to hidden rows. Its layers are segments with
+// one policy each (policy/per_layer.hpp); a policy for all layers is one segment. It does not
+// depend on a head; a head declares which rows it reads, and if those are only the first token of
+// each sentence, the last layer computes nothing else. Immutable after load and safe to share
+// between threads.
 #pragma once
 
 #include "lowbit/model/embeddings.hpp"
@@ -12,15 +13,15 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Which hidden rows of the last layer exist.
+/// Which hidden rows of the last layer are computed.
 enum class hidden_rows : std::uint8_t { all_tokens, first_tokens };
 
-/// What a head reads.
+/// The encoder's output, read by a head.
 struct encoder_output {
   token_batch batch;
   matrix_view<const float> hidden;  // (T, D), or (sentences, D) for first tokens
   hidden_rows present = hidden_rows::all_tokens;
-  overflow stopped{};  // where the run stopped; then there are no hidden rows
+  overflow stopped{};  // where the run stopped; there are then no hidden rows
 
   /// The hidden row of the first token of sentence s.
   [[nodiscard]] const float* first_row(std::size_t s) const {
@@ -28,8 +29,8 @@ struct encoder_output {
   }
 };
 
-/// Looks at the hidden rows that no layer norm comes after: of first tokens, which a head may
-/// encode as bits.
+/// Checks the final hidden rows of first tokens, which no layer norm follows; a head may encode
+/// them as bits.
 template <class Arch>
 [[nodiscard]] overflow first_tokens_overflow(const encoder_output& encoded, std::size_t layers) {
   for (std::size_t s = 0; s < encoded.batch.sentences; ++s) {
@@ -39,11 +40,11 @@ template <class Arch>
   return {};
 }
 
-/// Hidden rows that are floats, as an observer or a head gets them.
+/// Float hidden rows, for observers and heads.
 struct float_rows {
   using output = encoder_output;
   static status load(arena&, const weight_set&, const model_shape&) { return {}; }
-  /// Hidden rows `index`: what layer `index` reads, or the encoder's own output.
+  /// Hidden rows `index`: the input of layer `index`, or the encoder output.
   template <class Workspace>
   [[nodiscard]] static matrix_view<const float> floats(const Workspace& w, std::size_t,
                                                        std::size_t rows) {
@@ -56,7 +57,7 @@ struct float_rows {
   }
 };
 
-/// What the encoder of a policy is made of. Integer-only policies have other parts
+/// The components of the encoder of a policy. Integer-only policies specialize it
 /// (integer_encoder.hpp).
 template <class Policy, class Arch>
 struct encoder_parts {
@@ -77,7 +78,7 @@ class encoder {
   using stream = typename last_layer::stream;
   static constexpr bool batch_range = last_layer::batch_range;
 
-  /// function<S>() for segment after segment, while it is true.
+  /// Calls function<S>() for each segment in order, until it returns false.
   template <class Function>
   static constexpr void each_segment(const Function& function) {
     [&]<std::size_t... S>(std::index_sequence<S...>) {
@@ -120,7 +121,9 @@ class encoder {
   }
 
   [[nodiscard]] const model_shape& shape() const { return shape_; }
-  /// Sentences without padding; of one length, with padding, where ranges span the batch.
+  /// Checks the input: sentences must be unpadded, or padded to one length if ranges span the
+  /// batch.
+  /// Errors: invalid_argument
   [[nodiscard]] status check(const token_input& in) const {
     if constexpr (batch_range) {
       LOWBIT_TRY(check_padded(in, Policy::name));
@@ -130,9 +133,9 @@ class encoder {
     return check_tokens(in, shape_);
   }
 
-  /// Hidden rows of the last layer, in w.hidden: of first tokens where those are wanted and nothing
-  /// else is needed. An observer sees, and so gets, those of all tokens, and a range that spans the
-  /// batch is that of all. Requires: check(in) passed; w planned for the batch
+  /// Computes the hidden rows of the last layer into w.hidden; only those of first tokens if wanted
+  /// and nothing else is needed. With an observer or batch ranges, all tokens are computed.
+  /// Requires: check(in) passed; w planned for the batch
   template <class Workspace, executor Executor, class Observer>
   output run(const token_input& in, Workspace& w, hidden_rows wanted, Executor& executor,
              Observer& observer) const {
@@ -164,8 +167,9 @@ class encoder {
                       first_only ? hidden_rows::first_tokens : hidden_rows::all_tokens, found);
   }
 
-  /// Layer `index` alone on rows of the caller: hidden (T, D) in and out, for questions about
-  /// single layers. Requires: w planned for the batch
+  /// Runs layer `index` alone on the caller's rows, hidden (T, D) in and out, to inspect single
+  /// layers.
+  /// Requires: w planned for the batch
   template <class Workspace, executor Executor>
   overflow run_layer(std::size_t index, const token_batch& batch, matrix_view<float> hidden,
                      Workspace& w, Executor& executor) const
@@ -216,7 +220,7 @@ class encoder {
     });
   }
 
-  /// Layer l of segment S; what comes out is the next layer's input, in that layer's encoding.
+  /// Runs layer l of segment S; its output is encoded as the input of the next layer.
   template <std::size_t S, class Workspace, executor Executor, class Observer>
   void run_layer_at(std::size_t l, Workspace& w, const query_blocks& blocks, Executor& executor,
                     Observer& observer) const {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// BERT with each of its heads. What run() writes, per model:
+// BERT with each of its heads. Output of run() per model:
 //   classifier        (sentences, labels)  logits of a sentence or a pair
 //   token_classifier  (T, labels)          logits of every token
-//   span_extractor    (T, 2)               start and end logit of every token
-//   masked_lm         (asked, V)           vocabulary logits of the tokens asked for
+//   span_extractor    (T, 2)               start and end logits of every token
+//   masked_lm         (masked, V)          vocabulary logits of the masked tokens
 //   mean_embedder, cls_embedder (sentences, D)  embeddings of length 1
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of the encoder of integer-only policies (policy::ibert): token ids in, int8 hidden
-// codes out, no float between. Heads of float rows get the decoded codes.
+// The encoder components of integer-only policies (policy::ibert): from token ids to int8 hidden
+// codes without floats. Heads that read float rows get dequantized codes.
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -10,18 +10,19 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Word, position and type embeddings as int8 tables with a scale each, summed in 16 bits, and
-/// their layer norm. The tables stay where they are stored.
+/// Word, position and type embeddings as int8 tables with one scale each, summed in 16 bits, and
+/// their layer norm. The tables are not copied.
 ///
-/// Bits: a code times its ratio at most 2^29 + 1, three of them within 31; limited to 16.
+/// Bit widths: a code times its ratio is at most 2^29 + 1, three of them fit in 31 bits; the sum is
+/// clamped to 16.
 template <class Arch>
 class integer_embeddings {
  public:
   static constexpr std::int32_t limit = (1 << 15) - 1;
-  /// Tokens of one sentence whose attention stays within 32 bits.
+  /// Longest sentence whose attention stays within 32 bits.
   static constexpr std::size_t most_positions = std::size_t{1} << 16;
 
-  /// Errors: also unsupported, for extents or scales that 32-bit integers cannot hold
+  /// Errors: also unsupported, for extents or scales that exceed 32-bit integers
   status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
     if (shape.positions > most_positions) {
@@ -45,7 +46,7 @@ class integer_embeddings {
                        shape.token_types, shape, sum);
   }
 
-  /// The codes of every token into `out`; `sum` is scratch, (T, D).
+  /// Writes the codes of every token to `out`; `sum` is scratch, (T, D).
   template <class Rows, executor Executor>
   void run(const token_input& in, matrix_view<std::int32_t> sum, const Rows& out,
            Executor& executor, const no_row_marks&) const {
@@ -89,7 +90,7 @@ class integer_embeddings {
   table words_, positions_, types_;
 };
 
-/// What a head reads: codes, or (as encoder_output) floats decoded from them.
+/// The encoder's output: codes, convertible to floats (encoder_output).
 template <class Format>
 struct integer_encoder_output {
   token_batch batch;
@@ -97,19 +98,19 @@ struct integer_encoder_output {
   std::size_t rows = 0;
   hidden_rows present = hidden_rows::all_tokens;
   const double* scale = nullptr;  // of the codes
-  matrix_view<float> floats;      // where decoded rows go
-  overflow stopped{};             // nowhere: integers do not overflow
+  matrix_view<float> floats;      // buffer for dequantized rows
+  overflow stopped{};             // always empty: integers do not overflow
 
   operator encoder_output() const {
     return {batch, decode_rows(codes, rows, *scale, floats), present, {}};
   }
-  /// Which row is the first token of sentence s.
+  /// The row of the first token of sentence s.
   [[nodiscard]] std::size_t first_row(std::size_t s) const {
     return present == hidden_rows::first_tokens ? s : batch.begin(s);
   }
 };
 
-/// Hidden rows that are codes, and their scales for observers and float heads.
+/// Hidden rows stored as codes, with their scales for observers and float heads.
 template <class Format>
 class integer_rows {
  public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a run met a value that is not finite (nn/row_marks.hpp), and the error that says so.
+// Where a run produced a non-finite value (nn/row_marks.hpp), and the corresponding error.
 #pragma once
 
 #include "lowbit/boundary/weights.hpp"
@@ -8,7 +8,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Layer 0 is the embeddings, l + 1 encoder layer l.
+/// Layer 0 is the embeddings; l + 1 is encoder layer l.
 struct overflow {
   static constexpr std::size_t nowhere = ~std::size_t{0};
   std::size_t layer = nowhere;
@@ -23,7 +23,7 @@ struct overflow {
   return s;
 }
 
-/// The sentence of row `row` of what a head writes.
+/// The sentence of row `row` of a head's output.
 [[nodiscard]] inline std::size_t sentence_of_output(head_kind kind, const token_input& in,
                                                     std::size_t row) {
   switch (kind) {
@@ -37,7 +37,7 @@ struct overflow {
   }
 }
 
-/// What the steps of a layer marked. first_tokens: row s is the first token of sentence s.
+/// The first marked row of a layer. first_tokens: row s is the first token of sentence s.
 template <class Marks>
 [[nodiscard]] LOWBIT_NOINLINE overflow find_overflow(const Marks& marks, std::size_t layer,
                                                      const token_batch& batch, bool first_tokens) {
@@ -47,7 +47,7 @@ template <class Marks>
   return {layer, first_tokens ? row : sentence_of(batch, row)};
 }
 
-/// The first row of m (M, N) with a value that is not finite, else M.
+/// The first row of m (M, N) with a non-finite value, or M if there is none.
 template <class Arch>
 [[nodiscard]] LOWBIT_NOINLINE std::size_t first_overflow(matrix_view<const float> m) {
   for (std::size_t r = 0; r < m.rows; ++r) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a batch of tokens fits a model: what every encoder checks before it runs.
+// Checks that a batch of tokens fits a model, run before every encoder.
 #pragma once
 
 #include "lowbit/boundary/batch.hpp"
@@ -8,7 +8,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// function(t, id, position, type) for every token t.
+/// Calls function(t, id, position, type) for every token t.
 template <executor Executor, class Function>
 void for_each_token(const token_input& in, Executor& executor, const Function& function) {
   executor.run(in.batch.sentences, [&](std::size_t s, std::size_t) {
@@ -29,14 +29,14 @@ inline status in_table(const char* what, std::size_t t, std::int32_t value, std:
 }
 }  // namespace detail
 
-/// Only policies whose ranges span a batch take sentences with padding; others would attend to it.
+/// Rejects padding: only policies whose ranges span a batch support it; others would attend to it.
 [[nodiscard]] inline status check_unpadded(const token_input& in) {
   if (in.batch.valid == nullptr) return {};
   return status::error(errc::invalid_argument,
                        "a padded batch, this policy takes sentences without padding");
 }
 
-/// Sentences of one length, each with at least one token that is not padding.
+/// Checks that all sentences have the same length and at least one unpadded token each.
 [[nodiscard]] inline status check_padded(const token_input& in, const char* policy) {
   const token_batch& batch = in.batch;
   for (std::size_t s = 0; s < batch.sentences; ++s) {
@@ -54,7 +54,8 @@ inline status in_table(const char* what, std::size_t t, std::int32_t value, std:
   return {};
 }
 
-/// Every id, type and position within its table, every sentence within 1 .. positions tokens.
+/// Checks that every id, type and position is within its table and every sentence has 1 ..
+/// positions tokens.
 [[nodiscard]] LOWBIT_NOINLINE inline status check_tokens(const token_input& in,
                                                          const model_shape& shape) {
   for (std::size_t s = 0; s < in.batch.sentences; ++s) {

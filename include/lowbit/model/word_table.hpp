@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The word embeddings where they are stored: a row is decoded when it is needed. Both ends of a
-// masked language model read it: the embeddings, and the decoder that is tied to them.
+// The word embeddings in their stored form; rows are decoded on demand. Used by the embeddings and
+// by the tied decoder of a masked language model.
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -17,7 +17,7 @@ class word_table {
     return rows_.open(weights, part_name(model_part::word_embeddings)(".weight"), shape.vocabulary,
                       shape.hidden);
   }
-  /// The embedding of word `id` into out (D).
+  /// Decodes the embedding of word `id` to out (D).
   void read(std::size_t id, float* out) const { rows_.floats(id, out); }
 
  private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every kind of attention shares: which rows attend to which (batches are packed, sentence
+// Code shared by all kinds of attention: which rows attend to which (batches are packed, sentence
 // after sentence, without padding), and the keys and values of each head in the kernel layout. The
-// kinds themselves are in {softmax,bi,elastic,batch_range}_attention.hpp. The score matrix exists
-// only for one head and a block of queries at a time.
+// kinds are in {softmax,bi,elastic,batch_range}_attention.hpp. The score matrix exists only for one
+// head and a block of queries at a time.
 #pragma once
 
 #include "lowbit/boundary/batch.hpp"
@@ -12,7 +12,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Queries whose scores are in memory at once.
+/// Queries whose scores are in memory at a time.
 inline constexpr std::size_t query_block = 64;
 
 /// A block of queries of one sentence.
@@ -22,8 +22,8 @@ struct query_span {
   std::size_t count = 0;
 };
 
-/// Which rows of a sentence ask. With first_token_only the query matrix has one row per sentence:
-/// all that a classifier reads of the last layer.
+/// The query rows of a batch. With first_token_only the query matrix has one row per sentence,
+/// which is all that a classifier reads of the last layer.
 struct query_blocks {
   token_batch batch;
   bool first_token_only = false;
@@ -66,9 +66,8 @@ class packed_heads {
         memory.take<typename ValueOp::weight>(heads * value_units_ * round_up(width, values::nr));
   }
 
-  /// Memory of one head of one sentence that begins at token `begin`. The regions of neighbours
-  /// never overlap: rounding up the beginning and adding one panel per earlier sentence leaves room
-  /// for the rounding of each.
+  /// Memory of one head of a sentence that starts at token `begin`. Regions never overlap: rounding
+  /// `begin` up and adding one panel per earlier sentence leaves room for each sentence's rounding.
   [[nodiscard]] typename KeyOp::weight* key_memory(std::size_t head, std::size_t sentence,
                                                    std::size_t begin) const {
     const std::size_t row = round_up(begin, keys::nr) + sentence * keys::nr;
@@ -135,7 +134,7 @@ void pack_bit_head(const packed_heads<xor_popcount, and_popcount, Arch>& heads,
   }
 }
 
-/// The one-bit query rows of one head: in place where the head fills whole words, else copied to
+/// One-bit query rows of one head: in place if the head fills whole words, otherwise copied to
 /// scratch.
 inline activation_rows<xor_popcount> bit_queries(matrix_view<const word> q, const query_span& span,
                                                  std::size_t head, std::size_t width,
@@ -154,14 +153,14 @@ inline activation_rows<xor_popcount> bit_queries(matrix_view<const word> q, cons
   return {{scratch, span.count, words, words}, width, nullptr};
 }
 
-/// Sees what a run computes on the way; the default sees nothing and costs nothing. An enabled
-/// observer has hidden(layer, rows), rows (T, D); scores(span, head, rows), rows (queries, T);
-/// context(span, head, rows), rows (queries, d); and runs with the serial executor.
+/// Observes intermediate results of a run; this default observes nothing and costs nothing. An
+/// enabled observer has hidden(layer, rows), rows (T, D); scores(span, head, rows), rows (queries,
+/// T); context(span, head, rows), rows (queries, d); and must run with the serial executor.
 struct no_observer {
   static constexpr bool enabled = false;
 };
 
-/// Where float copies of scores and context are put for an observer; no memory without one.
+/// Buffer for float copies of scores and context for an observer; empty without one.
 template <bool Observed>
 struct observation_rows {
   float* data = nullptr;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations as integers whose scale comes from the range of a whole tensor: of every token of a
-// padded batch. x_hat = step * code + offset. Unsigned codes of eight bits are stored less 128, so
-// that they fit the signed byte that kernels read.
+// Integer activations whose scale comes from the range of a whole tensor, over every token of a
+// padded batch: x_hat = step * code + offset. Unsigned 8-bit codes are stored minus 128, so that
+// they fit the signed bytes that kernels read.
 #pragma once
 
 #include "lowbit/nn/linear.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// The least and the greatest value of a tensor; minima do not depend on an order.
+/// The minimum and maximum of a tensor; they do not depend on the order of evaluation.
 struct value_range {
   float low = __builtin_inff();
   float high = -__builtin_inff();
@@ -19,7 +19,7 @@ struct value_range {
   }
 };
 
-/// The range of a row; `finite` becomes false where one of its values is not.
+/// The range of a row; sets `finite` to false if it contains a non-finite value.
 template <class Arch>
 [[nodiscard]] value_range range_of(const float* x, std::size_t count, bool& finite) {
   using f = f32x16<Arch>;
@@ -41,7 +41,7 @@ template <class Arch>
   if (!largest.finite()) finite = false;
   return range;
 }
-/// The range of all rows; marks those with values that are not finite.
+/// The range of all rows; marks rows with non-finite values.
 template <class Arch>
 [[nodiscard]] value_range range_of(matrix_view<const float> x, const row_marks& marks) {
   value_range range;
@@ -54,8 +54,8 @@ template <class Arch>
   return range;
 }
 
-/// The nearest integer, half to even, for |v| < 2^22. v must not be a product, which a compiler
-/// could contract with the addition.
+/// Rounds to the nearest integer, half to even, for |v| < 2^22. v must not be a product, which a
+/// compiler could contract with the addition.
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE i32x16<Arch> nearest_integers(f32x16<Arch> v) {
   constexpr float shifter = 12582912.0F;  // 1.5 * 2^23
@@ -63,8 +63,8 @@ template <class Arch>
   return bits_of(v + f32x16<Arch>::broadcast(shifter)) - i32x16<Arch>::broadcast(bits);
 }
 
-/// How the values of one tensor become codes: code = round((clip(x) - origin) * factor / divisor),
-/// limited to first .. last; the rounding steps are those of the code that trained the model.
+/// Quantization of one tensor: code = round((clip(x) - origin) * factor / divisor), limited to
+/// first .. last. The rounding steps match the code that trained the model.
 template <class Activation>
 struct code_map {
   static constexpr auto bits = static_cast<unsigned>(Activation::bits);
@@ -78,7 +78,7 @@ struct code_map {
 
   bool operator==(const code_map&) const = default;
 
-  /// Stored codes.
+  /// The codes of x, in stored form.
   template <class Arch>
   [[nodiscard]] LOWBIT_INLINE i32x16<Arch> codes(f32x16<Arch> x) const {
     using f = f32x16<Arch>;
@@ -90,13 +90,14 @@ struct code_map {
   }
 };
 
-/// What one site's encoding learned: the interval that values are clipped to, or the step.
+/// Learned parameters of the encoding at one site: the clip interval, or the step.
 template <class Activation>
 class range_encoding {
  public:
   static constexpr bool is_dynamic = Activation::dynamic_step;
 
-  /// NAME.clip, F32 [2], or NAME.scale, F32 [1].
+  /// Loads NAME.clip, F32 [2], or NAME.scale, F32 [1].
+  /// Errors: not_found, shape_mismatch, malformed
   status load(const weight_set& weights, const tensor_name& name) {
     stored_tensor t;
     if constexpr (is_dynamic) {
@@ -119,7 +120,7 @@ class range_encoding {
     return {};
   }
 
-  /// The map of a tensor with this range. A tensor of zeros has step and codes 0.
+  /// The code_map for a tensor with this range. A tensor of zeros has step and codes 0.
   [[nodiscard]] code_map<Activation> over(value_range range) const {
     using map = code_map<Activation>;
     constexpr float infinity = __builtin_inff();
@@ -158,8 +159,8 @@ class range_encoding {
   float step_ = 0.0F;
 };
 
-/// The codes of x (K) as Op reads them, 0 past column K; returns their sum. Bytes are stored in
-/// whole groups of 16.
+/// Encodes x (K) as Op reads it, with code 0 past column K; returns the sum of the codes. Bytes are
+/// stored in whole groups of 16.
 template <class Op, class Arch, class Activation>
 std::int32_t encode_codes(const code_map<Activation>& map, const float* x, std::size_t k,
                           typename Op::activation* out) {
@@ -192,7 +193,8 @@ std::int32_t encode_codes(const code_map<Activation>& map, const float* x, std::
   return reduce_add(sum);
 }
 
-/// Stage: float of x_hat . w for the integer n of stored codes; sums: of each output's weights.
+/// Stage: converts the integer dot product n of stored codes to x_hat . w in float; `sums` holds
+/// the sum of each output's weights.
 struct take_back_range : epilogue_stage {
   float step;
   float offset;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention on integers whose ranges are those of a whole padded batch. The step of the
-// probabilities comes from the range of all of them, so each block of queries is computed twice:
-// once for the range, once for the context. The score matrix exists for one head and a block of
-// queries at a time.
+// Integer attention with ranges over a whole padded batch. The step of the probabilities depends on
+// the range of all of them, so each block of queries is computed twice: once for the range, once
+// for the context. The score matrix exists only for one head and a block of queries at a time.
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -39,15 +38,15 @@ class batch_range_attention_layer {
 
   template <bool Observed>
   struct workspace {
-    row_marks marks;                                  // (T): those of the layer
-    code_map<input> key_map{}, value_map{};           // what prepare() found
+    row_marks marks;                                  // (T): the marks of the layer
+    code_map<input> key_map{}, value_map{};           // set by prepare()
     units queries;                                    // (T, heads x units of a head): codes
     std::int32_t* query_sums = nullptr;               // (T, heads)
     matrix_view<std::int8_t> key_codes, value_codes;  // (T, inner)
-    float* value_sums = nullptr;                      // (sentences, inner): over tokens
+    float* value_sums = nullptr;                      // (sentences, inner): sums over tokens
     std::byte* keys = nullptr;                        // packed, per sentence and head
     std::byte* values = nullptr;
-    std::uint8_t* rows = nullptr;   // per worker: a row while it is packed
+    std::uint8_t* rows = nullptr;   // per worker: one row, for packing
     float* scores = nullptr;        // per worker: (query_block, longest)
     quad* probabilities = nullptr;  // per worker: (query_block, units of longest)
     std::int32_t* sums = nullptr;   // per worker: (query_block)
@@ -59,7 +58,7 @@ class batch_range_attention_layer {
       const std::size_t width = shape.head_width();
       const std::size_t inner = shape.inner();
       const std::size_t head_units = shape.heads * product::units(width);
-      constexpr std::size_t group = virtual_lanes / sizeof(quad);  // codes are stored by 16
+      constexpr std::size_t group = virtual_lanes / sizeof(quad);  // codes are stored 16 at a time
       queries = memory.take_matrix<quad>(limits.tokens, head_units, head_units + group);
       query_sums = memory.take<std::int32_t>(limits.tokens * shape.heads);
       const std::size_t stride = round_up(inner, virtual_lanes);
@@ -81,8 +80,8 @@ class batch_range_attention_layer {
     }
   };
 
-  /// Keys and values as codes; every sentence has the same length. Rows that are not finite are
-  /// marked, here and by run().
+  /// Encodes and packs keys and values; all sentences have the same length. Marks non-finite rows,
+  /// as does run().
   template <bool Observed, executor Executor>
   void prepare(workspace<Observed>& w, matrix_view<const float> k, matrix_view<const float> v,
                const token_batch& batch, Executor& executor) const {
@@ -97,7 +96,8 @@ class batch_range_attention_layer {
     pack_heads(w, batch, executor);
   }
 
-  /// The context (T, inner) of queries q (T, inner): of all tokens, or ranges would change.
+  /// Computes the context (T, inner) from queries q (T, inner). q must include all tokens, because
+  /// the ranges depend on them.
   template <bool Observed, executor Executor, class Observer>
   void run(const workspace<Observed>& w, matrix_view<const float> q, const query_blocks& blocks,
            matrix_view<float> context, std::int32_t*, Executor& executor,
@@ -152,7 +152,7 @@ class batch_range_attention_layer {
             product::units(length)};
   }
 
-  /// function(t) for every token.
+  /// Calls function(t) for every token.
   template <executor Executor, class Function>
   static void for_each_token(const token_batch& batch, Executor& executor, Function function) {
     constexpr std::size_t rows_per_task = 16;
@@ -163,8 +163,8 @@ class batch_range_attention_layer {
     });
   }
 
-  /// One head after the other: what the last group of 16 writes past a head is written again by the
-  /// next.
+  /// Encodes head by head in order: the last group of 16 codes may write past its head, and the
+  /// next head overwrites that.
   template <class Workspace, executor Executor>
   void encode_queries(const Workspace& w, matrix_view<const float> q, const code_map<input>& map,
                       const token_batch& batch, Executor& executor) const {
@@ -208,7 +208,7 @@ class batch_range_attention_layer {
     });
   }
 
-  /// function(span, head, worker) for every block of queries of every head.
+  /// Calls function(span, head, worker) for every block of queries of every head.
   template <executor Executor, class Function>
   void for_each_block(const query_blocks& blocks, Executor& executor, Function function) const {
     executor.run(blocks.tasks() * heads_, [&](std::size_t task, std::size_t worker) {
@@ -226,8 +226,7 @@ class batch_range_attention_layer {
         w.query_sums + head * batch.tokens() + span.first};
   }
 
-  /// Probabilities (queries, length) of a block; those of padding are exactly 0, as they are after
-  /// a mask of -10000.
+  /// Probabilities (queries, length) of a block; padding gets exactly 0, as after a mask of -10000.
   template <class Workspace>
   matrix_view<float> softmax_rows(const Workspace& w, const token_batch& batch,
                                   const query_span& span, std::size_t head, std::size_t worker,
@@ -246,7 +245,7 @@ class batch_range_attention_layer {
     return p;
   }
 
-  /// Scaled scores of valid keys.
+  /// Passes the scaled scores of valid keys to the observer.
   template <class Workspace, class Observer>
   void observe_scores(const Workspace& w, const token_batch& batch, const query_span& span,
                       std::size_t head, float scale, Observer& observer) const {

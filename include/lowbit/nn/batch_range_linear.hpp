@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linear layers whose input is encoded by the range of a whole padded batch, as one matrix or as
-// the two halves of a split one, and the site of that input. Codes are kept, so that layers with
-// the same input and the same learned encoding share them.
+// Linear layers whose input is quantized over the range of a whole padded batch, with one matrix or
+// the two halves of a split one, and the site of that input. Codes are cached, so layers with the
+// same input and the same learned encoding share them.
 #pragma once
 
 #include "lowbit/nn/batch_range.hpp"
@@ -10,8 +10,8 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// A site whose codes need the range of all its rows, and the encoding that a layer learned: the
-/// range is taken when the rows are there, the codes are made when a layer reads them.
+/// An input site whose codes depend on the range of all its rows and on the learned encoding of a
+/// layer: find_range() runs once all rows are stored, and codes are made when a layer reads them.
 template <class Format>
 requires has_batch_range<typename Format::input>
 struct input_site<Format> {
@@ -25,7 +25,7 @@ struct input_site<Format> {
 
   constexpr void plan(arena& memory, std::size_t rows, std::size_t cols, matrix_view<float> of) {
     floats = of;
-    // Bytes are stored in whole groups of 16 codes.
+    // Codes are stored in whole groups of 16 bytes.
     const std::size_t stride = std::is_same_v<element, quad>
                                    ? round_up(op::units(cols), virtual_lanes / sizeof(quad))
                                    : op::units(cols);
@@ -53,7 +53,7 @@ struct input_site<Format> {
     find_range<Arch>(rows, marks);
   }
 
-  /// The codes under `encoding`; those at hand where the map is the same.
+  /// The codes under `encoding`; reused if the map is unchanged.
   template <class Arch, executor Executor>
   activation_rows<op> codes(const range_encoding<input>& encoding, Executor& executor) {
     const code_map<input> map = encoding.over(range_);
@@ -96,8 +96,8 @@ class batch_range_linear {
     return {};
   }
 
-  /// y | epilogue. The range of x is known; half: memory for (M, N) floats, which a split layer
-  /// needs and the epilogue may overwrite.
+  /// Computes y | epilogue, after find_range() on x. half: memory for (M, N) floats, needed only by
+  /// a split layer; the epilogue may overwrite it.
   template <class Epilogue, executor Executor>
   void run(input_site<Format>& x, matrix_view<float> half, const Epilogue& epilogue,
            Executor& executor) const {
@@ -150,7 +150,7 @@ class batch_range_linear {
   half half_[halves];
 };
 
-/// The linear layer of a site of Policy.
+/// The linear layer type for a site of Policy.
 template <class Policy, class Format, class Arch>
 using linear_layer =
     std::conditional_t<has_batch_range<typename Format::input>,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bi-Attention (BiBERT, section 3.2): a = bool(q k^T), c = a v with one-bit q, k and v. No softmax,
-// no scale, no float: both products end in an integer compare. torch rule: a = score > 0, c keeps
-// its zeros; plus-one rule: a = score >= 0, c >= 0 is +1.
+// scale or float: both products end in an integer compare. torch rule: a = score > 0, c keeps its
+// zeros; plus-one rule: a = score >= 0, c >= 0 becomes +1.
 #pragma once
 
 #include "lowbit/nn/attention.hpp"
@@ -13,7 +13,7 @@ template <class Policy, class Arch>
 class bi_attention_layer {
  public:
   static constexpr bool keeps_zeros = std::is_same_v<typename Policy::zero, zero_is_zero>;
-  using projected = word;  // q, k, v: sign rows
+  using projected = word;  // q, k, v as sign rows
   using context = std::conditional_t<keeps_zeros, trit_word, word>;
   static constexpr std::int32_t score_threshold = keeps_zeros ? 1 : 0;
 
@@ -52,7 +52,7 @@ class bi_attention_layer {
     });
   }
 
-  /// context rows and, where zeros are kept, how many of each row are not zero.
+  /// Computes context rows and, if zeros are kept, the number of nonzeros per row.
   template <bool Observed, executor Executor, class Observer>
   void run(const workspace<Observed>& w, matrix_view<const word> q, const query_blocks& blocks,
            matrix_view<context> out, std::int32_t* row_counts, Executor& executor,

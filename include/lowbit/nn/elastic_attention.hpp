@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elastic attention (BiT, section 3.2): p = softmax(a_q a_k n / sqrt(d)), attention bit = p / a_p >
-// 1/2, c = a_p a_v (bits . v). A score takes only d + 1 values, so exp is a table over the distance
-// from the row's largest score, and the bit is one integer threshold per row: on
-// <=> e^(c (n - n_max)) > a_p / 2 * sum <=> n >= n_max - 2 t.
+// 1/2, c = a_p a_v (bits . v). A score takes only d + 1 values, so exp is a table indexed by the
+// distance from the row's maximum score, and the bit is one integer threshold per row:
+// bit set <=> e^(c (n - n_max)) > a_p / 2 * sum <=> n >= n_max - 2 t.
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -17,8 +17,9 @@ class elastic_attention_layer {
   using projected = word;
   using context = word;
 
-  /// Reads the scales of q, k, v and of the probabilities, and the shift of the layer that reads
+  /// Loads the scales of q, k, v and the probabilities, and the input shift of the layer that reads
   /// the context.
+  /// Errors: not_found, shape_mismatch, malformed
   status load(arena& memory, const weight_set& weights, std::size_t layer,
               const model_shape& shape) {
     heads_ = shape.heads;
@@ -45,7 +46,8 @@ class elastic_attention_layer {
                            ": their products are not finite");
     }
     fill_table();
-    // c + shift >= 0 as a threshold of the integer sum; |n| is at most the number of tokens.
+    // Turns c + shift >= 0 into a threshold on the integer sum; |n| is at most the number of
+    // tokens.
     constexpr std::int32_t bound = 1 << 24;
     for (std::size_t o = 0; o < shape.inner(); ++o) {
       context_thresholds_[o] = first_true(-bound, bound, [&](std::int32_t n) {
@@ -123,7 +125,7 @@ class elastic_attention_layer {
     }
   }
 
-  /// Sets bit j of `on` where token j gets attention; returns how many do.
+  /// Sets bit j of `on` if token j is attended to; returns the number of bits set.
   std::int32_t attention_bits(const std::int32_t* scores, std::size_t length, word* on) const {
     std::int32_t largest = scores[0];
     for (std::size_t j = 1; j < length; ++j) largest = scores[j] > largest ? scores[j] : largest;
@@ -132,7 +134,7 @@ class elastic_attention_layer {
       lane[j % virtual_lanes] += exp_[static_cast<std::size_t>(largest - scores[j]) / 2];
     }
     const float limit = 0.5F * probability_ * reduce_add(f32x16<Arch>::load(lane));
-    std::int32_t steps = 0;  // the table falls: the first `steps` entries are above the limit
+    std::int32_t steps = 0;  // the table decreases: its first `steps` entries exceed the limit
     while (steps <= static_cast<std::int32_t>(width_) &&
            exp_[static_cast<std::size_t>(steps)] > limit)
       ++steps;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations between layers in the encoding that the next product reads: which element a row is
-// made of, and how a row of floats becomes codes. Rows are filled whole, or lane by lane by the
-// layer norm before them where the encoding needs no look at the whole row.
+// Activations in the encoding that the next product reads: the element type of a row, and the
+// conversion of float rows to codes. Rows are filled as a whole or, if the encoding does not depend
+// on the whole row, lane by lane by the preceding layer norm.
 #pragma once
 
 #include "lowbit/nn/linear.hpp"
@@ -9,8 +9,8 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Rows of one input encoding. f32 rows are the float rows themselves; every other encoding has its
-/// own memory.
+/// Rows in one input encoding. f32 rows alias the float rows; every other encoding has its own
+/// memory.
 template <class Format>
 struct encoded_rows {
   using op = typename Format::op;
@@ -23,12 +23,12 @@ struct encoded_rows {
 
   matrix_view<element> rows;  // (T, units)
   std::size_t k = 0;
-  std::int32_t* counts = nullptr;  // (T), where the op's term needs it
-  float* scales = nullptr;         // (T), where a row has its own scale
+  std::int32_t* counts = nullptr;  // (T), if the op's term needs it
+  float* scales = nullptr;         // (T), if each row has its own scale
 
   constexpr void plan(arena& memory, std::size_t tokens, std::size_t cols) {
     k = cols;
-    // Lanes of 16 codes are stored whole.
+    // Codes are stored in whole groups of 16.
     const std::size_t stride = is_float   ? float_stride(cols)
                                : is_bytes ? round_up(op::units(cols), virtual_lanes / 4)
                                           : op::units(cols);
@@ -42,16 +42,16 @@ struct encoded_rows {
   void clear_pad(std::size_t m) const {
     if constexpr (std::is_same_v<element, word>) clear_pad_words(rows.rows_from(0, m));
   }
-  /// Row `to` becomes row `from` of another set of rows of the same format, with the codes that
-  /// fill its last lanes: readers take whole ones.
+  /// Copies row `from` of another site of the same format to row `to`, including the padding codes,
+  /// because readers load whole groups.
   void copy_row(std::size_t to, const encoded_rows& other, std::size_t from) const {
     std::memcpy(rows.row(to), other.rows.row(from), rows.stride * sizeof(element));
     if (counted) counts[to] = other.counts[from];
     if (has_row_scale<input>) scales[to] = other.scales[from];
   }
 
-  /// Encodes x (K) as row `row`; false for bytes of values that are not finite, which become 0.
-  /// One-bit rows must have clear pad words.
+  /// Encodes x (K) as row `row`. Byte encodings zero the row and return false if x contains a
+  /// non-finite value. One-bit rows must have clear pad words.
   template <class Arch>
   bool encode(const float* x, std::size_t row, const input_encoding& learned) const {
     if constexpr (is_float) {
@@ -65,8 +65,8 @@ struct encoded_rows {
   }
 
  private:
-  /// Symmetric int8: code = round(x / scale), half to even, in -127 .. 127. A row of zeros has
-  /// scale 0. The scale of a row is its largest magnitude / 127.
+  /// Symmetric int8: code = round(x / scale), half to even, in -127 .. 127. A dynamic row scale is
+  /// max |x| / 127; a row of zeros has scale 0.
   template <class Arch>
   bool encode_bytes(const float* x, std::size_t row, const input_encoding& learned) const {
     using f = f32x16<Arch>;
@@ -86,7 +86,7 @@ struct encoded_rows {
     auto* codes = reinterpret_cast<std::int8_t*>(rows.row(row));
     for_each_column(k, [&](auto c) {
       f v = load_row<Arch>(x, c, k);
-      if constexpr (!has_row_scale<input>) {  // a stored scale need not cover the value
+      if constexpr (!has_row_scale<input>) {  // a stored scale may be exceeded
         top.add(v);
         v = max(min(v, limit * f::broadcast(learned.scale)), limit * f::broadcast(-learned.scale));
       }
@@ -129,7 +129,7 @@ struct encoded_rows {
   }
 };
 
-/// Encodes `count` rows of `from` as rows 0 .. count - 1, and marks those that are not finite.
+/// Encodes `count` rows of `from` as rows 0 .. count - 1, and marks rows with non-finite values.
 template <class Arch, class Format, executor Executor>
 void encode_rows(const encoded_rows<Format>& out, matrix_view<const float> from, std::size_t count,
                  const input_encoding& learned, Executor& executor, const row_marks& marks) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One post-LN transformer encoder layer (BERT): attention, its output and residual, the two
-// feed-forward layers and theirs. The policy decides what each `run` multiplies and what the
-// epilogues leave behind; the order of steps is the same for all.
+// One post-LN transformer encoder layer (BERT): attention and its output layer, then two
+// feed-forward layers, each half with a residual and a layer norm. The policy determines the
+// product of each `run` and the output of each epilogue; the order of steps is always the same.
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -19,7 +19,7 @@ class encoder_layer {
   using workspace = layer_workspace<Policy, Arch, Observed>;
   using attention = typename workspace<false>::attention;
   static constexpr bool batch_range = workspace<false>::batch_range;
-  /// Outputs of which only the sign survives: integer thresholds where the product counts bits.
+  /// Outputs reduced to their sign: integer thresholds if the product counts bits.
   static constexpr bool bit_projections = std::is_same_v<typename attention::projected, word>;
   static constexpr bool bit_middle = workspace<false>::bit_middle;
   static_assert(!is_split<Policy> || (!bit_projections && !bit_middle),
@@ -56,8 +56,8 @@ class encoder_layer {
     return {};
   }
 
-  /// The sink that encodes normalised hidden rows as this layer's input; the float rows are stored
-  /// beside it.
+  /// The sink that encodes normalised hidden rows as this layer's input and also stores the float
+  /// rows.
   template <class Workspace>
   [[nodiscard]] auto input_sink(const Workspace& w) const {
     if constexpr (Workspace::shares_input) {
@@ -70,8 +70,8 @@ class encoder_layer {
     }
   }
 
-  /// Hidden rows in, hidden rows out (to `sink`). With blocks.first_token_only, which a layer with
-  /// ranges of the batch cannot do, the output has one row per sentence.
+  /// Reads hidden rows and sends the new ones to `sink`. With blocks.first_token_only, which layers
+  /// with batch ranges do not support, the output has one row per sentence.
   template <class Workspace, class Sink, executor Executor, class Observer>
   void run(Workspace& w, const query_blocks& blocks, const Sink& sink, Executor& executor,
            Observer& observer) const {
@@ -89,7 +89,7 @@ class encoder_layer {
     return blocks.first_token_only ? blocks.batch.sentences : blocks.batch.tokens();
   }
 
-  /// All but the last layer norm; whatever the sink behind it, this is compiled once.
+  /// Everything but the last layer norm, compiled once for all sinks.
   template <class Workspace, executor Executor, class Observer>
   LOWBIT_NOINLINE void run_to_sum(Workspace& w, const query_blocks& blocks, Executor& executor,
                                   Observer& observer) const {
@@ -148,8 +148,8 @@ class encoder_layer {
     });
   }
 
-  /// What queries are made of, and the residual beside it: the input, or the first token of each
-  /// sentence.
+  /// The input of the query projection and the residual: the layer input, or the first token of
+  /// each sentence.
   template <class Workspace>
   static auto& asking_site(Workspace& w, const query_blocks& blocks) {
     if constexpr (!batch_range) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a linear layer reads at one place of an encoder layer: rows of floats and their codes under
-// the layer's input encoding. Rows come lane by lane from a layer norm (sink), whole from a caller
-// (put), or stand in `floats` already (encode). An encoding that needs the range of the whole batch
-// does it in two phases: find_range when all rows are there, codes when a layer asks for them
-// (batch_range_linear.hpp); others have nothing left to do.
+// The input of a linear layer at one point of an encoder layer: float rows and their codes in the
+// layer's input encoding. Rows arrive lane by lane from a layer norm (sink), whole from a caller
+// (put), or are already in `floats` (encode). Batch-range encodings work in two phases: find_range
+// once all rows are stored, codes when a layer reads them (batch_range_linear.hpp); for other
+// encodings find_range does nothing.
 #pragma once
 
 #include "lowbit/nn/encoded.hpp"
@@ -11,7 +11,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Sink: encodes each row when its floats are complete; they are found in `from`.
+/// Sink: encodes each row once its floats in `from` are complete.
 template <class Format, class Arch>
 struct row_encoder : epilogue_stage {
   encoded_rows<Format> out;
@@ -32,11 +32,11 @@ template <class Format>
 struct input_site {
   static constexpr bool batch_range = false;
   static constexpr bool is_float = encoded_rows<Format>::is_float;
-  /// A layer multiplies the floats: all do, or where a matrix is stored as floats.
+  /// The layer reads floats: always, or only for matrices stored as floats.
   static constexpr bool reads_floats = is_float || may_be_floats<Format>;
 
-  encoded_rows<Format> codes;  // of f32: the floats themselves
-  matrix_view<float> floats;   // (T, K); none where codes are made of something else
+  encoded_rows<Format> codes;  // for f32, the floats themselves
+  matrix_view<float> floats;   // (T, K); empty if the codes are not made from floats
 
   constexpr void plan(arena& memory, std::size_t rows, std::size_t cols, matrix_view<float> of) {
     floats = of;
@@ -48,10 +48,10 @@ struct input_site {
     }
   }
 
-  /// Before rows of bits are made.
+  /// Must be called before rows of bits are written.
   void clear_pad(std::size_t rows) const { codes.clear_pad(rows); }
 
-  /// Encodes the lanes of normalised rows; their floats are stored beside the codes.
+  /// Encodes normalised rows lane by lane; also stores their floats.
   template <class Arch, class Layer>
   [[nodiscard]] auto sink(const Layer& layer, const row_marks& marks) const {
     if constexpr (is_float) {
@@ -63,24 +63,24 @@ struct input_site {
     }
   }
 
-  /// x (K) as row `row`; floats are kept where a layer reads them.
+  /// Encodes x (K) as row `row`; floats are kept if a layer reads them.
   template <class Arch, class Layer>
   void put(const float* x, std::size_t row, const Layer& layer) const {
     if constexpr (reads_floats) std::memcpy(floats.row(row), x, codes.k * sizeof(float));
     if constexpr (!is_float) codes.template encode<Arch>(x, row, layer.input());
   }
 
-  /// Row `to` becomes row `from` of another site of the same format.
+  /// Copies row `from` of another site of the same format to row `to`.
   void copy_row(std::size_t to, const input_site& other, std::size_t from) const {
     std::memcpy(floats.row(to), other.floats.row(from), floats.cols * sizeof(float));
     if constexpr (!is_float) codes.copy_row(to, other.codes, from);
   }
 
-  /// All rows of sink() or put() are there.
+  /// Called once all rows from sink() or put() are stored.
   template <class Arch>
   void find_range(std::size_t, const row_marks&) const {}
 
-  /// `floats` has `rows` rows: encodes them, and marks those that are not finite.
+  /// Encodes the first `rows` rows of `floats`, and marks rows with non-finite values.
   template <class Arch, class Layer, executor Executor>
   void encode(std::size_t rows, const Layer& layer, Executor& executor,
               const row_marks& marks) const {
@@ -88,7 +88,8 @@ struct input_site {
   }
 };
 
-/// A layer's output for the first rows of x, through `rest`. half: see batch_range_linear.
+/// Runs a layer on the first rows of x; its output goes through `rest`. half: see
+/// batch_range_linear.
 template <class Layer, class Site, class Rest, executor Executor>
 void run_linear(const Layer& layer, Site& x, std::size_t rows, const Rest& rest, Executor& executor,
                 [[maybe_unused]] matrix_view<float> half = {}) {

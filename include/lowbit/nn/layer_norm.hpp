@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layer normalisation of rows. The normalised lanes go straight to sinks, so storing the residual
-// and packing the next product's bits happen in the same pass.
+// Layer normalisation of rows. The normalised lanes go directly to sinks, so one pass both stores
+// the residual and packs the bits of the next product.
 #pragma once
 
 #include <tuple>
@@ -14,7 +14,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// The first min(16, cols - col) values of a row from col on; the other lanes are `fill`.
+/// Loads the first min(16, cols - col) values of a row from col on; sets the other lanes to `fill`.
 template <class Arch, class Column>
 [[nodiscard]] LOWBIT_INLINE f32x16<Arch> load_row(const float* row, Column col, std::size_t cols,
                                                   float fill = 0.0F) {
@@ -23,7 +23,8 @@ template <class Arch, class Column>
                                 : f32x16<Arch>::load_first(row + col, count, fill);
 }
 
-/// visit(column) for every 16 lanes of a row: a whole_column, and the rest as std::size_t.
+/// Calls visit(column) for every 16 lanes of a row: a whole_column, then std::size_t for the
+/// remainder.
 template <class Visit>
 LOWBIT_INLINE void for_each_column(std::size_t cols, const Visit& visit) {
   const std::size_t whole = cols - cols % virtual_lanes;
@@ -31,7 +32,7 @@ LOWBIT_INLINE void for_each_column(std::size_t cols, const Visit& visit) {
   if (whole < cols) visit(whole);
 }
 
-/// Copies a stored vector of `count` floats into memory of the arena.
+/// Copies a stored vector of `count` floats into arena memory.
 inline status load_vector(arena& memory, const weight_set& weights, std::string_view name,
                           std::size_t count, vector_view<float>& out) {
   out = memory.take_vector<float>(count);
@@ -42,7 +43,7 @@ inline status load_vector(arena& memory, const weight_set& weights, std::string_
   return {};
 }
 
-/// Tells a sink that all lanes of a row have come; most sinks do not care.
+/// Notifies a sink that a row is complete, if the sink has finish().
 template <class Sink>
 LOWBIT_INLINE void finish_row(const Sink& sink, std::size_t row) {
   if constexpr (requires { sink.finish(row); }) sink.finish(row);
@@ -61,7 +62,7 @@ struct fan_out : epilogue_stage {
     send_each(v, row, col, std::index_sequence_for<Sinks...>{});
   }
 
- private:  // not std::apply, which compilers may call
+ private:  // std::apply might not be inlined
   template <std::size_t... I>
   LOWBIT_INLINE void finish_each(std::size_t row, std::index_sequence<I...>) const {
     (finish_row(std::get<I>(sinks), row), ...);
@@ -73,7 +74,7 @@ struct fan_out : epilogue_stage {
   }
 };
 
-/// Sink: bit (row, col) = v + shift[col] < 0; no shift where the vector is empty. The pad words
+/// Sink: bit (row, col) = v + shift[col] < 0, without a shift if the vector is empty. Pad words
 /// must be clear.
 struct sign_encoder : epilogue_stage {
   matrix_view<word> out;  // (T, words)
@@ -104,14 +105,13 @@ class layer_norm {
     return load_vector(memory, weights, name(".bias").view(), cols, beta_);
   }
 
-  /// Normalises Rows neighbouring rows of x (T, D) from `row` on. Several at once only hide the
-  /// latency of the sums. A row with a value that is not finite is marked; its variance is not
-  /// finite either.
+  /// Normalises Rows adjacent rows of x (T, D) from `row` on; several at once hide the latency of
+  /// the sums. Rows with non-finite values, and hence a non-finite variance, are marked.
   template <std::size_t Rows, class Sink>
   void run_rows(matrix_view<const float> x, std::size_t row, Sink sink,
                 const row_marks& marks = {}) const {
     using f = f32x16<Arch>;
-    // Locals: what the sink stores cannot change them.
+    // Local copies, which stores in the sink cannot alias.
     const vector_view<const float> gamma = gamma_;
     const vector_view<const float> beta = beta_;
     const std::size_t cols = gamma.count;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an encoder layer under a policy works in: which attention it has, which rows are floats and
-// which are codes, and the memory of them all, shared by the layers of one policy.
+// The workspace of an encoder layer under a policy: its kind of attention, which rows are floats
+// and which are codes, and the memory, shared by all layers of one policy.
 #pragma once
 
 #include "lowbit/nn/batch_range_attention.hpp"
@@ -28,11 +28,11 @@ struct attention_of<batch_range_attention<Projected, Probability>, Policy, Arch>
     : std::type_identity<batch_range_attention_layer<Policy, Arch>> {};
 }  // namespace detail
 
-/// What all layers of an encoder share, whatever their policies.
+/// Memory shared by all layers of an encoder, across policies.
 struct residual_stream {
-  row_marks marks;            // (T): rows that are not finite
+  row_marks marks;            // (T): marks of non-finite rows
   matrix_view<float> hidden;  // (T, D)
-  matrix_view<float> sum;     // (T, D): before a layer norm
+  matrix_view<float> sum;     // (T, D): input of a layer norm
 
   constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
     const std::size_t d = shape.hidden;
@@ -40,11 +40,11 @@ struct residual_stream {
     hidden = memory.take_matrix<float>(limits.tokens, d, float_stride(d));
     sum = memory.take_matrix<float>(limits.tokens, d, float_stride(d));
   }
-  /// Where rows go that no layer reads.
+  /// The sink for rows that no layer reads.
   [[nodiscard]] store sink() const { return store{hidden}; }
 };
 
-/// The memory that the layers of one policy share.
+/// Memory shared by the layers of one policy.
 template <class Policy, class Arch, bool Observed>
 struct layer_workspace : residual_stream {
   using formats = site_formats<Policy>;
@@ -54,25 +54,25 @@ struct layer_workspace : residual_stream {
   using context_site = input_site<typename formats::attention_output>;
   using attended_site = input_site<typename formats::feed_forward_input>;
   using middle_site = input_site<typename formats::feed_forward_output>;
-  /// BiT encodes the input of q, k and v three times (own shifts and scales); everything else
-  /// shares one encoding.
+  /// BiT encodes the input of q, k and v separately (own shifts and scales); all other policies
+  /// share one encoding.
   static constexpr bool shares_input =
       !std::is_same_v<typename formats::projection::input, activation::elastic_sign>;
   static constexpr std::size_t inputs = shares_input ? 1 : 3;
   static constexpr bool float_context = std::is_same_v<typename attention::context, float>;
   static constexpr bool bit_middle = is_one_bit_input<typename formats::feed_forward_output::input>;
-  /// A row depends on all rows of the batch, padding too: none can be left out.
+  /// If true, a row depends on all rows of the batch, including padding, so none can be skipped.
   static constexpr bool batch_range = projection_site::batch_range || context_site::batch_range ||
                                       attended_site::batch_range || middle_site::batch_range ||
                                       requires {
     Policy::attention::batch_range;
   };
 
-  projection_site input[inputs];   // (T, D): of the hidden rows
-  projection_site first_input;     // (sentences, D): of first tokens
+  projection_site input[inputs];   // (T, D): hidden rows
+  projection_site first_input;     // (sentences, D): first tokens
   matrix_view<projected> q, k, v;  // (T, inner)
   context_site context;            // (T, inner)
-  attended_site attended;          // (T, D): after the attention half
+  attended_site attended;          // (T, D): output of the attention half
   middle_site middle;              // (T, I)
   typename attention::template workspace<Observed> heads;
 
@@ -99,7 +99,7 @@ struct layer_workspace : residual_stream {
     heads.plan(memory, shape, limits);
     if constexpr (requires { heads.marks; }) heads.marks = marks;
   }
-  /// Before the first rows of a run come.
+  /// Must be called before the first rows of a run are written.
   void clear(std::size_t tokens) const {
     for (const auto& site : input) site.clear_pad(tokens);
   }

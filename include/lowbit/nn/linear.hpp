@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Linear layers: weights loaded from canonical rows into the kernel layout, and the epilogue that
-// turns an accumulator into the layer's float output or, where only a sign survives, the integer
+// turns an accumulator into the layer's float output or, if only a sign is needed, the integer
 // thresholds that replace it.
 #pragma once
 
@@ -11,13 +11,14 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// What the encoding of a layer's input learned: x_hat = scale * code(x + shift). Neutral where an
-/// encoding learned nothing.
+/// Learned parameters of a layer's input encoding: x_hat = scale * code(x + shift). Defaults have
+/// no effect.
 struct input_encoding {
   float scale = 1.0F;
   vector_view<float> shift;  // (K) or empty
 
-  /// Reads NAME.input.scale and NAME.input.shift where the encoding has them.
+  /// Loads NAME.input.scale and NAME.input.shift if the encoding has them.
+  /// Errors: not_found, shape_mismatch, malformed
   template <class Activation>
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t k) {
     constexpr bool elastic = std::is_same_v<Activation, activation::elastic_sign> ||
@@ -47,13 +48,13 @@ class linear {
   using op = typename Format::op;
   using codec = typename Format::weights;
   using reader = typename codec::reader;
-  /// A popcount product: its outputs can be compared as integers.
+  /// Popcount products, whose outputs can be compared as integers.
   static constexpr bool counts = std::is_base_of_v<counting_op, op>;
   static constexpr bool integer = !std::is_same_v<typename op::activation, float>;
 
-  /// The codec, and with it the width of the kernel's codes, stands in the file.
+  /// The codec, and hence the width of the kernel's codes, is named in the file.
   static constexpr bool runtime_bits = requires(const reader& r) { r.kernel_bits(); };
-  /// The bytes of the kernel layout depend on what the file holds.
+  /// The size of the kernel layout depends on the file.
   static constexpr bool measures_file = runtime_bits || requires(const reader& r) { r.outliers(); };
 
   /// name: of the part
@@ -91,8 +92,8 @@ class linear {
   [[nodiscard]] std::size_t outputs() const { return weights_.n; }
   [[nodiscard]] const input_encoding& input() const { return input_; }
 
-  /// The layer's float output as the first stages of an epilogue. row_scales: of the encoded input,
-  /// (M), where its encoding has them.
+  /// The layer's float output as the first stages of an epilogue. row_scales: (M), of the encoded
+  /// input, if its encoding has them.
   [[nodiscard]] auto to_output(const float* row_scales = nullptr) const {
     if constexpr (!integer) {
       return add_bias{bias_};
@@ -102,9 +103,9 @@ class linear {
       return to_float{} | affine{scale_, bias_};
     }
   }
-  /// The same from a float sum: where the caller takes the input's encoding back itself.
+  /// Like to_output, from a float sum: for callers that dequantize the input themselves.
   [[nodiscard]] affine scale_and_bias() const requires integer { return {scale_, bias_}; }
-  /// The float output for accumulator n of output o: the same arithmetic as to_output, one value.
+  /// The float output for accumulator n of output o, with the same arithmetic as to_output.
   [[nodiscard]] float output_of(std::int32_t n, std::size_t o) const requires counts {
     return fma(static_cast<float>(n), scale_[o], bias_[o]);
   }
@@ -120,14 +121,14 @@ class linear {
   }
 
  private:
-  /// What a decoded row consists of while it is packed.
+  /// Element type of a decoded row during packing.
   template <class Op>
   using row_value = std::conditional_t<
       std::is_same_v<Op, mul_add>, float,
       std::conditional_t<std::is_same_v<Op, decoded_mul_add> && (kernel_bits_of<codec> > 8),
                          std::uint16_t, std::uint8_t>>;
 
-  /// function(std::type_identity<Op>) for the op of these weights.
+  /// Calls function(std::type_identity<Op>) for the op of these weights.
   template <class Function>
   void with_op(Function function) const {
     if constexpr (runtime_bits) {
@@ -147,7 +148,7 @@ class linear {
     function(std::type_identity<op>{});
   }
 
-  /// Of the kernel layout.
+  /// Number of elements in the kernel layout.
   template <class Op>
   [[nodiscard]] std::size_t elements([[maybe_unused]] const reader& stored, std::size_t n,
                                      std::size_t k) const {
@@ -202,17 +203,17 @@ class linear {
     return {};
   }
 
-  std::size_t bits_ = kernel_bits_of<codec>;  // of a code in memory
-  std::size_t group_ = group_of<codec>;       // columns of a group with its own scale; 0: all
+  std::size_t bits_ = kernel_bits_of<codec>;  // bits per code in memory
+  std::size_t group_ = group_of<codec>;       // columns per scale; 0: all
   input_encoding input_;
-  vector_view<float> scale_;  // (N): weight scale (1 where groups have them) x stored input scale
+  vector_view<float> scale_;  // (N): weight scale (1 for grouped scales) x stored input scale
   vector_view<float> bias_;   // (N)
   packed_weights<op, Arch> weights_;
 };
 
-/// Integer thresholds that stand for a predicate of a one-bit layer's float output: predicate(y, o)
-/// must turn from false to true once as the accumulator n of output o grows. Exact, because the
-/// float expression itself is evaluated.
+/// Integer thresholds equivalent to a predicate on a one-bit layer's float output: predicate(y, o)
+/// must change from false to true at most once as the accumulator n of output o grows. Exact,
+/// because the float expression itself is evaluated.
 class output_thresholds {
  public:
   template <class Linear, class Predicate>
@@ -232,7 +233,7 @@ class output_thresholds {
   vector_view<std::int32_t> values_;  // (N)
 };
 
-/// Zeroes the last word of every row, so that sinks that write 16-bit groups leave clear pad bits.
+/// Zeroes the last word of every row, so that sinks writing 16-bit groups leave clear pad bits.
 inline void clear_pad_words(matrix_view<word> rows) {
   for (std::size_t r = 0; r < rows.rows; ++r) rows.row(r)[rows.cols - 1] = 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A linear layer of an integer model whose own matrix may be floats: then it multiplies the f32
-// values from which the codes were made. They stand beside the codes at every site, and the float
-// product with its epilogue is that of a float model, so one program compiles nothing twice.
+// A linear layer of an integer model whose matrix may be stored as floats; it then multiplies the
+// f32 activations, which every site stores beside their codes. It uses the same float product and
+// epilogue as float models, so a program compiles them only once.
 #pragma once
 
 #include "lowbit/nn/sparse_linear.hpp"
@@ -33,7 +33,8 @@ class linear<linear_format<or_floats<Integers, Floats>, Input>, Arch> {
 
   [[nodiscard]] const input_encoding& input() const { return integers_.input(); }
 
-  /// to_output() and then `rest`, of the codes x or of the floats behind them, (M, K).
+  /// Computes to_output() | rest from the codes x or, for a float matrix, from the original floats
+  /// (M, K).
   template <class Rest, executor Executor>
   void run(const activation_rows<op>& x, const float* row_scales, matrix_view<const float> floats,
            const Rest& rest, Executor& executor) const {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Overflow at run time. Weights are finite (checked when they are loaded), but their products can
-// leave float32. Steps that read a whole row anyway (layer norm, encoding of activations) mark such
-// a row, everything between them passes NaN on, and the encoder looks at the marks after each
-// layer: one comparison per row and step, and no value that is not finite becomes an answer.
+// Overflow at run time. Weights are finite (checked at load time), but their products can exceed
+// float32. Steps that read a whole row anyway (layer norm, activation encoding) mark non-finite
+// rows, the steps in between propagate NaN, and the encoder checks the marks after each layer. This
+// costs one comparison per row and step, and no non-finite value reaches a result.
 #pragma once
 
 #include <cfloat>
@@ -16,9 +16,8 @@ namespace lowbit::inline LOWBIT_ISA {
   return value >= -FLT_MAX && value <= FLT_MAX;
 }
 
-/// The largest magnitude of all lanes seen; infinity or NaN if one of them was. Compared as
-/// integers, where magnitudes keep their order and NaN is above infinity: a maximum of floats drops
-/// NaN.
+/// The largest magnitude over all lanes; infinity or NaN if any value is. Compared as integers,
+/// which order magnitudes the same way and put NaN above infinity: a float maximum drops NaN.
 template <class Arch>
 class largest_magnitude {
  public:
@@ -36,8 +35,8 @@ class largest_magnitude {
   i32x16<Arch> bits_ = i32x16<Arch>::broadcast(0);
 };
 
-/// One byte per row of a step, set when a value of the row is not finite. Without memory it marks
-/// nothing, for callers that check the values themselves.
+/// One byte per row, set if a value of the row is not finite. Without memory, mark() does nothing,
+/// for callers that check the values themselves.
 class row_marks {
  public:
   constexpr void plan(arena& memory, std::size_t rows) { marks_ = memory.take<std::uint8_t>(rows); }
@@ -47,11 +46,11 @@ class row_marks {
     if (marks_ != nullptr) rest.marks_ = marks_ + row;
     return rest;
   }
-  /// From any thread; several heads may mark the same row at once.
+  /// Thread-safe; several heads may mark the same row at once.
   void mark(std::size_t row) const {
     if (marks_ != nullptr) __atomic_store_n(marks_ + row, std::uint8_t{1}, __ATOMIC_RELAXED);
   }
-  /// The first marked row, else `rows`.
+  /// The first marked row, or `rows` if there is none.
   [[nodiscard]] std::size_t first(std::size_t rows) const {
     std::size_t r = 0;
     while (r < rows && marks_[r] == 0) ++r;
@@ -62,7 +61,7 @@ class row_marks {
   std::uint8_t* marks_ = nullptr;  // (T)
 };
 
-/// The marks of steps without floats, which do not overflow.
+/// Marks for steps without floats, which cannot overflow.
 struct no_row_marks {
   static void clear(std::size_t) {}
   [[nodiscard]] static std::size_t first(std::size_t rows) { return rows; }

@@ -9,8 +9,8 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// x = softmax(scale x) in place: the row's largest value first, then e^((x - largest) scale),
-/// summed over the 16 lanes.
+/// x = softmax(scale * x) in place: subtracts the row's maximum, then sums e^((x - max) scale) over
+/// the 16 lanes.
 template <class Arch>
 void softmax(float* x, std::size_t length, float scale) {
   using f = f32x16<Arch>;
@@ -23,7 +23,7 @@ void softmax(float* x, std::size_t length, float scale) {
   const store out{{x, 1, length, length}};
   for (std::size_t j = 0; j < length; j += virtual_lanes) {
     f e = exp((load_row<Arch>(x, j, length) - largest) * f::broadcast(scale));
-    if (j + virtual_lanes > length) {  // lanes past the end count nothing
+    if (j + virtual_lanes > length) {  // exclude lanes past the end
       e = select(static_cast<lane_mask>(low_mask(length - j)), e, f::broadcast(0.0F));
     }
     sum = sum + e;

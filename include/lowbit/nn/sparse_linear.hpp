@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// linear<> for sparse codecs, and for lists of codecs of which some are sparse: the layer then runs
-// the product that its own matrix calls for. A sparse matrix is never expanded to a dense one. How
-// many weights it keeps stands in its file, so that load() needs the weights while it measures,
-// too.
+// linear<> for sparse codecs, and for lists of codecs that include sparse ones: the layer then runs
+// the product that its matrix needs. A sparse matrix is never expanded to a dense one. The number
+// of stored weights is known only from the file, so load() needs the weights even while measuring.
 #pragma once
 
 #include "lowbit/codec/any.hpp"
@@ -13,7 +12,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// The kernel layout of blocks of one shape.
+/// The kernel layout for a block shape.
 template <class Block, class Op, class Arch>
 constexpr auto sparse_layout() {
   if constexpr (std::is_same_v<Block, block<1, 1>>) {
@@ -27,7 +26,7 @@ constexpr auto sparse_layout() {
 
 }  // namespace detail
 
-/// y = x w^T + b, w sparse.
+/// y = x w^T + b with sparse w.
 template <class Weights, class Input, class Arch>
 requires sparse_codec<Weights>
 class linear<linear_format<Weights, Input>, Arch> {
@@ -59,7 +58,7 @@ class linear<linear_format<Weights, Input>, Arch> {
   [[nodiscard]] std::size_t outputs() const { return weights_.n; }
   [[nodiscard]] const input_encoding& input() const { return input_; }
 
-  /// As linear::to_output.
+  /// See linear::to_output.
   [[nodiscard]] auto to_output(const float* row_scales = nullptr) const {
     if constexpr (!integer) {
       return add_bias{bias_};
@@ -103,7 +102,7 @@ struct dense_codecs<any_of<Kept...>, Codec, Rest...> {
 
 }  // namespace detail
 
-/// The codec stands in the file: one of the sparse ones, or a dense one.
+/// The codec, sparse or dense, is named in the file.
 template <class... Codecs, class Input, class Arch>
 requires(sparse_codec<Codecs> || ...) class linear<linear_format<any_of<Codecs...>, Input>, Arch> {
   using dense_codec = typename detail::dense_codecs<any_of<>, Codecs...>::type;
@@ -125,7 +124,7 @@ requires(sparse_codec<Codecs> || ...) class linear<linear_format<any_of<Codecs..
       active_ = i;
       return same_text(format_name<std::tuple_element_t<i, typename codec::codecs>>, stored);
     });
-    if (!known) {  // with() lists the names
+    if (!known) {  // with() builds the message that lists the names
       return codec::with(stored, [](auto) { return status{}; }).in(name(".weight").view());
     }
     status loaded;
@@ -143,7 +142,7 @@ requires(sparse_codec<Codecs> || ...) class linear<linear_format<any_of<Codecs..
     visit(*this, [&](const auto& layer) { encoding = &layer.input(); });
     return *encoding;
   }
-  /// As linear::to_output; the stages of all layers are of one type.
+  /// See linear::to_output; all codecs use the same type of stages.
   [[nodiscard]] auto to_output(const float* row_scales = nullptr) const {
     auto stages = dense_.to_output(row_scales);
     visit(*this, [&](const auto& layer) { stages = layer.to_output(row_scales); });
@@ -161,7 +160,7 @@ requires(sparse_codec<Codecs> || ...) class linear<linear_format<any_of<Codecs..
   struct slot<Codec, true> {
     linear<linear_format<Codec, Input>, Arch> layer;
   };
-  /// function(the layer of the codec at active_)
+  /// Calls function(layer of the codec at active_).
   template <class Self, class Function>
   static void visit(Self& self, Function function) {
     detail::any_index(typename codec::indices{}, [&](auto i) {

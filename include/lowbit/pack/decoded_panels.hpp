@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Floats that stay codes in memory: the layout of decoded_mul_add. A unit of a panel is nr codes of
-// `bits` bits, packed little-endian; weights that have no code of their own stand beside them,
-// sorted by the block that they are decoded with.
+// The layout of decoded_mul_add: floats that stay encoded in memory. A unit of a panel is nr codes
+// of `bits` bits, packed little-endian. Outliers, which have no code, are stored separately, sorted
+// by the block they are decoded with.
 //
 //   [bits, is f16][table][panel 0: u0: n0 n1 .. | u1: ..][panel 1] .. [first outlier of each block]
-//   [outlier: place in its block, value] ..
+//   [outlier: position in its block, value] ..
 //
-// How many bits a code has is data, so that one compiled product serves every such format.
+// The code width is data, so that one compiled product serves all such formats.
 #pragma once
 
 #include "lowbit/codec/codec.hpp"
@@ -21,7 +21,7 @@ struct packed_weights<decoded_mul_add, Arch> {
   static constexpr std::size_t block = decoded_mul_add::block_units;
 
   struct outlier {
-    std::uint32_t at;  // of a block of nr columns
+    std::uint32_t at;  // position in a block of nr columns
     float value;
   };
 
@@ -38,7 +38,7 @@ struct packed_weights<decoded_mul_add, Arch> {
     return round_up(k * unit_bytes(bits), buffer_alignment);
   }
   [[nodiscard]] static constexpr std::size_t blocks(std::size_t k) { return ceil_div(k, block); }
-  /// Where the outliers' index begins.
+  /// Offset of the outlier index.
   [[nodiscard]] static constexpr std::size_t codes_end(std::size_t n, std::size_t k,
                                                        std::size_t bits) {
     return buffer_alignment + table_bytes(bits) + ceil_div(n, nr) * panel_bytes(k, bits);
@@ -52,8 +52,7 @@ struct packed_weights<decoded_mul_add, Arch> {
   }
   [[nodiscard]] constexpr std::size_t panels() const { return ceil_div(n, nr); }
 
-  /// out[u * nr + j] = the weight of unit first + u and output j of panel p, for the units of one
-  /// block.
+  /// Decodes one block of panel p: out[u * nr + j] = weight of unit first + u and output j.
   void decode(std::size_t p, std::size_t first, float* out) const {
     std::uint32_t header[2];
     std::memcpy(header, data, sizeof header);
@@ -84,8 +83,8 @@ struct packed_weights<decoded_mul_add, Arch> {
   }
 };
 
-/// Packs the codes that stored.codes(row, Code*) and stored.values() give, with its outliers where
-/// it has some, into `memory` of elements(). `row` is scratch of K codes.
+/// Packs the codes from stored.codes(row, Code*) and stored.values(), and the outliers if any, into
+/// `memory` of elements(). `row` is scratch for K codes.
 ///
 /// Requires: fewer than 2^32 outliers
 template <class Arch, class Code, class Reader>
@@ -100,8 +99,8 @@ void pack_decoded(std::byte* memory, std::size_t n, std::size_t k, Code* row,
   const std::uint32_t header[2] = {form.bits, form.half ? 1U : 0U};
   std::memcpy(memory, header, sizeof header);
   std::byte* at = memory + buffer_alignment;
-  // Fewer than 16 values repeat: a kernel looks up four bits of a code, whatever the upper ones
-  // are.
+  // Tables of fewer than 16 values are repeated: a kernel looks up four bits whatever the upper
+  // ones are.
   for (std::size_t c = 0; c < packed::table_bytes(bits) / sizeof(float); ++c) {
     const float value = form.table[c & ((1U << bits) - 1U)];
     std::memcpy(at + c * sizeof value, &value, sizeof value);
@@ -119,7 +118,8 @@ void pack_decoded(std::byte* memory, std::size_t n, std::size_t k, Code* row,
     }
   }
   if constexpr (requires { stored.outliers(); }) {
-    // Counted, placed: index[b] is the end of block b until the last pass moves it on by one.
+    // Counting sort: while outliers are placed, index[b] advances to the end of block b; the last
+    // loop shifts it back to block starts.
     auto* index = reinterpret_cast<std::uint32_t*>(memory + packed::codes_end(n, k, bits));
     const std::size_t blocks = packed::blocks(k);
     const auto block_of = [&](std::size_t o, std::size_t column) {

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights with a scale per group of columns in the layout of group_dot. Scales stand between the
-// codes, in the order in which a kernel needs them: a panel is read as one stream.
+// The layout of group_dot: weights with a scale per group of columns. Scales are interleaved with
+// the codes in the order a kernel needs them, so a panel is read as one stream.
 //
 //   header       group 0                                group 1
 //   [units]      [scale n0 ..] [correction n0 ..] [u0: n0 n1 ..] [u1: ..] ..   [scale n0 ..] ..
 //
-// Columns past K and outputs past N are values 0 with scale 0.
+// Columns past K and outputs past N have value 0 and scale 0.
 #pragma once
 
 #include "lowbit/pack/interleaved.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Packs N outputs of K values with groups of `group` columns into `memory` of N / nr panels of
-/// Op::panel_elements(K, nr, group): values_of(n, out) writes the K values of output n,
+/// Packs N outputs of K values with groups of `group` columns into `memory` of ceil(N / nr) panels
+/// of Op::panel_elements(K, nr, group). values_of(n, out) writes the K values of output n;
 /// scale_of(n, g) is the scale of its group g. `row` is scratch of K bytes.
 ///
 /// Requires: group a multiple of Op::depth, at most Op::longest_group
-/// Errors:   unsupported naming the output and column of a value that Op's codes do not hold
+/// Errors:   unsupported naming the output and column of a value that Op's codes cannot represent
 template <class Op, class Arch, class Values, class Scale>
 status pack_groups(std::byte* memory, std::size_t n, std::size_t k, std::size_t group,
                    std::int8_t* row, Values values_of, Scale scale_of) {

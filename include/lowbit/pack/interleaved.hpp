@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel layout: outputs in panels of nr, units (words or floats) of the inner dimension in
-// order, the nr outputs of one unit side by side. One vector load is the same unit of neighbouring
-// outputs.
+// The kernel layout: outputs in panels of nr; within a panel, units (words or floats) of the inner
+// dimension in order, the nr outputs of a unit adjacent. One vector load reads the same unit of
+// neighbouring outputs.
 //
 //   panel 0                                panel 1
 //   [u0: n0 n1 .. n(nr-1)] [u1: n0 ..] ..  [u0: n(nr) ..] ..
 //
-// Missing outputs of the last panel are zeros; the epilogue drops their results.
+// Missing outputs of the last panel are zero; the epilogue drops their results.
 #pragma once
 
 #include "lowbit/core/bits.hpp"
@@ -15,7 +15,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// (N, K) weights of Op in the layout that selected_kernel<Op, Arch> reads.
+/// (N, K) weights of Op in the layout read by selected_kernel<Op, Arch>.
 template <class Op, class Arch>
 struct packed_weights {
   static constexpr std::size_t nr = selected_kernel<Op, Arch>::nr;
@@ -35,8 +35,8 @@ struct packed_weights {
   }
 };
 
-/// Packs element(n, u), the unit u of output n, for n < N into `memory` of
-/// packed_weights::elements(N, K).
+/// Packs element(n, u), unit u of output n, for n < N into `memory` of packed_weights::elements(N,
+/// K).
 template <class Op, class Arch, class Element>
 packed_weights<Op, Arch> pack(typename Op::weight* memory, std::size_t n, std::size_t k,
                               Element element) {
@@ -54,7 +54,7 @@ packed_weights<Op, Arch> pack(typename Op::weight* memory, std::size_t n, std::s
   return view;
 }
 
-/// The same where output n is the row(n)[0 .. units) of memory: no call per unit.
+/// Like pack(), with output n stored at row(n)[0 .. units): avoids a call per unit.
 template <class Op, class Arch, class Row>
 packed_weights<Op, Arch> pack_outputs(typename Op::weight* memory, std::size_t n, std::size_t k,
                                       Row row) {
@@ -85,7 +85,7 @@ packed_weights<Op, Arch> pack_outputs(typename Op::weight* memory, std::size_t n
   return view;
 }
 
-/// The same where unit u of all outputs is the unit(u)[0 .. n) of memory: a transposed operand.
+/// Like pack(), with unit u of all outputs stored at unit(u)[0 .. n): a transposed operand.
 template <class Op, class Arch, class Unit>
 packed_weights<Op, Arch> pack_units(typename Op::weight* memory, std::size_t n, std::size_t k,
                                     Unit unit) {
@@ -97,7 +97,7 @@ packed_weights<Op, Arch> pack_units(typename Op::weight* memory, std::size_t n, 
     const std::size_t count = n - first < nr ? n - first : nr;
     for (std::size_t u = 0; u < view.units; ++u) {
       const typename Op::weight* source = unit(u) + first;
-      for (std::size_t j = 0; j < nr; j += virtual_lanes) {  // copies of a constant size
+      for (std::size_t j = 0; j < nr; j += virtual_lanes) {  // constant-size copies
         typename Op::weight lanes[virtual_lanes] = {};
         const std::size_t left = count > j ? count - j : 0;
         if (left >= virtual_lanes) {
@@ -114,8 +114,8 @@ packed_weights<Op, Arch> pack_units(typename Op::weight* memory, std::size_t n, 
 
 namespace detail {
 
-/// Where code (j, k) of a panel stands: kernels of one-bit codes want whole masks, those of four
-/// bits the halves of a vector in low and high nibbles. See the kernels' place().
+/// Bit order of codes in a panel: one-bit kernels read whole masks, four-bit kernels the halves of
+/// a vector from low and high nibbles. See place() of the kernels.
 template <class Op, class Arch>
 LOWBIT_INLINE void write_code(std::byte* panel, std::size_t j, std::size_t k, unsigned code) {
   constexpr std::size_t nr = packed_weights<Op, Arch>::nr;
@@ -134,9 +134,9 @@ template <class Op, class Arch>
 
 }  // namespace detail
 
-/// Packs coded weights: codes_of(n, out) writes the K codes of output n as bytes (the value itself
-/// for code_dot<8>), table_of(panel) gives the table that a panel begins with (16 values of type
-/// Value; ignored by code_dot<8>). `row` is scratch of K bytes.
+/// Packs coded weights. codes_of(n, out) writes the K codes of output n as bytes (the value itself
+/// for code_dot<8>); table_of(p, values) fills the table at the start of panel p (16 values of type
+/// Value; unused by code_dot<8>). `row` is scratch of K bytes.
 template <class Op, class Arch, class Value, class Codes, class Table>
 packed_weights<Op, Arch> pack_codes(std::byte* memory, std::size_t n, std::size_t k,
                                     std::uint8_t* row, Codes codes_of, Table table_of) {
@@ -163,7 +163,7 @@ packed_weights<Op, Arch> pack_codes(std::byte* memory, std::size_t n, std::size_
   return view;
 }
 
-/// The inverse of pack, unit by unit.
+/// Unit u of output n: the inverse of pack.
 template <class Op, class Arch>
 [[nodiscard]] constexpr typename Op::weight unpack(const packed_weights<Op, Arch>& w, std::size_t n,
                                                    std::size_t u) {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernel layouts of sparse weights, outputs in panels of 16 lanes. A unit is what one lane
-// multiplies at once: a float, or four int8 codes (Op::activation); only units with a nonzero
-// weight are kept.
+// Kernel layouts of sparse weights, with outputs in panels of 16 lanes. A unit is what one lane
+// multiplies at once: a float, or four int8 codes (Op::activation). Only units with a nonzero
+// weight are stored.
 //
-// panel_blocks: every unit index of a panel stands once, with the units of all 16 outputs. Right
-// where zeros come in blocks of 16 outputs.
+// panel_blocks: each unit index of a panel is stored once, with the units of all 16 outputs. For
+// zeros in blocks of 16 outputs.
 // row_slices: every output has its own unit indices; step i of a slice holds the i-th unit of 16
-// outputs, those that have fewer are filled with zeros. The inner dimension is cut into chunks, so
-// that a tile of activations stays in the cache (gemm/sparse_gemm.hpp).
+// outputs, zero-padded for outputs that have fewer. The inner dimension is split into chunks so
+// that a tile of activations stays in cache (gemm/sparse_gemm.hpp).
 //
 //   slice (panel p, chunk c)   step 0: [units n0 .. n15][indices n0 .. n15]   step 1: ..
 #pragma once
@@ -18,7 +18,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// 16 outputs x 1 unit blocks of (N, K) weights.
+/// (N, K) weights as blocks of 16 outputs x 1 unit.
 template <class Op, class Arch>
 struct panel_blocks {
   using unit = typename Op::activation;
@@ -27,13 +27,13 @@ struct panel_blocks {
   std::size_t n = 0;
   std::size_t k = 0;
   std::uint32_t* first = nullptr;  // (panels + 1) blocks before each panel
-  std::uint32_t* index = nullptr;  // (blocks) which unit
+  std::uint32_t* index = nullptr;  // (blocks) unit index
   unit* units = nullptr;           // (blocks, 16)
-  std::int32_t* start = nullptr;   // (panels, 16) where a sum begins; int8 only
+  std::int32_t* start = nullptr;   // (panels, 16) initial sums; int8 only
 
   [[nodiscard]] std::size_t panels() const { return ceil_div(n, virtual_lanes); }
 
-  /// From the blocks of a codec's reader; counts only while the arena measures.
+  /// Packs the blocks of a codec's reader; only counts if the arena is measuring.
   template <class Blocks>
   void load(arena& memory, const Blocks& stored) {
     n = stored.rows();
@@ -67,14 +67,14 @@ struct panel_blocks {
   }
 };
 
-/// One unit of each of 16 outputs and where it stands in its chunk.
+/// One unit of each of 16 outputs, with its index in the chunk.
 template <class Unit>
 struct alignas(buffer_alignment) slice_step {
   Unit units[virtual_lanes];
   std::uint32_t index[virtual_lanes];
 };
 
-/// Each output's own units of (N, K) weights.
+/// (N, K) weights with separate unit indices for each output.
 template <class Op, class Arch>
 struct row_slices {
   using unit = typename Op::activation;
@@ -87,12 +87,12 @@ struct row_slices {
   std::uint32_t* first = nullptr;   // (panels * chunks + 1) steps before each slice
   std::uint32_t* counts = nullptr;  // (panels * chunks, 16) units of each output
   step* steps = nullptr;
-  std::int32_t* start = nullptr;  // (panels, 16) where a sum begins; int8 only
+  std::int32_t* start = nullptr;  // (panels, 16) initial sums; int8 only
 
   [[nodiscard]] std::size_t panels() const { return ceil_div(n, virtual_lanes); }
   [[nodiscard]] std::size_t chunks() const { return ceil_div(Op::units(k), chunk_units); }
 
-  /// From the single weights of a codec's reader; counts only while the arena measures.
+  /// Packs the single weights of a codec's reader; only counts if the arena is measuring.
   template <class Blocks>
   void load(arena& memory, const Blocks& stored) {
     n = stored.rows();
@@ -114,8 +114,8 @@ struct row_slices {
   }
 
  private:
-  /// visit(position, unit in the chunk, place in the unit, weight) of output `row` in chunk c, in
-  /// order; returns the number of positions.
+  /// Calls visit(position, unit in the chunk, element of the unit, weight) for output `row` in
+  /// chunk c, in order; returns the number of positions.
   template <class Blocks, class Visit>
   std::size_t for_each(const Blocks& stored, std::size_t row, std::size_t c, Visit visit) const {
     const std::size_t begin = c * chunk_units * depth;
@@ -130,7 +130,7 @@ struct row_slices {
     });
     return count;
   }
-  /// Steps of slice s; the units of each of its outputs into `of`, if that is not null.
+  /// Number of steps of slice s; also writes the unit count of each output to `of` if not null.
   template <class Blocks>
   std::size_t longest_row(const Blocks& stored, std::size_t s, std::uint32_t* of) const {
     std::size_t longest = 0;

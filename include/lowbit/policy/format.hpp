@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vocabulary of policies: activation encodings, the pair linear_format<Weights, Activation>,
-// and the rule for sign(0). The product that a pair needs follows from it; a pair without one is a
-// compile error that lists those that exist.
+// The building blocks of policies: activation encodings, the pair linear_format<Weights,
+// Activation>, and the rule for sign(0). The pair determines the product; a pair without one is a
+// compile error that lists the valid pairs.
 #pragma once
 
 #include "lowbit/codec/concepts.hpp"
@@ -11,7 +11,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 /// How the input of a linear layer is encoded.
 namespace activation {
-/// As it is.
+/// Not encoded.
 struct f32 {
   static constexpr const char* name = "f32";
   static constexpr double bits = 32;
@@ -21,8 +21,8 @@ struct sign {
   static constexpr const char* name = "sign";
   static constexpr double bits = 1;
 };
-/// {-1, 0, 1}: sign(x) where x is an integer that is often exactly 0 (the context of Bi-Attention
-/// under torch.sign).
+/// {-1, 0, 1}: sign(x) for integers x that are often exactly 0 (the context of Bi-Attention under
+/// torch.sign).
 struct ternary_sign {
   static constexpr const char* name = "ternary_sign";
   static constexpr double bits = 1;  // the papers count it as one bit; stored as two planes
@@ -37,19 +37,20 @@ struct elastic_bool {
   static constexpr const char* name = "elastic_bool";
   static constexpr double bits = 1;
 };
-/// Symmetric int8 with one scale per token, max |x| / 127, found when the token comes. No token
-/// depends on another.
+/// Symmetric int8 with one dynamic scale per token, max |x| / 127. Tokens are encoded
+/// independently.
 struct int8_per_token {
   static constexpr const char* name = "int8_per_token";
   static constexpr double bits = 8;
 };
-/// Symmetric int8 with a stored scale. Q8BERT, section 3.
+/// Symmetric int8 with a stored (calibrated) scale. Q8BERT, section 3.
 struct int8_static {
   static constexpr const char* name = "int8_static";
   static constexpr double bits = 8;
 };
-/// Integers with one scale for a whole padded batch, padding included: clip(x) * L / max |clip(x)|,
-/// L = 2^(Bits - 1) - 1. A row depends on its neighbours. TernaryBERT, section 3.1.
+/// Integers with one scale for a whole padded batch, including padding: clip(x) * L / max
+/// |clip(x)|, L = 2^(Bits - 1) - 1. A row depends on the rest of the batch. TernaryBERT, section
+/// 3.1.
 template <std::size_t Bits>
 struct dynamic_signed {
   static_assert(Bits >= 2 && Bits <= 8);
@@ -59,7 +60,7 @@ struct dynamic_signed {
   static constexpr double bits = Bits;
   static constexpr bool dynamic_step = true, signed_codes = true;
 };
-/// The same from the least to the greatest clip(x): 0 .. 2^Bits - 1.
+/// Unsigned codes 0 .. 2^Bits - 1 over the range [min clip(x), max clip(x)] of the padded batch.
 template <std::size_t Bits>
 struct dynamic_unsigned {
   static_assert(Bits >= 2 && Bits <= 8);
@@ -69,8 +70,8 @@ struct dynamic_unsigned {
   static constexpr double bits = Bits;
   static constexpr bool dynamic_step = true, signed_codes = false;
 };
-/// x / a in -2^(Bits - 1) .. 2^(Bits - 1) - 1 with a learned step a. LSQ (Esser et al., ICLR 2020);
-/// BinaryBERT.
+/// Codes x / a in -2^(Bits - 1) .. 2^(Bits - 1) - 1 with a learned step a. LSQ (Esser et al., ICLR
+/// 2020); BinaryBERT.
 template <std::size_t Bits>
 struct learned_signed {
   static_assert(Bits >= 2 && Bits <= 7, "lowbit: code -128 of eight bits has no product");
@@ -78,7 +79,7 @@ struct learned_signed {
   static constexpr double bits = Bits;
   static constexpr bool dynamic_step = false, signed_codes = true;
 };
-/// (x - m) / a in 0 .. 2^Bits - 1, m the least x of the whole padded batch.
+/// Codes (x - m) / a in 0 .. 2^Bits - 1, where m is the minimum of x over the whole padded batch.
 template <std::size_t Bits>
 struct learned_unsigned {
   static_assert(Bits >= 2 && Bits <= 8);
@@ -89,29 +90,29 @@ struct learned_unsigned {
 using int8_dynamic = dynamic_signed<8>;
 }  // namespace activation
 
-/// Inputs whose encoding uses the range of the whole padded batch. dynamic_step: for the step, too;
+/// Encodings that use the range of the whole padded batch. dynamic_step: also for the step;
 /// signed_codes: codes may be negative.
 template <class Activation>
 concept has_batch_range = requires {
   Activation::dynamic_step;
 };
 
-/// Inputs encoded as int8 codes.
+/// Encodings to int8 codes.
 template <class Activation>
 inline constexpr bool is_int8_input = std::is_same_v<Activation, activation::int8_per_token> ||
                                       std::is_same_v<Activation, activation::int8_static>;
-/// Inputs whose scale belongs to the row, not to the layer.
+/// Encodings with a scale per row rather than per layer.
 template <class Activation>
 inline constexpr bool has_row_scale = std::is_same_v<Activation, activation::int8_per_token>;
-/// Inputs encoded as one bit.
+/// Encodings to one bit.
 template <class Activation>
 inline constexpr bool is_one_bit_input = std::is_same_v<Activation, activation::sign> ||
                                          std::is_same_v<Activation, activation::ternary_sign> ||
                                          std::is_same_v<Activation, activation::elastic_sign> ||
                                          std::is_same_v<Activation, activation::elastic_bool>;
 
-/// sign(0) = 0, and the attention bit is score > 0: what torch.sign computes, and what the
-/// published checkpoints were trained with.
+/// sign(0) = 0, and the attention bit is score > 0: as torch.sign computes and the published
+/// checkpoints were trained.
 struct zero_is_zero {
   static constexpr const char* name = "torch";
 };
@@ -123,7 +124,7 @@ struct zero_is_plus_one {
 
 namespace detail {
 
-/// Groups of columns that a kernel can walk.
+/// True if kernels support groups of this many columns.
 template <std::size_t Columns>
 inline constexpr bool valid_group =
     Columns % group_dot<8>::depth == 0 && Columns <= group_dot<8>::longest_group;
@@ -161,8 +162,8 @@ constexpr auto product_of() {
 
 }  // namespace detail
 
-/// The codecs of Integers, or of Floats where NAME.format says so: then the layer multiplies the
-/// floats from which its input's codes were made.
+/// The codecs of Integers, or those of Floats if NAME.format names one; such a layer uses the float
+/// activations instead of their codes.
 template <class Integers, class Floats>
 struct or_floats : Integers {
   static_assert(Integers::integer && !Floats::integer);
@@ -187,17 +188,17 @@ struct linear_format {
       "activation::int8_static, activation::dynamic_signed<8>, activation::dynamic_unsigned<8>, "
       "activation::learned_signed<4>, activation::learned_unsigned<4>; with W = "
       "int4<scale::group<64>> and A = activation::int8_per_token, activation::int8_static");
-  /// One error is enough: after it, any product.
+  /// After the static_assert above has failed, any product, to avoid further errors.
   using op = std::conditional_t<std::is_void_v<product>, mul_add, product>;
 
   static constexpr double weight_bits = Weights::bits_per_weight;
   static constexpr double input_bits = Activation::bits;
-  /// Integer products are exact on every machine; float ones, and sums of groups, by canonical
-  /// arithmetic.
+  /// Integer products are exact on every machine; float products and sums of groups follow the
+  /// canonical order.
   static constexpr bool exact = !std::is_same_v<typename op::accumulator, float>;
 };
 
-/// Whether a layer of this format may need the floats behind its codes.
+/// True if a layer of this format may need the float activations as well as the codes.
 template <class Format>
 inline constexpr bool may_be_floats = requires {
   typename Format::weights::floats;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// I-BERT (Kim et al., ICML 2021): an encoder of integers between token ids and logits. int8 weights
+// I-BERT (Kim et al., ICML 2021): an integer-only encoder from token ids to logits. int8 weights
 // with a scale per output row, int8 activations with stored scales, 8-bit embeddings, i-exp,
-// i-GELU, integer layer norm. Run by model/integer_encoder.hpp, which model/heads.hpp brings.
+// i-GELU, integer layer norm. Implemented in model/integer_encoder.hpp, which model/heads.hpp
+// includes.
 #pragma once
 
 #include "lowbit/codec/integer.hpp"
@@ -9,20 +10,20 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// softmax(q k^T / sqrt(d)) v in integers: nn/integer/attention.hpp.
+/// softmax(q k^T / sqrt(d)) v in integers: see nn/integer/attention.hpp.
 struct integer_attention {
   static constexpr const char* name = "integer-softmax";
 };
 
-/// Policies without a float between token ids and logits.
+/// Policies that use no floats between token ids and logits.
 template <class Policy>
 concept integer_only = std::is_same_v<typename Policy::attention, integer_attention>;
 
 namespace policy {
 
-/// Where the published code differs from the published method, this is the method: weights span
-/// -127..127, and the context has the scale of probabilities times values. The pooler's tanh, float
-/// in I-BERT, is an integer tanh made of i-exp.
+/// Where the published code differs from the paper, this follows the paper: weights span -127..127,
+/// and the context has the scale of probabilities times values. The pooler's tanh, float in I-BERT,
+/// is an integer tanh based on i-exp.
 struct ibert {
   static constexpr const char* name = "ibert";
   static constexpr const char* scheme = "ibert";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A policy for each layer: per_layer<first<2, policy::int8>, rest<policy::bibert>>. The embeddings
-// are those of the first policy, the pooler that of the last.
+// Different policies for different layers: per_layer<first<2, policy::int8>, rest<policy::bibert>>.
+// Embeddings use the first policy, the pooler the last.
 #pragma once
 
 #include <tuple>
@@ -16,14 +16,14 @@ struct first {
   static constexpr std::size_t count = Count;
   using policy = Policy;
 };
-/// All layers that are left; the last entry of a list.
+/// All remaining layers; the last entry of a list.
 template <class Policy>
 struct rest {
   static constexpr std::size_t count = SIZE_MAX;
   using policy = Policy;
 };
 
-/// Policies and the layers that each of them holds for.
+/// Policies and how many layers each applies to.
 template <class... Segments>
 struct segment_list {
   static constexpr std::size_t segment_count = sizeof...(Segments);
@@ -34,7 +34,8 @@ struct segment_list {
   template <template <class> class F>
   using each = std::tuple<F<typename Segments::policy>...>;
 
-  /// The first layer of segment s in an encoder of `layers` layers; `layers` past the last.
+  /// The first layer of segment s in an encoder of `layers` layers; returns `layers` past the last
+  /// segment.
   [[nodiscard]] static constexpr std::size_t begin(std::size_t s, std::size_t layers) {
     constexpr std::size_t counts[] = {Segments::count...};
     std::size_t at = 0;
@@ -72,7 +73,7 @@ template <is_per_layer Policy>
 struct segments_of<Policy> : std::type_identity<typename Policy::segments> {};
 }  // namespace detail
 
-/// A policy as a list of segments: one, where it holds for all layers.
+/// A policy as a list of segments; a policy for all layers is one segment.
 template <class Policy>
 using segments_of = typename detail::segments_of<Policy>::type;
 

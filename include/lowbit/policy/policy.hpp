@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Policies: which format each part of an encoder uses, as a struct of `using` lines. `linear` holds
-// for every linear layer; a more special line (projection, attention_output, feed_forward_input,
-// feed_forward_output, pooler) overrides it for one site.
+// A policy is a struct of `using` lines that define the format of each part of an encoder. `linear`
+// applies to every linear layer unless a more specific line (projection, attention_output,
+// feed_forward_input, feed_forward_output, pooler) overrides it.
 //   struct mine : lowbit::policy::fp32 { using hidden_act = lowbit::relu; };
 #pragma once
 
@@ -23,8 +23,8 @@ struct bi_attention {
 struct elastic_attention {
   static constexpr const char* name = "elastic";
 };
-/// softmax(q k^T / sqrt(d)) v where q, k, v and the probabilities are integers, each by the range
-/// of the whole batch; the softmax is f32. TernaryBERT, BinaryBERT.
+/// softmax(q k^T / sqrt(d)) v where q, k, v and the probabilities are integers, each scaled by its
+/// range over the whole batch; the softmax is f32. TernaryBERT, BinaryBERT.
 template <class Projected, class Probability>
 struct batch_range_attention {
   static constexpr const char* name = "integer softmax";
@@ -33,7 +33,7 @@ struct batch_range_attention {
   using probability = Probability;
 };
 
-/// Whether every matrix is stored as two halves, NAME_1 and NAME_2 (see sign_pair).
+/// True if every matrix is stored as two halves, NAME_1 and NAME_2 (see sign_pair).
 template <class Policy>
 inline constexpr bool is_split = [] {
   if constexpr (requires { Policy::split; }) {
@@ -45,10 +45,11 @@ inline constexpr bool is_split = [] {
 
 namespace policy {
 
-/// BERT as it was published: f32 everywhere.
+/// BERT as published: f32 everywhere.
 struct fp32 {
   static constexpr const char* name = "fp32";
-  /// What trains its checkpoints (io/config_scheme.hpp); a derived policy reads the same ones.
+  /// The training scheme of its checkpoints (io/config_scheme.hpp); derived policies read the same
+  /// ones.
   static constexpr const char* scheme = "fp32";
   using embedding = f32;
   using linear = linear_format<f32, lowbit::activation::f32>;
@@ -66,17 +67,16 @@ struct bibert {
   using linear = linear_format<weights, lowbit::activation::sign>;
   using attention_output = linear_format<weights, lowbit::activation::ternary_sign>;
   using attention = bi_attention;
-  using hidden_act = gelu_erf;  // only its sign survives: never computed
+  using hidden_act = gelu_erf;  // only its sign is needed: never computed
   using zero = zero_is_zero;
 };
-/// BiBERT with the paper's sign(0) = 1: the context is one bit, too.
+/// BiBERT with the paper's sign(0) = 1: the context is also one bit.
 struct bibert_plus_one : bibert {
   using attention_output = linear;
   using zero = zero_is_plus_one;
 };
 
-/// BiT (Liu et al., NeurIPS 2022): elastic one-bit activations, {0,1} where values are not
-/// negative.
+/// BiT (Liu et al., NeurIPS 2022): elastic one-bit activations, {0,1} where values are nonnegative.
 struct bit {
   static constexpr const char* name = "bit";
   static constexpr const char* scheme = "bit";
@@ -86,12 +86,12 @@ struct bit {
   using feed_forward_output = linear_format<weights, lowbit::activation::elastic_bool>;
   using attention = elastic_attention;
   using hidden_act = relu;
-  using zero = zero_is_plus_one;  // the shift is real-valued: zeros do not occur
+  using zero = zero_is_plus_one;  // the shift is real-valued, so zeros do not occur
 };
 
 }  // namespace policy
 
-/// The format of each linear layer of a policy: its own line where the policy has one, else
+/// The format of each linear layer of a policy: its specific line if there is one, otherwise
 /// `linear`.
 template <class Policy>
 class site_formats {
@@ -112,8 +112,8 @@ class site_formats {
 #undef LOWBIT_SITE_FORMAT
 };
 
-/// Policies with activation ranges that span the padded batch: padding and the other sentences
-/// change a result.
+/// Policies with activation ranges that span the padded batch: results depend on padding and on the
+/// other sentences.
 template <class Policy>
 concept whole_batch_ranges = has_batch_range<typename site_formats<Policy>::projection::input> ||
     has_batch_range<typename site_formats<Policy>::attention_output::input> ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The policies of this program: the library's, or those of the header that LOWBIT_POLICIES names,
-// which defines lowbit::program_policies.
+// The policies of this program: the library's, or those of the header named by LOWBIT_POLICIES,
+// which must define lowbit::program_policies.
 #pragma once
 
 #ifdef LOWBIT_POLICIES

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// TernaryBERT and BinaryBERT: ternary or one-bit weights, activations as integers whose range is
-// that of the whole padded batch. Padding and neighbours therefore change a result, as they do in
-// the code that trains these models.
+// TernaryBERT and BinaryBERT: ternary or one-bit weights, and integer activations scaled by their
+// range over the whole padded batch. Results therefore depend on padding and on the other sentences
+// in the batch, as in the code that trains these models.
 #pragma once
 
 #include "lowbit/codec/sign_pair.hpp"
@@ -27,8 +27,8 @@ struct family_name {
 
 namespace policy {
 
-/// TernaryBERT (Zhang et al., EMNLP 2020): ternary weights; every activation symmetric and dynamic,
-/// the probabilities, too.
+/// TernaryBERT (Zhang et al., EMNLP 2020): ternary weights; every activation, including the
+/// probabilities, is symmetric and dynamic.
 template <std::size_t Bits>
 struct ternarybert {
   static constexpr lowbit::detail::family_name text{"ternarybert_w2a", Bits, ""};
@@ -42,7 +42,7 @@ struct ternarybert {
   using zero = zero_is_zero;
 };
 
-/// How BinaryBERT's activations find their step.
+/// How BinaryBERT determines the step of its activations.
 struct dynamic_step {  // from the range of the batch, as in its 8-bit models
   template <std::size_t Bits>
   using of_signed = lowbit::activation::dynamic_signed<Bits>;
@@ -58,13 +58,13 @@ struct learned_step {  // LSQ, as in its 4-bit models
 template <std::size_t Bits>
 using usual_step = std::conditional_t<Bits == 8, dynamic_step, learned_step>;
 
-/// What tells a policy from the one with the usual step in its name.
+/// Suffix in the name of a policy without the usual step.
 template <std::size_t Bits, class Step>
 inline constexpr std::string_view step_suffix =
     std::is_same_v<Step, usual_step<Bits>> ? "" : "_dynamic";
 
-/// BinaryBERT (Bai et al., ACL 2021), one matrix per layer. Probabilities and the middle of the
-/// feed-forward half are not negative: their codes are unsigned, from the least value on.
+/// BinaryBERT (Bai et al., ACL 2021), one matrix per layer. Probabilities and the middle
+/// feed-forward activations are nonnegative, so their codes are unsigned, starting at the minimum.
 template <std::size_t Bits, class Weights, class Table, class Step = usual_step<Bits>>
 struct binarybert_base {
   static constexpr const char* scheme = "binarybert";
@@ -75,7 +75,7 @@ struct binarybert_base {
   using feed_forward_output = linear_format<Weights, positive_input>;
   using attention = batch_range_attention<input, positive_input>;
   using hidden_act = any_activation;
-  /// What its scripts pair it with.
+  /// The activation function used in its scripts.
   static constexpr activation_function usual_act =
       Bits == 8 ? activation_function::gelu : activation_function::relu;
   using zero = zero_is_plus_one;  // a weight of exactly 0 is stored as +1
@@ -89,7 +89,7 @@ struct binarybert : binarybert_base<Bits, sign<scale::tensor, center::none>,
                                                     step_suffix<Bits, Step>};
   static constexpr const char* name = text.text;
 };
-/// The ternary model that is split into it.
+/// The ternary model before it is split into one-bit halves.
 template <std::size_t Bits, class Step = usual_step<Bits>>
 struct binarybert_ternary
     : binarybert_base<Bits, ternary<scale::tensor>, ternary<scale::row>, Step> {
@@ -97,7 +97,7 @@ struct binarybert_ternary
                                                     step_suffix<Bits, Step>};
   static constexpr const char* name = text.text;
 };
-/// After the split: two one-bit matrices per layer and two word tables, added.
+/// After the split: two one-bit matrices per layer and two word embedding tables, added.
 template <std::size_t Bits, class Step = usual_step<Bits>>
 struct binarybert_split
     : binarybert_base<Bits, sign<scale::tensor, center::none>, sign_pair<scale::row>, Step> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of named policies. Files, importers, ledgers, random models, the programs and the
-// trainer take from it what they need, so a policy gets its name here and nowhere else. A program
-// can have a list of its own: docs/extending.md#a-policy-by-name.
+// trainer are all driven by it, so a policy is named here and nowhere else. A program can have its
+// own list: docs/extending.md#a-policy-by-name.
 #pragma once
 
 #include <cstddef>
@@ -14,15 +14,16 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// A policy under Policy::name, and the one whose encoder is compiled for it: its own, or one that
-/// takes the format of every matrix from the file (policy::any_float, policy::any_integer).
+/// A policy, listed as Policy::name, and the policy whose encoder is compiled to run it: its own,
+/// or one that reads the format of every matrix from the file (policy::any_float,
+/// policy::any_integer).
 template <class Policy, class Encoder = Policy>
 struct named {
   using policy = Policy;
   using encoder = Encoder;
 };
 
-/// Two policies of one name differ in `zero`; the one with zero_is_zero comes first.
+/// Two policies may share a name if they differ in `zero`; the one with zero_is_zero comes first.
 template <class... Named>
 struct policy_list {
   static constexpr std::size_t size = sizeof...(Named);
@@ -57,8 +58,8 @@ using library_policies = policy_list<
     named<policy::binarybert<8>>, named<policy::binarybert<4>>, named<policy::binarybert_split<8>>,
     named<policy::binarybert_split<4>>>;
 
-// --- Encoders: each once, in the order of the list
-// ------------------------------------------------
+// --- Encoders: each listed once, in list order
+// ----------------------------------------------------
 
 template <class... Encoders>
 struct encoder_list {
@@ -112,37 +113,37 @@ auto pick_encoder(encoder_list<Encoders...>, std::size_t index, Function& functi
 template <class List>
 using encoders_of = typename detail::collect<encoder_list<>, List>::type;
 
-/// function(std::type_identity<Policy>) for row `row` of the list, below List::size.
+/// Calls function(std::type_identity<Policy>) for row `row` of the list, row < List::size.
 template <class List, class Function>
 auto with_policy(std::size_t row, Function function) {
   return detail::pick_policy(List{}, row, function);
 }
-/// function(std::type_identity<Encoder>) for encoder `index` of encoders_of<List>.
+/// Calls function(std::type_identity<Encoder>) for encoder `index` of encoders_of<List>.
 template <class List, class Function>
 auto with_encoder(std::size_t index, Function function) {
   return detail::pick_encoder(encoders_of<List>{}, index, function);
 }
 
-// --- What the types say
-// ---------------------------------------------------------------------------
+// --- Properties derived from the types
+// ------------------------------------------------------------
 
-/// Encoders that take the format of every matrix from the file.
+/// Encoders that read the format of every matrix from the file.
 template <class Encoder>
 inline constexpr bool has_formats_by_name = requires {
   typename Encoder::linear::weights::codecs;
 };
-/// Policies whose ranges of activations calibration or training finds and a file stores.
+/// Policies whose activation ranges come from calibration or training and are stored in the file.
 template <class Policy>
 inline constexpr bool has_stored_ranges =
     std::is_same_v<typename Policy::linear::input, activation::int8_static>;
-/// Policies that read scales, shifts or clips that only their own training makes.
+/// Policies that need scales, shifts or clips that only their own training produces.
 template <class Policy>
 inline constexpr bool needs_own_training =
     whole_batch_ranges<Policy> || std::is_same_v<typename Policy::attention, elastic_attention>;
-/// Policies with one-bit products: a float checkpoint loads, without accuracy.
+/// Policies with one-bit products: they can load a float checkpoint, but without useful accuracy.
 template <class Policy>
 inline constexpr bool is_one_bit = std::is_base_of_v<counting_op, typename Policy::linear::op>;
-/// The scheme whose checkpoints the policy reads: its own name where it does not say.
+/// The scheme whose checkpoints the policy reads; defaults to its name.
 template <class Policy>
 inline constexpr const char* training_scheme = [] {
   if constexpr (requires { Policy::scheme; }) {
@@ -151,7 +152,7 @@ inline constexpr const char* training_scheme = [] {
     return Policy::name;
   }
 }();
-/// The activation function that models of the policy usually have.
+/// The usual activation function of models with this policy.
 template <class Policy>
 inline constexpr activation_function usual_act = [] {
   if constexpr (requires { Policy::usual_act; }) {
@@ -162,7 +163,7 @@ inline constexpr activation_function usual_act = [] {
     return activation_function::gelu;
   }
 }();
-/// The name of the policy's rule for sign(0), where files store it.
+/// The name of the policy's sign(0) rule as stored in files.
 template <class Policy>
 inline constexpr const char* stored_zero =
     std::is_same_v<typename Policy::attention, bi_attention> ? Policy::zero::name

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory that the caller gives. One layout function runs twice: over a measuring arena to learn the
-// bytes (constexpr, so an embedded build can size a static array with it) and over a real one to
-// get the pointers. The two cannot disagree.
+// Allocates from memory that the caller provides. One layout function runs twice: on a measuring
+// arena for the size (constexpr, so an embedded build can size a static array) and on a real one
+// for the pointers. The two cannot disagree.
 #pragma once
 
 #include "lowbit/core/bits.hpp"
@@ -19,9 +19,9 @@ namespace lowbit::inline LOWBIT_ISA {
 
 class arena {
  public:
-  /// Measures: take() returns null and only counts.
+  /// A measuring arena: take() returns null and only counts bytes.
   constexpr arena() = default;
-  /// Hands out `bytes` bytes from `memory`, which must be aligned to buffer_alignment.
+  /// Allocates from `bytes` bytes at `memory`, which must be aligned to buffer_alignment.
   constexpr arena(std::byte* memory, std::size_t bytes) : memory_(memory), capacity_(bytes) {}
 
   template <class T>
@@ -43,12 +43,12 @@ class arena {
     return {take<T>(count), count};
   }
 
-  /// The bytes that were ever taken at once.
+  /// Peak number of bytes in use.
   [[nodiscard]] constexpr std::size_t used() const { return used_; }
   [[nodiscard]] constexpr bool measuring() const { return memory_ == nullptr; }
 
   [[nodiscard]] constexpr std::size_t position() const { return position_; }
-  /// Gives back everything taken after position() was `mark`.
+  /// Frees everything taken since position() returned `mark`.
   constexpr void rewind(std::size_t mark) { position_ = mark; }
 
  private:
@@ -63,7 +63,7 @@ class arena {
 class aligned_buffer {
  public:
   aligned_buffer() = default;
-  /// Null data() and no size() when the memory cannot be had.
+  /// If allocation fails, data() is null and size() is 0.
   explicit aligned_buffer(std::size_t bytes)
       : data_(static_cast<std::byte*>(std::aligned_alloc(
             buffer_alignment, round_up(bytes == 0 ? 1 : bytes, buffer_alignment)))),

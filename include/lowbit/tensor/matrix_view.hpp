@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Borrowed matrices. A view is a pointer and three sizes; it never owns, and a row is always
-// contiguous. Plain data outside the namespaces of instruction sets.
+// Non-owning matrix and vector views. Rows are always contiguous. Plain data, outside the per-ISA
+// namespaces.
 #pragma once
 
 #include "lowbit/core/bits.hpp"
@@ -30,7 +30,7 @@ struct matrix_view {
   }
 };
 
-/// `count` values, one per output channel.
+/// A vector of `count` values, one per output channel.
 template <class T>
 struct vector_view {
   T* data = nullptr;
@@ -43,8 +43,8 @@ struct vector_view {
 
 inline namespace LOWBIT_ISA {
 
-/// Elements between rows of a float matrix of `cols`: whole vectors, and never a multiple of 1 KiB,
-/// so that the rows of one register tile do not all fall into the same cache set.
+/// Row stride in elements of a float matrix with `cols` columns: a multiple of the vector width,
+/// but never of 1 KiB, so that the rows of a register tile do not all map to the same cache set.
 [[nodiscard]] constexpr std::size_t float_stride(std::size_t cols) {
   const std::size_t stride = round_up(cols, virtual_lanes);
   return stride % 256 == 0 ? stride + virtual_lanes : stride;

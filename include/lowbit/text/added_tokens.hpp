@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokens that are found in the text itself, before it is split into words: [SEP], [MASK] and what a
-// tokenizer's files add. Leftmost match, the longest at one place, as the reference's. The
-// surprising decision: no trie. Sorted contents are one already: the tokens that begin with a
-// stretch of text are a range, which each byte of the text narrows.
+// Tokens matched in the text itself before it is split into words: [SEP], [MASK] and those added by
+// a tokenizer's files. Leftmost-longest match, like the reference. No trie is needed: in the sorted
+// token list, the tokens that share a prefix form a range, which each further byte narrows.
 #pragma once
 
 #include <algorithm>
@@ -25,18 +24,19 @@ namespace detail {
 struct added_token {
   std::string content;
   std::int32_t id = 0;
-  bool single_word = false;  ///< not inside a longer word
-  bool lstrip = false;       ///< takes the white space on its left with it
+  bool single_word = false;  ///< does not match inside a longer word
+  bool lstrip = false;       ///< also consumes the white space to its left
   bool rstrip = false;
-  bool normalized = false;  ///< matches normalized text by its normalized content
+  bool normalized = false;  ///< its normalized content matches normalized text
 };
 
 class added_token_matcher {
  public:
   added_token_matcher() = default;
 
-  /// Errors: malformed for two tokens of the same content, also by normalization: which of them
-  ///         the reference takes is not specified
+  /// Errors: malformed if two tokens have the same content, before or after normalization; which
+  /// one the
+  ///         reference takes is unspecified
   /// Requires: no content is empty
   static result<added_token_matcher> make(std::vector<added_token> tokens) {
     added_token_matcher m;
@@ -56,14 +56,14 @@ class added_token_matcher {
 
   [[nodiscard]] bool empty() const { return tokens_.empty(); }
 
-  /// Calls `between(begin, end)` for every stretch without a match (also empty ones are left out)
-  /// and `matched(token, begin, end)` for every match with the white space that it takes.
+  /// Calls `between(begin, end)` for every nonempty stretch without a match and `matched(token,
+  /// begin, end)` for every match, including the white space it consumes.
   ///
   /// Cost: linear in the text, times at most the longest token
   template <class Between, class Matched>
   void split(std::string_view text, Between&& between, Matched&& matched) const {
-    std::size_t done = 0;    // everything before it has been handed out
-    std::size_t spaces = 0;  // end of the white space that was found last on the right of a match
+    std::size_t done = 0;    // end of the text already passed to a callback
+    std::size_t spaces = 0;  // end of the white space found after the last match
     for (std::size_t at = 0; at < text.size() && !empty();) {
       const added_token* token = longest_at(text, at);
       if (token == nullptr) {
@@ -90,12 +90,12 @@ class added_token_matcher {
     const added_token* longest = nullptr;
     text.remove_prefix(at);
     for (std::size_t size = 1;
-         begin != end;) {  // the bytes that text and this range have in common
+         begin != end;) {  // length of the prefix shared by the text and this range
       if (begin->content.size() == size) {
         longest = &*begin++;
         continue;
       }
-      // What its first and last token have in common, all have.
+      // A prefix shared by the first and last token of the range is shared by all.
       const std::string_view low = std::string_view(begin->content).substr(size);
       const std::string_view high = std::string_view(std::prev(end)->content).substr(size);
       const std::size_t same = common(low, text.substr(size));
@@ -117,7 +117,7 @@ class added_token_matcher {
     return longest;
   }
 
-  /// Bytes that both begin with.
+  /// Length of the common prefix.
   [[nodiscard]] static std::size_t common(std::string_view a, std::string_view b) {
     const std::size_t limit = std::min(a.size(), b.size());
     std::size_t n = 0;
@@ -153,7 +153,7 @@ class added_token_matcher {
   }
 
   std::vector<added_token> tokens_;          // sorted by content, bytes compared as unsigned
-  std::array<std::ptrdiff_t, 257> first_{};  // of those that begin with a byte
+  std::array<std::ptrdiff_t, 257> first_{};  // index of the first token with each first byte
 };
 
 }  // namespace detail

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tokenizer's result, and the arithmetic of truncation. The surprising decision: offsets count
-// bytes, not characters as the reference's do, so that they cut a std::string without a search.
+// The tokenizer's result, and truncation. Offsets count bytes, unlike the reference's character
+// offsets, so that they index a std::string directly.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Bytes [begin, end) of the original text; {0, 0} for a special token that was not in the text.
+/// Bytes [begin, end) of the original text; {0, 0} for special tokens that are not in the text.
 struct text_span {
   std::size_t begin = 0, end = 0;
   friend bool operator==(const text_span&, const text_span&) = default;
@@ -22,8 +22,8 @@ struct text_span {
 /// One model input. All three vectors have the same size.
 struct encoding {
   std::vector<std::int32_t> ids, type_ids;  ///< type 1: second text of a pair and its [SEP]
-  std::vector<text_span> offsets;           ///< into the text that the token comes from
-  bool truncated = false;                   ///< tokens of the text were left out
+  std::vector<text_span> offsets;           ///< into the token's own text
+  bool truncated = false;                   ///< tokens of the text were cut off
 };
 
 namespace detail {
@@ -41,7 +41,7 @@ inline void append(encoding& e, const encoding& rest) {
   e.truncated = e.truncated || rest.truncated;
 }
 
-/// Keeps `keep` of the `count` tokens that start at `begin` and are the last ones.
+/// Keeps the first `keep` of the last `count` tokens, which start at `begin`.
 inline void cut(encoding& e, std::size_t begin, std::size_t count, std::size_t keep) {
   if (keep >= count) return;
   e.ids.resize(begin + keep);
@@ -50,8 +50,8 @@ inline void cut(encoding& e, std::size_t begin, std::size_t count, std::size_t k
   e.truncated = true;
 }
 
-/// How many tokens of a and of b stay when together they may be `room`: the longer one is cut to
-/// the shorter, then both to a half, of which the longer one (b, when equal) gets the odd token.
+/// How many tokens of a and of b to keep within a total of `room`: the longer one is cut to the
+/// length of the shorter, then both to half; an odd token goes to the longer one (b if equal).
 [[nodiscard]] inline std::pair<std::size_t, std::size_t> longest_first(std::size_t a, std::size_t b,
                                                                        std::size_t room) {
   if (a + b <= room) return {a, b};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file is that should have been another: a clone without Git LFS leaves pointers where the
-// weights belong, a failed download leaves a web page. Only for messages: nothing is accepted or
-// refused by it.
+// Recognizes files that are not what was expected: a clone without Git LFS contains pointers
+// instead of weights, a failed download a web page. Used only in messages, never to accept or
+// reject a file.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// Whether `text` begins with `tag` (lower case) but for the case of letters.
+/// True if `text` starts with `tag` (lower case), ignoring case.
 [[nodiscard]] constexpr bool begins_with_tag(std::string_view text, std::string_view tag) {
   if (text.size() < tag.size()) return false;
   for (std::size_t i = 0; i < tag.size(); ++i) {
@@ -22,7 +22,7 @@ namespace detail {
   return true;
 }
 
-/// "a web page (HTML)"; empty for bytes that are nothing known.
+/// For example "a web page (HTML)"; empty if the bytes are not recognized.
 [[nodiscard]] constexpr std::string_view foreign_kind(std::string_view bytes) {
   using namespace std::string_view_literals;
   struct entry {
@@ -67,7 +67,7 @@ namespace detail {
   return {};
 }
 
-/// `error`, or what the bytes are instead of what they should have been.
+/// `error`, or an error that says what the bytes are if they are recognized.
 [[nodiscard]] inline status unless_foreign(std::string_view bytes, const status& error) {
   const std::string_view kind = foreign_kind(bytes);
   if (error.ok() || kind.empty()) return error;

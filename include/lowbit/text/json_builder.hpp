@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A JSON tree built from parser events. Must not know where the text comes from.
-// The parser's own tree reader is not used: it lets the last of two equal keys win, which smuggles
-// a second meaning past a reader that took the first; it has no limit of depth or size; and with a
-// callback it looks through all earlier elements at the end of each nested one.
+// Builds a JSON tree from parser events, independent of the source of the text. nlohmann's own tree
+// builder is not used because it keeps the last of duplicate keys, so another reader that keeps the
+// first would see a different document; because it has no limits on depth or size; and because with
+// a callback it scans all earlier elements at the end of each nested one.
 #pragma once
 
 #include <algorithm>
@@ -24,13 +24,13 @@ struct json_limits {
   std::size_t depth = 64;
   std::size_t values = 4'000'000;
   bool object = false;  ///< the text must be an object
-  /// Of that object; members of other names are checked, but not kept. Empty: all are kept.
+  /// Members of that object to keep; others are checked but dropped. Empty: keep all.
   std::span<const std::string_view> members{};
 };
 
 namespace detail {
 
-/// Errors of a builder do not name the file: the caller does.
+/// Errors do not name the file; the caller adds its name.
 class json_builder {
  public:
   using json = nlohmann::json;
@@ -57,7 +57,7 @@ class json_builder {
 
   bool key(std::string& value) {
     if (skipped_depth_ != 0) return true;
-    if (stack_.size() == 1 && !is_wanted(value)) {  // of the outermost object
+    if (stack_.size() == 1 && !is_wanted(value)) {  // members of the outermost object
       skip_next_ = true;
       return true;
     }
@@ -88,14 +88,14 @@ class json_builder {
   }
 
  private:
-  // A tree may take this many bytes: what files of real models need several times over, and a few
-  // times the text whatever it says. Two bytes of text, [], are a node and a vector.
+  // Memory limit of a tree: several times what files of real models need, plus a few times the size
+  // of the text. Two bytes of text, [], already take a node and a vector.
   static constexpr std::size_t base_budget = std::size_t{32} << 20;
   static constexpr std::size_t budget_per_byte = 8;
-  /// A member is a node of a red-black tree: three pointers and a colour, key and value.
+  /// A member is a red-black tree node: three pointers and a colour, key and value.
   static constexpr std::size_t member_bytes = 5 * sizeof(void*) + sizeof(std::string);
 
-  /// Of an allocation of this size: allocators keep its size beside it.
+  /// Bytes of an allocation, including the allocator's size field.
   [[nodiscard]] static constexpr std::size_t block_bytes(std::size_t bytes) {
     return bytes + sizeof(void*);
   }
@@ -118,7 +118,7 @@ class json_builder {
     return false;
   }
 
-  /// Puts a value where the text has it and remembers the place.
+  /// Adds a value at the current position and remembers its address.
   bool add(json value, std::size_t bytes) {
     if (skipped_depth_ != 0) return true;
     if (std::exchange(skip_next_, false)) return true;
@@ -176,25 +176,27 @@ class json_builder {
   json* last_ = nullptr;
   json* value_of_key_ = nullptr;
   std::vector<json*> stack_;  // open arrays and objects; only the last one grows, so none moves
-  std::size_t skipped_depth_ = 0;  // arrays and objects that are open inside a member to skip
-  bool skip_next_ = false;         // the value of a member to skip
+  std::size_t skipped_depth_ = 0;  // nesting depth inside a skipped member
+  bool skip_next_ = false;         // the next value belongs to a skipped member
   std::size_t values_ = 0;
   std::size_t used_ = 0;
   status error_;
 };
 
-/// The JSON value that `text` is.
+/// Parses `text` as one JSON value.
 ///
-/// Errors: malformed for bad syntax or UTF-8, two equal keys in one object, bytes after the value,
-///         a limit that is passed, or what the text is instead of JSON. Throws: no memory.
-/// Cost:   at most limits.values tree nodes and a few times the bytes of the text, whatever it says
+/// Errors: malformed for bad syntax or UTF-8, duplicate keys in an object, bytes after the value,
+/// an
+///         exceeded limit; if the text is a known other file type, the message says so. Throws:
+///         std::bad_alloc.
+/// Cost:   at most limits.values tree nodes and a few times the bytes of the text
 [[nodiscard]] inline result<nlohmann::json> build_json(std::string_view text,
                                                        const json_limits& limits) {
   if (text.size() > limits.bytes) {
     return status::error(errc::malformed, text.size(), " bytes of JSON, expected at most ",
                          limits.bytes);
   }
-  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {  // ends a parse
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {  // ends parsing
     return unless_foreign(
         text, status::error(errc::malformed, "not valid JSON at byte ", zero, ": a zero byte"));
   }

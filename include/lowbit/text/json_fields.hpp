@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading JSON fields with errors as values, for the files of a tokenizer.
+// Reads JSON fields of tokenizer files, with errors as values.
 #pragma once
 
 #include <new>
@@ -14,7 +14,8 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// An object; of its members only those named, if any are. Errors: those of build_json
+/// Parses an object; keeps only the named members, or all if none are named. Errors: those of
+/// build_json
 [[nodiscard]] inline result<nlohmann::json> parse_object(
     std::string_view text, std::span<const std::string_view> members = {}) {
   try {
@@ -24,8 +25,8 @@ namespace detail {
   }
 }
 
-/// Refers into `object`, never to the key, which is a value for that reason: no temporary can be
-/// bound here that the result could be taken to outlive.
+/// A member of `object`, or null. The key is taken by value, so the compiler does not warn that the
+/// result could refer to a temporary.
 [[nodiscard]] inline const nlohmann::json& member(const nlohmann::json& object,
                                                   std::string_view key) {
   static const nlohmann::json absent;
@@ -38,7 +39,7 @@ namespace detail {
   return status::error(errc::malformed, key, ": ", value.type_name(), ", expected ", expected);
 }
 
-/// Leaves `out` alone when the key is absent or null.
+/// Leaves `out` unchanged if the key is absent or null.
 [[nodiscard]] inline status read_bool(const nlohmann::json& object, const std::string& key,
                                       auto& out) {
   const auto& value = member(object, key);
@@ -57,7 +58,7 @@ namespace detail {
   return {};
 }
 
-/// The "type" of a component; an error when it is not the expected one.
+/// Checks the "type" of a component.
 [[nodiscard]] inline status expect_type(const nlohmann::json& root, const std::string& key,
                                         std::string_view expected) {
   const auto& part = member(root, key);

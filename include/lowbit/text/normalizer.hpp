@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// BERT's text normalizer as a stream: code points go in with the byte where they start, normalized
-// code points come out with the byte of the original character that they belong to. It knows
-// nothing of words or vocabularies. The surprising decision: when canonical ordering moves an
-// accent, the reference's alignment follows the position and not the accent, and so does ours;
-// otherwise offsets would differ from Hugging Face's on text with stacked marks.
+// BERT's text normalizer as a stream: takes code points with their byte offsets, emits normalized
+// code points with the offset of the original character. Does not depend on words or vocabularies.
+// When canonical ordering moves an accent, the reference's alignment follows the position rather
+// than the accent, and so does this one; otherwise offsets would differ from Hugging Face's on text
+// with stacked marks.
 #pragma once
 
 #include <algorithm>
@@ -17,11 +17,11 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// The switches of Hugging Face's BertNormalizer, with its defaults.
+/// The options of Hugging Face's BertNormalizer, with its defaults.
 struct normalizer_options {
-  bool clean_text = true;            ///< drop control characters, every white space becomes ' '
+  bool clean_text = true;            ///< drop control characters; replace any white space by ' '
   bool handle_chinese_chars = true;  ///< spaces around CJK ideographs
-  std::optional<bool> strip_accents = std::nullopt;  ///< not set: as lower_case
+  std::optional<bool> strip_accents = std::nullopt;  ///< default: same as lower_case
   bool lower_case = true;
 
   [[nodiscard]] bool strips_accents() const { return strip_accents.value_or(lower_case); }
@@ -29,15 +29,15 @@ struct normalizer_options {
 
 namespace detail {
 
-/// Sink: `void operator()(char32_t c, std::size_t origin)`, origin = byte offset of the character
-/// in the original text that c came from. Call `finish` after the last character of a segment.
+/// Sink: `void operator()(char32_t c, std::size_t origin)`, origin = byte offset in the original
+/// text of the character that produced c. Call `finish` after the last character of a segment.
 template <class Sink>
 class normalizer {
  public:
   normalizer(const normalizer_options& options, Sink& sink)
       : options_(options), strip_(options.strips_accents()), sink_(sink) {}
 
-  /// One character of the original text that starts at byte `origin`.
+  /// Adds one character, at byte `origin` of the original text.
   void push(char32_t c, std::size_t origin) {
     if (options_.clean_text) {
       if (is_dropped_by_cleaning(c)) return;
@@ -83,8 +83,8 @@ class normalizer {
     }
   }
 
-  // Canonical order. The k-th mark that starts a character gets the k-th origin, wherever sorting
-  // put it; a mark that does not, shares the origin of what stands before it.
+  // Emits marks in canonical order. The k-th mark that starts a character gets the k-th origin,
+  // wherever sorting put it; any other mark shares the origin of its predecessor.
   void emit_marks() {
     if (marks_.empty()) return;
     std::stable_sort(marks_.begin(), marks_.end(),
@@ -110,12 +110,12 @@ class normalizer {
   normalizer_options options_;
   bool strip_;
   Sink& sink_;
-  std::size_t current_ = 0;  // the origin that the last emitted code point got
+  std::size_t current_ = 0;  // origin of the last emitted code point
   std::vector<pending_mark> marks_;
-  std::vector<std::size_t> origins_;  // of the characters whose first code point is in marks_
+  std::vector<std::size_t> origins_;  // of characters whose first code point is in marks_
 };
 
-/// A sink for normalizer that keeps everything.
+/// A sink for normalizer that stores all output.
 struct normalized_text {
   std::string text;
   std::vector<std::size_t> origins;  // one per byte
@@ -128,8 +128,8 @@ struct normalized_text {
   [[nodiscard]] bool done() const { return false; }
 };
 
-/// Feeds text[begin, end) of valid UTF-8; origins are offsets into `text`. Stops early when
-/// `sink.done()`.
+/// Normalizes text[begin, end), which must be valid UTF-8; origins are offsets into `text`. Stops
+/// early when `sink.done()`.
 template <class Sink>
 void normalize(std::string_view text, std::size_t begin, std::size_t end,
                const normalizer_options& options, Sink& sink) {

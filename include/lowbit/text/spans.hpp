@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From scores of tokens to pieces of text: entities from BIO labels, answers from start and end
-// logits, and the windows that a long context is cut into. Offsets are bytes, as the tokenizer's;
-// characters_before() turns them into characters. It knows no model.
+// From token scores to spans of text: entities from BIO labels, answers from start and end logits,
+// and the windows into which a long context is split. Offsets are in bytes, like the tokenizer's;
+// characters_before() converts them to characters. Does not depend on a model.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Code points of valid UTF-8 before byte `offset`.
+/// Number of code points before byte `offset` of valid UTF-8.
 [[nodiscard]] inline std::size_t characters_before(std::string_view text, std::size_t offset) {
   std::size_t n = 0;
   for (const char c : text.substr(0, offset))
@@ -26,14 +26,14 @@ namespace lowbit::inline LOWBIT_ISA {
   return n;
 }
 
-/// A word of the text: the token that speaks for it (its first piece), and all its bytes.
+/// A word of the text: its first token, which represents it, and its byte range.
 struct word_pieces {
   std::size_t first_token = 0;
   text_span at;
 };
 
-/// The words of an encoding as BERT's pre-tokenizer makes them: white space and punctuation part
-/// them. Special tokens that are not in the text are left out.
+/// The words of an encoding as split by BERT's pre-tokenizer, at white space and punctuation.
+/// Special tokens that are not in the text are skipped.
 [[nodiscard]] inline std::vector<word_pieces> pieces_by_word(const wordpiece_tokenizer& tokenizer,
                                                              const encoding& e) {
   std::vector<word_pieces> words;
@@ -51,8 +51,8 @@ struct word_pieces {
   return words;
 }
 
-/// The words of a text that was cut at white space by its annotators, one label each: the first
-/// piece of each word that is left after truncation speaks for it.
+/// The words of a text annotated with one label per white-space separated word; each word left
+/// after truncation is represented by its first piece.
 [[nodiscard]] inline std::vector<word_pieces> pieces_by_white_space(std::string_view text,
                                                                     const encoding& e) {
   std::vector<word_pieces> words;
@@ -70,7 +70,7 @@ struct word_pieces {
   return words;
 }
 
-/// One word with the label it got.
+/// A word and its predicted label.
 struct labelled_word {
   std::string_view label;
   text_span at;
@@ -81,12 +81,12 @@ struct entity {
   std::string type;
   text_span at;
   float score = 0;        // mean over its words
-  std::size_t first = 0;  // of its words
-  std::size_t last = 0;   // the word after
+  std::size_t first = 0;  // index of the first word
+  std::size_t last = 0;   // one past the last word
 };
 
-/// Entities of a sentence: "B-x" begins one, "I-x" continues one of the same type and else begins
-/// one (as conlleval counts), "O" belongs to none. A label without B- or I- is read as I-.
+/// Decodes the entities of a sentence: "B-x" starts one; "I-x" continues one of the same type and
+/// otherwise starts one (like conlleval); "O" ends it. A label without B- or I- is treated as I-.
 [[nodiscard]] inline std::vector<entity> decode_bio(std::span<const labelled_word> words) {
   std::vector<entity> found;
   bool open = false;
@@ -111,11 +111,11 @@ struct entity {
   return found;
 }
 
-/// Counts of entities for a score over all sentences (micro average, as conlleval has it).
+/// Entity counts for scores over all sentences (micro average, like conlleval).
 struct entity_counts {
   std::size_t right = 0, predicted = 0, expected = 0;
 
-  /// Adds one sentence: an entity is right when type, first and last word are.
+  /// Adds one sentence; an entity is correct if type, first and last word match.
   void add(const std::vector<entity>& found, const std::vector<entity>& wanted) {
     std::set<std::tuple<std::string, std::size_t, std::size_t>> all;
     for (const entity& e : wanted) all.emplace(e.type, e.first, e.last);
@@ -128,24 +128,25 @@ struct entity_counts {
   [[nodiscard]] double f1() const { return share(2 * right, predicted + expected); }
 
  private:
-  /// 0 where there is nothing to find.
+  /// 0 if the denominator is 0.
   static double share(std::size_t part, std::size_t whole) {
     return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
   }
 };
 
-/// One model input for a question: [CLS] question [SEP] a stretch of the context [SEP].
+/// One model input for a question: [CLS] question [SEP] part of the context [SEP].
 struct answer_window {
   encoding tokens;
-  std::size_t context_begin = 0;  // tokens [context_begin, context_end) are context
+  std::size_t context_begin = 0;  // context tokens: [context_begin, context_end)
   std::size_t context_end = 0;
 };
 
-/// Cuts the context into windows of at most max_tokens tokens in all, neighbours share `overlap`
-/// context tokens. At least one window, also for an empty context.
+/// Splits the context into windows of at most max_tokens tokens in total; adjacent windows share
+/// `overlap` context tokens. Returns at least one window, even for an empty context.
 ///
-/// Errors: malformed for text that is not UTF-8; invalid_argument when the question leaves no room
-///         for more than `overlap` tokens
+/// Errors: malformed for invalid UTF-8; invalid_argument if the question leaves room for no more
+/// than
+///         `overlap` tokens
 inline result<std::vector<answer_window>> answer_windows(const wordpiece_tokenizer& tokenizer,
                                                          std::string_view question,
                                                          std::string_view context,
@@ -184,12 +185,12 @@ inline result<std::vector<answer_window>> answer_windows(const wordpiece_tokeniz
 }
 
 struct answer_span {
-  text_span at;     // of the context
+  text_span at;     // in the context
   float score = 0;  // start logit + end logit
 };
 
-/// The best answers of one window, best first, at most `count`; ends at or after starts, at most
-/// longest tokens long.
+/// The best answers of one window, best first, at most `count`; each at least one and at most
+/// `longest` tokens long.
 ///
 /// Shapes:   logits (window tokens, 2): start, end
 /// Cost:     context tokens * longest
@@ -210,7 +211,7 @@ struct answer_span {
   return best;
 }
 
-/// The score of "no answer here": both logits of [CLS].
+/// The score for "no answer": the sum of both logits of [CLS].
 [[nodiscard]] inline float null_score(std::span<const float> logits) {
   return logits[0] + logits[1];
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files beside a vocab.txt or tokenizer.json: tokenizer_config.json, special_tokens_map.json,
-// added_tokens.json, and the field tokenizer_class of a config.json. Read as Hugging Face's
-// AutoTokenizer reads them; what would make it another tokenizer is refused by name.
+// added_tokens.json, and the field tokenizer_class of config.json. Read like Hugging Face's
+// AutoTokenizer; settings that this tokenizer does not support are rejected by name.
 #pragma once
 
 #include <algorithm>
@@ -24,16 +24,16 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// What stands beside the vocabulary; an absent file is null.
+/// The files beside the vocabulary; null if absent.
 struct tokenizer_companions {
   nlohmann::json config;           // tokenizer_config.json
   nlohmann::json special_map;      // special_tokens_map.json
   nlohmann::json added;            // added_tokens.json
   nlohmann::json model_config;     // config.json
-  bool is_tokenizer_json = false;  // beside a tokenizer.json, else a vocab.txt
+  bool is_tokenizer_json = false;  // beside a tokenizer.json rather than a vocab.txt
 };
 
-/// The fields of a tokenizer_config.json that are read here.
+/// The fields of tokenizer_config.json that are read.
 inline constexpr std::string_view tokenizer_config_members[] = {"tokenizer_class",
                                                                 "do_lower_case",
                                                                 "strip_accents",
@@ -55,8 +55,8 @@ inline constexpr std::string_view tokenizer_config_members[] = {"tokenizer_class
                                                                 "additional_special_tokens",
                                                                 "extra_special_tokens"};
 
-/// Whether a class cuts text as BertTokenizer does. Those of other models that only inherit from it
-/// are here when they change nothing.
+/// True if a class tokenizes like BertTokenizer. Includes subclasses for other models that change
+/// nothing.
 [[nodiscard]] inline bool is_bert_tokenizer(std::string_view name, bool is_tokenizer_json) {
   if (name.ends_with("Fast")) name.remove_suffix(4);
   constexpr std::string_view known[] = {
@@ -65,12 +65,12 @@ inline constexpr std::string_view tokenizer_config_members[] = {"tokenizer_class
       "DistilBertTokenizer", "RetriBertTokenizer",   "DPRContextEncoderTokenizer",
       "LayoutLMTokenizer",   "RealmTokenizer",       "DPRQuestionEncoderTokenizer"};
   if (std::find(std::begin(known), std::end(known), name) != std::end(known)) return true;
-  // These are whatever their tokenizer.json says.
+  // Generic classes, defined entirely by tokenizer.json.
   return is_tokenizer_json && (name == "PreTrainedTokenizer" || name == "TokenizersBackend");
 }
 
-/// The name of the class that the files ask for; empty where they ask for none.
-/// Errors: unsupported for one that is another tokenizer
+/// The tokenizer class named in the files, or empty.
+/// Errors: unsupported for a different tokenizer
 [[nodiscard]] inline result<std::string> find_tokenizer_class(const tokenizer_companions& files) {
   for (const auto& [file, json] : {std::pair{"tokenizer_config.json", &files.config},
                                    std::pair{"config.json", &files.model_config}}) {
@@ -86,7 +86,7 @@ inline constexpr std::string_view tokenizer_config_members[] = {"tokenizer_class
   return std::string();
 }
 
-/// Choices that this tokenizer does not have.
+/// Rejects options that this tokenizer does not support.
 [[nodiscard]] inline status check_tokenizer_options(const nlohmann::json& config) {
   bool basic = true, split = false;
   std::string side = "right";
@@ -104,8 +104,8 @@ inline constexpr std::string_view tokenizer_config_members[] = {"tokenizer_class
   return {};
 }
 
-/// Adds tokens to those that the text itself can name. The first entry of a token counts, and one
-/// that is not in the vocabulary gets the next id.
+/// Adds tokens that are matched in the text itself. The first entry of a token counts; a token that
+/// is not in the vocabulary gets the next id.
 class token_adder {
  public:
   explicit token_adder(tokenizer_parts& parts) : parts_(parts) {
@@ -121,7 +121,7 @@ class token_adder {
     if (is_new) parts_.tokens.push_back(token.content);
     if (added_.insert(token.content).second) parts_.added.push_back(std::move(token));
   }
-  /// Errors: malformed for a token whose id is another
+  /// Errors: malformed if the token already has a different id
   status add_with_id(added_token token, std::uint64_t id) {
     const auto place = known_.find(token.content);
     const std::size_t expected = place == known_.end() ? parts_.tokens.size() : place->second;
@@ -138,7 +138,7 @@ class token_adder {
   std::unordered_set<std::string> added_;
 };
 
-/// Tokens with ids of their own, in the order of their ids.
+/// Tokens with explicit ids, added in id order.
 class numbered_tokens {
  public:
   void push(std::uint64_t id, added_token token) { tokens_.push_back({id, std::move(token)}); }
@@ -175,10 +175,10 @@ class numbered_tokens {
   return tokens.add_to(adder).in("added_tokens_decoder");
 }
 
-/// Which tokens have a meaning, from both files that can say it: name and value.
+/// Special tokens from both files: role name and token.
 using named_tokens = std::vector<std::pair<std::string, added_token>>;
 
-/// Reads the tokens of a list, or, of extra_special_tokens, an object of them by name.
+/// Reads a list of tokens; extra_special_tokens may also be an object that maps names to tokens.
 [[nodiscard]] inline status read_token_list(const nlohmann::json& json, const std::string& key,
                                             named_tokens& out) {
   const auto& list = member(json, key);
@@ -211,8 +211,8 @@ using named_tokens = std::vector<std::pair<std::string, added_token>>;
   return out;
 }
 
-/// The tokens of all companions. Where tokenizer_config.json has an added_tokens_decoder, it says
-/// all that the two older files say.
+/// Adds the tokens of all companion files. If tokenizer_config.json has an added_tokens_decoder, it
+/// replaces the two older files.
 [[nodiscard]] inline status apply_tokens(const tokenizer_companions& files,
                                          tokenizer_parts& parts) {
   const nlohmann::json none = nlohmann::json::object();
@@ -242,17 +242,17 @@ using named_tokens = std::vector<std::pair<std::string, added_token>>;
                                                              {"cls_token", &parts.classifier},
                                                              {"pad_token", &parts.padding},
                                                              {"mask_token", &parts.mask}};
-  std::vector<added_token> absent;  // have ids only where others follow: no model has rows for them
+  std::vector<added_token> absent;  // added only if others follow: no model has rows for them
   for (auto& [key, token] : *named) {
     const auto name = std::find_if(std::begin(names), std::end(names),
                                    [&, &k = key](const auto& n) { return n.first == k; });
     const bool is_required = name != std::end(names) && name - std::begin(names) < 3;
-    if (files.is_tokenizer_json && is_required) continue;  // its own parts say them
+    if (files.is_tokenizer_json && is_required) continue;  // tokenizer.json defines them
     if (name != std::end(names)) *name->second = token.content;
     if (adder.has(token.content)) {
       adder.add(std::move(token));
     } else if (key.ends_with("_token")) {
-      if (!is_required) absent.push_back(std::move(token));  // make() reports the others
+      if (!is_required) absent.push_back(std::move(token));  // make() reports required ones
     } else {
       for (added_token& t : absent) adder.add(std::move(t));
       absent.clear();
@@ -270,12 +270,12 @@ using named_tokens = std::vector<std::pair<std::string, added_token>>;
   return read_bool(config, "clean_text", options.clean_text);
 }
 
-/// Applies all companions. Errors: malformed or unsupported naming file and field
+/// Applies all companion files. Errors: malformed or unsupported naming file and field
 [[nodiscard]] inline status apply_companions(const tokenizer_companions& files,
                                              tokenizer_parts& parts) {
   const auto name = find_tokenizer_class(files);
   if (!name) return name.status();
-  // These two models take no segments, and neither does a model without that input.
+  // DistilBERT and RetriBERT take no segment ids, nor does a model without that input.
   parts.has_type_ids = !name->starts_with("DistilBert") && !name->starts_with("RetriBert");
   if (files.config.is_object()) {
     LOWBIT_TRY(check_tokenizer_options(files.config).in("tokenizer_config.json"));

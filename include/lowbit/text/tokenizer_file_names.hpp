@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of a tokenizer in a Hugging Face model folder, for whoever carries them along without
-// reading them.
+// The tokenizer files of a Hugging Face model folder, for code that copies them without reading
+// them.
 #pragma once
 
 #include <array>

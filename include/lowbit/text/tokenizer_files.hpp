@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds and reads the files of a Hugging Face tokenizer: tokenizer.json, or vocab.txt, and what
-// stands beside it. The surprising decision: a tokenizer.json has the last word on how text is cut,
-// because it is what the reference itself reads; its neighbours only add tokens to it.
+// Finds and reads the files of a Hugging Face tokenizer: tokenizer.json, or vocab.txt, and the
+// files beside it. A tokenizer.json alone determines how text is split, because the reference
+// itself reads it; the other files only add tokens.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,7 @@ namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
 inline constexpr std::uintmax_t max_tokenizer_file_bytes = std::uintmax_t{1} << 26;
-/// A line of two bytes becomes a string of 32.
+/// Bounds memory: a two-byte line becomes a 32-byte string.
 inline constexpr std::size_t max_vocabulary_tokens = std::size_t{1} << 22;
 
 [[nodiscard]] inline result<std::string> read_text_file(const std::filesystem::path& path) {
@@ -45,7 +45,7 @@ inline constexpr std::size_t max_vocabulary_tokens = std::size_t{1} << 22;
   return bytes;
 }
 
-/// One token per line. A final line break and "\r\n" are accepted, an empty line is not.
+/// Parses one token per line. A final line break and "\r\n" are accepted, empty lines are not.
 [[nodiscard]] inline result<std::vector<std::string>> parse_vocabulary_text(std::string_view text) {
   std::vector<std::string> tokens;
   if (const auto kind = foreign_kind(text); !kind.empty())
@@ -67,7 +67,7 @@ inline constexpr std::size_t max_vocabulary_tokens = std::size_t{1} << 22;
   return tokens;
 }
 
-/// The special tokens that are in the vocabulary become added tokens, unless they already are.
+/// Makes the special tokens in the vocabulary added tokens, unless they already are.
 inline void add_special_tokens(tokenizer_parts& parts) {
   for (const std::string* name :
        {&parts.padding, &parts.unknown, &parts.classifier, &parts.separator, &parts.mask}) {
@@ -78,7 +78,8 @@ inline void add_special_tokens(tokenizer_parts& parts) {
   }
 }
 
-/// The object in a file, or null where there is no file; of its members only those named.
+/// Reads the object in a file, or null if there is no file; keeps only the named members, or all if
+/// none are named.
 [[nodiscard]] inline result<nlohmann::json> read_optional_object(
     const std::filesystem::path& file, std::span<const std::string_view> members = {}) {
   std::error_code ignored;
@@ -156,8 +157,8 @@ inline void add_special_tokens(tokenizer_parts& parts) {
 
 }  // namespace detail
 
-/// The bytes of the files that make the tokenizer at `path`, a folder or one file as
-/// wordpiece_tokenizer::load takes it, by the names that they have in a folder.
+/// Reads the files of the tokenizer at `path`, a folder or one file as for
+/// wordpiece_tokenizer::load. Maps their names in a folder to their bytes.
 ///
 /// Errors: io_error, malformed for a file of more than 64 MiB
 inline result<std::map<std::string, std::string>> read_tokenizer_files(

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON of Hugging Face tokenizers, read strictly. The surprising decision: what this library
-// does not compute is refused by name instead of skipped, even where it might not matter to the
-// caller.
+// Strict reader for the JSON of Hugging Face tokenizers: anything this library does not implement
+// is rejected by name rather than skipped, even where it might not matter to the caller.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +18,8 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// `special` says whether the token is one of those that a model needs: by default normalization
-/// hides the others, not these.
+/// `special`: whether the token is one that the model requires. By default such tokens match the
+/// text before normalization, others after it.
 [[nodiscard]] inline result<added_token> parse_added_token(const nlohmann::json& value,
                                                            bool special) {
   added_token token;
@@ -45,7 +44,7 @@ namespace detail {
 
 [[nodiscard]] inline status parse_model(const nlohmann::json& root, tokenizer_parts& parts) {
   const auto& model = member(root, "model");
-  // The first files had no type; WordPiece is then the only kind with this field.
+  // The earliest files had no type; only WordPiece has this field.
   if (!model.is_object() || model.contains("type") || !model.contains("max_input_chars_per_word"))
     LOWBIT_TRY(expect_type(root, "model", "WordPiece"));
   LOWBIT_TRY(read_string(model, "unk_token", parts.unknown));
@@ -95,8 +94,7 @@ namespace detail {
   return {};
 }
 
-/// TemplateProcessing is what newer files write instead of BertProcessing; only BERT's template is
-/// accepted.
+/// Newer files have TemplateProcessing instead of BertProcessing; only BERT's template is accepted.
 [[nodiscard]] inline status parse_template(const nlohmann::json& processor,
                                            tokenizer_parts& parts) {
   const auto special = [](const std::string& id, int type) {
@@ -141,7 +139,7 @@ namespace detail {
   return {};
 }
 
-/// Errors: malformed, or unsupported when a component is not one of BERT's.
+/// Errors: malformed; unsupported if a component is not one of BERT's
 [[nodiscard]] inline result<tokenizer_parts> parse_tokenizer_json(std::string_view text) {
   constexpr std::string_view members[] = {"model",          "normalizer", "pre_tokenizer",
                                           "post_processor", "truncation", "padding",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// UTF-8, and the questions that BERT's normalizer and pre-tokenizer ask about a code point. The
-// data are utf8proc's. The surprising decision: where the reference has older or newer Unicode
-// data, its answer counts (unicode_differences.hpp).
+// UTF-8, and the code point properties that BERT's normalizer and pre-tokenizer need, based on
+// utf8proc. Where the reference uses older or newer Unicode data, its result is used
+// (unicode_differences.hpp).
 #pragma once
 
 #include <utf8proc.h>
@@ -47,8 +47,8 @@ namespace detail {
          kind == UTF8PROC_CATEGORY_ZP;
 }
 
-/// What clean_text drops: NUL, the replacement character, and categories Cc, Cf and Co (but not
-/// Cn).
+/// Characters dropped by clean_text: NUL, the replacement character, and categories Cc, Cf and Co
+/// (but not Cn).
 [[nodiscard]] inline bool is_dropped_by_cleaning(char32_t c) {
   if (c < 0x80) return (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F;
   if (c == 0xFFFD) return true;
@@ -57,7 +57,7 @@ namespace detail {
          kind == UTF8PROC_CATEGORY_CO;
 }
 
-/// ASCII punctuation with its symbols, and the P* categories.
+/// ASCII punctuation including symbols, and the P* categories.
 [[nodiscard]] inline bool is_punctuation(char32_t c) {
   if (c < 0x80)
     return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
@@ -70,7 +70,7 @@ namespace detail {
   return c >= 0x300 && category(c) == UTF8PROC_CATEGORY_MN;
 }
 
-/// The ideographs that get spaces on both sides. The hole at 2B820..2B91F is the reference's.
+/// Ideographs that are surrounded by spaces. The gap at 2B820..2B91F matches the reference.
 [[nodiscard]] constexpr bool is_spaced_ideograph(char32_t c) {
   if (c < 0x3400) return false;
   return c <= 0x4DBF || (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0xF900 && c <= 0xFAFF) ||
@@ -78,7 +78,7 @@ namespace detail {
          (c >= 0x2B920 && c <= 0x2CEAF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-/// A regular expression's \w, for added tokens with single_word.
+/// The regular expression class \w, for added tokens with single_word.
 [[nodiscard]] inline bool is_word_character(char32_t c) {
   const auto kind = utf8proc_category(static_cast<utf8proc_int32_t>(c));
   if (kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_NL) return true;  // L*, M*, Nd, Nl
@@ -115,8 +115,8 @@ struct decomposition {
   return d;
 }
 
-/// Lower case without context: a capital sigma gives the medial form everywhere. U+0130 is the one
-/// code point with a second one, U+0307, which the caller appends.
+/// Context-free lower case: a capital sigma always becomes the medial form. U+0130 is the only code
+/// point with a second one in lower case, U+0307, which the caller appends.
 [[nodiscard]] inline char32_t lower_case(char32_t c) {
   if (c < 0x80) return c >= 'A' && c <= 'Z' ? c + 32 : c;
   if (const auto* r = find_range<lower_case_range>(lower_case_since_16, c))
@@ -124,7 +124,7 @@ struct decomposition {
   return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
 }
 
-/// Bytes of the UTF-8 sequence that a valid lead byte starts.
+/// Length of the UTF-8 sequence that starts with a valid lead byte.
 [[nodiscard]] constexpr std::size_t utf8_length(char lead) {
   const auto b = static_cast<unsigned char>(lead);
   return b < 0x80 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
@@ -134,7 +134,7 @@ struct decomposition {
   return (static_cast<unsigned char>(b) & 0xC0u) == 0x80u;
 }
 
-/// The code point at `at` of valid UTF-8.
+/// Decodes the code point at byte `at` of valid UTF-8.
 [[nodiscard]] inline char32_t decode_utf8(std::string_view text, std::size_t at) {
   const auto lead = static_cast<unsigned char>(text[at]);
   if (lead < 0x80) return lead;
@@ -145,7 +145,7 @@ struct decomposition {
   return c;
 }
 
-/// The byte offset of the first sequence that is not valid UTF-8.
+/// The byte offset of the first invalid UTF-8 sequence.
 [[nodiscard]] inline std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     if (static_cast<unsigned char>(text[at]) < 0x80) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the Unicode data of the reference (Hugging Face tokenizers 0.23) differ from utf8proc's.
-// The reference mixes four versions: categories of about 8.0, normalization of 9.0, regular
-// expressions of 16.0, lower case of 17.0. A vocabulary was learned with those answers, so a code
-// point that is newer than the reference's table must be treated as the reference treats it. The
-// ranges were found by asking the reference about every code point
-// (tests/text/golden/make-golden.js); they also cover what a newer utf8proc knows of Unicode 16 and
-// 17, and a wide range holds only code points that have no such property in the reference.
+// Differences between the Unicode data of the reference (Hugging Face tokenizers 0.23) and
+// utf8proc. The reference mixes four versions: categories of about 8.0, normalization of 9.0,
+// regular expressions of 16.0, lower case of 17.0. Vocabularies were learned with that data, so
+// newer code points must be treated as the reference treats them. The ranges were determined by
+// querying the reference for every code point (tests/text/golden/make-golden.js). They also cover
+// what a newer utf8proc knows of Unicode 16 and 17; wide ranges contain only code points that lack
+// the property in the reference.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ struct code_point_range {
   char32_t first, last;  // both inclusive
 };
 
-/// No category in the reference: neither mark nor punctuation nor format character.
+/// Unassigned in the reference: neither mark nor punctuation nor format character.
 inline constexpr std::array<code_point_range, 41> categories_unknown_to_reference{{
     {0x61D, 0x61D},     {0x7FD, 0x7FD},     {0x890, 0x8E2},     {0x9FD, 0x9FE},
     {0xA76, 0xA76},     {0xAFA, 0xAFF},     {0xB55, 0xB55},     {0xC04, 0xC3C},
@@ -47,7 +47,7 @@ inline constexpr std::array<code_point_range, 20> normalization_unknown_to_refer
     {0x11839, 0x11A99}, {0x11D42, 0x1612F}, {0x16D68, 0x16FF1}, {0x1E08F, 0x1E6F5},
 }};
 
-/// Lower-case pairs of Unicode 16 and 17: lower = code point + distance.
+/// Lower-case pairs added in Unicode 16 and 17: lower = code point + distance.
 struct lower_case_range {
   char32_t first, last;
   std::int32_t distance;
@@ -65,7 +65,7 @@ inline constexpr std::array<lower_case_range, 10> lower_case_since_16{{
     {0x16EA0, 0x16EB8, 27},
 }};
 
-/// Unicode 16 for a regular expression's \w: letters, marks and digits that are newer than 15.
+/// Matches \w since Unicode 16: letters, marks and digits newer than 15.0.
 inline constexpr std::array<code_point_range, 32> word_characters_since_15_1{{
     {0x897, 0x897},     {0x1C89, 0x1C8A},   {0xA7CB, 0xA7CD},   {0xA7DA, 0xA7DC},
     {0x105C0, 0x105F3}, {0x10D40, 0x10D65}, {0x10D69, 0x10D6D}, {0x10D6F, 0x10D85},

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Token <-> id, and the greedy longest-match-first split of one word. It owns the token text and
-// knows nothing of normalization or files. The surprising decision: an own open-addressing table
-// instead of std::unordered_map, because all prefixes of a word are then hashed in one pass (the
-// hash of a prefix is an intermediate value of the hash of the word) and a continuation "##x" is
-// found by the text "x", so that no key is ever built.
+// Token <-> id, and the greedy longest-match-first split of a word. Owns the token text; does not
+// depend on normalization or files. A custom open-addressing table replaces std::unordered_map for
+// two reasons: all prefixes of a word are hashed in one pass (the hash of a prefix is an
+// intermediate value of the hash of the word), and a continuation "##x" is looked up as "x", so no
+// key is ever built.
 #pragma once
 
 #include <algorithm>
@@ -32,14 +32,14 @@ class vocabulary {
  public:
   struct piece {
     std::int32_t id;
-    std::size_t begin, end;  // bytes of the word
+    std::size_t begin, end;  // byte range in the word
   };
 
-  /// Tokens in the order of their ids. The first `model_size` of them can be found inside words;
-  /// the rest are added tokens, which only the text itself can name.
+  /// Tokens in id order. The first `model_size` can match inside words; the rest are added tokens,
+  /// matched only in the text itself.
   ///
-  /// Errors: malformed for no token, an empty token, bytes that are not UTF-8, or a token that
-  ///         occurs twice; the message names the ids.
+  /// Errors: malformed for an empty list, an empty token, invalid UTF-8, or a duplicate token; the
+  ///         message names the ids
   static result<vocabulary> make(std::vector<std::string> tokens, std::size_t model_size,
                                  std::string_view prefix) {
     if (tokens.empty()) return status::error(errc::malformed, "vocabulary: empty, expected tokens");
@@ -81,9 +81,8 @@ class vocabulary {
     return find(words_, token, hash(token), 0);
   }
 
-  /// Splits `word` (valid UTF-8, not empty) into the longest known pieces from the left, and calls
-  /// `out(piece)` for each. False, with `pieces` in an unspecified state, when some part is
-  /// unknown.
+  /// Splits `word` (valid, nonempty UTF-8) into the longest known pieces from the left. Returns
+  /// false, with `pieces` unspecified, if a part is unknown. `hashes` is scratch.
   [[nodiscard]] bool split(std::string_view word, std::vector<piece>& pieces,
                            std::vector<std::uint64_t>& hashes) const {
     pieces.clear();
@@ -123,12 +122,12 @@ class vocabulary {
     return h.value;
   }
 
-  // The high bits of a product with an odd constant depend on every bit of the hash.
+  // Multiplicative hashing: the high bits depend on every bit of the hash.
   [[nodiscard]] std::size_t slot(std::uint64_t hash) const {
     return static_cast<std::size_t>((hash * 0x9E3779B97F4A7C15u) >> shift_);
   }
 
-  // `skip` bytes of each stored token are not part of its key.
+  // The first `skip` bytes of each stored token are not part of its key.
   [[nodiscard]] std::optional<std::int32_t> find(const std::vector<std::int32_t>& table,
                                                  std::string_view key, std::uint64_t hash,
                                                  std::size_t skip) const {

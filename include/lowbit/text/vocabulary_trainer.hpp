@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Learns a WordPiece vocabulary from text: characters first, then the most frequent pair of pieces
-// becomes a piece, until the vocabulary is full. The algorithm is that of Hugging Face's
-// WordPieceTrainer. The surprising decision: its result is not reproduced token by token, because
-// it numbers the "##" characters in the order of a randomly seeded hash map and breaks ties by
-// these numbers. Here they are numbered by code point, so the same text gives the same vocabulary.
+// Learns a WordPiece vocabulary from text: starts with characters and merges the most frequent pair
+// of pieces until the vocabulary is full, following Hugging Face's WordPieceTrainer. Its result is
+// not reproduced token by token, because it numbers the "##" characters in the order of a randomly
+// seeded hash map and breaks ties by these numbers. Here they are numbered by code point, so the
+// same text gives the same vocabulary.
 #pragma once
 
 #include <algorithm>
@@ -25,9 +25,9 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 struct vocabulary_options {
-  std::size_t size = 30000;           ///< tokens, at most; fewer when the text has no more pairs
-  std::int64_t min_frequency = 2;     ///< a pair that is rarer is not merged
-  std::size_t alphabet_limit = 1000;  ///< distinct characters that are kept, the most frequent
+  std::size_t size = 30000;           ///< maximum number of tokens; fewer if no pairs are left
+  std::int64_t min_frequency = 2;     ///< rarer pairs are not merged
+  std::size_t alphabet_limit = 1000;  ///< how many of the most frequent characters to keep
   normalizer_options normalizer{};
   std::vector<std::string> special_tokens{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
 };
@@ -47,7 +47,7 @@ class vocabulary_trainer {
     return {};
   }
 
-  // A sink for word_splitter.
+  // The sink interface of word_splitter.
   void operator()(const text_word& w) {
     const auto found = word_counts_.find(std::string(w.text));
     if (found != word_counts_.end())
@@ -81,7 +81,7 @@ class vocabulary_trainer {
 
  private:
   static constexpr std::string_view prefix = "##";
-  using piece_pair = std::uint64_t;  // first << 32 | second: compares as the pair does
+  using piece_pair = std::uint64_t;  // first << 32 | second: compares like the pair
 
   struct trained_word {
     std::vector<std::uint32_t> pieces;
@@ -89,12 +89,12 @@ class vocabulary_trainer {
   };
   struct occurrences {
     std::int64_t count = 0;
-    std::vector<std::uint32_t> words{};  // may name a word that no longer has the pair, or twice
+    std::vector<std::uint32_t> words{};  // may repeat words or contain words without the pair
   };
   struct candidate {
     std::int64_t count;
     piece_pair pair;
-    // The most frequent first; of equally frequent ones the pair of the older tokens.
+    // Most frequent first; ties go to the pair of the older tokens.
     friend bool operator<(const candidate& a, const candidate& b) {
       return a.count != b.count ? a.count < b.count : a.pair > b.pair;
     }
@@ -107,8 +107,8 @@ class vocabulary_trainer {
     return at->second;
   }
 
-  // The kept characters by code point, then their "##" forms, where some word needs them. A
-  // character that is not kept is left out of the words, as in the reference.
+  // Adds the kept characters by code point, then their "##" forms if a word needs them. Characters
+  // that are not kept are removed from the words, as in the reference.
   void add_alphabet() {
     std::map<char32_t, std::int64_t> frequency;
     std::map<char32_t, bool> continues;
@@ -209,11 +209,11 @@ class vocabulary_trainer {
 
 }  // namespace detail
 
-/// The special tokens, the alphabet, then the learned pieces in the order of their learning.
+/// Returns the special tokens, the alphabet, then the learned pieces in learning order.
 ///
-/// Errors:  malformed when a line is not valid UTF-8; invalid_argument when the alphabet alone is
-///          larger than the vocabulary, with the size that is needed.
-/// Exact:   depends only on the multiset of words, not on the order of the lines.
+/// Errors:  malformed if a line is not valid UTF-8; invalid_argument, with the size needed, if the
+///          alphabet alone exceeds the vocabulary size
+/// Exact:   depends only on the multiset of words, not on the order of the lines
 [[nodiscard]] inline result<std::vector<std::string>> train_vocabulary(
     std::span<const std::string> lines, const vocabulary_options& options) {
   detail::vocabulary_trainer trainer(options);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text -> token ids and byte offsets, exactly as Hugging Face's BERT tokenizer: BertNormalizer,
-// BertPreTokenizer, WordPiece, [CLS] A [SEP] B [SEP]. It knows nothing of models. The surprising
-// decision: text that is not valid UTF-8 is an error and not repaired, because a replacement
-// character would silently change the ids.
+// Text -> token ids and byte offsets, exactly like Hugging Face's BERT tokenizer: BertNormalizer,
+// BertPreTokenizer, WordPiece, [CLS] A [SEP] B [SEP]. Does not depend on models. Invalid UTF-8 is
+// an error rather than repaired, because a replacement character would silently change the ids.
 #pragma once
 
 #include <algorithm>
@@ -30,17 +29,17 @@ namespace lowbit::inline LOWBIT_ISA {
 /// Source: Hugging Face tokenizers 0.23 (BertNormalizer, BertPreTokenizer, WordPiece,
 ///         BertProcessing, AddedVocabulary); compared with it by scripts/tokenizer-diff.
 /// Cost:   linear in the text, times at most max_input_chars_per_word; const member functions may
-///         run at the same time.
+///         run concurrently
 class wordpiece_tokenizer {
  public:
-  /// From a folder (tokenizer.json if it is there, else vocab.txt, with the optional files beside
-  /// it: tokenizer_config.json, special_tokens_map.json, added_tokens.json, config.json), or from
-  /// one such file alone (`*.json` is a tokenizer.json, anything else a vocab.txt with the defaults
-  /// of BERT uncased).
-  /// The truncation and padding that a tokenizer.json asks for are the caller's business here.
+  /// Loads a folder (tokenizer.json if present, else vocab.txt, with the optional files beside it:
+  /// tokenizer_config.json, special_tokens_map.json, added_tokens.json, config.json), or a single
+  /// file (`*.json` is a tokenizer.json, anything else a vocab.txt with the defaults of BERT
+  /// uncased). Truncation and padding settings of a tokenizer.json are left to the caller.
   ///
-  /// Errors: not_found, io_error; malformed for JSON or UTF-8 that is not, duplicate tokens, ids
-  ///         with gaps, no [UNK], [CLS] or [SEP]; unsupported for other kinds of tokenizer.
+  /// Errors: not_found, io_error; malformed for invalid JSON or UTF-8, duplicate tokens, gaps in
+  /// the
+  ///         ids, no [UNK], [CLS] or [SEP]; unsupported for other kinds of tokenizer
   static result<wordpiece_tokenizer> load(const std::filesystem::path& folder_or_file) {
     LOWBIT_TRY_ASSIGN(auto parts, detail::read_tokenizer(folder_or_file));
     auto made = make(std::move(parts));
@@ -48,7 +47,7 @@ class wordpiece_tokenizer {
     return made;
   }
 
-  /// From tokens in the order of their ids, with the defaults of BERT.
+  /// Makes a tokenizer from tokens in id order, with the defaults of BERT.
   static result<wordpiece_tokenizer> from_vocabulary(std::vector<std::string> tokens,
                                                      bool lower_case = true) {
     detail::tokenizer_parts parts;
@@ -59,10 +58,10 @@ class wordpiece_tokenizer {
     return make(std::move(parts));
   }
 
-  /// [CLS] text [SEP], cut on the right to max_tokens.
+  /// [CLS] text [SEP], truncated on the right to max_tokens.
   ///
-  /// Errors: invalid_argument when max_tokens < 2; malformed when the text is not valid UTF-8, with
-  ///         the byte offset.
+  /// Errors: invalid_argument if max_tokens < 2; malformed if the text is not valid UTF-8, with the
+  ///         byte offset
   [[nodiscard]] result<encoding> encode(std::string_view text, std::size_t max_tokens) const {
     if (max_tokens < 2) return too_few(max_tokens, 2);
     encoding e;
@@ -73,9 +72,10 @@ class wordpiece_tokenizer {
     return e;
   }
 
-  /// [CLS] first [SEP] second [SEP]; the longer text is cut first (Hugging Face's longest_first).
+  /// [CLS] first [SEP] second [SEP]; the longer text is truncated first (Hugging Face's
+  /// longest_first).
   ///
-  /// Errors: as encode, with max_tokens < 3.
+  /// Errors: as for encode, with max_tokens < 3
   [[nodiscard]] result<encoding> encode_pair(std::string_view first, std::string_view second,
                                              std::size_t max_tokens) const {
     if (max_tokens < 3) return too_few(max_tokens, 3);
@@ -93,9 +93,9 @@ class wordpiece_tokenizer {
     return e;
   }
 
-  /// The tokens of the text alone, of any number.
+  /// The tokens of the text alone, without special tokens or truncation.
   ///
-  /// Errors: malformed when the text is not valid UTF-8.
+  /// Errors: malformed if the text is not valid UTF-8
   [[nodiscard]] result<encoding> encode_plain(std::string_view text) const {
     encoding e;
     LOWBIT_TRY(append_text(e, text, 0, std::numeric_limits<std::size_t>::max()));
@@ -103,7 +103,7 @@ class wordpiece_tokenizer {
   }
 
   [[nodiscard]] std::size_t vocabulary_size() const { return vocabulary_.size(); }
-  /// Requires: 0 <= id < vocabulary_size().
+  /// Requires: 0 <= id < vocabulary_size()
   [[nodiscard]] std::string_view token(std::int32_t id) const { return vocabulary_.token(id); }
   [[nodiscard]] std::optional<std::int32_t> id(std::string_view token) const {
     return vocabulary_.id(token);
@@ -114,12 +114,12 @@ class wordpiece_tokenizer {
   [[nodiscard]] std::optional<std::int32_t> pad_id() const { return pad_; }
   [[nodiscard]] std::optional<std::int32_t> mask_id() const { return mask_; }
   [[nodiscard]] const normalizer_options& normalizer() const { return normalizer_; }
-  /// The type id of the second text of a pair: 1, or 0 for a model that is not told which is which.
+  /// The type id of the second text of a pair: 1, or 0 for models without segment ids.
   [[nodiscard]] std::int32_t second_type() const { return second_type_; }
 
  private:
-  // Turns words into tokens. Stops where the reference does: after the word that reaches the limit,
-  // which decides how longest_first sees a long pair.
+  // Converts words to tokens. Stops like the reference after the word that reaches the limit, which
+  // affects the lengths that longest_first sees for long pairs.
   struct token_sink {
     const wordpiece_tokenizer& tokenizer;
     std::string_view original;
@@ -216,7 +216,7 @@ class wordpiece_tokenizer {
     return {};
   }
 
-  // The slow path: added tokens that match normalized text need all of it at once.
+  // The slow path: added tokens that match normalized text need all of the text at once.
   void append_normalized(token_sink& sink, detail::word_splitter<token_sink>& words,
                          std::size_t begin, std::size_t end) const {
     detail::normalized_text n;

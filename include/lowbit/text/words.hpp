@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// BERT's pre-tokenizer as a stream: normalized code points in, words out. White space ends a word,
-// every punctuation mark is a word. The surprising decision: a word that is already too long for
-// the vocabulary is measured but no longer stored, so the memory does not depend on the text.
+// BERT's pre-tokenizer as a stream: takes normalized code points, emits words. White space ends a
+// word; every punctuation mark is a word. Characters of a word that exceed its maximum length are
+// counted but not stored, so memory use does not depend on the text.
 #pragma once
 
 #include <cstddef>
@@ -19,11 +19,12 @@ namespace detail {
 struct text_word {
   std::string_view text;                 ///< at most the splitter's limit of characters
   std::span<const std::size_t> origins;  ///< for each byte of text, the original character's offset
-  std::size_t characters;                ///< also those beyond the limit
-  std::size_t last_origin;               ///< of the last character, also beyond the limit
+  std::size_t characters;                ///< including those beyond the limit
+  std::size_t last_origin;               ///< of the last character, even beyond the limit
 };
 
-/// WordSink: `void operator()(const word&)` and `bool done() const`. A sink for detail::normalizer.
+/// WordSink: `void operator()(const text_word&)` and `bool done() const`. A sink for
+/// detail::normalizer.
 template <class WordSink>
 class word_splitter {
  public:

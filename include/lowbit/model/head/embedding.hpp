@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sentence embeddings: one vector of length 1 per sentence, from the mean of its hidden rows or
-// from its first one. Dot products of two of them are cosines.
+// Sentence embeddings: one unit vector per sentence, from the mean of its hidden rows or from its
+// first one. Dot products of two of them are cosine similarities.
 #pragma once
 
 #include "lowbit/model/encoder.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// e = p / max(|p|, 1e-12), p the mean over all tokens of the sentence ([CLS] and [SEP], too, as
-/// sentence-transformers has it) or h_0. Sums over tokens run in their order.
+/// e = p / max(|p|, 1e-12), where p is h_0 or the mean over all tokens of the sentence, including
+/// [CLS] and [SEP], as in sentence-transformers. Sums over tokens are in token order.
 template <head_kind Kind, class Arch>
 class embedding_head {
  public:
@@ -27,7 +27,7 @@ class embedding_head {
   [[nodiscard]] static std::size_t output_cols(const model_shape& shape) { return shape.hidden; }
   [[nodiscard]] static status check(const token_input&) { return {}; }
 
-  /// embeddings (sentences, D)
+  /// Computes embeddings (sentences, D).
   template <executor Executor, class Observer>
   void run(const encoder_output& encoded, const token_input& in, workspace&,
            matrix_view<float> embeddings, Executor& executor, Observer&) const {
@@ -61,7 +61,7 @@ class embedding_head {
       sink(mean, s, c);
     }
     f length = sqrt(f::broadcast(reduce_add(squares)));
-    length = length + (length - length);  // infinity would divide to 0: NaN instead
+    length = length + (length - length);  // infinity becomes NaN instead of dividing to 0
     const f divisor = max(f::broadcast(1e-12F), length);
     for (std::size_t c = 0; c < cols; c += virtual_lanes)
       sink(load_row<Arch>(out.row(s), c, cols) / divisor, s, c);

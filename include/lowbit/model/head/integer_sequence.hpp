@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sequence classification of integer-only policies: int8 pooler with an integer tanh, int8
-// classifier, int32 logits with one scale. Making them floats for the caller is the only float
-// step.
+// Sequence classification for integer-only policies: int8 pooler with an integer tanh, int8
+// classifier, int32 logits with one scale. The only float step is converting the logits for the
+// caller.
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -20,7 +20,7 @@ LOWBIT_NOINLINE inline void logits_to_floats(matrix_view<const std::int32_t> log
   }
 }
 
-/// logits = W tanh(pooler(h_0)) + b; with relu_before_classifier W relu(tanh(..)) + b (TinyBERT).
+/// logits = W tanh(pooler(h_0)) + b; with relu_before_classifier, W relu(tanh(..)) + b (TinyBERT).
 template <class Policy, class Arch>
 requires integer_only<Policy>
 class sequence_head<Policy, Arch> {
@@ -65,7 +65,7 @@ class sequence_head<Policy, Arch> {
   [[nodiscard]] static std::size_t output_cols(const model_shape& shape) { return shape.labels; }
   [[nodiscard]] static status check(const token_input&) { return {}; }
 
-  /// logits (sentences, labels)
+  /// Computes logits (sentences, labels).
   template <executor Executor, class Observer>
   void run(const typename encoder<Policy, Arch>::output& encoded, const token_input& in,
            workspace& w, matrix_view<float> logits, Executor& executor, Observer& observer) const {
@@ -75,7 +75,7 @@ class sequence_head<Policy, Arch> {
     pooler_.run(w.input.first(sentences), pooler_.to_output() | store_integers{w.values}, executor);
     const matrix_view<std::int8_t> pooled = code_bytes(w.pooled);
     for (std::size_t s = 0; s < sentences; ++s) {
-      for (std::size_t c = 0; c < pooled.cols; ++c)  // pad values are 0, and so is their tanh
+      for (std::size_t c = 0; c < pooled.cols; ++c)  // pad values are 0, as is their tanh
         pooled(s, c) = integer_tanh::apply(w.values.row(s)[c]);
     }
     if constexpr (std::remove_reference_t<Observer>::enabled)
@@ -94,7 +94,7 @@ class sequence_head<Policy, Arch> {
   }
 
  private:
-  /// The finest step at which no logit of any input reaches 2^29.
+  /// Chooses the finest step for which no logit of any input reaches 2^29.
   status choose_logit_scale(const weight_set& weights) {
     const std::size_t n = shape_.labels;
     const tensor_name name = part_name(model_part::classifier);
@@ -119,7 +119,7 @@ class sequence_head<Policy, Arch> {
   integer_linear<format, Arch> pooler_;
   integer_linear<format, Arch> classifier_;
   double logit_scale_ = 1;
-  float float_scale_ = 1;  // the same, for the caller
+  float float_scale_ = 1;  // logit_scale_ as a float, for the output
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

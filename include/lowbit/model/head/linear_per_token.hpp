@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Heads that are one f32 linear layer on every token: token classification (a logit for each label)
-// and question answering (the logits that an answer starts and ends here).
+// Heads with one f32 linear layer per token: token classification (a logit per label) and question
+// answering (logits for an answer starting and ending at the token).
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -31,7 +31,7 @@ class linear_per_token {
   }
   [[nodiscard]] static status check(const token_input&) { return {}; }
 
-  /// logits (T, labels); span: (T, 2), start and end
+  /// Computes logits (T, labels); span: (T, 2), start and end.
   template <executor Executor, class Observer>
   void run(const encoder_output& encoded, const token_input&, workspace&, matrix_view<float> logits,
            Executor& executor, Observer&) const {

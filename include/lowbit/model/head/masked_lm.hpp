@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Masked language model: logits of every word for the token rows that token_input::asked lists, and
-// for no other. The decoder is tied to the word embeddings, so it is as small as they are: its rows
-// are decoded one at a time from the table. Transform and layer norm are f32.
+// Masked language model: vocabulary logits for the token rows listed in token_input::masked only.
+// The decoder is tied to the word embeddings, whose rows are decoded one at a time, so it takes no
+// extra memory. Transform and layer norm are f32.
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -11,7 +11,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-/// Dot products of Rows neighbouring rows of x with one word's embedding.
+/// Dot products of Rows adjacent rows of x with one word's embedding.
 template <std::size_t Rows, class Arch>
 LOWBIT_NOINLINE void dot_with_word(matrix_view<const float> x, std::size_t row,
                                    const float* embedding, float bias, float* logits,
@@ -37,12 +37,12 @@ class masked_lm_head {
  public:
   static constexpr head_kind kind = head_kind::masked_lm;
   static constexpr hidden_rows reads = hidden_rows::all_tokens;
-  static constexpr std::size_t block = 32;  ///< rows that are decoded in one pass over the words
+  static constexpr std::size_t block = 32;  ///< token rows per pass over the vocabulary
 
   struct workspace {
     matrix_view<float> gathered;     // (block, D)
     matrix_view<float> transformed;  // (block, D)
-    matrix_view<float> word;         // (workers, D): the embedding that is being multiplied
+    matrix_view<float> word;         // (workers, D): the current word embedding
 
     constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
       const std::size_t stride = float_stride(shape.hidden);
@@ -78,7 +78,7 @@ class masked_lm_head {
     return {};
   }
 
-  /// logits (asked, V)
+  /// Computes logits (masked, V).
   template <executor Executor, class Observer>
   void run(const encoder_output& encoded, const token_input& in, workspace& w,
            matrix_view<float> logits, Executor& executor, Observer&) const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sequence classification: pooler and classifier on the first token of each sentence, or of each
-// pair of sentences. The pooler follows the policy, the classifier is f32.
+// Sequence classification: pooler and classifier on the first token of each sentence or sentence
+// pair. The pooler follows the policy, the classifier is f32.
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -8,7 +8,7 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// logits = W tanh(pooler(h_0)) + b; with relu_before_classifier W relu(tanh(..)) + b (TinyBERT).
+/// logits = W tanh(pooler(h_0)) + b; with relu_before_classifier, W relu(tanh(..)) + b (TinyBERT).
 template <class Policy, class Arch>
 class sequence_head {
  public:
@@ -49,7 +49,7 @@ class sequence_head {
   [[nodiscard]] static std::size_t output_cols(const model_shape& shape) { return shape.labels; }
   [[nodiscard]] static status check(const token_input&) { return {}; }
 
-  /// logits (sentences, labels)
+  /// Computes logits (sentences, labels).
   template <executor Executor, class Observer>
   void run(const encoder_output& encoded, const token_input& in, workspace& w,
            matrix_view<float> logits, Executor& executor, Observer& observer) const {
@@ -65,7 +65,7 @@ class sequence_head {
     if (shape_.relu_before_classifier) {
       for (std::size_t s = 0; s < sentences; ++s) {
         for (std::size_t c = 0; c < shape_.hidden; ++c)
-          w.pooled(s, c) = w.pooled(s, c) <= 0.0F ? 0.0F : w.pooled(s, c);  // NaN stays
+          w.pooled(s, c) = w.pooled(s, c) <= 0.0F ? 0.0F : w.pooled(s, c);  // keeps NaN
       }
     }
     classifier_.run(activation_rows<mul_add>{w.pooled, shape_.hidden},

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scaled dot-product attention in integers (I-BERT, section 3): int8 q, k and v, integer softmax,
-// int8 context, one head and a block of queries at a time. 1 / sqrt(d) is part of a dyadic ratio.
+// int8 context, one head and a block of queries at a time. 1 / sqrt(d) is folded into a dyadic
+// ratio.
 //
-// Probabilities p are 0..255 and read as codes p - 128, so context = sum_t (p - 128) v + 128 sum_t
-// v; the second sum does not depend on the query and is made once per sentence. Bits, for at most
-// 2^16 tokens and channels: each of the sums is below 2^30.
+// Probabilities p are 0..255, stored as codes p - 128, so context = sum_t (p - 128) v + 128 sum_t
+// v; the second sum does not depend on the query and is computed once per sentence. For at most
+// 2^16 tokens and channels, each sum is below 2^30.
 #pragma once
 
 #include "lowbit/nn/attention.hpp"
@@ -29,8 +30,8 @@ class integer_heads {
     values_ = memory.take<std::byte>(heads * value_units_ * value_unit_bytes());
   }
 
-  /// Sentences before s that end at token `begin` fill at most begin / nr + s panels, and as many
-  /// units of values: each has at most one that is not full.
+  /// The s sentences before token `begin` fill at most begin / nr + s panels (and likewise units of
+  /// values), because each has at most one partly filled panel.
   [[nodiscard]] std::byte* key_memory(std::size_t head, std::size_t s, std::size_t begin) const {
     return keys_ + (head * key_panels_ + begin / packed::nr + s) * key_panel_bytes();
   }
@@ -49,7 +50,7 @@ class integer_heads {
   [[nodiscard]] constexpr std::size_t key_panel_bytes() const {
     return op::panel_elements(width_, packed::nr);
   }
-  /// Panels of values hold whole units: nr is a multiple of 16.
+  /// Panels of values consist of whole units: nr is a multiple of 16.
   [[nodiscard]] constexpr std::size_t value_unit_bytes() const {
     return round_up(width_, packed::nr) * op::depth;
   }
@@ -85,9 +86,9 @@ class integer_attention_layer {
     integer_heads<Arch> heads;
     matrix_view<std::int32_t> value_sums;  // (sentences, D): 128 times the sum over tokens
     std::size_t query_units = 0, probability_units = 0, score_stride = 0, row_bytes = 0;
-    std::uint8_t* row = nullptr;     // per worker: what packs one key or value row
+    std::uint8_t* row = nullptr;     // per worker: one key or value row, for packing
     quad* queries = nullptr;         // per worker: (query_block, units(d))
-    std::int32_t* counts = nullptr;  // per worker: (2, query_block): of queries, probabilities
+    std::int32_t* counts = nullptr;  // per worker: (2, query_block): sums of q and p codes
     std::int32_t* scores = nullptr;  // per worker: (query_block, longest)
     quad* probabilities = nullptr;   // per worker: (query_block, units(longest))
     observation_rows<Observed> observed;
@@ -110,7 +111,7 @@ class integer_attention_layer {
     }
   };
 
-  /// k, v (T, D)
+  /// Packs k, v (T, D).
   template <bool Observed, executor Executor>
   void prepare(const workspace<Observed>& w, matrix_view<const std::int8_t> k,
                matrix_view<const std::int8_t> v, const token_batch& batch,
@@ -144,7 +145,8 @@ class integer_attention_layer {
     });
   }
 
-  /// q (rows, D) to context codes (rows, D); the caller counts them and clears what pads them.
+  /// Computes context codes (rows, D) from q (rows, D); the caller computes their sums and clears
+  /// their padding.
   template <bool Observed, executor Executor, class Observer>
   void run(const workspace<Observed>& w, matrix_view<const std::int8_t> q,
            const query_blocks& blocks, matrix_view<std::int8_t> out, Executor& executor,
@@ -182,7 +184,8 @@ class integer_attention_layer {
   }
 
  private:
-  /// A head's columns need not begin at a multiple of four: its queries move to rows of their own.
+  /// Copies a head's queries to separate rows, because its columns may start off a multiple of
+  /// four.
   template <bool Observed>
   activation_rows<op> copy_queries(const workspace<Observed>& w, std::size_t worker,
                                    matrix_view<const std::int8_t> q, const query_span& span,

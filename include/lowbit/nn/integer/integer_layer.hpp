@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One post-LN transformer encoder layer without floats (I-BERT). Between its steps stand int8
-// codes; the residual is the int8 input of the layer's halves, its sum has 22 bits. Every scale is
-// read when the model is loaded and lives on only in dyadic ratios.
+// One post-LN transformer encoder layer without floats (I-BERT). Activations between its steps are
+// int8 codes; the residual is the int8 input of each half, and the residual sum has 22 bits. Scales
+// are read when the model is loaded and are folded into dyadic ratios.
 //
 //   h i8 -> q, k, v i8 -> context i8 -> + h, 22 bits -> LN -> a i8 -> GELU i8 -> + a, 22 bits -> LN
 #pragma once
@@ -15,13 +15,13 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// What all layers of an integer encoder share.
+/// Memory shared by all layers of an integer encoder.
 template <class Format>
 struct integer_stream {
   static constexpr no_row_marks marks{};
-  encoded_rows<Format> hidden;    // (T, D): input of a layer, and its residual
-  matrix_view<std::int32_t> sum;  // (T, D): before a layer norm
-  matrix_view<float> floats;      // (T, D): decoded rows, in the memory of the sums
+  encoded_rows<Format> hidden;    // (T, D): input and residual of a layer
+  matrix_view<std::int32_t> sum;  // (T, D): input of a layer norm
+  matrix_view<float> floats;      // (T, D): decoded rows; shares the memory of sum
 
   constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
     const std::size_t d = shape.hidden;
@@ -34,7 +34,7 @@ struct integer_stream {
   [[nodiscard]] const encoded_rows<Format>& sink() const { return hidden; }
 };
 
-/// The memory that the layers of one integer encoder share.
+/// Memory shared by the layers of one policy.
 template <class Policy, class Arch, bool Observed>
 struct integer_workspace : integer_stream<typename site_formats<Policy>::projection> {
   using formats = site_formats<Policy>;
@@ -64,7 +64,8 @@ struct integer_workspace : integer_stream<typename site_formats<Policy>::project
   static void clear(std::size_t) {}
 };
 
-/// The scale of hidden rows `index`: those that layer `index` reads, or the encoder's own output.
+/// The scale of the hidden rows that layer `index` reads, or of the encoder output if index ==
+/// layers.
 [[nodiscard]] LOWBIT_COLD inline status hidden_scale(const weight_set& weights,
                                                      const model_shape& shape, std::size_t index,
                                                      double& scale) {
@@ -73,7 +74,7 @@ struct integer_workspace : integer_stream<typename site_formats<Policy>::project
   return read_scale(weights, part_name(model_part::query, index)(".input.scale"), scale);
 }
 
-/// codes * scale as floats: what leaves the integers, for observers and float heads.
+/// Dequantizes codes to floats, for observers and float heads.
 template <class Format>
 matrix_view<const float> decode_rows(const encoded_rows<Format>& codes, std::size_t count,
                                      double scale, matrix_view<float> out) {
@@ -136,14 +137,14 @@ class integer_layer {
                              shape.layer_norm_eps, s.output_sum, output_scale);
   }
 
-  /// The codes of hidden rows are this layer's input as they are.
+  /// The hidden codes are used directly as this layer's input.
   template <class Workspace>
   [[nodiscard]] static const auto& input_sink(const Workspace& w) {
     return w.hidden;
   }
 
-  /// Hidden codes in, hidden codes out (to `sink`). With blocks.first_token_only the output has one
-  /// row per sentence.
+  /// Reads hidden codes and writes the new ones to `sink`. With blocks.first_token_only the output
+  /// has one row per sentence.
   template <class Workspace, class Rows, executor Executor, class Observer>
   void run(Workspace& w, const query_blocks& blocks, const Rows& sink, Executor& executor,
            Observer& observer) const {
@@ -190,7 +191,7 @@ class integer_layer {
   struct middle_scales {
     double input, output;
   };
-  /// What the encodings between the steps learned; 1 while measuring.
+  /// Learned scales of the activations between steps; 1 while measuring.
   struct site_scales {
     double input = 1, attention_sum = 1, attended = 1, middle = 1, output_sum = 1;
     typename integer_attention_layer<Arch>::scales heads{1, 1, 1, 1};
@@ -222,7 +223,7 @@ class integer_layer {
     }
   };
 
-  /// Heads write their own channels only; a product reads the pad codes, too.
+  /// Clears the pad codes: heads write only their own channels, but products read the padding too.
   template <class Rows>
   static void clear_last_group(const Rows& codes, std::size_t count) {
     const matrix_view<std::int8_t> bytes = code_bytes(codes);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layer norm in integers (I-BERT, section 3.6): 22-bit sums in, int8 codes out. The variance is a
-// 64-bit sum, so no calibrated shift is needed, and it is normalised before its integer root, so
-// the root and its reciprocal have 30 bits for every row.
+// 64-bit sum, so no calibrated shift is needed, and it is normalised before the integer square
+// root, so the root and its reciprocal have 30 bits for every row.
 //
-// Bits, for |x| < 2^21 and D <= 2^16 columns: the sum has 37; y = x - mean has 22; V = sum y^2 is
-// at most D 2^42 = 2^58, eps below it: V < 2^60. V 4^j in [2^58, 2^60), root in [2^29, 2^30),
-// factor = 2^60 / root of 31; y * factor of 53; t = y / root(V) 2^30 of 31; gamma is a dyadic ratio
-// to 1/256 of an output step, at most 2^29, beta as much: their sum fits 31.
+// Bit widths for |x| < 2^21 and D <= 2^16 columns: the sum has 37; y = x - mean has 22; V = sum y^2
+// is at most D 2^42 = 2^58, and eps at most as much: V < 2^60. V 4^j is in [2^58, 2^60), the root
+// in [2^29, 2^30), and factor = 2^60 / root has 31; y * factor has 53; t = y / root(V) 2^30 has 31;
+// gamma is a dyadic ratio to 1/256 of an output step, at most 2^29, and so is beta: their sum fits
+// in 31.
 #pragma once
 
 #include "lowbit/nn/integer/requantize.hpp"
@@ -28,7 +29,7 @@ namespace lowbit::inline LOWBIT_ISA {
 template <class Arch>
 class integer_layer_norm {
  public:
-  /// The scales are those of the sums that come and of the codes that leave.
+  /// input_scale: of the sums; output_scale: of the codes.
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t cols,
               float eps, double input_scale, double output_scale) {
     cols_ = cols;
@@ -56,8 +57,8 @@ class integer_layer_norm {
     return {};
   }
 
-  /// Row `row` of x (T, D), whose memory to the next multiple of 16 columns holds zeros, to codes
-  /// and their sum.
+  /// Normalises one row of sums x (D), zero-padded to a multiple of 16 columns, to codes and their
+  /// sum in row `row` of `out`.
   template <class Format>
   void run_row(const std::int32_t* x, const encoded_rows<Format>& out, std::size_t row) const {
     using i = i32x16<Arch>;
@@ -108,7 +109,7 @@ class integer_layer_norm {
     const std::int64_t quotient = up / (2 * count);
     return up % (2 * count) < 0 ? quotient - 1 : quotient;
   }
-  /// y -> y / sqrt(v) 2^30, 0 for v = 0 (then every y is 0).
+  /// Multiplier y -> y / sqrt(v) 2^30; 0 for v = 0, where every y is 0.
   static constexpr dyadic reciprocal_root(std::uint64_t v) {
     if (v == 0) return {};
     const int zeros = std::countl_zero(v) - 4;
@@ -118,7 +119,7 @@ class integer_layer_norm {
   }
 
   std::size_t cols_ = 0;
-  channel_dyadics gamma_;           // t to 1/256 of an output step
+  channel_dyadics gamma_;           // from t to 1/256 of an output step
   vector_view<std::int32_t> beta_;  // in 1/256 of an output step
   std::uint64_t eps_ = 0;           // D eps, in units of the squared input scale
 };

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Linear layers without floats: int8 codes x int8 codes, an int32 bias at the scale of the products
-// (weight scale x input scale), and a dyadic ratio per output to the scale that comes next.
+// (weight scale x input scale), and a dyadic ratio per output that requantizes to the next scale.
 #pragma once
 
 #include "lowbit/nn/integer/requantize.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// y = (x w^T + b) rescaled, for a Format of int8 codes on both sides.
+/// y = (x w^T + b) requantized, for a Format with int8 codes on both sides.
 template <class Format, class Arch>
 class integer_linear {
  public:
   using op = typename Format::op;
   static_assert(std::is_same_v<op, code_dot<8>>, "lowbit: an integer layer multiplies int8 codes");
-  /// Products of this many inputs stay below 2^30, which leaves a bias as much.
+  /// Products of this many inputs stay below 2^30, which leaves the same room for the bias.
   static constexpr std::size_t most_inputs = std::size_t{1} << 16;
 
-  /// output_scale: of the integers that leave the layer.
-  /// Errors: those of the codec; unsupported for too many inputs, a bias of 2^30 or more products'
-  ///         steps, or scales too far apart
+  /// output_scale: of the layer's integer outputs.
+  /// Errors: those of the codec; unsupported for too many inputs, a bias of 2^30 or more product
+  /// steps, or scales too far apart
   status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t n,
               std::size_t k, double input_scale, double output_scale) {
     if (k > most_inputs) {
@@ -56,8 +56,8 @@ class integer_linear {
 
   [[nodiscard]] std::size_t outputs() const { return weights_.n; }
 
-  /// The first stages of an epilogue: the rescaled integers, at most 2^29 + 1; 0 in lanes past the
-  /// last output.
+  /// The first stages of an epilogue: the requantized integers, at most 2^29 + 1; 0 in lanes past
+  /// the last output.
   [[nodiscard]] auto to_output() const { return add_integers{bias_} | requantize_channels{ratio_}; }
   template <class Epilogue, executor Executor>
   void run(const activation_rows<op>& x, const Epilogue& epilogue, Executor& executor) const {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requantisation by dyadic numbers: v * ratio as (v * m + half) >> shift with a 31-bit m and a
-// 64-bit product, one ratio for a tensor or one per output channel. Ratios become integers when a
+// Requantization by dyadic numbers: v * ratio as (v * m + half) >> shift with a 31-bit m and a
+// 64-bit product, with one ratio per tensor or per output channel. Ratios become integers when a
 // model is loaded; nothing here is float at run time.
 //
-// Bits, for every stage of an integer layer: an accumulator has at most 32; it is first clamped to
-// `limit`, past which the result would leave 2^29; a product has at most 31 + 31 = 62 and half of
-// the last place adds less than 2^61: no intermediate leaves 63. Sums of two results fit 31.
+// Bit widths, for every stage of an integer layer: an accumulator has at most 32 bits and is first
+// clamped to `limit`, beyond which the result would exceed 2^29; a product has at most 31 + 31 = 62
+// bits, and the rounding term adds less than 2^61: every intermediate fits in 63 bits. Sums of two
+// results fit in 31.
 #pragma once
 
 #include <bit>
@@ -15,14 +16,14 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// ratio ~ multiplier * 2^-shift, relative error below 2^-30. I-BERT, section 3.1 (HAWQ-V3's dyadic
-/// arithmetic).
+/// ratio ~ multiplier * 2^-shift, relative error below 2^-30. I-BERT, section 3.1 (dyadic
+/// arithmetic of HAWQ-V3).
 struct dyadic {
   std::int32_t multiplier = 0;  // 0, or 2^30 <= |m| < 2^31
   std::int32_t shift = 1;       // 1..62
-  std::int32_t limit = 0;       // results of inputs within it are at most 2^29 + 1
+  std::int32_t limit = 0;       // inputs within it give results of at most 2^29 + 1
 
-  /// Errors: unsupported, naming `what`, for a ratio that is not a number or at least 2^29
+  /// Errors: unsupported, naming `what`, if the ratio is NaN or at least 2^29
   static constexpr status from(double ratio, std::string_view what, dyadic& out) {
     const auto bits = std::bit_cast<std::uint64_t>(ratio);
     const bool negative = (bits >> 63) != 0;
@@ -38,7 +39,7 @@ struct dyadic {
                            " is not below 2^29: no integer layer can rescale by it");
     }
     out = {};
-    if (exponent < -32) return {};  // not half a step for any 32-bit input
+    if (exponent < -32) return {};  // less than half a step for any 32-bit input
     out.multiplier = static_cast<std::int32_t>(m) * (negative ? -1 : 1);
     out.shift = static_cast<std::int32_t>(30 - exponent);
     out.limit = INT32_MAX;
@@ -49,7 +50,7 @@ struct dyadic {
     return {};
   }
 
-  /// The definition, one value.
+  /// The definition, for a single value.
   [[nodiscard]] constexpr std::int32_t apply(std::int32_t v) const {
     const std::int64_t low = v < -limit ? -limit : v;
     const std::int64_t in = low > limit ? limit : low;
@@ -58,7 +59,7 @@ struct dyadic {
   }
 };
 
-/// A dyadic number per lane.
+/// One dyadic number per lane.
 template <class Arch>
 struct dyadic_lanes {
   using i = i32x16<Arch>;
@@ -79,8 +80,8 @@ struct dyadic_lanes {
   }
 };
 
-/// A dyadic number per output channel. Channels up to the next multiple of 16 are 0, so the lanes
-/// past the last output become 0, whatever a kernel left there.
+/// One dyadic number per output channel. Channels up to the next multiple of 16 are 0, so lanes
+/// past the last output become 0 whatever a kernel left there.
 struct channel_dyadics {
   vector_view<std::int32_t> multiplier, shift, limit;  // (N rounded up to 16)
 
@@ -102,7 +103,7 @@ struct channel_dyadics {
   }
 };
 
-/// Stage: v + bias[col]. The vector holds whole groups of 16.
+/// Stage: v + bias[col]. The vector is padded to groups of 16.
 struct add_integers : epilogue_stage {
   vector_view<const std::int32_t> bias;
   constexpr explicit add_integers(vector_view<const std::int32_t> biases) : bias(biases) {}
@@ -111,7 +112,7 @@ struct add_integers : epilogue_stage {
     return v + load_channels<Arch>(bias, col);
   }
 };
-/// Stage: v rescaled, by channel.
+/// Stage: v requantized per channel.
 struct requantize_channels : epilogue_stage {
   channel_dyadics ratio;
   constexpr explicit requantize_channels(const channel_dyadics& ratios) : ratio(ratios) {}
@@ -120,7 +121,7 @@ struct requantize_channels : epilogue_stage {
     return ratio.at<Arch>(col).apply(v);
   }
 };
-/// Stage: v rescaled, the same ratio for every output.
+/// Stage: v requantized with one ratio for all outputs.
 struct requantize : epilogue_stage {
   dyadic ratio;
   constexpr explicit requantize(const dyadic& r) : ratio(r) {}
@@ -137,10 +138,11 @@ struct activate_integers : epilogue_stage {
     return Function::apply(v);
   }
 };
-/// Stage: v + rescaled codes(row, col), within 22 bits: the residual sum before a layer norm.
+/// Stage: v + requantized codes(row, col), clamped to 22 bits: the residual sum before a layer
+/// norm.
 struct add_residual_codes : epilogue_stage {
   static constexpr std::int32_t limit = (1 << 21) - 1;
-  matrix_view<const std::int8_t> codes;  // rows hold whole groups of 16
+  matrix_view<const std::int8_t> codes;  // rows padded to groups of 16
   dyadic ratio;
   constexpr add_residual_codes(matrix_view<const std::int8_t> rows, const dyadic& r)
       : codes(rows), ratio(r) {}
@@ -150,7 +152,7 @@ struct add_residual_codes : epilogue_stage {
     return clamp(v + dyadic_lanes<Arch>(ratio).apply(residual), i32x16<Arch>::broadcast(limit));
   }
 };
-/// Sink: int8 codes, -127..127; no column past out.cols.
+/// Sink: int8 codes, -127..127, for columns below out.cols.
 struct store_codes : epilogue_stage {
   static constexpr std::int32_t limit = 127;
   matrix_view<std::int8_t> out;
@@ -169,14 +171,14 @@ struct store_codes : epilogue_stage {
   }
 };
 
-/// The rows of encoded codes as bytes, whole groups of 16 columns.
+/// Encoded rows as bytes, padded to groups of 16 columns.
 template <class Format>
 [[nodiscard]] matrix_view<std::int8_t> code_bytes(const encoded_rows<Format>& codes) {
   return {reinterpret_cast<std::int8_t*>(codes.rows.data), codes.rows.rows,
           round_up(codes.k, virtual_lanes), codes.rows.stride * sizeof(quad)};
 }
 
-/// Sets the sums of codes that products need, of rows 0 .. count - 1 with clear pad codes.
+/// Computes the code sums that products need, for rows 0 .. count - 1 with clear pad codes.
 template <class Arch, class Format, executor Executor>
 void count_codes(const encoded_rows<Format>& codes, std::size_t count, Executor& executor) {
   constexpr std::size_t rows_per_task = 64;
@@ -193,7 +195,8 @@ void count_codes(const encoded_rows<Format>& codes, std::size_t count, Executor&
   });
 }
 
-/// The F32 scale of a site, above 0.
+/// Reads the F32 scale of a site.
+/// Errors: not_found, shape_mismatch; malformed if it is not above 0
 inline status read_scale(const weight_set& weights, const tensor_name& name, double& scale) {
   stored_tensor t;
   LOWBIT_TRY(weights.get(name.view(), element_type::f32, 1, 1, t));
@@ -203,7 +206,7 @@ inline status read_scale(const weight_set& weights, const tensor_name& name, dou
   return status::error(errc::malformed, "tensor ", name.view(), " is not above 0");
 }
 
-/// The nearest integer, ties away from 0, within -limit..limit.
+/// Rounds to the nearest integer, ties away from 0, clamped to [-limit, limit].
 [[nodiscard]] constexpr std::int32_t nearest_integer(double x, double limit) {
   if (x >= limit) return static_cast<std::int32_t>(limit);
   if (x <= -limit) return -static_cast<std::int32_t>(limit);

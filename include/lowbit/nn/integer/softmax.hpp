@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax in integers (I-BERT, section 3.5): i-exp of what each score lies below the row's largest,
-// cut to 16 bits, times floor(2^30 / sum). Probabilities stand on the grid 2^-8, 0..255 (a lone 256
-// becomes 255), and are written as the signed codes p - 128 that int8 products read; whoever
-// multiplies them by values adds 128 times the sum of the values.
+// Softmax in integers (I-BERT, section 3.5): i-exp of the difference to the row's maximum score,
+// truncated to 16 bits, times floor(2^30 / sum). Probabilities are on the grid 2^-8, 0..255 (256
+// becomes 255), and are written as the signed codes p - 128 that int8 products read; the product
+// with the values must add 128 times the sum of the values.
 //
-// Bits: one exponential < 2^15.6; a sum of at most 2^16 of them < 2^31.6 in 64 bits (16 lanes of
-// 2^12 each < 2^27.6 in 32); the factor < 2^14.5; exponential times factor <= 2^30.
+// Bit widths: one exponential < 2^15.6; a sum of at most 2^16 of them < 2^31.6 in 64 bits (16 lanes
+// of 2^12 each < 2^27.6 in 32); the factor < 2^14.5; exponential times factor <= 2^30.
 #pragma once
 
 #include <cstring>
@@ -16,14 +16,13 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 struct integer_softmax {
-  static constexpr int exp_cut = 15;  // bits that an exponential loses
+  static constexpr int exp_cut = 15;  // bits dropped from an exponential
   static constexpr double output_scale = 1.0 / 256;
   static constexpr std::int32_t offset = 128;
 
-  /// codes[j] = round(256 softmax(x)_j) - 128 for j < length; returns their sum. Scores lie
-  /// within 127^2 2^16, so differences fit 32 bits; `length` <= 2^16, and their memory to the next
-  /// multiple of 16 is scratch, too. Codes are written to the next multiple of 16, with zeros past
-  /// the end.
+  /// codes[j] = round(256 softmax(x)_j) - 128 for j < length; returns their sum. Scores are within
+  /// 127^2 2^16, so differences fit in 32 bits; length <= 2^16. x is overwritten, and both x and
+  /// codes must have room up to the next multiple of 16; codes past the end are set to zero.
   template <class Arch>
   [[nodiscard]] static std::int32_t run(std::int32_t* x, std::size_t length,
                                         const dyadic& to_exp_grid, std::int8_t* codes) {
