@@ -4,6 +4,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "lowbit/policy/quantized_bert.hpp"
+
 namespace {
 
 nlohmann::json ternarybert() {
