@@ -15,6 +15,11 @@
 #error "lowbit: -ffast-math breaks the promise that every machine computes the same bits; remove it"
 #endif
 
+// 16: more precision for _Float16 only.
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "lowbit: float arithmetic in more precision (x87) gives other bits; use -msse2 -mfpmath=sse"
+#endif
+
 /// If 0, core/ to model/ use no heap, iostream, exceptions, RTTI, threads or guarded statics, and
 /// need no library at all.
 #ifndef LOWBIT_HOSTED
