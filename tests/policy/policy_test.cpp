@@ -31,6 +31,10 @@ static_assert(std::is_same_v<policy::fp32::hidden_act, any_activation>);
 static_assert(std::is_same_v<policy::bit::hidden_act, relu>);
 static_assert(computes_activation<any_activation>(activation_function::relu));
 static_assert(!computes_activation<relu>(activation_function::gelu));
+/// No config names it: it stands for the function of any.
+static_assert(computes_activation<tanh_activation>(activation_function::gelu));
+static_assert(named_activation<relu> && !named_activation<tanh_activation> &&
+              !named_activation<any_activation>);
 static_assert(std::is_same_v<policy::bibert::zero, zero_is_zero>);
 static_assert(std::is_same_v<policy::bibert_plus_one::zero, zero_is_plus_one>);
 static_assert(std::is_same_v<policy::bibert::embedding, sign<scale::row, center::row>>);

@@ -47,6 +47,12 @@ static_assert(own_list::size == library_policies::size + 1);
 static_assert(encoders_of<own_list>::size == encoders_of<library_policies>::size + 1);
 static_assert(encoders_of<policy_list<named<mine>, named<policy::fp32, policy::any_float>,
                                       named<policy::bf16, policy::any_float>>>::size == 2);
+struct with_own_act : policy::fp32 {
+  static constexpr const char* name = "with_own_act";
+  using hidden_act = tanh_activation;
+};
+static_assert(!detail::row_of<named<with_own_act>>(0).hidden_act.has_value());
+static_assert(usual_act<with_own_act> == activation_function::gelu);
 
 }  // namespace
 

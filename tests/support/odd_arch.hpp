@@ -19,7 +19,7 @@ struct odd : Below {
 namespace lowbit::inline LOWBIT_ISA {
 
 template <class Op, class Below>
-requires requires { &Op::combine; }
+requires requires(typename Op::activation a, word w) { Op::combine(a, w); }
 struct micro_kernel<Op, lowbit_test::odd<Below>> {
   using arch = lowbit_test::odd<Below>;
   static constexpr std::size_t mr = 3;

@@ -4,6 +4,8 @@
 // near-minimax fits from scripts/fit-polynomials.
 #pragma once
 
+#include <concepts>
+#include <string_view>
 #include <type_traits>
 
 #include "lowbit/arch/simd.hpp"
@@ -114,31 +116,66 @@ struct tanh_activation {
   }
 };
 
-/// As a policy's hidden_act: the function named in the model's shape.
+template <class... Functions>
+struct activation_list {};
+/// Those that config.json can name, each with its `function`, in the order of activation_function.
+using named_activations = activation_list<gelu_erf, relu>;
+
+/// As a policy's hidden_act: the one that the model's shape names.
 struct any_activation {
-  static constexpr const char* name = "gelu or relu";
+  static constexpr const char* name = "any";
 };
 
-/// Calls function(std::type_identity<A>) with A = HiddenAct, or, if that is any_activation, with
-/// the activation (gelu_erf or relu) given by `named`.
+namespace detail {
+
+template <class... Functions>
+constexpr bool are_named_in_order(activation_list<Functions...>) {
+  std::size_t at = 0;
+  return ((static_cast<std::size_t>(Functions::function) == at++ &&
+           std::string_view(Functions::name) == name_of(Functions::function)) &&
+          ...) &&
+         at == activation_functions;
+}
+static_assert(are_named_in_order(named_activations{}),
+              "lowbit: named_activations is not activation_function of boundary/shape.hpp");
+
+template <class First, class... Rest, class Function>
+LOWBIT_INLINE auto pick_activation(activation_list<First, Rest...>, activation_function named,
+                                   Function& function) {
+  if constexpr (sizeof...(Rest) != 0) {
+    if (named != First::function)
+      return pick_activation(activation_list<Rest...>{}, named, function);
+  }
+  return function(std::type_identity<First>{});
+}
+
+}  // namespace detail
+
+/// function(std::type_identity<HiddenAct>), or, where that is any_activation, for the one called
+/// `named`.
 template <class HiddenAct, class Function>
 LOWBIT_INLINE auto with_activation(activation_function named, Function function) {
   if constexpr (!std::is_same_v<HiddenAct, any_activation>) {
     return function(std::type_identity<HiddenAct>{});
-  } else if (named == activation_function::relu) {
-    return function(std::type_identity<relu>{});
   } else {
-    return function(std::type_identity<gelu_erf>{});
+    return detail::pick_activation(named_activations{}, named, function);
   }
 }
 
-/// True if a policy with HiddenAct can run a model with the function `named`.
+/// A function that config.json can name.
+template <class HiddenAct>
+concept named_activation = requires {
+  { HiddenAct::function } -> std::convertible_to<activation_function>;
+};
+
+/// Whether a policy with HiddenAct runs a model with the function `named`. One that no config.json
+/// can name stands for whatever the model has.
 template <class HiddenAct>
 [[nodiscard]] constexpr bool computes_activation(activation_function named) {
-  if constexpr (std::is_same_v<HiddenAct, any_activation>) {
-    return true;
-  } else {
+  if constexpr (named_activation<HiddenAct>) {
     return named == HiddenAct::function;
+  } else {
+    return true;
   }
 }
 

@@ -53,13 +53,18 @@ namespace detail {
 inline result<activation_function> parse_activation(const nlohmann::json& config,
                                                     std::string_view name) {
   LOWBIT_TRY_ASSIGN(const auto text, json_string(config, "hidden_act", name, "gelu"));
-  if (text == "gelu" || text == "gelu_python") return activation_function::gelu;
-  if (text == "relu") return activation_function::relu;
+  if (text == "gelu_python") return activation_function::gelu;
+  std::string known;
+  for (std::size_t i = 0; i < activation_functions; ++i) {
+    const auto function = static_cast<activation_function>(i);
+    if (text == name_of(function)) return function;
+    known += (i == 0 ? "" : ", ") + std::string(name_of(function));
+    if (function == activation_function::gelu) known += " (the erf form)";
+  }
   const bool tanh_form = text == "gelu_new" || text == "gelu_fast" || text == "gelu_pytorch_tanh" ||
                          text == "quick_gelu";
   return status::error(errc::unsupported, name, ": hidden_act is ", quote_name(text),
-                       tanh_form ? ", an approximation of GELU" : "",
-                       ", expected \"gelu\" (the erf form) or \"relu\"");
+                       tanh_form ? ", an approximation of GELU" : "", ", expected one of ", known);
 }
 
 /// The texts of id2label in id order; the ids must be "0" to "n-1".

@@ -40,6 +40,7 @@ class integer_importer {
       return status::error(errc::invalid_argument, "activation ranges of ", ranges_.layers.size(),
                            " layers, expected ", shape.layers);
     }
+    LOWBIT_TRY(check_integer_activation(shape.hidden_act));
     LOWBIT_TRY(embeddings(shape));
     for (std::size_t l = 0; l < shape.layers; ++l) LOWBIT_TRY(layer(shape, l));
     float output = 0;

@@ -13,8 +13,9 @@ namespace lowbit::inline LOWBIT_ISA {
 inline result<canonical_model> import_static(const canonical_model& floats,
                                              const activation_ranges& ranges) {
   const model_shape& shape = floats.config.shape;
-  if (floats.config.shape.hidden_act != activation_function::gelu) {
-    return status::error(errc::unsupported, "policy q8bert needs hidden_act gelu, found relu");
+  if (shape.hidden_act != activation_function::gelu) {
+    return status::error(errc::unsupported, "policy q8bert needs hidden_act gelu, found ",
+                         name_of(shape.hidden_act));
   }
   const auto range_of = [&](const linear_layout& layer) {
     if (layer.at == site::pooler) return ranges.hidden.back();

@@ -58,7 +58,7 @@ constexpr named_policy row_of(std::size_t row) {
   p.split = is_split<policy>;
   p.integer = integer_only<policy>;
   p.own_training = needs_own_training<policy>;
-  if constexpr (!std::is_same_v<typename policy::hidden_act, any_activation>)
+  if constexpr (named_activation<typename policy::hidden_act>)
     p.hidden_act = policy::hidden_act::function;
   p.row = row;
   p.encoder = index_of<encoder>(encoders_of<program_policies>{});

@@ -85,9 +85,10 @@ inline result<std::string> quantized_bert_policy(const model_config& config, boo
                                                  std::string_view place) {
   const auto fields = read_quantized_bert_fields(config, place);
   if (!fields) return fields.status();
-  const bool relu = config.shape.hidden_act == activation_function::relu;
-  if (config.recognised == scheme::ternarybert && relu) {
-    return unsupported_field(place, "hidden_act", "\"relu\"", "\"gelu\" for a TernaryBERT model");
+  const activation_function act = config.shape.hidden_act;
+  if (config.recognised == scheme::ternarybert && act != activation_function::gelu) {
+    return unsupported_field(place, "hidden_act", quote_name(name_of(act)),
+                             "\"gelu\" for a TernaryBERT model");
   }
   std::string name = config.recognised == scheme::ternarybert ? "ternarybert" : "binarybert";
   if (split) name += "_split";

@@ -24,17 +24,16 @@ LOWBIT_INLINE __m256i count_bytes_avx2(__m256i v) {
   return _mm256_add_epi8(l, h);
 }
 
-template <class Op>
-LOWBIT_INLINE __m256i combine_avx2(const typename Op::activation& a, __m256i w) {
-  if constexpr (std::is_same_v<Op, xor_popcount>) {
-    return _mm256_xor_si256(_mm256_set1_epi64x(static_cast<long long>(a)), w);
-  } else if constexpr (std::is_same_v<Op, and_popcount>) {
-    return _mm256_and_si256(_mm256_set1_epi64x(static_cast<long long>(a)), w);
-  } else {
-    const __m256i sign = _mm256_set1_epi64x(static_cast<long long>(a.sign));
-    const __m256i nonzero = _mm256_set1_epi64x(static_cast<long long>(a.nonzero));
-    return _mm256_and_si256(_mm256_xor_si256(sign, w), nonzero);
-  }
+/// One activation unit of every output.
+LOWBIT_INLINE __m256i broadcast_avx2(word a) {
+  return _mm256_set1_epi64x(static_cast<long long>(a));
+}
+struct trits_avx2 {
+  __m256i sign;
+  __m256i nonzero;
+};
+LOWBIT_INLINE trits_avx2 broadcast_avx2(trit_word a) {
+  return {broadcast_avx2(a.sign), broadcast_avx2(a.nonzero)};
 }
 
 }  // namespace detail
@@ -71,7 +70,8 @@ struct micro_kernel<Op, avx2> {
               _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + u * nr + v * 4));
 #pragma GCC unroll 4
           for (std::size_t r = 0; r < Rows; ++r) {
-            const __m256i combined = detail::combine_avx2<Op>(a[r * stride + u], weights);
+            const __m256i combined =
+                Op::combine(detail::broadcast_avx2(a[r * stride + u]), weights);
             bytes[r][v] = _mm256_add_epi8(bytes[r][v], detail::count_bytes_avx2(combined));
           }
         }

@@ -13,30 +13,17 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-template <class Op>
-struct broadcast_avx512 {  // one activation word, broadcast to every output
-  __m512i bits;
-  explicit broadcast_avx512(word a) : bits(_mm512_set1_epi64(static_cast<long long>(a))) {}
-  [[nodiscard]] LOWBIT_INLINE __m512i combine(__m512i w) const {
-    if constexpr (std::is_same_v<Op, xor_popcount>) {
-      return _mm512_xor_si512(bits, w);
-    } else {
-      return _mm512_and_si512(bits, w);
-    }
-  }
-};
-template <>
-struct broadcast_avx512<ternary_popcount> {
+/// One activation unit of every output.
+LOWBIT_INLINE __m512i broadcast_avx512(word a) {
+  return _mm512_set1_epi64(static_cast<long long>(a));
+}
+struct trits_avx512 {
   __m512i sign;
   __m512i nonzero;
-  explicit broadcast_avx512(trit_word a)
-      : sign(_mm512_set1_epi64(static_cast<long long>(a.sign))),
-        nonzero(_mm512_set1_epi64(static_cast<long long>(a.nonzero))) {}
-  [[nodiscard]] LOWBIT_INLINE __m512i combine(__m512i w) const {
-    constexpr int xor_then_and = 0x28;  // (sign ^ w) & nonzero
-    return _mm512_ternarylogic_epi64(sign, w, nonzero, xor_then_and);
-  }
 };
+LOWBIT_INLINE trits_avx512 broadcast_avx512(trit_word a) {
+  return {broadcast_avx512(a.sign), broadcast_avx512(a.nonzero)};
+}
 
 }  // namespace detail
 
@@ -63,10 +50,11 @@ struct micro_kernel<Op, avx512> {
       for (std::size_t v = 0; v < vectors; ++v) weights[v] = _mm512_loadu_si512(w + u * nr + v * 8);
 #pragma GCC unroll 4
       for (std::size_t r = 0; r < Rows; ++r) {
-        const detail::broadcast_avx512<Op> x(a[r * stride + u]);
+        const auto x = detail::broadcast_avx512(a[r * stride + u]);
 #pragma GCC unroll 4
         for (std::size_t v = 0; v < vectors; ++v) {
-          count[r][v] = _mm512_add_epi64(count[r][v], _mm512_popcnt_epi64(x.combine(weights[v])));
+          const __m512i combined = Op::combine(x, weights[v]);
+          count[r][v] = _mm512_add_epi64(count[r][v], _mm512_popcnt_epi64(combined));
         }
       }
     }

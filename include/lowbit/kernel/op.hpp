@@ -123,11 +123,12 @@ inline constexpr bool is_group_dot<group_dot<Bits>> = true;
 template <class Op>
 inline constexpr bool has_coded_weights = std::is_same_v<typename Op::weight, std::byte>;
 
-/// Common to one-bit products: ceil(K / 64) words per row, a count per output, and n = term - 2
-/// count.
+/// What the one-bit products share: K/64 words per row, a count per output, and n = term - 2 count.
+/// An op gives combine(a, w), whose ones are counted, for words and for vectors of words alike.
 struct counting_op {
   using weight = word;
   using accumulator = std::int32_t;
+  static constexpr bool counts_row = false;  ///< whether term() reads the ones of the row
   static constexpr std::size_t units(std::size_t k) { return words_for(k); }
   static constexpr std::size_t panel_elements(std::size_t k, std::size_t nr) {
     return words_for(k) * nr;
@@ -142,7 +143,10 @@ struct counting_op {
 struct xor_popcount : counting_op {
   using activation = word;
   static constexpr const char* name = "b1s";
-  static constexpr word combine(activation a, weight w) { return a ^ w; }
+  template <class Words>
+  static LOWBIT_INLINE constexpr Words combine(Words a, Words w) {
+    return a ^ w;
+  }
   static constexpr std::int32_t term(std::size_t k, std::int32_t) {
     return static_cast<std::int32_t>(k);
   }
@@ -153,7 +157,11 @@ struct xor_popcount : counting_op {
 struct and_popcount : counting_op {
   using activation = word;
   static constexpr const char* name = "b1u";
-  static constexpr word combine(activation a, weight w) { return a & w; }
+  static constexpr bool counts_row = true;
+  template <class Words>
+  static LOWBIT_INLINE constexpr Words combine(Words a, Words w) {
+    return a & w;
+  }
   static constexpr std::int32_t term(std::size_t, std::int32_t row_count) { return row_count; }
 };
 
@@ -161,7 +169,11 @@ struct and_popcount : counting_op {
 struct ternary_popcount : counting_op {
   using activation = trit_word;
   static constexpr const char* name = "t2";
-  static constexpr word combine(activation a, weight w) { return (a.sign ^ w) & a.nonzero; }
+  static constexpr bool counts_row = true;
+  template <class Trits, class Words>
+  static LOWBIT_INLINE constexpr Words combine(const Trits& a, Words w) {
+    return (a.sign ^ w) & a.nonzero;
+  }
   static constexpr std::int32_t term(std::size_t, std::int32_t row_count) { return row_count; }
 };
 

@@ -18,8 +18,7 @@ struct encoded_rows {
   using element = typename op::activation;
   static constexpr bool is_float = std::is_same_v<element, float>;
   static constexpr bool is_bytes = std::is_same_v<element, quad>;
-  static constexpr bool counted =
-      is_bytes || std::is_same_v<op, and_popcount> || std::is_same_v<op, ternary_popcount>;
+  static constexpr bool counted = is_bytes || requires { requires op::counts_row; };
 
   matrix_view<element> rows;  // (T, units)
   std::size_t k = 0;

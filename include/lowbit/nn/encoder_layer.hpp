@@ -189,6 +189,11 @@ class encoder_layer {
       middle.template encode<Arch>(rows, feed_forward_output_, executor, w.marks);
     } else if constexpr (feed_forward_layer::counts) {
       using encoded = encoded_rows<typename formats::feed_forward_output>;
+      using input = typename formats::feed_forward_output::input;
+      constexpr bool rectified = std::is_same_v<input, activation::elastic_bool>;
+      static_assert(std::is_same_v<Activation, std::conditional_t<rectified, relu, gelu_erf>>,
+                    "lowbit: thresholds stand for gelu before activation::sign and for relu before "
+                    "activation::elastic_bool; this policy has another hidden_act");
       constexpr bit_marks marks = std::is_same_v<typename encoded::op, and_popcount>
                                       ? bit_marks::at_least
                                       : bit_marks::below;

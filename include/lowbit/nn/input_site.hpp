@@ -59,6 +59,8 @@ struct input_site {
     } else if constexpr (encoded_rows<Format>::is_bytes) {
       return fan_out{store{floats}, row_encoder<Format, Arch>{codes, floats, layer.input(), marks}};
     } else {
+      static_assert(!encoded_rows<Format>::counted,
+                    "lowbit: a layer norm that encodes bits does not count them");
       return fan_out{store{floats}, sign_encoder{codes.rows, codes.k, layer.input().shift}};
     }
   }

@@ -19,6 +19,13 @@ struct integer_attention {
 template <class Policy>
 concept integer_only = std::is_same_v<typename Policy::attention, integer_attention>;
 
+/// The activation functions that it has in integers (nn/integer/gelu.hpp); others are refused.
+[[nodiscard]] constexpr status check_integer_activation(activation_function f) {
+  if (f == activation_function::gelu || f == activation_function::relu) return {};
+  return status::error(errc::unsupported, "policy ibert needs hidden_act gelu or relu, found ",
+                       name_of(f));
+}
+
 namespace policy {
 
 /// Where the published code differs from the paper, this follows the paper: weights span -127..127,

@@ -14,11 +14,35 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// A policy, listed as Policy::name, and the policy whose encoder is compiled to run it: its own,
-/// or one that reads the format of every matrix from the file (policy::any_float,
-/// policy::any_integer).
+namespace detail {
+/// Whether Policy is Encoder, or differs from it in nothing but one format for all matrices.
+template <class Policy, class Encoder>
+constexpr bool runs_in() {
+  if constexpr (std::is_same_v<Policy, Encoder>) {
+    return true;
+  } else {
+    using sites = site_formats<Policy>;
+    using linear = typename Policy::linear;
+    return std::is_same_v<typename sites::projection, linear> &&
+           std::is_same_v<typename sites::attention_output, linear> &&
+           std::is_same_v<typename sites::feed_forward_input, linear> &&
+           std::is_same_v<typename sites::feed_forward_output, linear> &&
+           std::is_same_v<typename sites::pooler, linear> &&
+           std::is_same_v<typename linear::input, typename Encoder::linear::input> &&
+           std::is_same_v<typename Policy::attention, typename Encoder::attention> &&
+           std::is_same_v<typename Policy::hidden_act, typename Encoder::hidden_act>;
+  }
+}
+}  // namespace detail
+
+/// A policy under Policy::name, and the one whose encoder is compiled for it: its own, or one that
+/// takes the format of every matrix from the file (policy::any_float, policy::any_integer).
 template <class Policy, class Encoder = Policy>
 struct named {
+  static_assert(detail::runs_in<Policy, Encoder>(),
+                "lowbit: the encoder of policy::any_integer or policy::any_float computes policies "
+                "that differ from it in one format for all matrices only; this one is "
+                "named<Policy>, with an encoder of its own");
   using policy = Policy;
   using encoder = Encoder;
 };
@@ -157,7 +181,7 @@ template <class Policy>
 inline constexpr activation_function usual_act = [] {
   if constexpr (requires { Policy::usual_act; }) {
     return Policy::usual_act;
-  } else if constexpr (requires { Policy::hidden_act::function; }) {
+  } else if constexpr (named_activation<typename Policy::hidden_act>) {
     return Policy::hidden_act::function;
   } else {
     return activation_function::gelu;

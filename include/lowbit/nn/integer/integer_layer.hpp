@@ -103,6 +103,7 @@ class integer_layer {
     const auto name = [index](model_part part) { return part_name(part, index); };
     const std::size_t d = shape.hidden;
     const std::size_t i = shape.intermediate;
+    LOWBIT_TRY(check_integer_activation(shape.hidden_act));
     site_scales s;
     double output_scale = 1;
     if (!memory.measuring()) {

@@ -218,11 +218,19 @@ inline result<model_config> load_training_config(const std::filesystem::path& fo
   const std::string bits = text("input_bits");
   const bool stage = text("weight_quant_method") == "\"bwn\"" && (bits == "2" || bits == "4") &&
                      text("input_quant_method") == "\"elastic\"";
-  if (!stage) return parse_config(json, path.native());
-  nlohmann::json raw = json;
-  json["input_bits"] = 1;
+  nlohmann::json raw;
+  if (stage) {
+    raw = json;
+    json["input_bits"] = 1;
+  }
   auto config = parse_config(json, path.native());
-  if (config) config->raw = std::move(raw);
+  if (!config) return config;
+  if (stage) config->raw = std::move(raw);
+  const activation_function act = config->shape.hidden_act;
+  if (act != activation_function::gelu && act != activation_function::relu) {
+    return status::error(errc::unsupported, path.native(), ": hidden_act is ", name_of(act),
+                         ", expected gelu or relu, which can be trained");
+  }
   return config;
 }
 
