@@ -1,6 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # How tests are declared.
 
+# Older CPUs, which QEMU emulates, and what they run of lowbit_archs.
+set(lowbit_older_cpus "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT LOWBIT_SANITIZE)
+  set(lowbit_older_cpus Nehalem Haswell)
+  set(lowbit_archs_of_Nehalem scalar)
+  set(lowbit_archs_of_Haswell scalar avx2)
+  list(JOIN lowbit_archs "|" built)
+  foreach(cpu IN LISTS lowbit_older_cpus)
+    list(FILTER lowbit_archs_of_${cpu} INCLUDE REGEX "^(${built})$")
+  endforeach()
+endif()
+
 # A test of code compiled for `arch`: it must run where this machine has that instruction set, and is shown as disabled
 # where it has not.
 function(lowbit_set_arch test arch)

@@ -21,8 +21,6 @@ using lowbit::errc;
 using lowbit::result;
 using lowbit::status;
 
-constexpr double mib = 1024.0 * 1024.0;
-
 struct bench_options : model_options {
   std::string shape = "bert-base";
   std::vector<std::size_t> tokens;  // empty: 16 and 128, capped at the number of positions
@@ -164,6 +162,7 @@ double fp32_seconds(const std::vector<row>& table, std::size_t tokens) {
 }
 
 void print_table(const bench_options& o, const std::vector<row>& table) {
+  constexpr double mib = 1024.0 * 1024.0;
   put("{}, {} thread{}, batch {}, medians of {} interleaved runs\n",
       escaped(o.model.empty() ? o.shape : o.model), o.threads, o.threads == 1 ? "" : "s", o.batch,
       o.repetitions);

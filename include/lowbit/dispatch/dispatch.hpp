@@ -38,15 +38,16 @@ inline std::vector<const engine*> usable_engines() {
 
 /// The engine named `arch`, a tag of arch/list.hpp; if empty, the one named in the environment
 /// variable LOWBIT_ISA, else the best that this CPU can run. `source` is the start of the messages.
-/// Errors: unsupported if this CPU or this program lacks the engine; invalid_argument for an
-/// unknown
-///         name
+/// Errors: unsupported if this CPU or this program lacks the engine, or this CPU runs none of them;
+/// invalid_argument for an unknown name
 inline result<const engine*> find_engine(std::string_view arch, std::string_view source = "arch") {
   const auto usable = usable_engines();
   if (arch.empty()) {
     const char* forced = std::getenv("LOWBIT_ISA");
-    if (forced == nullptr || *forced == '\0') return usable.front();
-    return find_engine(forced, "LOWBIT_ISA");
+    if (forced != nullptr && *forced != '\0') return find_engine(forced, "LOWBIT_ISA");
+    if (!usable.empty()) return usable.front();
+    return status::error(errc::unsupported, "this CPU supports no instruction set of this build, ",
+                         "the lowest is ", built_engines[0]->arch);
   }
   for (const engine* e : usable) {
     if (arch == e->arch) return e;

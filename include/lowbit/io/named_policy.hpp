@@ -152,9 +152,13 @@ inline std::string policies_with_zero(std::string_view zero) {
 /// Errors: invalid_argument listing the names
 inline result<named_policy> find_policy(std::string_view text, std::string_view zero = "torch") {
   const std::string name = canonical_policy_name(text);
-  if (const unsigned percent = pruned_percent(name)) {
-    auto pruned = find_policy("fp32");
-    if (pruned) pruned->name = pruned->format = detail::pruned_name_table.text[percent];
+  // A program's own list may be without what pruned models are made of.
+  const auto floats = std::find_if(named_policies.begin(), named_policies.end(),
+                                   [](const named_policy& p) { return p.name == "fp32"; });
+  const bool prunes = floats != named_policies.end();
+  if (const unsigned percent = pruned_percent(name); percent != 0 && prunes) {
+    named_policy pruned = *floats;
+    pruned.name = pruned.format = detail::pruned_name_table.text[percent];
     return pruned;
   }
   for (const named_policy& p : detail::policy_rows) {
@@ -166,7 +170,8 @@ inline result<named_policy> find_policy(std::string_view text, std::string_view 
     known += (known.empty() ? "" : ", ") + std::string(p.name);
   }
   return status::error(errc::invalid_argument, "policy \"", text,
-                       "\" is not known, expected one of ", known, ", pruned01 to pruned99");
+                       "\" is not known, expected one of ", known,
+                       prunes ? ", pruned01 to pruned99" : "");
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA
