@@ -36,7 +36,8 @@ inline constexpr std::size_t activation_functions = 2;
 [[nodiscard]] LOWBIT_INLINE constexpr const char* name_of(activation_function f) {
   constexpr const char* names[] = {"gelu", "relu"};
   static_assert(sizeof names / sizeof *names == activation_functions);
-  return names[static_cast<std::size_t>(f)];
+  const auto i = static_cast<std::size_t>(f);
+  return i < activation_functions ? names[i] : "unknown";
 }
 
 /// Letters: L layers, D hidden size, H heads, I intermediate size, V vocabulary, P positions, C
