@@ -217,6 +217,6 @@ TEST_CASE("elastic attention names the scale that is missing or not above 0", "[
     lowbit::elastic_attention_layer<lowbit::policy::bit, lowbit::scalar> layer;
     lowbit::arena space(memory.data(), memory.size());
     const auto s = layer.load(space, e.tensors.weights(), 0, batch.shape());
-    CHECK(s.message() == "tensor layer.attention.self.probability.scale" + why);
+    CHECK(s.message() == "tensor bert.encoder.layer.0.attention.self.probability.scale" + why);
   }
 }
