@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <lowbit/dispatch/dispatch.hpp>
 #include <lowbit/io/model_folder.hpp>
+#include <lowbit/tensor/arena.hpp>
 #include <vector>
 
 namespace {
