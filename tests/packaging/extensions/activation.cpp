@@ -2,8 +2,9 @@
 // Activation function toy by name: config.json gives it, policies that take the model's function
 // run it, its values are softsign's, and policies that have another one refuse it.
 #include "lowbit/io/config.hpp"
+#include "lowbit/io/import_integer.hpp"
 #include "lowbit/model/classifier.hpp"
-#include "lowbit/policy/ibert.hpp"
+#include "lowbit/nn/integer/integer_layer.hpp"
 #include "toy_model.hpp"
 
 using namespace toy_test;
@@ -62,5 +63,15 @@ int main() {
   TOY_CHECK(lowbit::computes_activation<lowbit::any_activation>(named));
   TOY_CHECK(!lowbit::computes_activation<lowbit::gelu_erf>(named));
   TOY_CHECK(!lowbit::computes_activation<lowbit::toy>(activation_function::gelu));
-  TOY_CHECK(!lowbit::check_integer_activation(named).ok());
+
+  // I-BERT has no integer form of it.
+  const auto is_refused = [](const lowbit::status& s) {
+    return s.message() == "policy ibert needs hidden_act gelu or relu, found toy";
+  };
+  lowbit::canonical_model model;
+  model.config = *config;
+  TOY_CHECK(is_refused(lowbit::import_integer(model, lowbit::activation_ranges(1)).status()));
+  lowbit::integer_layer<lowbit::policy::ibert, lowbit::scalar> layer;
+  lowbit::arena measure;
+  TOY_CHECK(is_refused(layer.load(measure, {}, 0, config->shape)));
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # cmake -D SOURCE=FOLDER -D NAME= -D SECTION= -D COMPILER= [-D LAUNCHER=] [-D FLAGS=a;b] [-D INCLUDES=a;b] [-D AT_MOST=N]
 #       [-D WITHOUT=TEXT] -D WORK=FOLDER -P extension.cmake
-# Adds the toy of NAME.patch to a copy of include/ and cmake/, builds NAME.cpp with it and runs that. The patch touches the
-# files that docs/extending.md names in the line "Files:" of SECTION, and no others, AT_MOST so many.
+# Adds the toy of NAME.patch to a copy of include/ and cmake/, builds NAME.cpp with it and runs that. The patch must touch
+# the files that docs/extending.md names in the line "Files:" of SECTION, all of them and no others, and AT_MOST so many.
 # WITHOUT: the hunk that adds TEXT is left out, and something must fail.
 cmake_minimum_required(VERSION 3.22)
 set(here ${CMAKE_CURRENT_LIST_DIR})
@@ -150,7 +150,7 @@ endif()
 
 # --- The program -----------------------------------------------------------------------------------------------------------
 
-# An arch's flags come from its line in the list; it is none of those of this machine.
+# An arch's flags come from its line in the list, as a build reads it.
 if(NAME STREQUAL "arch")
   set(LOWBIT_ARCHS native)
   set(lowbit_include_dir ${WORK}/include)
