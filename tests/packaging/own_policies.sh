@@ -35,7 +35,8 @@ expect_format attention.output.dense int8
 expect_format intermediate.dense f32
 expect_format output.dense f32
 grep -qF '"policy": "int8_attention"' packed/config.json || failed 'the packed folder does not name its policy'
-"$program" inspect packed | grep -qF 'policy int8_attention' || failed 'inspect does not name the policy'
+"$program" inspect packed >out
+grep -qF 'policy int8_attention' out || failed "inspect does not name the policy: $(head -n 3 out)"
 
 # It computes what it says: the packed folder as the checkpoint, neither fp32 nor int8, and close to fp32.
 answers() { # ARGUMENTS...
@@ -49,7 +50,7 @@ done
 golden=$tests/golden/bert_h128
 "$program" verify -m "$golden" -p int8_attention --inputs "$golden/inputs.json" --tolerance 0.1 \
   --expected "$golden/expected.safetensors" >/dev/null || failed 'far from the recorded logits'
-"$program" bench --shape '1,16,2,32' --tokens 4 --repetitions 1 -p int8,int8_attention --json |
-  grep -qF '"policy":"int8_attention"' || failed 'bench does not name the policy'
+"$program" bench --shape '1,16,2,32' --tokens 4 --repetitions 1 -p int8,int8_attention --json >out
+grep -qF '"policy":"int8_attention"' out || failed 'bench does not name the policy'
 "$program" flops --shape '1,16,2,32' -p int8_attention >/dev/null
 echo 'int8_attention is a policy of this program'

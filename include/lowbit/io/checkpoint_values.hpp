@@ -3,6 +3,7 @@
 // ranges that training codes store beside the weights.
 #pragma once
 
+#include "lowbit/codec/codec.hpp"
 #include "lowbit/io/checkpoint_reader.hpp"
 #include "lowbit/io/model_layout.hpp"
 #include "lowbit/io/quantized_bert_config.hpp"
