@@ -45,8 +45,8 @@ expect_engine() { # ISA ARCH ARGUMENTS...
   local isa=$1 arch=$2 found
   shift 2
   run "$isa" "${small[@]}" "$@"
-  found=$(grep -o '"arch":"[^"]*"' out || true)
-  if [[ $code != 0 || $found != "\"arch\":\"$arch\"" ]]; then
+  found=$(sed -n 's/.*"arch":"\([^"]*\)".*/\1/p' out)
+  if [[ $code != 0 || $found != "$arch" ]]; then
     failed "LOWBIT_ISA=$isa $*: exit code $code, found '$found', expected $arch; $(cat err)"
   fi
 }
@@ -63,7 +63,7 @@ for entry in bert_h128 bert_h128:int8 bert_h128:w1a8 tinybert_h96:w4a8 bibert_h7
   [[ -e $model ]] || model_folder "$tests/golden/$model" "$model"
   "$program" "${arguments[@]}" "${sentences[@]}" >expected
   [[ $(wc -l <expected) == 3 ]] || { echo "$entry: not 3 answers" >&2; exit 1; }
-  for arch in '' "${usable[@]}"; do
+  for arch in '' "${usable[@]:0:${#usable[@]}-1}"; do  # without a name: the best
     run "$arch" "${arguments[@]}" "${sentences[@]}"
     if [[ $code != 0 ]] || ! cmp -s expected out; then
       failed "$entry, LOWBIT_ISA=$arch: exit code $code, $(cat err); found $(cat out), expected $(cat expected)"
