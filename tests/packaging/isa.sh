@@ -36,7 +36,7 @@ run() { # ISA ARGUMENTS...: files out and err, and the exit code
   shift
   code=0
   LOWBIT_ISA=$isa "${emulated[@]}" "$program" "$@" >out 2>err </dev/null || code=$?
-  sed -i '/^qemu-x86_64[^ ]*: warning: TCG /d' err  # features of the CPU that are of the operating system's concern
+  sed -i '/^qemu-x86_64[^ ]*: warning: TCG /d' err  # CPU features that only the kernel uses
 }
 
 # The engine is printed. An integer policy: what an engine of bytes alone has.

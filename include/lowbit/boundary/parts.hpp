@@ -63,6 +63,8 @@ inline constexpr std::string_view part_names[] = {
     "cls.predictions.transform.dense",
     "cls.predictions.transform.LayerNorm",
 };
+static_assert(sizeof part_names / sizeof *part_names ==
+              static_cast<std::size_t>(model_part::masked_lm_norm) + 1);
 
 }  // namespace detail
 

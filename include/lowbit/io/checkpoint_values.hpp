@@ -22,6 +22,7 @@ inline void find_attention_width(model_config& config, checkpoint_reader& reader
   config.raw["dyna_hidden_size"] = t->shape[0];  // so that a packed folder specifies it
 }
 
+/// The part of an importer that does not depend on the policy.
 class checkpoint_values {
  public:
   checkpoint_values(canonical_model& model, checkpoint_reader& reader)

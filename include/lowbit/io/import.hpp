@@ -64,10 +64,10 @@ class importer : checkpoint_values {
     } else {
       LOWBIT_TRY_ASSIGN(auto values, reader_.read(weight, {n, k}));
       if (fields_ && scheme_ == scheme::ternarybert) {
-        LOWBIT_TRY_ASSIGN(const auto clip, interval(name + ".weight_clip_val"));
+        LOWBIT_TRY_ASSIGN(const auto range, interval(name + ".weight_clip_val"));
         for (float& w : values) {
-          w = w < clip[1] ? w : clip[1];
-          w = w > clip[0] ? w : clip[0];
+          w = w < range[1] ? w : range[1];
+          w = w > range[0] ? w : range[0];
         }
       }
       const matrix_view<const float> w{values.data(), n, k, k};

@@ -101,8 +101,7 @@ class text_classifier {
                            " needs one trained for it");
     }
     if (detail::is_quantized_bert(config.recognised)) {
-      LOWBIT_TRY_ASSIGN(const auto found,
-                        detail::find_quantized_bert_policy(folder, config, Policy::name));
+      LOWBIT_TRY(detail::find_quantized_bert_policy(folder, config, Policy::name).status());
     }
     canonical_model model;
     model.config = std::move(config);

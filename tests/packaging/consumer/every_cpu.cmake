@@ -18,7 +18,7 @@ endif()
 function(run_program isa policy)
   set(ENV{LOWBIT_ISA} "${isa}")
   execute_process(COMMAND ${PROGRAM} ${MODEL} ${policy} OUTPUT_VARIABLE out ERROR_VARIABLE err RESULT_VARIABLE code)
-  # Features of the CPU that are of the operating system's concern.
+  # QEMU warns of CPU features that only the kernel uses.
   string(REGEX REPLACE "qemu-x86_64[^ \n]*: warning: TCG [^\n]*\n" "" err "${err}")
   set(out "${out}" PARENT_SCOPE)
   set(err "${err}" PARENT_SCOPE)

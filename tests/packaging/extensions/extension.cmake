@@ -32,7 +32,7 @@ function(replace_lines file before after)
   string(FIND "\n${text}" "\n${before}" at)
   string(FIND "\n${text}" "\n${before}" last REVERSE)
   if(at EQUAL -1)
-    fail("${NAME}.patch does not fit: ${file} has no longer these lines\n${before}\
+    fail("${NAME}.patch does not fit: ${file} no longer has these lines\n${before}\
 Bring the patch up to date, and docs/extending.md where its steps changed.")
   elseif(NOT at EQUAL last)
     fail("${NAME}.patch does not fit: ${file} has these lines twice\n${before}")
