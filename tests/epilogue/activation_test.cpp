@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// exp, erf, tanh and GELU against libm in double, and bit for bit against the scalar lanes.
+// exp, erf, tanh and the activation functions against libm in double, and bit for bit against the
+// scalar lanes.
 #include "lowbit/epilogue/activation.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -32,6 +33,18 @@ struct tanh_function : lowbit::tanh_activation {
 };
 struct gelu_function : lowbit::gelu_erf {
   static double exact(double x) { return 0.5 * x * (1.0 + std::erf(x * 0.70710678118654752440)); }
+};
+
+struct gelu_tanh_function : lowbit::gelu_tanh {
+  static double exact(double x) {
+    return 0.5 * x * (1.0 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+  }
+};
+struct silu_function : lowbit::silu {
+  static double exact(double x) { return x / (1.0 + std::exp(-x)); }
+};
+struct quick_gelu_function : lowbit::quick_gelu {
+  static double exact(double x) { return x / (1.0 + std::exp(-1.702 * x)); }
 };
 
 template <class Function, class Arch>
@@ -81,6 +94,38 @@ std::string scalar_difference(std::uint32_t step) {
   return {};
 }
 
+/// The largest |value - exact| / |x| over every `step`-th finite float. Half of the smallest floats
+/// is rounded, so one of them is free.
+template <class Function, class Arch>
+double largest_slope_error(std::uint32_t step) {
+  double largest = 0;
+  for (std::uint64_t bits = 0; bits < (std::uint64_t{1} << 32); bits += 16ULL * step) {
+    float_lanes x;
+    for (std::size_t j = 0; j < 16; ++j) {
+      x[j] = std::bit_cast<float>(static_cast<std::uint32_t>(bits + j * step));
+    }
+    const auto y = to_array(Function::apply(lowbit::f32x16<Arch>::load(x.data())));
+    for (std::size_t j = 0; j < 16; ++j) {
+      if (!std::isfinite(x[j])) continue;
+      const auto at = static_cast<double>(x[j]);
+      constexpr double smallest = std::numeric_limits<float>::denorm_min();
+      const double apart = std::abs(static_cast<double>(y[j]) - Function::exact(at)) - smallest;
+      if (!(apart <= largest * std::abs(at)))
+        largest =
+            std::isnan(apart) ? std::numeric_limits<double>::infinity() : apart / std::abs(at);
+    }
+  }
+  return largest;
+}
+
+template <class Arch>
+void check_activations(std::uint32_t step) {
+  CHECK(largest_slope_error<gelu_function, Arch>(step) <= 1.3e-7);
+  CHECK(largest_slope_error<gelu_tanh_function, Arch>(step) <= 1.3e-7);
+  CHECK(largest_slope_error<silu_function, Arch>(step) <= 1.3e-7);
+  CHECK(largest_slope_error<quick_gelu_function, Arch>(step) <= 1.3e-7);
+}
+
 template <class Arch>
 void check_bounds(double step) {
   CHECK(largest_error<exp_function, Arch>(-86.0, 88.0, 16 * step, relative) <= 2e-7);
@@ -98,6 +143,9 @@ void check_same_bits(std::uint32_t step) {
   CHECK(scalar_difference<erf_function, Arch>(step) == "");
   CHECK(scalar_difference<tanh_function, Arch>(step) == "");
   CHECK(scalar_difference<gelu_function, Arch>(step) == "");
+  CHECK(scalar_difference<gelu_tanh_function, Arch>(step) == "");
+  CHECK(scalar_difference<silu_function, Arch>(step) == "");
+  CHECK(scalar_difference<quick_gelu_function, Arch>(step) == "");
 }
 
 }  // namespace
@@ -113,6 +161,11 @@ TEMPLATE_LIST_TEST_CASE("exp, erf, tanh and gelu stay within their errors on a f
   check_bounds<TestType>(7e-6);
 }
 
+TEMPLATE_LIST_TEST_CASE("the smooth activation functions are exact to 1.3e-7 |x| for every float",
+                        "[activation]", compiled_archs) {
+  need_arch<TestType>();
+  check_activations<TestType>(10007);
+}
 TEMPLATE_LIST_TEST_CASE("exp, erf, tanh and gelu give the same bits on every arch", "[activation]",
                         compiled_archs) {
   need_arch<TestType>();
@@ -139,9 +192,22 @@ TEMPLATE_LIST_TEST_CASE("special points of the functions are exact", "[activatio
   CHECK(same_bits(value<tanh_function, arch>(-0.0F), -0.0F));
   CHECK(value<tanh_function, arch>(40.0F) == 1.0F);
   CHECK(value<tanh_function, arch>(-1e30F) == -1.0F);
-  CHECK(value<gelu_function, arch>(0.0F) == 0.0F);
-  CHECK(value<gelu_function, arch>(50.0F) == 50.0F);
-  CHECK(value<gelu_function, arch>(-50.0F) == 0.0F);
+  const auto ends = []<class Function>(Function) {
+    const float largest = std::numeric_limits<float>::max();
+    const float infinity = std::numeric_limits<float>::infinity();
+    CHECK(value<Function, arch>(0.0F) == 0.0F);
+    CHECK(value<Function, arch>(-0.0F) == 0.0F);
+    CHECK(value<Function, arch>(50.0F) == 50.0F);
+    CHECK(value<Function, arch>(largest) == largest);
+    CHECK(value<Function, arch>(-50.0F) == 0.0F);
+    CHECK(value<Function, arch>(-largest) == 0.0F);
+    CHECK(value<Function, arch>(infinity) == infinity);
+    CHECK(std::isnan(value<Function, arch>(-infinity)));  // as in torch
+  };
+  ends(gelu_function{});
+  ends(gelu_tanh_function{});
+  ends(silu_function{});
+  ends(quick_gelu_function{});
   CHECK(value<lowbit::relu, arch>(-2.5F) == 0.0F);
   CHECK(value<lowbit::relu, arch>(2.5F) == 2.5F);
 }
@@ -168,6 +234,9 @@ TEMPLATE_LIST_TEST_CASE("no function makes a number of NaN", "[activation]", com
     CHECK(std::isnan(value<erf_function, arch>(x)));
     CHECK(std::isnan(value<tanh_function, arch>(x)));
     CHECK(std::isnan(value<gelu_function, arch>(x)));
+    CHECK(std::isnan(value<gelu_tanh_function, arch>(x)));
+    CHECK(std::isnan(value<silu_function, arch>(x)));
+    CHECK(std::isnan(value<quick_gelu_function, arch>(x)));
     CHECK(std::isnan(value<lowbit::relu, arch>(x)));
   }
   CHECK(same_bits(value<lowbit::relu, arch>(-0.0F), 0.0F));

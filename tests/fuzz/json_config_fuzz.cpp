@@ -10,7 +10,7 @@ using namespace lowbit_fuzz;
 
 const words known = words_of(
     "num_hidden_layers hidden_size num_attention_heads intermediate_size vocab_size "
-    "max_position_embeddings type_vocab_size hidden_act gelu relu num_labels id2label "
+    "max_position_embeddings type_vocab_size hidden_act gelu relu silu num_labels id2label "
     "label2id layer_norm_eps architectures BertForMaskedLM weight_bits input_bits "
     "weight_quant_method bwn twn input_quant_method elastic lsq quantization_config "
     "quant_method lowbit format_version policy zero plus-one torch dyna_hidden_size "

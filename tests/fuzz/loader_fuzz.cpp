@@ -19,7 +19,7 @@ using lowbit_tool::session;
 
 const words known = words_of(
     "num_hidden_layers hidden_size num_attention_heads intermediate_size vocab_size "
-    "max_position_embeddings type_vocab_size hidden_act gelu relu num_labels id2label "
+    "max_position_embeddings type_vocab_size hidden_act gelu relu silu num_labels id2label "
     "layer_norm_eps architectures BertForSequenceClassification "
     "BertForTokenClassification BertForQuestionAnswering BertForMaskedLM BertModel "
     "weight_bits input_bits weight_quant_method bwn input_quant_method elastic lsq "

@@ -200,13 +200,30 @@ TEST_CASE("config refuses models that are not a BERT encoder by name", "[io][con
          {"position_embedding_type", "relative_key"});
   refuse(with(bert(), {{"pruned_heads", {{"0", {1}}}}}), errc::unsupported, {"pruned_heads"});
   refuse(with(bert(), {{"pruned_heads", 1}}), errc::malformed, {"pruned_heads"});
-  for (const char* act : {"gelu_new", "gelu_fast", "gelu_pytorch_tanh", "silu"}) {
-    refuse(with(bert(), {{"hidden_act", act}}), errc::unsupported, {"hidden_act", act, "erf"});
+}
+
+TEST_CASE("config reads every name of an activation function and refuses the others",
+          "[io][config]") {
+  using enum activation_function;
+  const auto named = [](const char* text) {
+    INFO(text);
+    return parse(with(bert(), {{"hidden_act", text}})).shape.hidden_act;
+  };
+  for (const char* text : {"gelu", "gelu_python"}) CHECK(named(text) == gelu);
+  for (const char* text :
+       {"gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"}) {
+    CHECK(named(text) == gelu_tanh);
   }
-  CHECK(parse(with(bert(), {{"hidden_act", "gelu_python"}})).shape.hidden_act ==
-        activation_function::gelu);
-  CHECK(parse(with(bert(), {{"hidden_act", "relu"}})).shape.hidden_act ==
-        activation_function::relu);
+  for (const char* text : {"silu", "swish"}) CHECK(named(text) == silu);
+  CHECK(named("quick_gelu") == quick_gelu);
+  CHECK(named("relu") == relu);
+  for (const char* text : {"gelu_10", "mish", "relu2", "GELU", ""}) {
+    refuse(with(bert(), {{"hidden_act", text}}), errc::unsupported,
+           {"hidden_act is \"" + std::string(text) +
+            "\", expected one of gelu, relu, gelu_new, "
+            "silu, quick_gelu, gelu_python, gelu_pytorch_tanh, gelu_python_tanh, gelu_fast, "
+            "gelu_accurate, swish"});
+  }
 }
 
 TEST_CASE("config refuses bit widths that a scheme's code does not define",

@@ -17,6 +17,9 @@ namespace {
 struct fp32_relu : lowbit::policy::fp32 {
   using hidden_act = lowbit::relu;
 };
+struct fp32_silu : lowbit::policy::fp32 {
+  using hidden_act = lowbit::silu;
+};
 
 using namespace lowbit_test;
 using lowbit::policy::bibert;
@@ -157,6 +160,14 @@ TEST_CASE("snapshot: every build of this library computes these logits", "[model
   CHECK(logits_hash<bibert>() == 0xa311ba0d0b68cf71ULL);
   CHECK(logits_hash<bibert_plus_one>() == 0x23166a890671b811ULL);
   CHECK(logits_hash<bit>() == 0x2cbf0026fffbc316ULL);
+}
+
+TEST_CASE("an activation function has the same bits in a product as in a pass of its own",
+          "[model]") {
+  lowbit::model_shape named = shape;
+  named.hidden_act = lowbit::activation_function::silu;
+  CHECK(logits_hash<fp32>(named) == logits_hash<fp32_silu>());
+  CHECK(logits_hash<fp32>(named) != logits_hash<fp32>());
 }
 
 TEST_CASE("null token types are 0 and null positions count from 0 in each sentence", "[model]") {

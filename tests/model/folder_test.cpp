@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checkpoint folders with every head: which one is recognised, imported weights give the values of
-// the same weights in memory, also after packing, and what does not fit is named.
+// the same weights in memory, also after packing, and what does not fit is named. Every hidden_act
+// gives the logits of Hugging Face's BertForMaskedLM (tests/golden/hidden_act/record.py).
 #include <catch2/catch_test_macros.hpp>
 
 #include "../support/archs.hpp"
@@ -11,14 +12,20 @@ namespace {
 using namespace lowbit_test;
 
 template <class Model>
-std::vector<float> run_weights(const lowbit::weight_set& weights,
-                               const lowbit::model_shape& shape) {
+std::vector<float> run_input(const lowbit::weight_set& weights, const lowbit::model_shape& shape,
+                             const lowbit::token_input& in) {
   const guarded<std::byte> memory(Model::model_bytes(weights, shape));
   lowbit::arena space(memory.data(), memory.size());
   Model model;
   const lowbit::status s = model.load(space, weights, shape);
   INFO(s.message());
   REQUIRE(s.ok());
+  lowbit::serial serial;
+  return run_model(model, in, serial);
+}
+template <class Model>
+std::vector<float> run_weights(const lowbit::weight_set& weights,
+                               const lowbit::model_shape& shape) {
   random_source random(1900);
   const std::vector<sentence> sentences{random_sentence(shape, 6, random)};
   const std::size_t order[] = {0};
@@ -26,8 +33,7 @@ std::vector<float> run_weights(const lowbit::weight_set& weights,
   const std::uint32_t asked[] = {4};
   lowbit::token_input in = batch.input();
   in.masked = {asked, 1};
-  lowbit::serial serial;
-  return run_model(model, in, serial);
+  return run_input<Model>(weights, shape, in);
 }
 
 /// A checkpoint of this head, from its folder and packed, gives what its weights in memory give.
@@ -72,6 +78,50 @@ TEST_CASE("a folder's head is what its architecture says, else what its tensors 
   for (const char* architecture :
        {"BertForSequenceClassification", "", "QuantBertForSequenceClassification"})
     check_head<classifier<fp32>>(head_kind::sequence, architecture);
+}
+
+TEST_CASE("every hidden_act gives Hugging Face's masked-LM logits", "[folder]") {
+  need_arch<lowbit::native>();
+  const fs::path golden = fs::path(LOWBIT_TEST_DATA) / "hidden_act";
+  const auto recorded = lowbit::safetensors_file::open(golden / "expected.safetensors").value();
+  sentence words;
+  for (const float id : lowbit::read_f32(*recorded.find("input_ids")).value())
+    words.ids.push_back(static_cast<std::int32_t>(id));
+  words.types.assign(words.ids.size(), 0);
+  std::vector<std::uint32_t> asked(words.ids.size());
+  for (std::uint32_t t = 0; t < asked.size(); ++t) asked[t] = t;
+  const std::vector<sentence> sentences{words};
+  const std::size_t order[] = {0};
+  const packed_batch batch(sentences, order);
+  lowbit::token_input in = batch.input();
+  in.masked = {asked.data(), asked.size()};
+
+  std::size_t compared = 0;
+  for (const lowbit::tensor_view& t : recorded.tensors()) {
+    if (t.name == "input_ids") continue;
+    INFO(t.name);
+    const crafted::scratch_folder scratch;
+    fs::copy(golden / "model.safetensors", scratch.path() / "model.safetensors");
+    json config = lowbit::read_json(golden / "config.json").value();
+    config["hidden_act"] = std::string(t.name);
+    crafted::write(scratch.path() / "config.json", config.dump());
+    const auto opened = lowbit::open_model(scratch.path());
+    INFO(opened.status().message());
+    REQUIRE(opened.ok());
+    const std::vector<float> expected = lowbit::read_f32(t).value();
+    const std::vector<float> logits =
+        run_input<lowbit::masked_lm<fp32>>(opened->weights(), opened->config.shape, in);
+    REQUIRE(logits.size() == expected.size());
+    double worst = 0;
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      const double apart =
+          std::abs(static_cast<double>(logits[i]) - static_cast<double>(expected[i]));
+      if (!(apart <= worst)) worst = std::isnan(apart) ? 1e30 : apart;
+    }
+    CHECK(worst <= 1e-4);  // logits of up to 9; the nearest other function is 0.0056 away
+    ++compared;
+  }
+  CHECK(compared == 11);
 }
 
 TEST_CASE("what a checkpoint has beside its head is known to be unused", "[folder]") {

@@ -29,12 +29,13 @@ enum class head_kind : std::uint8_t {
   return names[static_cast<std::size_t>(head)];
 }
 
-/// The activation between the feed-forward layers: hidden_act in config.json.
-enum class activation_function : std::uint8_t { gelu, relu };
-inline constexpr std::size_t activation_functions = 2;
+/// The activation between the feed-forward layers and of the masked-LM head: hidden_act in
+/// config.json.
+enum class activation_function : std::uint8_t { gelu, relu, gelu_tanh, silu, quick_gelu };
+inline constexpr std::size_t activation_functions = 5;
 
 [[nodiscard]] LOWBIT_INLINE constexpr const char* name_of(activation_function f) {
-  constexpr const char* names[] = {"gelu", "relu"};
+  constexpr const char* names[] = {"gelu", "relu", "gelu_new", "silu", "quick_gelu"};
   static_assert(sizeof names / sizeof *names == activation_functions);
   const auto i = static_cast<std::size_t>(f);
   return i < activation_functions ? names[i] : "unknown";
@@ -55,7 +56,8 @@ struct model_shape {
   bool relu_before_classifier = false;  ///< TinyBERT: logits = classifier(relu(pooled))
   head_kind head = head_kind::sequence;
   std::size_t attention = 0;  ///< width of q, k, v, context if not hidden (DynaBERT), else 0
-  /// Used by policies whose hidden_act is any_activation; others fix their own.
+  /// Used by the masked-LM head and by policies whose hidden_act is any_activation; others fix
+  /// their own.
   activation_function hidden_act = activation_function::gelu;
 
   /// Total width of q, k, v and context over all heads.

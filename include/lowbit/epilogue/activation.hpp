@@ -87,6 +87,18 @@ LOWBIT_INLINE f32x16<Arch> tanh(f32x16<Arch> x) {
   return detail::with_sign(select(less(magnitude, f::broadcast(0.625F)), inner, outer), x);
 }
 
+namespace detail {
+
+/// x / 2 (1 + tanh u), which is x sigmoid(2 u): exactly 0 far below zero, where x / (1 + e^(-2u))
+/// with a clamped exponent would not be.
+template <class Arch>
+LOWBIT_INLINE f32x16<Arch> gated(f32x16<Arch> x, f32x16<Arch> u) {
+  const auto half = x * f32x16<Arch>::broadcast(0.5F);
+  return fma(half, tanh(u), half);
+}
+
+}  // namespace detail
+
 /// BERT's GELU, x / 2 (1 + erf(x / sqrt 2)): the erf form, not the tanh approximation.
 struct gelu_erf {
   static constexpr const char* name = "gelu";
@@ -108,6 +120,36 @@ struct relu {
     return max(zero, x) + zero;
   }
 };
+/// The tanh approximation of GELU, x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+struct gelu_tanh {
+  static constexpr const char* name = "gelu_new";
+  static constexpr activation_function function = activation_function::gelu_tanh;
+  template <class Arch>
+  static LOWBIT_INLINE f32x16<Arch> apply(f32x16<Arch> x) {
+    using f = f32x16<Arch>;
+    const f slope = fma(x * x, f::broadcast(0.0356774081F), f::broadcast(0.797884561F));
+    return detail::gated(x, x * slope);
+  }
+};
+/// SiLU, or swish: x sigmoid(x).
+struct silu {
+  static constexpr const char* name = "silu";
+  static constexpr activation_function function = activation_function::silu;
+  template <class Arch>
+  static LOWBIT_INLINE f32x16<Arch> apply(f32x16<Arch> x) {
+    return detail::gated(x, x * f32x16<Arch>::broadcast(0.5F));
+  }
+};
+/// The sigmoid approximation of GELU, x sigmoid(1.702 x).
+struct quick_gelu {
+  static constexpr const char* name = "quick_gelu";
+  static constexpr activation_function function = activation_function::quick_gelu;
+  template <class Arch>
+  static LOWBIT_INLINE f32x16<Arch> apply(f32x16<Arch> x) {
+    return detail::gated(x, x * f32x16<Arch>::broadcast(0.851F));
+  }
+};
+/// No config.json can name it: the pooler's.
 struct tanh_activation {
   static constexpr const char* name = "tanh";
   template <class Arch>
@@ -119,7 +161,7 @@ struct tanh_activation {
 template <class... Functions>
 struct activation_list {};
 /// Those that config.json can name, each with its `function`, in the order of activation_function.
-using named_activations = activation_list<gelu_erf, relu>;
+using named_activations = activation_list<gelu_erf, relu, gelu_tanh, silu, quick_gelu>;
 
 /// As a policy's hidden_act: the one that the model's shape names.
 struct any_activation {
@@ -151,14 +193,14 @@ LOWBIT_INLINE auto pick_activation(activation_list<First, Rest...>, activation_f
 
 }  // namespace detail
 
-/// function(std::type_identity<HiddenAct>), or, where that is any_activation, for the one called
-/// `named`.
-template <class HiddenAct, class Function>
+/// function(std::type_identity<HiddenAct>), or, where that is any_activation, for the one of List
+/// called `named`; the last one stands for all that are not in it.
+template <class HiddenAct, class List = named_activations, class Function>
 LOWBIT_INLINE auto with_activation(activation_function named, Function function) {
   if constexpr (!std::is_same_v<HiddenAct, any_activation>) {
     return function(std::type_identity<HiddenAct>{});
   } else {
-    return detail::pick_activation(named_activations{}, named, function);
+    return detail::pick_activation(List{}, named, function);
   }
 }
 

@@ -50,21 +50,35 @@ struct model_config {
 
 namespace detail {
 
+/// Other names of a function in Hugging Face's ACT2FN, whose formulas differ in rounding only.
+struct activation_alias {
+  std::string_view name;
+  activation_function function;
+};
+inline constexpr activation_alias activation_aliases[] = {
+    {"gelu_python", activation_function::gelu},
+    {"gelu_pytorch_tanh", activation_function::gelu_tanh},
+    {"gelu_python_tanh", activation_function::gelu_tanh},
+    {"gelu_fast", activation_function::gelu_tanh},
+    {"gelu_accurate", activation_function::gelu_tanh},
+    {"swish", activation_function::silu},
+};
+
 inline result<activation_function> parse_activation(const nlohmann::json& config,
                                                     std::string_view name) {
   LOWBIT_TRY_ASSIGN(const auto text, json_string(config, "hidden_act", name, "gelu"));
-  if (text == "gelu_python") return activation_function::gelu;
   std::string known;
   for (std::size_t i = 0; i < activation_functions; ++i) {
     const auto function = static_cast<activation_function>(i);
     if (text == name_of(function)) return function;
     known += (i == 0 ? "" : ", ") + std::string(name_of(function));
-    if (function == activation_function::gelu) known += " (the erf form)";
   }
-  const bool tanh_form = text == "gelu_new" || text == "gelu_fast" || text == "gelu_pytorch_tanh" ||
-                         text == "quick_gelu";
+  for (const activation_alias& alias : activation_aliases) {
+    if (text == alias.name) return alias.function;
+    known += ", " + std::string(alias.name);
+  }
   return status::error(errc::unsupported, name, ": hidden_act is ", quote_name(text),
-                       tanh_form ? ", an approximation of GELU" : "", ", expected one of ", known);
+                       ", expected one of ", known);
 }
 
 /// The texts of id2label in id order; the ids must be "0" to "n-1".

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
+#include "lowbit/nn/activate_rows.hpp"
 #include "lowbit/nn/activation_site.hpp"
 #include "lowbit/nn/layer_workspace.hpp"
 
@@ -125,7 +126,8 @@ class encoder_layer {
     w.attended.template find_range<Arch>(rows, w.marks);
     show_site(observer, activation_site::attended, w.attended.floats, rows);
 
-    with_activation<typename Policy::hidden_act>(
+    using functions = std::conditional_t<bit_middle, named_activations, fused_activations>;
+    with_activation<typename Policy::hidden_act, functions>(
         hidden_act_, [&]<class Activation>(std::type_identity<Activation>) {
           feed_forward<Activation>(w, rows, executor);
         });
@@ -184,8 +186,14 @@ class encoder_layer {
     auto& middle = w.middle;
     middle.clear_pad(rows);
     if constexpr (!bit_middle) {
-      run_linear(feed_forward_input_, w.attended, rows, activated | store{middle.floats}, executor,
-                 middle.floats);
+      const store floats{middle.floats};
+      if constexpr (std::is_same_v<Activation, activation_pass>) {
+        run_linear(feed_forward_input_, w.attended, rows, floats, executor, middle.floats);
+        activate_rows<Arch>(hidden_act_, middle.floats.rows_from(0, rows), executor);
+      } else {
+        run_linear(feed_forward_input_, w.attended, rows, activated | floats, executor,
+                   middle.floats);
+      }
       middle.template encode<Arch>(rows, feed_forward_output_, executor, w.marks);
     } else if constexpr (feed_forward_layer::counts) {
       using encoded = encoded_rows<typename formats::feed_forward_output>;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // BiT, TernaryBERT and BinaryBERT after its split as their authors' PyTorch code computed them
-// (tests/golden), through scheme_of, the folder reader and the trainer's encoder.
+// (tests/golden), through scheme_of, the folder reader and the trainer's encoder; and every
+// hidden_act as Hugging Face's BertForMaskedLM computed it.
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
 #include <string>
@@ -8,6 +9,7 @@
 #include "lowbit/io/json.hpp"
 #include "lowbit/train/model/folder.hpp"
 #include "lowbit/train/model/schemes.hpp"
+#include "support/scratch.hpp"
 
 using namespace lowbit::train;
 namespace fs = std::filesystem;
@@ -86,4 +88,51 @@ TEST_CASE("TernaryBERT W2A8 in libtorch gives the recorded tensors", "[golden]")
 
 TEST_CASE("BinaryBERT W1A4 after its split in libtorch gives the recorded tensors", "[golden]") {
   check("binarybert_split_w1a4", "binarybert_split_w1a4", 1e-2);
+}
+
+TEST_CASE("every hidden_act in libtorch gives Hugging Face's masked-LM logits", "[golden]") {
+  const fs::path golden = fs::path(LOWBIT_TEST_DATA) / "hidden_act";
+  const auto file = lowbit::safetensors_file::open(golden / "expected.safetensors").value();
+  const train_test::scratch_folder scratch("hidden-act");
+  fs::copy(golden / "model.safetensors", scratch.path / "model.safetensors");
+  batch in;
+  in.ids =
+      at::tensor(lowbit::read_f32(*file.find("input_ids")).value()).to(at::kLong).view({1, -1});
+  in.mask = at::ones_like(in.ids).to(at::kFloat);
+  in.labels = at::zeros_like(in.ids);  // all tokens
+
+  torch::NoGradGuard no_gradients;
+  std::size_t compared = 0;
+  for (const lowbit::tensor_view& t : file.tensors()) {
+    if (t.name == "input_ids") continue;
+    INFO(t.name);
+    nlohmann::json fields = lowbit::read_json(golden / "config.json").value();
+    fields["hidden_act"] = std::string(t.name);
+    scratch.write("config.json", fields.dump());
+    auto config = load_training_config(scratch.path);
+    INFO(config.status().message());
+    REQUIRE(config.ok());
+    config->shape.head = lowbit::head_kind::masked_lm;
+    bert model(config->shape, scheme_of(*config, scratch.path).value());
+    REQUIRE(load_parameters(scratch.path, model.exported()).ok());
+    const Tensor logits = model.forward(in, {}).logits;
+    CHECK(farthest_from_recorded(file, std::string(t.name), logits) <= 1e-4);
+    ++compared;
+  }
+  CHECK(compared == 11);
+}
+
+TEST_CASE("a scheme with an activation function of its own refuses models with another") {
+  const train_test::scratch_folder scratch("own-act");
+  nlohmann::json fields =
+      lowbit::read_json(fs::path(LOWBIT_TEST_DATA) / "bibert_h75" / "config.json").value();
+  for (const char* act : {"relu", "silu"}) {
+    fields["hidden_act"] = act;
+    scratch.write("config.json", fields.dump());
+    const auto config = load_training_config(scratch.path);
+    REQUIRE(config.ok());
+    const auto how = scheme_of(*config, scratch.path);
+    CHECK(train_test::mentions(
+        how.status(), std::string("hidden_act is ") + act + ", expected gelu in a bibert model"));
+  }
 }

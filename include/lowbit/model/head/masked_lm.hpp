@@ -6,6 +6,7 @@
 
 #include "lowbit/boundary/parts.hpp"
 #include "lowbit/model/encoder.hpp"
+#include "lowbit/nn/activate_rows.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -30,8 +31,10 @@ LOWBIT_NOINLINE void dot_with_word(matrix_view<const float> x, std::size_t row,
 
 }  // namespace detail
 
-/// logits_v = LN(GELU(W h + b)) . word_v + bias_v; each dot product is one reduction in the order
-/// of docs/numerics.md#lanes.
+/// logits_v = LN(g(W h + b)) . word_v + bias_v with g the model's hidden_act; each dot product is
+/// one reduction in the order of docs/numerics.md#lanes.
+///
+/// Source: Hugging Face's BertPredictionHeadTransform, whose function is config.hidden_act
 template <class Codec, class Arch>
 class masked_lm_head {
  public:
@@ -54,6 +57,7 @@ class masked_lm_head {
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     vocabulary_ = shape.vocabulary;
+    hidden_act_ = shape.hidden_act;
     LOWBIT_TRY(transform_.load(memory, weights, part_name(model_part::masked_lm_transform),
                                shape.hidden, shape.hidden));
     LOWBIT_TRY(norm_.load(memory, weights, part_name(model_part::masked_lm_norm), shape.hidden,
@@ -90,8 +94,8 @@ class masked_lm_head {
                     w.gathered.cols * sizeof(float));
       }
       transform_.run(activation_rows<mul_add>{w.gathered.rows_from(0, rows), w.gathered.cols},
-                     transform_.to_output(nullptr) | activate<gelu_erf>{} | store{w.transformed},
-                     executor);
+                     transform_.to_output(nullptr) | store{w.transformed}, executor);
+      activate_rows<Arch>(hidden_act_, w.transformed.rows_from(0, rows), executor);
       norm_.run(w.transformed.rows_from(0, rows), store{w.gathered}, executor);
       decode(w, rows, logits.rows_from(begin, rows), executor);
     }
@@ -120,6 +124,7 @@ class masked_lm_head {
   }
 
   std::size_t vocabulary_ = 0;
+  activation_function hidden_act_ = activation_function::gelu;
   linear<linear_format<f32, activation::f32>, Arch> transform_;
   layer_norm<Arch> norm_;
   stored_tensor bias_;  // (V)

@@ -94,6 +94,8 @@ class integer_layer {
   template <bool Observed>
   using workspace = integer_workspace<Policy, Arch, Observed>;
   static constexpr bool batch_range = false;
+  /// Those of check_integer_activation.
+  using functions = activation_list<relu, gelu_erf>;
   template <class Activation>
   using middle_function =
       std::conditional_t<std::is_same_v<Activation, relu>, integer_relu, integer_gelu>;
@@ -121,11 +123,12 @@ class integer_layer {
     LOWBIT_TRY(attention_norm_.load(memory, weights, name(model_part::attention_norm), d,
                                     shape.layer_norm_eps, s.attention_sum, s.attended));
     hidden_act_ = shape.hidden_act;
-    const auto [middle_input, middle_output] = with_activation<typename Policy::hidden_act>(
-        hidden_act_, []<class Activation>(std::type_identity<Activation>) {
-          using function = middle_function<Activation>;
-          return middle_scales{function::input_scale, function::output_scale};
-        });
+    const auto [middle_input, middle_output] =
+        with_activation<typename Policy::hidden_act, functions>(
+            hidden_act_, []<class Activation>(std::type_identity<Activation>) {
+              using function = middle_function<Activation>;
+              return middle_scales{function::input_scale, function::output_scale};
+            });
     LOWBIT_TRY(feed_forward_input_.load(memory, weights, name(model_part::feed_forward_input), i, d,
                                         s.attended, middle_input));
     LOWBIT_TRY(dyadic::from(middle_output / s.middle, name(model_part::feed_forward_output).view(),
@@ -172,7 +175,7 @@ class integer_layer {
                           executor);
     attention_norm_.run(w.sum.rows_from(0, rows), w.attended, executor);
 
-    with_activation<typename Policy::hidden_act>(
+    with_activation<typename Policy::hidden_act, functions>(
         hidden_act_, [&]<class Activation>(std::type_identity<Activation>) {
           feed_forward_input_.run(w.attended.first(rows),
                                   feed_forward_input_.to_output() |

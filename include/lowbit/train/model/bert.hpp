@@ -171,7 +171,8 @@ class bert {
       return;
     }
     const Tensor transformed =
-        at::gelu(at::linear(rows, tensors_.transform.weight, tensors_.transform.bias));
+        apply_activation(scheme_->hidden_act(),
+                         at::linear(rows, tensors_.transform.weight, tensors_.transform.bias));
     Tensor words = tensors_.words[0];
     for (std::size_t p = 1; p < tensors_.words.size(); ++p) words = words + tensors_.words[p];
     out.logits = linear_function::apply(normalize(transformed, tensors_.transform_norm), words,

@@ -22,7 +22,9 @@ class bit_scheme : public low_bit_weight_scheme {
     describe_codes(config, 1, "bwn", "elastic");
     config["not_quantize_attention"] = false;
   }
-  [[nodiscard]] const char* hidden_act() const override { return "relu"; }
+  [[nodiscard]] activation_function hidden_act() const override {
+    return activation_function::relu;
+  }
 
   [[nodiscard]] extra_tensors linear_extras(site, std::int64_t k) const override {
     return {{"input_clip_val", new_step()}, {"move.bias", at::zeros({k})}};

@@ -67,7 +67,7 @@ inline nlohmann::json make_config(const model_description& model, const training
   nlohmann::json config = {
       {"architectures", {architecture_of(s.head)}},
       {"model_type", "bert"},
-      {"hidden_act", how.hidden_act()},
+      {"hidden_act", name_of(how.hidden_act())},
       {"hidden_dropout_prob", 0.1},
       {"attention_probs_dropout_prob", 0.1},
       {"initializer_range", 0.02},
@@ -227,9 +227,13 @@ inline result<model_config> load_training_config(const std::filesystem::path& fo
   if (!config) return config;
   if (stage) config->raw = std::move(raw);
   const activation_function act = config->shape.hidden_act;
-  if (act != activation_function::gelu && act != activation_function::relu) {
+  if (find_trained(act) == nullptr) {
+    std::string known;
+    for (const trained_activation& a : trained_activations) {
+      known += (known.empty() ? "" : ", ") + std::string(name_of(a.function));
+    }
     return status::error(errc::unsupported, path.native(), ": hidden_act is ", name_of(act),
-                         ", expected gelu or relu, which can be trained");
+                         ", which cannot be trained, expected one of ", known);
   }
   return config;
 }

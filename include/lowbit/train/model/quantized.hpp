@@ -32,8 +32,9 @@ inline Tensor int8_per_token(const Tensor& x) {
 
 class quantized_scheme : public float_scheme {
  public:
-  explicit quantized_scheme(const named_policy& policy, bool relu = false)
-      : float_scheme(relu), policy_(policy) {}
+  explicit quantized_scheme(const named_policy& policy,
+                            activation_function act = activation_function::gelu)
+      : float_scheme(act), policy_(policy) {}
 
   /// Assigns a format and a first grid to every matrix of `model`, which must be on its final
   /// device. The matrices are those of io/encode_model.hpp: all linear layers except the

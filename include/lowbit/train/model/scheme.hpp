@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "lowbit/boundary/shape.hpp"
 #include "lowbit/io/model_layout.hpp"
 #include "lowbit/train/model/matmul.hpp"
 #include "lowbit/train/model/straight_through.hpp"
@@ -64,6 +65,31 @@ struct linear_part {
 
 enum class projection : std::uint8_t { query, key, value };
 
+/// The activation functions that training computes, each with its gradient.
+struct trained_activation {
+  activation_function function;
+  Tensor (*apply)(const Tensor&);
+};
+inline constexpr trained_activation trained_activations[] = {
+    {activation_function::gelu, [](const Tensor& x) { return at::gelu(x); }},
+    {activation_function::relu, [](const Tensor& x) { return at::relu(x); }},
+    {activation_function::gelu_tanh, [](const Tensor& x) { return at::gelu(x, "tanh"); }},
+    {activation_function::silu, [](const Tensor& x) { return at::silu(x); }},
+    {activation_function::quick_gelu, [](const Tensor& x) { return x * at::sigmoid(x * 1.702); }},
+};
+/// Null for a function that cannot be trained; load_training_config refuses its models.
+[[nodiscard]] inline const trained_activation* find_trained(activation_function f) {
+  for (const trained_activation& a : trained_activations) {
+    if (a.function == f) return &a;
+  }
+  return nullptr;
+}
+[[nodiscard]] inline Tensor apply_activation(activation_function f, const Tensor& x) {
+  const trained_activation* const found = find_trained(f);
+  LOWBIT_EXPECTS(found != nullptr);
+  return found->apply(x);
+}
+
 class training_scheme {
  public:
   training_scheme() = default;
@@ -75,8 +101,8 @@ class training_scheme {
   [[nodiscard]] virtual std::string name() const = 0;
   /// Adds the config.json fields by which the runtime recognizes the scheme.
   virtual void describe(nlohmann::json& config) const { static_cast<void>(config); }
-  /// "gelu" or "relu".
-  [[nodiscard]] virtual const char* hidden_act() const { return "gelu"; }
+  /// Of activate() and of the masked-LM head.
+  [[nodiscard]] virtual activation_function hidden_act() const { return activation_function::gelu; }
   /// Matrices per linear layer and word table: 1, or 2 (BinaryBERT after its split).
   [[nodiscard]] virtual std::size_t parts() const { return 1; }
 
@@ -117,9 +143,9 @@ using scheme_ptr = std::shared_ptr<const training_scheme>;
 /// Full precision BERT.
 class float_scheme : public training_scheme {
  public:
-  explicit float_scheme(bool relu = false) : relu_(relu) {}
+  explicit float_scheme(activation_function act = activation_function::gelu) : act_(act) {}
   [[nodiscard]] std::string name() const override { return "fp32"; }
-  [[nodiscard]] const char* hidden_act() const override { return relu_ ? "relu" : "gelu"; }
+  [[nodiscard]] activation_function hidden_act() const override { return act_; }
   [[nodiscard]] Tensor embed(const Tensor& table, const Tensor& ids,
                              const forward_options&) const override {
     return at::embedding(table, ids);
@@ -141,11 +167,11 @@ class float_scheme : public training_scheme {
     return at::dropout(at::softmax(scores, -1), o.dropout, o.training);
   }
   [[nodiscard]] Tensor activate(const Tensor& x) const override {
-    return relu_ ? at::relu(x) : at::gelu(x);
+    return apply_activation(act_, x);
   }
 
  private:
-  bool relu_;
+  activation_function act_;
 };
 
 }  // namespace lowbit::train

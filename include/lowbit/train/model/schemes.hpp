@@ -35,7 +35,7 @@ inline result<scheme_ptr> low_bit_weight_scheme_of(const model_config& config,
   format.ternary = fields.weight_bits == 2;
   format.split = files.find(part_text(model_part::word_embeddings, 0, "_1.weight")) != nullptr;
   format.learned_steps = fields.learned_steps;
-  format.relu = config.shape.hidden_act == activation_function::relu;
+  format.hidden_act = config.shape.hidden_act;
   return scheme_ptr(std::make_shared<binarybert_scheme>(format));
 }
 
@@ -50,16 +50,11 @@ inline result<scheme_ptr> q8bert_scheme_of(const std::filesystem::path& folder) 
   return scheme_ptr(std::make_shared<q8bert_scheme>());
 }
 
-}  // namespace detail
-
-/// `config` as returned by load_training_config.
-/// Errors: unsupported for a scheme that cannot be trained
-inline result<scheme_ptr> scheme_of(const model_config& config,
-                                    const std::filesystem::path& folder) {
-  const bool relu = config.shape.hidden_act == activation_function::relu;
+inline result<scheme_ptr> scheme_by_name(const model_config& config,
+                                         const std::filesystem::path& folder) {
   switch (config.recognised) {
     case lowbit::scheme::fp32:
-      return scheme_ptr(std::make_shared<float_scheme>(relu));
+      return scheme_ptr(std::make_shared<float_scheme>(config.shape.hidden_act));
     case lowbit::scheme::bibert:
       return scheme_ptr(std::make_shared<bibert_scheme>());
     case lowbit::scheme::bit: {
@@ -68,15 +63,29 @@ inline result<scheme_ptr> scheme_of(const model_config& config,
     }
     case lowbit::scheme::ternarybert:
     case lowbit::scheme::binarybert:
-      return detail::low_bit_weight_scheme_of(config, folder);
+      return low_bit_weight_scheme_of(config, folder);
     case lowbit::scheme::q8bert:
-      if (has_trained_ranges(config.raw)) return detail::q8bert_scheme_of(folder);
+      if (has_trained_ranges(config.raw)) return q8bert_scheme_of(folder);
       [[fallthrough]];
     default:
       return status::error(errc::unsupported, folder.native(), ": a ",
                            scheme_name(config.recognised),
                            " model, which cannot be trained or taught from here");
   }
+}
+
+}  // namespace detail
+
+/// `config` as returned by load_training_config.
+/// Errors: unsupported for a scheme that cannot be trained, and for an activation function that it
+///         does not have
+inline result<scheme_ptr> scheme_of(const model_config& config,
+                                    const std::filesystem::path& folder) {
+  LOWBIT_TRY_ASSIGN(auto how, detail::scheme_by_name(config, folder));
+  const activation_function found = config.shape.hidden_act;
+  if (how->hidden_act() == found) return how;
+  return status::error(errc::unsupported, folder.native(), ": hidden_act is ", name_of(found),
+                       ", expected ", name_of(how->hidden_act()), " in a ", how->name(), " model");
 }
 
 }  // namespace lowbit::train

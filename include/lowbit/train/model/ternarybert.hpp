@@ -65,11 +65,12 @@ struct binarybert_format {
   bool ternary = false;  ///< the model before the split
   bool split = false;    ///< two one-bit matrices for each ternary one
   bool learned_steps = false;
-  bool relu = false;
+  activation_function hidden_act = activation_function::gelu;
 
   /// The combinations in the authors' scripts: ranges and GELU with eight bits, LSQ and ReLU below.
   static binarybert_format of(unsigned input_bits, bool ternary, bool split) {
-    return {input_bits, ternary, split, input_bits != 8, input_bits != 8};
+    using enum activation_function;
+    return {input_bits, ternary, split, input_bits != 8, input_bits != 8 ? relu : gelu};
   }
 };
 
@@ -87,7 +88,7 @@ class binarybert_scheme : public low_bit_weight_scheme {
     describe_codes(config, format_.ternary ? 2 : 1, format_.ternary ? "twn" : "bwn",
                    format_.learned_steps ? "lsq" : "uniform");
   }
-  [[nodiscard]] const char* hidden_act() const override { return format_.relu ? "relu" : "gelu"; }
+  [[nodiscard]] activation_function hidden_act() const override { return format_.hidden_act; }
   [[nodiscard]] std::size_t parts() const override { return format_.split ? 2 : 1; }
   [[nodiscard]] extra_tensors linear_extras(site, std::int64_t) const override {
     return {{"input_clip_val", learned()}};
@@ -105,7 +106,7 @@ class binarybert_scheme : public low_bit_weight_scheme {
     return encode(extra(part.extras, "input_clip_val"), x, at != site::feed_forward_output);
   }
   [[nodiscard]] Tensor activate(const Tensor& x) const override {
-    return format_.relu ? at::relu(x) : at::gelu(x);
+    return apply_activation(format_.hidden_act, x);
   }
 
  protected:

@@ -35,7 +35,7 @@ inline status finetune(const finetune_options& options) {
       return status::error(errc::unsupported, options.student.native(), ": a ",
                            scheme_name(config.recognised), " model, expected a full precision one");
     }
-    how = std::make_shared<float_scheme>(config.shape.hidden_act == activation_function::relu);
+    how = std::make_shared<float_scheme>(config.shape.hidden_act);
   }
   description.shape.head = data.head();
   if (data.tagged) description.shape.relu_before_classifier = false;

@@ -22,10 +22,10 @@ struct qat_options : recipe_options {
 namespace detail {
 
 /// Rejects options that q8bert does not support.
-inline status check_q8bert(const qat_options& options, bool relu) {
-  if (relu) {
+inline status check_q8bert(const qat_options& options, activation_function act) {
+  if (act != activation_function::gelu) {
     return status::error(errc::unsupported, options.student.native(),
-                         ": policy q8bert needs hidden_act gelu, found relu");
+                         ": policy q8bert needs hidden_act gelu, found ", name_of(act));
   }
   if (!options.formats.empty()) {
     return status::error(errc::invalid_argument,
@@ -43,7 +43,7 @@ inline status check_q8bert(const qat_options& options, bool relu) {
 /// (straight-through). Training starts from the student's folder.
 ///
 /// Errors: those of find_policy, load_model and quantized_scheme::bind; unsupported for q8bert with
-/// ReLU
+/// another activation function than GELU
 inline status qat(const qat_options& options) {
   LOWBIT_TRY(check_output(options));
   LOWBIT_TRY_ASSIGN(const auto policy, find_policy(options.policy));
@@ -56,10 +56,10 @@ inline status qat(const qat_options& options) {
                                                   start.tokenizer, options.student));
 
   torch::manual_seed(options.fit.seed);
-  const bool relu = start.model.how().hidden_act() == std::string_view("relu");
+  const activation_function act = start.model.how().hidden_act();
   const bool ranges = policy.name == policy::q8bert::name;
-  if (ranges) LOWBIT_TRY(detail::check_q8bert(options, relu));
-  const auto by_name = std::make_shared<quantized_scheme>(policy, relu);
+  if (ranges) LOWBIT_TRY(detail::check_q8bert(options, act));
+  const auto by_name = std::make_shared<quantized_scheme>(policy, act);
   const scheme_ptr how =
       ranges ? scheme_ptr(std::make_shared<q8bert_scheme>(options.range_decay)) : by_name;
   bert student(description.shape, how);

@@ -158,8 +158,7 @@ inline status search(const search_options& options) {
                          " model; the weights and the temperature of a search are for a masked "
                          "language model");
   }
-  const bool relu = std::string_view(teacher.how->hidden_act()) == "relu";
-  const scheme_ptr how = std::make_shared<float_scheme>(relu);
+  const scheme_ptr how = std::make_shared<float_scheme>(teacher.how->hidden_act());
   LOWBIT_TRY_ASSIGN(const auto data, search_data_for(options, teacher));
   LOWBIT_TRY_ASSIGN(const auto choice, detail::agreed_choice(options, teacher, data, how));
   if (!options.train) return {};

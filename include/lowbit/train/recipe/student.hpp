@@ -101,7 +101,7 @@ inline result<student_plan> plan_student(const student_options& o,
     }
     shape.attention = 0;
     shape.relu_before_classifier = false;
-    plan.how = std::make_shared<float_scheme>(std::string_view(taught.hidden_act()) == "relu");
+    plan.how = std::make_shared<float_scheme>(taught.hidden_act());
   }
   if (o.relu_before_classifier) {
     if (shape.head != head_kind::sequence || plan.how->name() != "fp32") {

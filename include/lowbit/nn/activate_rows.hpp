@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// An activation function as a pass of its own over stored rows, with the bits that it has in an
+// epilogue. Epilogues are compiled into every product: that is for the usual functions only.
+#pragma once
+
+#include "lowbit/core/executor.hpp"
+#include "lowbit/epilogue/activation.hpp"
+#include "lowbit/nn/layer_norm.hpp"
+
+namespace lowbit::inline LOWBIT_ISA {
+
+/// In a list of activation functions: any other one, in a pass of its own.
+struct activation_pass {};
+
+/// Those that feed-forward products have in their epilogue.
+using fused_activations = activation_list<gelu_erf, relu, activation_pass>;
+
+/// rows = f(rows), in place, for the function `named`.
+template <class Arch, executor Executor>
+LOWBIT_NOINLINE void activate_rows(activation_function named, matrix_view<float> rows,
+                                   Executor& executor) {
+  executor.run(rows.rows, [&](std::size_t row, std::size_t) {
+    const store out{rows};
+    with_activation<any_activation>(named, [&]<class Function>(std::type_identity<Function>) {
+      for_each_column(rows.cols, [&](auto c) {
+        out(Function::apply(load_row<Arch>(rows.row(row), c, rows.cols)), row, c);
+      });
+    });
+  });
+}
+
+}  // namespace lowbit::inline LOWBIT_ISA
