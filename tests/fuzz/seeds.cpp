@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 
+#include "../io/crafted_torch.hpp"
 #include "fuzz.hpp"
 #include "lowbit/io/model_folder.hpp"
 #include "scratch_files.hpp"
@@ -312,6 +313,14 @@ void write_all(const fs::path& tests, const fs::path& out) {
   file[0] = static_cast<char>(header.dump().size() & 255);
   file[1] = static_cast<char>(header.dump().size() >> 8);
   files.add("file", std::string(1, '\0') + file + header.dump() + std::string(37, 'x'));
+  const seed_folder torch(out / "torch_file");
+  for (const char* name : {"zip.bin", "zip_protocol4.bin", "legacy.bin"})
+    torch.add(name, std::string(1, '\0') + read(tests / "io/golden" / name));
+  const std::string pickle =
+      crafted::pickled_dict(crafted::pickled("a") + crafted::pickled_tensor(4, 0, {2, 2}, {2, 1}) +
+                            crafted::pickled("b") + crafted::pickled_tensor(4, 1, {2, 1}, {2, 1}));
+  torch.add("pickle",
+            '\1' + crafted::little_endian(pickle.size(), 2) + pickle + std::string(16, 'x'));
 }
 
 }  // namespace

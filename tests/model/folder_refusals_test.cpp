@@ -258,9 +258,27 @@ TEST_CASE("a sentence-transformers folder embeds as its modules say", "[folder]"
   }
   modules({"Transformer", "Normalize"});
   holds(message(), "no Pooling module");
-  crafted::write(at / "modules.json",
-                 R"([{"idx":0,"path":"0_Transformer","type":"a.Transformer"}])");
-  holds(message(), "the transformer is in folder \"0_Transformer\"");
+  // the older layout
+  const auto move_files = [&](const fs::path& from, const fs::path& to) {
+    fs::create_directories(to);
+    for (const char* name : {"config.json", "model.safetensors"})
+      fs::rename(from / name, to / name);
+  };
+  for (const char* type : {"Transformer", "BERT"}) {
+    move_files(at, at / "0_Old");
+    crafted::write(at / "modules.json", std::string(R"([{"path":"0_Old","type":"a.)") + type +
+                                            R"("},{"path":"1_Pooling","type":"a.Pooling"}])");
+    crafted::write(at / "0_Old" / "sentence_bert_config.json", R"({"max_seq_length": 8})");
+    CHECK(message().empty());
+    CHECK(head() == head_kind::cls_embedding);
+    CHECK(lowbit::open_model(at).value().config.max_tokens() == 8);
+    move_files(at / "0_Old", at);
+  }
+  for (const char* outside : {"..", "/etc", "a/b", "a\\\\b", "."}) {
+    crafted::write(at / "modules.json",
+                   std::string(R"([{"path":")") + outside + R"(","type":"a.Transformer"}])");
+    holds(message(), "expected the plain name of a folder");
+  }
   modules({"Transformer", "Pooling"});
 
   crafted::write(at / "sentence_bert_config.json",

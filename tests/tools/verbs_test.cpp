@@ -321,3 +321,29 @@ TEST_CASE("embed pools and cuts as the modules of the folder say", "[verbs]") {
   crafted::write(at / "1_Pooling" / "config.json", R"({"pooling_mode_max_tokens": true})");
   check_refusal("embed -m " + model.path() + " 'new york'", "pooling is \"max_tokens\"");
 }
+
+TEST_CASE("a model in the Hub's cache is found by its name", "[verbs]") {
+  const model_folder model(head_kind::mean_embedding, "BertModel", 2061);
+  const crafted::scratch_folder cache;
+  const std::string commit(40, 'a');
+  const auto repository = cache.path() / "models--org--name";
+  std::filesystem::create_directories(repository / "refs");
+  std::filesystem::create_directories(repository / "snapshots");
+  std::filesystem::create_directory_symlink(model.path(), repository / "snapshots" / commit);
+  crafted::write(repository / "refs" / "main", commit);
+  REQUIRE(::setenv("HF_HUB_CACHE", cache.path().c_str(), 1) == 0);
+  CHECK(run_json("embed -m org/name 'new york'") ==
+        run_json("embed -m " + model.path() + " 'new york'"));
+  for (const char* verb : {"tokenize -m org/name so", "inspect org/name", "flops -m org/name",
+                           "compare org/name org/name 'new york'"}) {
+    const ended e = run_program(verb);
+    INFO(verb << ": " << e.out);
+    CHECK(e.code == 0);
+  }
+  const std::string packed = (cache.path() / "packed").native();
+  CHECK(run_program("quantize -q -p int8 org/name@" + commit + " " + packed).code == 0);
+  CHECK(std::filesystem::exists(packed + "/vocab.txt"));
+  for (const char* verb : {"inspect org/none", "tokenize -m org/none so", "embed -m org/none so"})
+    check_refusal(verb, "models--org--none; lowbit fetch org/none downloads it");
+  ::unsetenv("HF_HUB_CACHE");
+}

@@ -14,14 +14,17 @@ using lowbit::status;
 namespace {
 
 /// Size of the weight files.
-result<std::uintmax_t> file_bytes(const std::string& folder) {
+result<std::uintmax_t> file_bytes(const std::filesystem::path& folder) {
   std::error_code failed;
   std::uintmax_t total = 0;
+  const bool is_torch = !std::filesystem::exists(folder / "model.safetensors", failed) &&
+                        !std::filesystem::exists(folder / "model.safetensors.index.json", failed);
   for (std::filesystem::directory_iterator at(folder, failed), end; !failed && at != end;
        at.increment(failed)) {
-    if (at->path().extension() == ".safetensors") total += at->file_size(failed);
+    const auto kind = at->path().extension();
+    if (kind == ".safetensors" || (kind == ".bin" && is_torch)) total += at->file_size(failed);
   }
-  if (failed) return status::error(errc::io_error, folder, ": ", failed.message());
+  if (failed) return status::error(errc::io_error, folder.native(), ": ", failed.message());
   return total;
 }
 
@@ -41,7 +44,8 @@ result<contestant> open_contestant(const std::string& folder, const std::string&
                                    std::size_t threads, std::optional<lowbit::head_kind> head) {
   LOWBIT_TRY_ASSIGN(auto s, session::open(folder, {}, arch, threads, head));
   LOWBIT_TRY_ASSIGN(auto tokenizer, open_tokenizer(folder, s.model().config));
-  LOWBIT_TRY_ASSIGN(const auto bytes, file_bytes(folder));
+  LOWBIT_TRY_ASSIGN(const auto at, lowbit::locate_model(folder));
+  LOWBIT_TRY_ASSIGN(const auto bytes, file_bytes(at.transformer));
   const std::filesystem::path path = std::filesystem::path(folder + "/").lexically_normal();
   return contestant{path.parent_path().filename().string(), bytes, std::move(s),
                     std::move(tokenizer)};

@@ -134,7 +134,8 @@ result<lowbit::canonical_model> open_input(const quantize_options& o) {
                            "--calibrate only applies to policies q8bert and ibert",
                            " and to budgets, found policy \"", o.policy, "\"");
     }
-    LOWBIT_TRY_ASSIGN(const auto config, lowbit::load_config(o.input));
+    LOWBIT_TRY_ASSIGN(const auto at, lowbit::locate_model(o.input));
+    LOWBIT_TRY_ASSIGN(const auto config, lowbit::load_config(at.transformer));
     if (lowbit::has_trained_ranges(config.raw)) {
       return status::error(errc::invalid_argument, o.input,
                            ": already has trained activation ranges, expected no --calibrate");

@@ -93,7 +93,8 @@ result<std::string> read_input() {
 
 result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
                                                    const lowbit::model_config& config) {
-  auto tokenizer = lowbit::wordpiece_tokenizer::load(folder);
+  LOWBIT_TRY_ASSIGN(const auto at, lowbit::locate_model(folder));
+  auto tokenizer = lowbit::wordpiece_tokenizer::load(at.transformer);
   if (!tokenizer) return tokenizer;
   LOWBIT_TRY(lowbit::check_vocabulary(*tokenizer, config).in(folder));
   if (tokenizer->vocabulary_size() < config.shape.vocabulary) {  // the table may be padded

@@ -52,7 +52,8 @@ void print(const lowbit::wordpiece_tokenizer& tokenizer, const lowbit::encoding&
 }
 
 status run(const tokenize_options& o) {
-  LOWBIT_TRY_ASSIGN(const auto tokenizer, lowbit::wordpiece_tokenizer::load(o.model));
+  LOWBIT_TRY_ASSIGN(const auto at, lowbit::locate_model(o.model));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, lowbit::wordpiece_tokenizer::load(at.transformer));
   return answer_all(
       o, 1, [&](const std::string& text) { return encode(tokenizer, o, text); },
       [&](auto, auto encoded) -> status {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of a Hugging Face model folder, in one file or in shards, independent of the model.
-// Opens only model.safetensors, or the index and the plain file names it lists in the same folder,
-// so an index cannot reference files elsewhere. Symbolic links are followed, because the Hugging
-// Face cache uses them.
+// The tensors of a Hugging Face model folder, in one file or in shards, independent of the model:
+// safetensors or, in a folder without, files of torch.save. Opens only the file of that name, or
+// the index and the plain file names it lists in the same folder, so an index cannot reference
+// files elsewhere. Symbolic links are followed, because the Hugging Face cache uses them.
 #pragma once
 
 #include <algorithm>
@@ -20,17 +20,19 @@
 #include "lowbit/io/diagnostics.hpp"
 #include "lowbit/io/json.hpp"
 #include "lowbit/io/safetensors.hpp"
+#include "lowbit/io/torch_file.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
 /// All tensors of a model folder. Views stay valid while this object lives, even after a move.
 class checkpoint_tensors {
  public:
-  /// Opens model.safetensors, otherwise the shards in model.safetensors.index.json.
+  /// Opens the first of model.safetensors, the shards in model.safetensors.index.json,
+  /// pytorch_model.bin, and the shards in pytorch_model.bin.index.json.
   ///
   /// Errors: not_found for a missing folder or shard, or a listed tensor that its shard lacks;
-  ///         unsupported for a PyTorch pickle; malformed for a bad file or index, a shard name that
-  ///         is not a plain file name, or a tensor not listed for its shard
+  ///         malformed for a bad file or index, a shard name that is not a plain file name, or a
+  ///         tensor not listed for its shard; unsupported: see torch_file
   static result<checkpoint_tensors> open(const std::filesystem::path& folder,
                                          const safetensors_limits& limits = {}) {
     return detail::without_exceptions(folder.native(),
@@ -43,13 +45,15 @@ class checkpoint_tensors {
   [[nodiscard]] const tensor_view* find(std::string_view name) const {
     return detail::find_sorted(tensors_, name);
   }
-  /// The metadata of model.safetensors, or of the first shard by name.
+  /// The metadata of model.safetensors, or of the first shard by name; empty for torch.save.
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const {
-    return files_.front().metadata();
+    static const std::map<std::string, std::string> none;
+    return files_.empty() ? none : files_.front().metadata();
   }
   /// Releases the resident pages of all files to the system; views stay valid.
   void release_pages() const {
     for (const safetensors_file& file : files_) file.release_pages();
+    for (const torch_file& file : torch_files_) file.release_pages();
   }
 
  private:
@@ -68,36 +72,73 @@ class checkpoint_tensors {
     if (!std::filesystem::is_directory(folder, ignored)) {
       return status::error(errc::not_found, folder.native(), ": no such folder");
     }
-    checkpoint_tensors checkpoint;
-    const path single = folder / "model.safetensors";
-    const path index = folder / "model.safetensors.index.json";
-    if (exists(single)) {
-      LOWBIT_TRY(checkpoint.add_file(single, limits));
-    } else if (exists(index)) {
-      LOWBIT_TRY(checkpoint.add_shards(folder, index, limits));
-    } else if (exists(folder / "pytorch_model.bin") ||
-               exists(folder / "pytorch_model.bin.index.json")) {
-      return status::error(errc::unsupported, folder.native(),
-                           ": holds pytorch_model.bin, a pickle; convert it to model.safetensors "
-                           "(in Python: load the model and call "
-                           "save_pretrained(folder, safe_serialization=True))");
-    } else {
-      return status::error(errc::not_found, folder.native(),
-                           ": neither model.safetensors nor model.safetensors.index.json");
+    for (const format& kind : formats) {
+      checkpoint_tensors checkpoint;
+      const path single = folder / kind.file;
+      const path index = folder / (std::string(kind.file) + ".index.json");
+      if (exists(single)) {
+        LOWBIT_TRY(checkpoint.add_file(single, kind, limits));
+        return checkpoint;
+      }
+      if (exists(index)) {
+        LOWBIT_TRY(checkpoint.add_shards(folder, index, kind, limits));
+        return checkpoint;
+      }
     }
-    return checkpoint;
+    return status::error(errc::not_found, folder.native(),
+                         ": neither model.safetensors nor pytorch_model.bin, nor an index.json "
+                         "of their shards",
+                         other_weights(folder));
   }
 
-  status add_file(const path& file, const safetensors_limits& limits) {
-    LOWBIT_TRY_ASSIGN(auto opened, safetensors_file::open(file, limits));
-    const auto views = opened.tensors();
-    tensors_.insert(tensors_.end(), views.begin(), views.end());
-    files_.push_back(std::move(opened));
+  /// For the message: what the folder holds instead. The first by name, so that it is always the
+  /// same.
+  static std::string other_weights(const path& folder) {
+    constexpr std::pair<std::string_view, std::string_view> kinds[] = {
+        {".h5", "TensorFlow"},  {".msgpack", "Flax"}, {".onnx", "ONNX"},
+        {".gguf", "llama.cpp"}, {".ot", "rust-bert"}, {".tflite", "TensorFlow Lite"}};
+    std::string first, of;
+    std::error_code failed;
+    for (std::filesystem::directory_iterator at(folder, failed), end; !failed && at != end;
+         at.increment(failed)) {
+      const std::string name = at->path().filename().native();
+      for (const auto& [suffix, program] : kinds) {
+        if (!name.ends_with(suffix) || (!first.empty() && first <= name)) continue;
+        first = name;
+        of = program;
+      }
+    }
+    if (first.empty()) return {};
+    return "; " + detail::quote_name(first) + " is a file of " + of + ", which cannot be read here";
+  }
+
+  struct format {
+    const char* file;
+    std::string_view suffix;
+    bool is_safetensors;
+  };
+  static constexpr format formats[] = {{"model.safetensors", ".safetensors", true},
+                                       {"pytorch_model.bin", ".bin", false}};
+
+  status add_file(const path& file, const format& kind, const safetensors_limits& limits) {
+    if (kind.is_safetensors) {
+      LOWBIT_TRY_ASSIGN(auto opened, safetensors_file::open(file, limits));
+      add(std::move(opened), files_);
+    } else {
+      LOWBIT_TRY_ASSIGN(auto opened, torch_file::open(file));
+      add(std::move(opened), torch_files_);
+    }
     return {};
   }
+  template <class File>
+  void add(File opened, std::vector<File>& to) {
+    const auto views = opened.tensors();
+    tensors_.insert(tensors_.end(), views.begin(), views.end());
+    to.push_back(std::move(opened));
+  }
 
-  static status check_shard_name(const std::string& shard, const std::string& place) {
-    constexpr std::string_view suffix = ".safetensors";
+  static status check_shard_name(const std::string& shard, std::string_view suffix,
+                                 const std::string& place) {
     const bool plain = shard.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
     if (plain && shard.size() > suffix.size() && shard.ends_with(suffix)) return {};
     return status::error(errc::malformed, place, ": shard ", detail::quote_name(shard),
@@ -105,7 +146,8 @@ class checkpoint_tensors {
   }
 
   /// Opens the shards and checks both ways that index and shards list the same tensors.
-  status add_shards(const path& folder, const path& index, const safetensors_limits& limits) {
+  status add_shards(const path& folder, const path& index, const format& kind,
+                    const safetensors_limits& limits) {
     LOWBIT_TRY_ASSIGN(const auto parsed, read_json(index, {.bytes = limits.header_bytes}));
     const nlohmann::json* weight_map = detail::find_member(parsed, "weight_map");
     if (weight_map == nullptr || !weight_map->is_object() || weight_map->empty()) {
@@ -120,12 +162,12 @@ class checkpoint_tensors {
                                   "a shard file name");
       }
       const auto& shard_name = shard.get_ref<const std::string&>();
-      LOWBIT_TRY(check_shard_name(shard_name, index.native()));
+      LOWBIT_TRY(check_shard_name(shard_name, kind.suffix, index.native()));
       listed[shard_name].insert(tensor);
     }
     for (const auto& [shard, names] : listed) {
       const std::size_t first = tensors_.size();
-      LOWBIT_TRY(add_file(folder / shard, limits));
+      LOWBIT_TRY(add_file(folder / shard, kind, limits));
       const auto views = std::span<const tensor_view>(tensors_).subspan(first);
       for (const std::string& name : names) {
         if (detail::find_sorted(views, name) == nullptr) {
@@ -146,6 +188,7 @@ class checkpoint_tensors {
   }
 
   std::vector<safetensors_file> files_;
+  std::vector<torch_file> torch_files_;
   std::vector<tensor_view> tensors_;
 };
 

@@ -63,16 +63,45 @@ inline result<std::string> parse_pooling(const nlohmann::json& pooling, std::str
 
 inline status check_module(std::string_view type, std::string_view name) {
   const std::string_view last = type.substr(std::min(type.rfind('.') + 1, type.size()));
-  for (const std::string_view known : {"Transformer", "Pooling", "Normalize"})
+  for (const std::string_view known : {"Transformer", "BERT", "Pooling", "Normalize"})
     if (last == known) return {};
   return status::error(errc::unsupported, name, ": module ", quote_name(type),
                        ", expected Transformer, Pooling and Normalize");
 }
 
-/// Reads sentence_bert_config.json, and rejects a default prompt in
+/// The array in modules.json, or null if there is no such file.
+inline result<nlohmann::json> read_modules(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return nlohmann::json();
+  auto modules = read_json(file);
+  if (modules && (!modules->is_array() || modules->empty())) {
+    return status::error(errc::malformed, file.native(), ": is ", describe(*modules),
+                         ", expected an array of modules");
+  }
+  return modules;
+}
+
+/// True for the module of the encoder; sentence-transformers before 0.4 called it BERT.
+inline bool is_transformer(std::string_view type) {
+  return type.ends_with("Transformer") || type.ends_with(".BERT");
+}
+
+/// The folder of a module: a plain name, or empty for the model's own folder.
+inline result<std::string> module_path(const nlohmann::json& module, std::string_view name) {
+  LOWBIT_TRY_ASSIGN(auto at, json_string(module, "path", name, ""));
+  if (at.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos && at != ".." &&
+      at != ".") {
+    return at;
+  }
+  return status::error(errc::malformed, name, ": path ", quote_name(at),
+                       ", expected the plain name of a folder");
+}
+
+/// Reads sentence_bert_config.json beside the transformer, and rejects a default prompt in
 /// config_sentence_transformers.json.
-inline status read_text_options(const std::filesystem::path& folder, embedding_format& out) {
-  const auto options = folder / "sentence_bert_config.json";
+inline status read_text_options(const std::filesystem::path& folder,
+                                const std::filesystem::path& transformer, embedding_format& out) {
+  const auto options = transformer / "sentence_bert_config.json";
   if (std::filesystem::exists(options)) {
     LOWBIT_TRY_ASSIGN(const auto json, read_json(options, {.object = true}));
     LOWBIT_TRY_ASSIGN(const auto tokens, json_size(json, "max_seq_length", options.native(), 0));
@@ -97,45 +126,48 @@ inline status read_text_options(const std::filesystem::path& folder, embedding_f
 
 }  // namespace detail
 
+/// The folder with config.json, weights and tokenizer of a model folder: the folder itself or, in
+/// the older layout of sentence-transformers, the one in modules.json (0_Transformer, 0_BERT).
+/// Errors: malformed for a path that is no plain name, or a malformed modules.json
+inline result<std::filesystem::path> transformer_folder(const std::filesystem::path& folder) {
+  const auto path = folder / "modules.json";
+  LOWBIT_TRY_ASSIGN(const auto modules, detail::read_modules(path));
+  for (const nlohmann::json& module : modules) {
+    LOWBIT_TRY_ASSIGN(const auto type, json_string(module, "type", path.native()));
+    if (!detail::is_transformer(type)) continue;
+    LOWBIT_TRY_ASSIGN(const auto at, detail::module_path(module, path.native()));
+    return at.empty() ? folder : folder / at;
+  }
+  return folder;
+}
+
 /// Reads the modules of a folder; nullopt if it is not a sentence-transformers folder.
 /// Errors: unsupported for another module, with its name; malformed or missing files
 inline result<std::optional<embedding_format>> read_embedding_format(
     const std::filesystem::path& folder, std::size_t hidden) {
   const auto path = folder / "modules.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return std::optional<embedding_format>();
   const std::string& name = path.native();
-  const auto modules = read_json(path);
-  if (!modules) return modules.status();
-  if (!modules->is_array() || modules->empty()) {
-    return status::error(errc::malformed, name, ": is ", detail::describe(*modules),
-                         ", expected an array of modules");
-  }
+  LOWBIT_TRY_ASSIGN(const auto modules, detail::read_modules(path));
+  if (modules.is_null()) return std::optional<embedding_format>();
   embedding_format out;
   bool pools = false;
-  for (const nlohmann::json& module : *modules) {
-    const auto type = json_string(module, "type", name);
-    if (!type) return type.status();
-    LOWBIT_TRY(detail::check_module(*type, name));
-    const auto at = json_string(module, "path", name, "");
-    if (!at) return at.status();
-    if (type->ends_with("Transformer") && !at->empty()) {
-      return status::error(errc::unsupported, name, ": the transformer is in folder ",
-                           detail::quote_name(*at), ", expected this one");
-    }
-    if (!type->ends_with("Pooling")) continue;
-    if (at->empty() || at->find_first_of("/\\") != std::string::npos || *at == "..") {
-      return status::error(errc::malformed, name, ": path ", detail::quote_name(*at),
-                           ", expected the plain name of a folder");
+  for (const nlohmann::json& module : modules) {
+    LOWBIT_TRY_ASSIGN(const auto type, json_string(module, "type", name));
+    LOWBIT_TRY(detail::check_module(type, name));
+    LOWBIT_TRY_ASSIGN(const auto at, detail::module_path(module, name));
+    if (!type.ends_with("Pooling")) continue;
+    if (at.empty()) {
+      return status::error(errc::malformed, name, ": path of the Pooling module is empty");
     }
     if (pools) return status::error(errc::unsupported, name, ": two Pooling modules, expected one");
     pools = true;
-    const auto file = folder / *at / "config.json";
+    const auto file = folder / at / "config.json";
     LOWBIT_TRY_ASSIGN(const auto json, read_json(file, {.object = true}));
     LOWBIT_TRY_ASSIGN(out.pooling, detail::parse_pooling(json, file.native(), hidden));
   }
   if (!pools) return status::error(errc::unsupported, name, ": no Pooling module, expected one");
-  LOWBIT_TRY(detail::read_text_options(folder, out));
+  LOWBIT_TRY_ASSIGN(const auto transformer, transformer_folder(folder));
+  LOWBIT_TRY(detail::read_text_options(folder, transformer, out));
   return std::optional(std::move(out));
 }
 

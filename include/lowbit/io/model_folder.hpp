@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lowbit/io/import_named.hpp"
+#include "lowbit/io/model_location.hpp"
 #include "lowbit/io/packed_folder.hpp"
 #include "lowbit/io/packed_tensors.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
@@ -103,12 +104,14 @@ inline status find_pooling(const std::filesystem::path& folder, const std::strin
 
 }  // namespace detail
 
-/// Opens a model folder of either kind.
+/// Opens a model folder of either kind, by path or by name (find_model_folder).
 /// Errors: every malformed, missing or mismatched part, naming the file and the field or tensor
 template <class Policies = program_policies>
-result<canonical_model> open_model(const std::filesystem::path& folder,
+result<canonical_model> open_model(const std::filesystem::path& path,
                                    const load_options& options = {}) {
-  return detail::without_exceptions(folder.native(), [&]() -> result<canonical_model> {
+  return detail::without_exceptions(path.native(), [&]() -> result<canonical_model> {
+    LOWBIT_TRY_ASSIGN(const auto at, locate_model(path));
+    const std::filesystem::path& folder = at.transformer;
     std::error_code error;
     if (!std::filesystem::is_directory(folder, error)) {
       return status::error(errc::not_found, folder.native(),
@@ -127,14 +130,14 @@ result<canonical_model> open_model(const std::filesystem::path& folder,
                                                 options.formats);
     if (!model) return model;
     LOWBIT_TRY(detail::check_policy(*model, folder.native()));
-    LOWBIT_TRY(detail::find_pooling(folder, options.pooling, model->config));
+    LOWBIT_TRY(detail::find_pooling(at.folder, options.pooling, model->config));
     return model;
   });
 }
 
 /// Writes `model` as a packed folder, atomically. Tokenizer files are copied from
-/// `tokenizer_source`. Only a packed folder with no other files in it is replaced.
-/// Errors: those of output_folder and write_safetensors
+/// `tokenizer_source`, a folder or name as for open_model. Only a packed folder with no other files
+/// in it is replaced. Errors: those of output_folder and write_safetensors
 inline status save_packed(const canonical_model& model, const std::filesystem::path& target,
                           const std::filesystem::path& tokenizer_source,
                           existing overwrite = existing::refuse) {
@@ -153,8 +156,9 @@ inline status save_packed(const canonical_model& model, const std::filesystem::p
     config["quantization_config"] =
         packed_fields({1, model.policy, model.zero}, model.config.embedding);
     LOWBIT_TRY(write_file(output.folder() / "config.json", config.dump(2) + "\n"));
+    LOWBIT_TRY_ASSIGN(const auto source, locate_model(tokenizer_source));
     for (const char* name : tokenizer_file_names) {
-      const auto from = tokenizer_source / name;
+      const auto from = source.transformer / name;
       if (std::filesystem::exists(from)) std::filesystem::copy_file(from, output.folder() / name);
     }
     return output.commit();

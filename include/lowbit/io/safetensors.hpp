@@ -35,13 +35,6 @@ struct safetensors_limits {
 
 namespace detail {
 
-inline const tensor_view* find_sorted(std::span<const tensor_view> tensors, std::string_view name) {
-  const auto at = std::lower_bound(
-      tensors.begin(), tensors.end(), name,
-      [](const tensor_view& tensor, std::string_view wanted) { return tensor.name < wanted; });
-  return at != tensors.end() && at->name == name ? &*at : nullptr;
-}
-
 /// The unsigned elements of a JSON array, or nullopt if it is anything else.
 inline std::optional<std::vector<std::size_t>> unsigned_array(const nlohmann::json& value) {
   if (!value.is_array()) return std::nullopt;
@@ -53,19 +46,6 @@ inline std::optional<std::vector<std::size_t>> unsigned_array(const nlohmann::js
     out.push_back(*number);
   }
   return out;
-}
-
-/// Bytes of a tensor, or nullopt on overflow. Zero extents are skipped in the check, so [0, 2^40,
-/// 2^40] is rejected in any order of extents.
-inline std::optional<std::size_t> tensor_bytes(element_type type,
-                                               std::span<const std::size_t> shape) {
-  std::size_t bytes = size_of(type);
-  bool empty = false;
-  for (const std::size_t extent : shape) {
-    empty = empty || extent == 0;
-    if (extent != 0 && !checked_multiply(bytes, extent, bytes)) return std::nullopt;
-  }
-  return empty ? 0 : bytes;
 }
 
 /// Parses one header entry into a view of `data`.
@@ -196,7 +176,7 @@ class safetensors_file {
       const auto error =
           status::error(errc::malformed, "header of ", length, " bytes, expected at most ",
                         std::min(limits.header_bytes, bytes.size() - prefix));
-      return detail::unless_foreign(all, error).in(name);
+      return detail::unless_foreign(all, detail::expected_file::weights, error).in(name);
     }
     const auto header_bytes = bytes.subspan(prefix, static_cast<std::size_t>(length));
     const auto data = bytes.subspan(prefix + header_bytes.size());
@@ -204,7 +184,7 @@ class safetensors_file {
                                 header_bytes.size());
     if (!text.starts_with('{')) {
       const auto error = status::error(errc::malformed, "header does not begin with {");
-      return detail::unless_foreign(all, error).in(name);
+      return detail::unless_foreign(all, detail::expected_file::weights, error).in(name);
     }
     LOWBIT_TRY_ASSIGN(const auto header, parse_json(text, name, {.bytes = limits.header_bytes}));
 

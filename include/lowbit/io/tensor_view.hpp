@@ -67,6 +67,27 @@ inline std::string shape_text(std::span<const std::size_t> shape) {
   return text + "]";
 }
 
+/// Bytes of a tensor, or nullopt on overflow. Zero extents are skipped in the check, so [0, 2^40,
+/// 2^40] is rejected in any order of extents.
+inline std::optional<std::size_t> tensor_bytes(element_type type,
+                                               std::span<const std::size_t> shape) {
+  std::size_t bytes = size_of(type);
+  bool empty = false;
+  for (const std::size_t extent : shape) {
+    empty = empty || extent == 0;
+    if (extent != 0 && !checked_multiply(bytes, extent, bytes)) return std::nullopt;
+  }
+  return empty ? 0 : bytes;
+}
+
+/// The tensor of that name in a list sorted by name, or nullptr.
+inline const tensor_view* find_sorted(std::span<const tensor_view> tensors, std::string_view name) {
+  const auto at = std::lower_bound(
+      tensors.begin(), tensors.end(), name,
+      [](const tensor_view& tensor, std::string_view wanted) { return tensor.name < wanted; });
+  return at != tensors.end() && at->name == name ? &*at : nullptr;
+}
+
 }  // namespace detail
 
 /// Converts F32, F16, BF16 or F64 elements into `out`.

@@ -22,10 +22,12 @@ struct prediction {
 template <class Policy, class Arch = native>
 class text_classifier {
  public:
-  /// Opens a Hugging Face or packed folder under Policy.
+  /// Opens a Hugging Face or packed folder under Policy, by path or by name (find_model_folder).
   /// Errors: invalid_argument for a folder of another policy or scheme; all of open_model
-  static result<text_classifier> load(const std::filesystem::path& folder) {
-    return detail::without_exceptions(folder.native(), [&]() -> result<text_classifier> {
+  static result<text_classifier> load(const std::filesystem::path& path) {
+    return detail::without_exceptions(path.native(), [&]() -> result<text_classifier> {
+      LOWBIT_TRY_ASSIGN(const auto at, locate_model(path));
+      const std::filesystem::path& folder = at.transformer;
       LOWBIT_TRY_ASSIGN(auto config, load_config(folder));
       const activation_function found = config.shape.hidden_act;
       if (!computes_activation<typename Policy::hidden_act>(found)) {

@@ -193,17 +193,19 @@ class json_builder {
 [[nodiscard]] inline result<nlohmann::json> build_json(std::string_view text,
                                                        const json_limits& limits) {
   if (text.size() > limits.bytes) {
-    return status::error(errc::malformed, text.size(), " bytes of JSON, expected at most ",
-                         limits.bytes);
+    return unless_foreign(text, expected_file::json,
+                          status::error(errc::malformed, text.size(),
+                                        " bytes of JSON, expected at most ", limits.bytes));
   }
   if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {  // ends parsing
     return unless_foreign(
-        text, status::error(errc::malformed, "not valid JSON at byte ", zero, ": a zero byte"));
+        text, expected_file::json,
+        status::error(errc::malformed, "not valid JSON at byte ", zero, ": a zero byte"));
   }
   json_builder builder(text.size(), limits);
   const bool complete = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   auto value = builder.finish(complete);
-  if (!value) return unless_foreign(text, value.status());
+  if (!value) return unless_foreign(text, expected_file::json, value.status());
   return value;
 }
 

@@ -48,7 +48,7 @@ inline constexpr std::size_t max_vocabulary_tokens = std::size_t{1} << 22;
 /// Parses one token per line. A final line break and "\r\n" are accepted, empty lines are not.
 [[nodiscard]] inline result<std::vector<std::string>> parse_vocabulary_text(std::string_view text) {
   std::vector<std::string> tokens;
-  if (const auto kind = foreign_kind(text); !kind.empty())
+  if (const auto kind = foreign_kind(text, expected_file::lines); !kind.empty())
     return status::error(errc::malformed, "this is ", kind);
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
