@@ -8,7 +8,19 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// logits = W tanh(pooler(h_0)) + b; with relu_before_classifier, W relu(tanh(..)) + b (TinyBERT).
+/// Applies Activation to every value of m.
+template <class Activation, class Arch>
+LOWBIT_NOINLINE void activate_rows(matrix_view<float> m) {
+  const store sink{m};
+  for (std::size_t r = 0; r < m.rows; ++r) {
+    for_each_column(m.cols, [&](auto c) {
+      sink(Activation::template apply<Arch>(load_row<Arch>(m.row(r), c, m.cols)), r, c);
+    });
+  }
+}
+
+/// logits = W g(pooler(h_0)) + b with the shape's pooler_act g. Observers see the rows before
+/// TinyBERT's relu.
 template <class Policy, class Arch>
 class sequence_head {
  public:
@@ -35,9 +47,9 @@ class sequence_head {
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
-    if (pooler_input::batch_range && shape.relu_before_classifier) {
-      return status::error(errc::unsupported, "policy ", Policy::name,
-                           " has no relu before its classifier");
+    if (pooler_input::batch_range && shape.pooler_act != pooler_activation::tanh) {
+      return status::error(errc::unsupported, "policy ", Policy::name, " has no ",
+                           name_of(shape.pooler_act), " before its classifier");
     }
     LOWBIT_TRY(
         pooler_.load(memory, weights, part_name(model_part::pooler), shape.hidden, shape.hidden));
@@ -58,16 +70,23 @@ class sequence_head {
     for (std::size_t s = 0; s < sentences; ++s)
       w.input.template put<Arch>(encoded.first_row(s), s, pooler_);
     w.input.template find_range<Arch>(sentences, {});
-    run_linear(pooler_, w.input, sentences, activate<tanh_activation>{} | store{w.pooled}, executor,
-               w.pooled);
-    if constexpr (std::remove_reference_t<Observer>::enabled)
-      observer.pooled(matrix_view<const float>(w.pooled.rows_from(0, sentences)));
-    if (shape_.relu_before_classifier) {
-      for (std::size_t s = 0; s < sentences; ++s) {
-        for (std::size_t c = 0; c < shape_.hidden; ++c)
-          w.pooled(s, c) = w.pooled(s, c) <= 0.0F ? 0.0F : w.pooled(s, c);  // keeps NaN
-      }
+    run_linear(pooler_, w.input, sentences, store{w.pooled}, executor, w.pooled);
+    const matrix_view<float> pooled = w.pooled.rows_from(0, sentences);
+    switch (shape_.pooler_act) {
+      case pooler_activation::tanh:
+      case pooler_activation::tanh_relu:
+        activate_rows<tanh_activation, Arch>(pooled);
+        break;
+      case pooler_activation::relu:
+        activate_rows<relu, Arch>(pooled);
+        break;
+      case pooler_activation::gelu:
+        activate_rows<gelu_erf, Arch>(pooled);
+        break;
     }
+    if constexpr (std::remove_reference_t<Observer>::enabled)
+      observer.pooled(matrix_view<const float>(pooled));
+    if (shape_.pooler_act == pooler_activation::tanh_relu) activate_rows<relu, Arch>(pooled);
     classifier_.run(activation_rows<mul_add>{w.pooled, shape_.hidden},
                     classifier_.to_output(nullptr) | store{logits}, executor);
   }
