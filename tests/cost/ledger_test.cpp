@@ -17,6 +17,13 @@ namespace policy = lowbit::policy;
 constexpr model_shape bert_base{12, 768, 12, 3072, 30522, 512, 2, 2};
 constexpr model_shape tinybert_4l{4, 312, 12, 1200, 30522, 512, 2, 2};
 
+constexpr model_shape albert_base = [] {
+  model_shape s{12, 768, 12, 3072, 30000, 512, 2, 2};
+  s.embedding = 128;
+  s.shared_layers = true;
+  return s;
+}();
+
 template <class Policy>
 constexpr cost total_of(const model_shape& shape, std::size_t tokens) {
   return policy_ledger<Policy>(shape, tokens).total();
@@ -41,6 +48,37 @@ struct sign_feed_forward : policy::fp32 {
 TEST_CASE("parameter counts are those of the published models") {
   STATIC_REQUIRE(lowbit::parameter_count(bert_base) == 109'482'240);
   STATIC_REQUIRE(lowbit::parameter_count(tinybert_4l) == 14'350'248);
+  // Hugging Face's AlbertModel, and DistilBERT, ELECTRA small and RoBERTa (without its two rows of
+  // padding positions) up to the last layer of their classifiers.
+  STATIC_REQUIRE(lowbit::parameter_count(albert_base) == 11'683'584);
+  STATIC_REQUIRE(lowbit::parameter_count({6, 768, 12, 3072, 30522, 512, 0}) == 66'953'472);
+  STATIC_REQUIRE(lowbit::parameter_count({12, 768, 12, 3072, 50265, 512, 1}) ==
+                 124'645'632 - 2 * 768);
+  constexpr model_shape electra_small = [] {
+    model_shape s{12, 256, 4, 1024, 30522, 512, 2};
+    s.embedding = 128;
+    return s;
+  }();
+  STATIC_REQUIRE(lowbit::parameter_count(electra_small) == 13'548'800);
+}
+
+TEST_CASE("layers that share weights cost as many products as others, and are stored once") {
+  model_shape separate = albert_base;
+  separate.shared_layers = false;
+  model_shape one_layer = albert_base;
+  one_layer.layers = 1;
+  for (const char* name : {"int8", "pruned50"}) {
+    const auto shared = lowbit::ledger_for(name, albert_base, 128).value().total;
+    const auto each = lowbit::ledger_for(name, separate, 128).value().total;
+    CHECK(shared.defined.macs() == each.defined.macs());
+    CHECK(shared.stored.total() == lowbit::ledger_for(name, one_layer, 128)->total.stored.total());
+    CHECK(shared.papers_bytes < each.papers_bytes / 4);
+  }
+  // The map to the hidden size is the only difference in products.
+  model_shape wide = albert_base;
+  wide.embedding = 0;
+  CHECK(total_of<policy::fp32>(albert_base, 128).defined.f32_macs ==
+        total_of<policy::fp32>(wide, 128).defined.f32_macs + 128 * 128 * 768);
 }
 
 TEST_CASE("fp32 BERT-base at 128 tokens is 22.35 GFLOP and 417.6 MiB by the papers' rule") {

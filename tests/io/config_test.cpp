@@ -87,7 +87,7 @@ TEST_CASE("config of a plain BERT gives its shape, labels unknown", "[io][config
   CHECK(config.shape.token_types == 3);
   CHECK(config.shape.labels == 0);
   CHECK(config.shape.layer_norm_eps == 1e-5F);
-  CHECK_FALSE(config.shape.relu_before_classifier);
+  CHECK(config.shape.pooler_act == lowbit::pooler_activation::tanh);
   CHECK(config.labels.empty());
   CHECK_FALSE(config.packed.has_value());
   CHECK(config.raw["hidden_size"] == 128);
@@ -135,10 +135,11 @@ TEST_CASE("config knows TinyBERT's classifier by architecture, or by the fields 
   const json fields{{"pre_trained", ""}, {"training", ""}};
   const json plain{{"architectures", {"BertForSequenceClassification"}}};
   const json tiny{{"architectures", {"TinyBertForSequenceClassification"}}};
-  CHECK(parse(with(bert(), tiny)).shape.relu_before_classifier);
-  CHECK(parse(with(bert(), fields)).shape.relu_before_classifier);
-  CHECK_FALSE(parse(with(with(bert(), fields), plain)).shape.relu_before_classifier);
-  CHECK_FALSE(parse(with(bibert(), fields)).shape.relu_before_classifier);
+  CHECK(parse(with(bert(), tiny)).shape.pooler_act == lowbit::pooler_activation::tanh_relu);
+  CHECK(parse(with(bert(), fields)).shape.pooler_act == lowbit::pooler_activation::tanh_relu);
+  CHECK(parse(with(with(bert(), fields), plain)).shape.pooler_act ==
+        lowbit::pooler_activation::tanh);
+  CHECK(parse(with(bibert(), fields)).shape.pooler_act == lowbit::pooler_activation::tanh);
 }
 
 TEST_CASE("config reads labels in the order of their ids", "[io][config]") {
@@ -191,8 +192,8 @@ TEST_CASE("config refuses zero, negative, fractional, missing and huge extents b
 }
 
 TEST_CASE("config refuses models that are not a BERT encoder by name", "[io][config][negative]") {
-  refuse(with(bert(), {{"model_type", "roberta"}}), errc::unsupported,
-         {"model_type", "\"roberta\"", "\"bert\""});
+  refuse(with(bert(), {{"model_type", "deberta-v2"}}), errc::unsupported,
+         {"model_type", "\"deberta-v2\"", "\"bert\"", "\"distilbert\"", "\"albert\""});
   refuse(with(bert(), {{"model_type", 3}}), errc::malformed, {"model_type"});
   refuse(with(bert(), {{"is_decoder", true}}), errc::unsupported, {"is_decoder"});
   refuse(with(bert(), {{"add_cross_attention", true}}), errc::unsupported, {"add_cross_attention"});

@@ -176,6 +176,6 @@ TEST_CASE("a TinyBERT that was trained as q8bert keeps the relu before its class
   t.config["architectures"] = {"TinyBertForSequenceClassification"};
   const auto model = t.open();
   REQUIRE(model.ok());
-  CHECK(model->config.shape.relu_before_classifier);
+  CHECK(model->config.shape.pooler_act == lowbit::pooler_activation::tanh_relu);
   CHECK(model->config.shape.layer_norm_eps == 1e-12F);
 }

@@ -192,9 +192,9 @@ TEST_CASE("null token types are 0 and null positions count from 0 in each senten
   CHECK(difference(run_model(loaded.model, in, serial), expected) != "");
 }
 
-TEST_CASE("relu_before_classifier clears what is negative in the pooled vector", "[model]") {
+TEST_CASE("tanh_relu clears what is negative in the pooled vector", "[model]") {
   lowbit::model_shape with_relu = shape;
-  with_relu.relu_before_classifier = true;
+  with_relu.pooler_act = lowbit::pooler_activation::tanh_relu;
   const tensor_store tensors = random_model<fp32>(shape, 360);
   const loaded_model<fp32, lowbit::scalar> plain(tensors, shape);
   const loaded_model<fp32, lowbit::scalar> rectified(tensors, with_relu);

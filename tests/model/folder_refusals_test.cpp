@@ -101,20 +101,57 @@ TEST_CASE("two tensors of one parameter are refused, both named", "[folder]") {
   }
 }
 
+namespace {
+
+/// A classifier whose tensors have a prefix; `heads_too`: also those of the head.
+tensor_store prefixed(const lowbit::model_shape& shape, const std::string& prefix, bool bare,
+                      bool heads_too) {
+  tensor_store tensors;
+  const tensor_store source = random_model<fp32>(shape, 1918);
+  for (const lowbit::stored_tensor& t : source.weights()) {
+    std::string name = t.name;
+    const bool in_encoder = name.starts_with("bert.");
+    if (bare && in_encoder) name.erase(0, 5);
+    std::vector<float> values;
+    for (std::size_t i = 0; i < t.elements(); ++i) values.push_back(t.at(i));
+    tensors.add((in_encoder || heads_too ? prefix : "") + name,
+                std::vector<std::size_t>(t.shape, t.shape + t.rank), values);
+  }
+  return tensors;
+}
+
+}  // namespace
+
+TEST_CASE("what wraps a whole model is taken off its names", "[folder]") {
+  const lowbit::model_shape shape = shape_of(head_kind::sequence);
+  const json config = config_of(shape, "BertForSequenceClassification");
+  for (const std::string prefix :
+       {"module.", "_orig_mod.", "0.auto_model.", "model.", "bert.", "module._orig_mod."}) {
+    for (const bool bare : {false, true}) {
+      for (const bool heads_too : {false, true}) {
+        CAPTURE(prefix, bare, heads_too);
+        if (bare && heads_too && prefix == "bert.") continue;  // bert.classifier of a BertModel?
+        CHECK(refusal(prefixed(shape, prefix, bare, heads_too), config) == "");
+      }
+    }
+  }
+}
+
+TEST_CASE("a wrapper beside unwrapped tensors of the encoder is refused", "[folder]") {
+  const lowbit::model_shape shape = shape_of(head_kind::sequence);
+  tensor_store tensors = prefixed(shape, "module.", false, true);
+  add_copy(tensors, "bert.pooler.dense.bias", "module.bert.pooler.dense.bias");
+  const std::string message = refusal(tensors, config_of(shape, "BertForSequenceClassification"));
+  holds(message, "\"bert.pooler.dense.bias\"");
+  holds(message, "\"module.bert.pooler.dense.bias\"");
+  holds(message, "are both the parameter");
+}
+
 TEST_CASE("a foreign prefix of all names is named", "[folder]") {
   const lowbit::model_shape shape = shape_of(head_kind::sequence);
-  for (const std::string prefix : {"module.", "_orig_mod.", "0.auto_model.", "bert."}) {
+  for (const std::string prefix : {"net.", "my.module.", "roberta."}) {
     for (const bool bare : {false, true}) {
-      if (bare && prefix == "bert.") continue;
-      tensor_store tensors;
-      const tensor_store source = random_model<fp32>(shape, 1918);
-      for (const lowbit::stored_tensor& t : source.weights()) {
-        std::string name = t.name;
-        if (bare && name.starts_with("bert.")) name.erase(0, 5);
-        std::vector<float> values;
-        for (std::size_t i = 0; i < t.elements(); ++i) values.push_back(t.at(i));
-        tensors.add(prefix + name, std::vector<std::size_t>(t.shape, t.shape + t.rank), values);
-      }
+      const tensor_store tensors = prefixed(shape, prefix, bare, true);
       json config = config_of(shape, "BertForSequenceClassification");
       CHECK(refusal(tensors, config).find("begin with \"" + prefix + '"') != std::string::npos);
       config["num_labels"] = shape.labels;
@@ -155,7 +192,7 @@ TEST_CASE("a packed folder runs as a whole or not at all", "[folder]") {
       holds(folder.message(weight + ".values", weight + ".codes"), "are both the matrix");
     }
     folder.config["architectures"] = {"BertModel"};
-    holds(folder.message(), "is not part of a BERT mean embedding model");
+    holds(folder.message(), "is not part of a bert mean embedding model");
   }
 }
 

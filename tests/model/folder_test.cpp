@@ -168,7 +168,7 @@ TEST_CASE("a head without its tensors, and tensors of another head, are named", 
   CHECK(refusal(token, config(head_kind::masked_lm, "BertForMaskedLM"))
             .find("cls.predictions.transform") != std::string::npos);
   CHECK(refusal(token, config(head_kind::mean_embedding, "BertModel"))
-            .find("\"classifier.bias\" is not part of a BERT mean embedding model") !=
+            .find("\"classifier.bias\" is not part of a bert mean embedding model") !=
         std::string::npos);
   CHECK(refusal(token, config(head_kind::sequence, "BertForSequenceClassification"))
             .find("bert.pooler.dense") != std::string::npos);

@@ -242,7 +242,7 @@ void add_bench(CLI::App& program, action& chosen) {
   verb->get_option("--policy")->description("policies to compare, e.g. fp32,bibert (the default)");
   auto* model = verb->add_option("-m,--model", o->model, "model folder");
   verb->add_option("--shape", o->shape,
-                   "shape for random weights: bert-base, bert-large, tinybert-4l, bort or L,H,A,I")
+                   "shape for random weights: bert-base, roberta-base, albert-base, .. or L,H,A,I")
       ->capture_default_str()
       ->excludes(model);
   verb->add_option("--tokens", o->tokens,

@@ -115,6 +115,11 @@ result<budget_plan> plan_budget(const lowbit::canonical_model& floats, const bud
                                 const std::vector<token_rows>& text, const std::string& arch) {
   budget_plan plan;
   const std::size_t layers = floats.config.shape.layers;
+  if (floats.config.shape.shared_layers) {
+    return status::error(errc::unsupported,
+                         "a budget chooses a format per layer, but all layers of this model share "
+                         "weights");
+  }
   plan.parts.push_back({"word embeddings", "word_embeddings", {}});
   for (std::size_t l = 0; l < layers; ++l) {
     const std::string index = std::to_string(l);

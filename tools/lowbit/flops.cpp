@@ -215,7 +215,7 @@ void add_flops(CLI::App& program, action& chosen) {
   CLI::App* verb = program.add_subcommand("flops", "Count the operations and bytes of a policy");
   add_run_options(*verb, *o);
   auto* model = verb->add_option("-m,--model", o->model, "model folder to take the shape from");
-  verb->add_option("--shape", o->shape, "bert-base, bert-large, tinybert-4l, bort or L,H,A,I")
+  verb->add_option("--shape", o->shape, "bert-base, roberta-base, albert-base, .. or L,H,A,I")
       ->capture_default_str()
       ->excludes(model);
   verb->add_option("--tokens", o->tokens,

@@ -40,7 +40,8 @@ status run(const std::string& folder, bool as_json) {
   put("layers {}, hidden {}, heads {} x {}, intermediate {}, vocabulary {}, positions {}, labels "
       "{}{}\n",
       s.layers, s.hidden, s.heads, s.head_width(), s.intermediate, s.vocabulary, s.positions,
-      s.labels, s.relu_before_classifier ? ", relu before the classifier" : "");
+      s.labels,
+      s.pooler_act == lowbit::pooler_activation::tanh_relu ? ", relu before the classifier" : "");
   if (const auto named = lowbit::find_policy(model.policy); named && named->padded) {
     put("results depend on the batch and its padding: activation ranges span both\n");
   }

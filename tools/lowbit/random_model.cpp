@@ -35,14 +35,14 @@ class random_tensors {
   status fill() {
     const model_shape& s = model_.config.shape;
     LOWBIT_TRY(matrix<typename Policy::embedding>(part_text(model_part::word_embeddings),
-                                                  s.vocabulary, s.hidden));
-    floats(part_text(model_part::position_embeddings, 0, ".weight"), {s.positions, s.hidden}, 0.0F,
-           0.04F);
-    floats(part_text(model_part::token_type_embeddings, 0, ".weight"), {s.token_types, s.hidden},
-           0.0F, 0.02F);
-    for (const std::string& norm : lowbit::layer_norms(s)) {
-      floats(norm + ".weight", {s.hidden}, 0.85F, 0.15F);
-      floats(norm + ".bias", {s.hidden}, 0.0F, 0.1F);
+                                                  s.vocabulary, s.embedding_width()));
+    for (const lowbit::table_layout& t : lowbit::small_tables(s)) {
+      floats(part_text(t.part, 0, ".weight"), {t.rows, s.embedding_width()}, 0.0F,
+             t.part == model_part::position_embeddings ? 0.04F : 0.02F);
+    }
+    for (const lowbit::norm_layout& norm : lowbit::layer_norms(s)) {
+      floats(norm.name + ".weight", {norm.width}, 0.85F, 0.15F);
+      floats(norm.name + ".bias", {norm.width}, 0.0F, 0.1F);
     }
     for (const linear_layout& layer : lowbit::linear_layers(s)) {
       if (!lowbit::is_split<Policy> || layer.at == site::classifier) {
@@ -58,7 +58,7 @@ class random_tensors {
     if (s.head == lowbit::head_kind::masked_lm)
       floats(part_text(model_part::masked_lm, 0, ".bias"), {s.vocabulary}, 0.0F, 0.05F);
     if constexpr (lowbit::whole_batch_ranges<Policy>) {
-      for (std::size_t l = 0; l < s.layers; ++l) {
+      for (std::size_t l = 0; l < s.stored_layers(); ++l) {
         const std::string self = part_text(model_part::attention, l, ".");
         for (const char* part : {"query", "key", "value"})
           range<typename Policy::attention::projected>(self + part + ".output", 0.5F);
@@ -66,7 +66,7 @@ class random_tensors {
       }
     }
     if constexpr (std::is_same_v<typename Policy::attention, lowbit::elastic_attention>) {
-      for (std::size_t l = 0; l < s.layers; ++l) {
+      for (std::size_t l = 0; l < s.stored_layers(); ++l) {
         const std::string self = part_text(model_part::attention, l, ".");
         for (const char* part : {"query", "key", "value"})
           floats(self + part + ".output.scale", {1}, 0.5F, 0.05F);

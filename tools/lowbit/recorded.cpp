@@ -122,7 +122,20 @@ namespace {
 /// The required shape of an expected tensor; empty for one that inference does not compute.
 result<std::vector<std::size_t>> expected_shape(const std::string& name, const recorded_inputs& in,
                                                 const lowbit::model_shape& s) {
-  if (name == "logits") return std::vector<std::size_t>{in.sentences, s.labels};
+  if (name == "logits") {
+    switch (s.head) {
+      case lowbit::head_kind::sequence:
+        return std::vector<std::size_t>{in.sentences, s.labels};
+      case lowbit::head_kind::token:
+      case lowbit::head_kind::span:
+        return std::vector<std::size_t>{in.sentences, in.columns, s.labels};
+      case lowbit::head_kind::masked_lm:
+        return std::vector<std::size_t>{in.sentences, in.columns, s.vocabulary};
+      case lowbit::head_kind::mean_embedding:
+      case lowbit::head_kind::cls_embedding:
+        return std::vector<std::size_t>{in.sentences, s.hidden};
+    }
+  }
   if (name == "pooled") return std::vector<std::size_t>{in.sentences, s.hidden};
   const std::size_t dot = name.rfind('.');
   const std::string kind = name.substr(0, dot);

@@ -78,7 +78,7 @@ lowbit::result<lowbit::canonical_model> random_model(const lowbit::model_shape& 
                                                      const std::string& policy,
                                                      const std::string& zero, std::uint64_t seed);
 
-/// bert-base, bert-large, tinybert-4l, bort or "L,H,A,I".
+/// A name of tools/lowbit/shapes.cpp, or "L,H,A,I".
 lowbit::result<lowbit::model_shape> named_shape(const std::string& name);
 
 }  // namespace lowbit_tool

@@ -32,6 +32,38 @@ constexpr model_shape bort() {
   return shape;
 }
 
+/// DistilBERT: no token types.
+constexpr model_shape distilbert() {
+  model_shape shape = bert(6, 768, 12, 3072);
+  shape.token_types = 0;
+  shape.pooler_act = lowbit::pooler_activation::relu;
+  return shape;
+}
+
+/// roberta-base without the two positions that no text uses.
+constexpr model_shape roberta() {
+  model_shape shape = bert(12, 768, 12, 3072);
+  shape.vocabulary = 50265;
+  shape.token_types = 1;
+  shape.layer_norm_eps = 1e-5F;
+  return shape;
+}
+
+constexpr model_shape electra() {
+  model_shape shape = bert(12, 256, 4, 1024);
+  shape.embedding = 128;
+  shape.pooler_act = lowbit::pooler_activation::gelu;
+  return shape;
+}
+
+constexpr model_shape albert() {
+  model_shape shape = bert(12, 768, 12, 3072);
+  shape.vocabulary = 30000;
+  shape.embedding = 128;
+  shape.shared_layers = true;
+  return shape;
+}
+
 struct entry {
   const char* name;
   model_shape shape;
@@ -41,12 +73,23 @@ constexpr entry entries[] = {
     {"bert-large", bert(24, 1024, 16, 4096)},
     {"tinybert-4l", bert(4, 312, 12, 1200)},
     {"bort", bort()},
+    {"distilbert", distilbert()},
+    {"roberta-base", roberta()},
+    {"electra-small", electra()},
+    {"albert-base", albert()},
 };
 
+/// The names of all shapes.
+std::string shape_names() {
+  std::string names;
+  for (const entry& e : entries) names += std::string(e.name) + ", ";
+  return names;
+}
+
 status unreadable(const std::string& text) {
-  return status::error(errc::invalid_argument, "--shape is \"", text,
-                       "\", expected bert-base, bert-large, tinybert-4l, bort or four numbers "
-                       "L,H,A,I (layers, hidden size, heads, intermediate size)");
+  return status::error(errc::invalid_argument, "--shape is \"", text, "\", expected ",
+                       shape_names(),
+                       "or four numbers L,H,A,I (layers, hidden size, heads, intermediate size)");
 }
 
 }  // namespace

@@ -67,6 +67,20 @@ struct comparer {
       }
     }
   }
+  /// The head's output: a row per sentence, or one per token at the token's place.
+  void logits(const std::vector<float>& values) const {
+    const bool per_token = shape.head == lowbit::head_kind::token ||
+                           shape.head == lowbit::head_kind::span ||
+                           shape.head == lowbit::head_kind::masked_lm;
+    const std::size_t rows = per_token ? in.tokens.size() : in.sentences;
+    const std::size_t cols = values.size() / rows;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const std::size_t row =
+          per_token ? in.tokens[r].sentence * in.columns + in.tokens[r].column : r;
+      for (std::size_t c = 0; c < cols; ++c)
+        to.compare("logits", row * cols + c, values[r * cols + c]);
+    }
+  }
   void pooled(run_observer::rows m) const {
     for (std::size_t s = 0; s < m.rows; ++s) {
       for (std::size_t c = 0; c < m.cols; ++c) to.compare("pooled", s * m.cols + c, m(s, c));
@@ -114,9 +128,12 @@ status print(const recorded_outputs& outputs, const verify_options& o, const cha
 }
 
 status run(const verify_options& o) {
-  LOWBIT_TRY_ASSIGN(auto s, session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
-                                          lowbit::head_kind::sequence));
-  LOWBIT_TRY_ASSIGN(const auto inputs, read_recorded_inputs(o.inputs, s.pads()));
+  LOWBIT_TRY_ASSIGN(auto s, session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads));
+  LOWBIT_TRY_ASSIGN(auto inputs, read_recorded_inputs(o.inputs, s.pads()));
+  if (s.shape().head == lowbit::head_kind::masked_lm) {
+    for (std::size_t t = 0; t < inputs.tokens.size(); ++t)
+      inputs.rows.masked.push_back(static_cast<std::uint32_t>(t));
+  }
   LOWBIT_TRY_ASSIGN(auto outputs,
                     recorded_outputs::open(o.expected, inputs, s.shape(), o.tolerance));
   comparer to{inputs, s.shape(), outputs};
@@ -129,7 +146,7 @@ status run(const verify_options& o) {
         errc::malformed,
         "the run for first tokens only and the observed run gave different logits");
   }
-  for (std::size_t i = 0; i < plain.size(); ++i) outputs.compare("logits", i, plain[i]);
+  to.logits(plain);
   return print(outputs, o, s.arch());
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of a model and the canonical names of their tensors, in one list. They follow Hugging
-// Face's BertFor.. classes; import maps the names of other families to them.
+// Face's BertFor.. classes; import maps the names of other families to them (io/families.hpp).
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,9 @@ enum class model_part : std::uint8_t {
   position_embeddings,
   token_type_embeddings,
   embedding_norm,
-  attention,  ///< tensors that belong to no single matrix: NAME.query.output.scale,
-              ///< NAME.probability.scale
+  embedding_map,  ///< from the width of the tables to hidden, if they differ
+  attention,      ///< tensors that belong to no single matrix: NAME.query.output.scale,
+                  ///< NAME.probability.scale
   query,
   key,
   value,
@@ -46,6 +47,7 @@ inline constexpr std::string_view part_names[] = {
     "bert.embeddings.position_embeddings",
     "bert.embeddings.token_type_embeddings",
     "bert.embeddings.LayerNorm",
+    "bert.embeddings_project",
     ".attention.self",
     ".attention.self.query",
     ".attention.self.key",

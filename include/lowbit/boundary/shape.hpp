@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dimensions of a BERT encoder, its activation function and its head. These are data rather
-// than types, so one build runs any shape; an embedded build passes a constexpr shape and gets a
-// constexpr workspace size.
+// The dimensions of a BERT-like encoder, which optional parts it has, its activation functions and
+// its head. These are data rather than types, so one build runs any shape; an embedded build passes
+// a constexpr shape and gets a constexpr workspace size.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +41,19 @@ inline constexpr std::size_t activation_functions = 5;
   return i < activation_functions ? names[i] : "unknown";
 }
 
+/// The function between the pooler and the classifier of a sequence head.
+enum class pooler_activation : std::uint8_t {
+  tanh,       ///< BERT, RoBERTa, ALBERT
+  tanh_relu,  ///< TinyBERT: relu(tanh(x))
+  relu,       ///< DistilBERT
+  gelu,       ///< ELECTRA
+};
+
+[[nodiscard]] LOWBIT_INLINE constexpr const char* name_of(pooler_activation f) {
+  constexpr const char* names[] = {"tanh", "tanh and relu", "relu", "gelu"};
+  return names[static_cast<std::size_t>(f)];
+}
+
 /// Letters: L layers, D hidden size, H heads, I intermediate size, V vocabulary, P positions, C
 /// labels.
 struct model_shape {
@@ -50,16 +63,29 @@ struct model_shape {
   std::size_t intermediate = 0;
   std::size_t vocabulary = 0;
   std::size_t positions = 0;
-  std::size_t token_types = 2;
-  std::size_t labels = 0;  ///< for sequence and token heads; 2 for span
+  std::size_t token_types = 2;  ///< 0: no such table (DistilBERT)
+  std::size_t labels = 0;       ///< for sequence and token heads; 2 for span
   float layer_norm_eps = 1e-12F;
-  bool relu_before_classifier = false;  ///< TinyBERT: logits = classifier(relu(pooled))
+  pooler_activation pooler_act = pooler_activation::tanh;
   head_kind head = head_kind::sequence;
   std::size_t attention = 0;  ///< width of q, k, v, context if not hidden (DynaBERT), else 0
   /// Used by the masked-LM head and by policies whose hidden_act is any_activation; others fix
   /// their own.
   activation_function hidden_act = activation_function::gelu;
+  /// In the transform of a masked language model.
+  activation_function masked_lm_act = activation_function::gelu;
+  /// Width of the embedding tables if a linear layer maps their rows to hidden (ALBERT, ELECTRA).
+  std::size_t embedding = 0;   ///< 0: hidden, no map
+  bool shared_layers = false;  ///< all layers have the weights of layer 0 (ALBERT)
 
+  /// Width of the embedding tables, E.
+  [[nodiscard]] LOWBIT_INLINE constexpr std::size_t embedding_width() const {
+    return embedding == 0 ? hidden : embedding;
+  }
+  /// Number of layers with weights of their own.
+  [[nodiscard]] LOWBIT_INLINE constexpr std::size_t stored_layers() const {
+    return shared_layers && layers > 0 ? 1 : layers;
+  }
   /// Total width of q, k, v and context over all heads.
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t inner() const {
     return attention == 0 ? hidden : attention;
@@ -82,6 +108,7 @@ LOWBIT_COLD constexpr status check_model_shape(const model_shape& s) {
     const char* name;
     std::size_t value;
     std::size_t limit;
+    std::size_t least = 1;
   };
   const field fields[] = {
       {"num_hidden_layers", s.layers, 1024},
@@ -90,17 +117,22 @@ LOWBIT_COLD constexpr status check_model_shape(const model_shape& s) {
       {"intermediate_size", s.intermediate, 1 << 17},
       {"vocab_size", s.vocabulary, 1 << 24},
       {"max_position_embeddings", s.positions, 1 << 20},
-      {"type_vocab_size", s.token_types, 1 << 10},
+      {"type_vocab_size", s.token_types, 1 << 10, 0},
       {"num_labels", s.has_labels() ? s.labels : 1, 1 << 20},
   };
   for (const field& f : fields) {
-    if (f.value == 0 || f.value > f.limit) {
-      return status::error(errc::malformed, f.name, " is ", f.value, ", expected 1 to ", f.limit);
+    if (f.value < f.least || f.value > f.limit) {
+      return status::error(errc::malformed, f.name, " is ", f.value, ", expected ", f.least, " to ",
+                           f.limit);
     }
   }
   if (s.attention > 1 << 16) {
     return status::error(errc::malformed, "dyna_hidden_size is ", s.attention, ", expected 1 to ",
                          1 << 16);
+  }
+  if (s.embedding > s.hidden) {
+    return status::error(errc::malformed, "embedding_size is ", s.embedding,
+                         ", expected 1 to hidden_size ", s.hidden);
   }
   if (s.inner() % s.heads != 0) {
     return status::error(errc::malformed, s.attention == 0 ? "hidden_size " : "dyna_hidden_size ",

@@ -69,6 +69,10 @@ class policy_ledger {
   template <class Visit>
   constexpr void for_each(Visit visit) const {
     visit(std::size_t{0}, cost_item::embedding, embedding());
+    const auto visit_layer = [&](std::size_t l, cost_item item, cost c) {
+      if (l >= shape_.stored_layers()) c.stored = {}, c.papers_bytes = 0;  // counted at layer 0
+      visit(l, item, c);
+    };
     for (std::size_t l = 0; l < shape_.layers; ++l) {
       const std::size_t d = shape_.hidden;
       const std::size_t a = shape_.inner();
@@ -78,18 +82,18 @@ class policy_ledger {
       constexpr bool bits = attention::bits == 1;  // q, k, v then end in a sign: no float
       constexpr bool middle_bits = is_one_bit_input<typename formats::feed_forward_output::input>;
       using projection = typename formats::projection;
-      visit(l, cost_item::query, linear<projection>(a, d, rows, bits));
-      visit(l, cost_item::key, linear<projection>(a, d, tokens_, bits));
-      visit(l, cost_item::value, linear<projection>(a, d, tokens_, bits));
-      visit(l, cost_item::scores, scores(rows));
-      visit(l, cost_item::context, context(rows));
-      visit(l, cost_item::attention_output,
-            linear<typename formats::attention_output>(d, a, rows, false));
-      visit(l, cost_item::feed_forward_input,
-            linear<typename formats::feed_forward_input>(i, d, rows, middle_bits));
-      visit(l, cost_item::feed_forward_output,
-            linear<typename formats::feed_forward_output>(d, i, rows, false));
-      visit(l, cost_item::elementwise, elementwise(rows, middle_bits));
+      visit_layer(l, cost_item::query, linear<projection>(a, d, rows, bits));
+      visit_layer(l, cost_item::key, linear<projection>(a, d, tokens_, bits));
+      visit_layer(l, cost_item::value, linear<projection>(a, d, tokens_, bits));
+      visit_layer(l, cost_item::scores, scores(rows));
+      visit_layer(l, cost_item::context, context(rows));
+      visit_layer(l, cost_item::attention_output,
+                  linear<typename formats::attention_output>(d, a, rows, false));
+      visit_layer(l, cost_item::feed_forward_input,
+                  linear<typename formats::feed_forward_input>(i, d, rows, middle_bits));
+      visit_layer(l, cost_item::feed_forward_output,
+                  linear<typename formats::feed_forward_output>(d, i, rows, false));
+      visit_layer(l, cost_item::elementwise, elementwise(rows, middle_bits));
     }
     visit(shape_.layers, cost_item::pooler, pooler());
     if (shape_.labels > 0) visit(shape_.layers, cost_item::classifier, classifier());
@@ -174,13 +178,18 @@ class policy_ledger {
   [[nodiscard]] constexpr cost embedding() const {
     constexpr bool decoded = !std::is_same_v<typename Policy::embedding, f32>;
     const std::size_t d = shape_.hidden;
-    cost c;  // decode, two sums, layer norm
-    c.defined.f32_operations = tokens_ * d * ((decoded ? 1 : 0) + 2 + per_norm);
+    const std::size_t e = shape_.embedding_width();
+    const std::size_t sums = shape_.token_types == 0 ? 1 : 2;
+    cost c;  // decode, sums, layer norm
+    c.defined.f32_operations = tokens_ * e * ((decoded ? 1 : 0) + sums + per_norm);
     c.executed = c.defined;
-    c.stored = matrix_bytes<typename Policy::embedding>(shape_.vocabulary, d);
-    c.stored.tables = (shape_.positions + shape_.token_types) * d * sizeof(float);
-    c.stored.norms = 2 * d * sizeof(float);
-    return priced(c, 1);
+    c.stored = matrix_bytes<typename Policy::embedding>(shape_.vocabulary, e);
+    c.stored.tables = (shape_.positions + shape_.token_types) * e * sizeof(float);
+    c.stored.norms = 2 * e * sizeof(float);
+    c = priced(c, 1);
+    if (shape_.embedding != 0)
+      c += linear<linear_format<f32, activation::f32>>(d, e, tokens_, false);
+    return c;
   }
 
   /// One row; tanh is one operation.

@@ -47,15 +47,24 @@ namespace detail {
 }
 
 /// Calls visit(cost&, layout) for the ledger rows of matrices, in the order of linear_layers(), and
-/// recomputes `total`.
+/// recomputes `total`. Layers that share weights have the layouts of layer 0 and store nothing
+/// else.
 template <class Visit>
 status for_each_matrix(named_ledger& ledger, model_shape shape, Visit visit) {
   shape.head = head_kind::sequence;
+  const std::size_t stored = shape.stored_layers();
+  shape.shared_layers = false;
+  shape.embedding = 0;  // the embeddings' own row has the map
   const std::vector<linear_layout> layers = linear_layers(shape);
   ledger.total = {};
   std::size_t next = 0;
   for (ledger_row& row : ledger.rows) {
-    if (is_matrix(row.item)) LOWBIT_TRY(visit(row.cost, layers[next++]));
+    if (is_matrix(row.item)) {
+      const linear_layout& l = layers[next++];
+      const bool shared = row.layer >= stored && row.layer < shape.layers;
+      LOWBIT_TRY(visit(row.cost, shared ? linear_layout{l.part, l.at, 0, l.n, l.k} : l));
+      if (shared) row.cost.stored = {}, row.cost.papers_bytes = 0;
+    }
     ledger.total += row.cost;
   }
   return {};

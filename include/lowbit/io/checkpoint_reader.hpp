@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads checkpoint tensors by canonical Hugging Face name: handles old names and unused parameters,
-// and tracks which tensors an import has read. Every tensor is read, known to be unused, or an
-// error.
+// Reads checkpoint tensors of any family (io/families.hpp) by canonical name and tracks which of
+// them an import has read. Every tensor is read, known to be unused, or an error.
 #pragma once
 
 #include <algorithm>
@@ -19,21 +18,49 @@ namespace lowbit::inline LOWBIT_ISA {
 
 namespace detail {
 
-inline bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> endings) {
-  return std::any_of(endings.begin(), endings.end(),
-                     [&](std::string_view e) { return name.ends_with(e); });
+/// Buffers, heads of other tasks, and what the family's row lists. The pooler is read by no other
+/// head than a sequence head.
+inline bool unused_by_inference(const model_config& config, std::string_view name) {
+  constexpr unused_tensors of_any_family[] = {
+      {"", "embeddings.position_ids"}, {"", "embeddings.token_type_ids"}, {"cls."}};
+  const auto matches = [&](const unused_tensors& u) {
+    return u.match(name) && (!u.only || *u.only == config.recognised);
+  };
+  const auto& unused = config.family->unused;
+  return std::any_of(std::begin(of_any_family), std::end(of_any_family), matches) ||
+         std::any_of(unused.begin(), unused.end(), matches) ||
+         (config.shape.head != head_kind::sequence &&
+          name.starts_with(part_name(model_part::pooler).view()));
 }
 
-/// Parameters that the official forward passes never read, and heads of other tasks.
-inline bool unused_by_inference(std::string_view name) {
-  return ends_with_any(name,
-                       {".dense.scale", ".query.scale", ".key.scale",
-                        ".value.scale",  // BiBERT, registered but unused
-                        ".output.gate", ".weight_clip_val", ".act_clip_val", ".move_q.bias",
-                        ".move_k.bias", ".move_v.bias",  // BiT, overwritten before use
-                        "embeddings.position_ids", "embeddings.token_type_ids"}) ||  // buffers
-         name.starts_with("cls.") ||
-         name.starts_with("fit_dense");
+/// What wraps a whole model in a checkpoint: DataParallel's module., torch.compile's _orig_mod.,
+/// sentence-transformers' 0.auto_model., or the family's own prefix twice. Empty if nothing does,
+/// or something else.
+inline std::string_view wrapper_of(const checkpoint_tensors& files, const model_family& family) {
+  const std::string_view known[] = {"module.", "_orig_mod.", "0.auto_model.", "auto_model.",
+                                    "model."};
+  for (const tensor_view& t : files.tensors()) {
+    std::string_view name = t.name;
+    const std::size_t words = name.find("embeddings.word_embeddings");
+    if (words == std::string_view::npos) continue;
+    std::string_view prefix = name.substr(0, words);
+    if (prefix.ends_with(family.prefix)) prefix.remove_suffix(family.prefix.size());
+    std::string_view rest = prefix;
+    while (!rest.empty()) {
+      const std::string_view* found =
+          std::find_if(std::begin(known), std::end(known),
+                       [&](std::string_view w) { return rest.starts_with(w); });
+      if (found != std::end(known)) {
+        rest.remove_prefix(found->size());
+      } else if (rest.starts_with(family.prefix)) {
+        rest.remove_prefix(family.prefix.size());
+      } else {
+        return {};
+      }
+    }
+    return prefix;
+  }
+  return {};
 }
 
 /// Checks that an activation range is finite and positive.
@@ -57,19 +84,25 @@ inline status not_part_of(const tensor_view& tensor, std::string_view name,
     return status::error(errc::malformed, tensor.place(), " belongs to layer ", *layer,
                          ", but num_hidden_layers is ", s.layers);
   }
-  return status::error(errc::unsupported, tensor.place(), " is not part of a BERT ",
-                       name_of(s.head), " model under policy ", model.policy);
+  return status::error(errc::unsupported, tensor.place(), " is not part of a ",
+                       model.config.family->model_type, " ", name_of(s.head),
+                       " model under policy ", model.policy);
 }
 
-/// Reads the tensors of one checkpoint by canonical Hugging Face name and tracks which were used.
+/// Reads the tensors of one checkpoint by canonical name and tracks which were used.
 class checkpoint_reader {
  public:
   /// `files` must outlive the reader.
   /// Errors: malformed if two tensors map to the same parameter
-  static result<checkpoint_reader> open(const checkpoint_tensors& files, std::string place) {
-    checkpoint_reader reader(files, std::move(place));
+  static result<checkpoint_reader> open(const checkpoint_tensors& files, const model_family& family,
+                                        std::string place) {
+    checkpoint_reader reader(files, family, std::move(place));
+    const std::string_view wrapper = wrapper_of(files, family);
     for (const tensor_view& t : files.tensors()) {
-      const auto [at, inserted] = reader.by_name_.emplace(canonical_name(t.name), &t);
+      std::string name = t.name;
+      if (name.starts_with(wrapper)) name.erase(0, wrapper.size());
+      const auto [at, inserted] =
+          reader.by_name_.emplace(canonical_name(family, std::move(name)), &t);
       if (!inserted) {
         return status::error(errc::malformed, t.place(), " and ", quote_name(at->second->name),
                              " are both the parameter ", quote_name(at->first), ", expected one");
@@ -89,7 +122,7 @@ class checkpoint_reader {
   /// finite.
   result<std::vector<float>> read(const std::string& name, const std::vector<std::size_t>& shape) {
     const tensor_view* t = find(name);
-    if (t == nullptr) return missing_tensor(*files_, name, place_);
+    if (t == nullptr) return missing_tensor(*files_, *family_, name, place_);
     const bool scalar = shape.size() == 1 && shape[0] == 1 && t->element_count() == 1;
     if (t->shape != shape && !scalar) {
       return status::error(errc::shape_mismatch, t->place(), " has shape ", shape_text(t->shape),
@@ -105,13 +138,7 @@ class checkpoint_reader {
   status check_all_known(canonical_model& model) const {
     for (const auto& [name, tensor] : by_name_) {
       if (used_.contains(name)) continue;
-      const bool bibert_clip =
-          model.config.recognised == scheme::bibert &&
-          ends_with_any(name, {".clip_query", ".clip_key", ".clip_value", ".clip_attn"});
-      const bool pooler = model.config.shape.head != head_kind::sequence &&
-                          name.starts_with(part_name(model_part::pooler).view());
-      if ((!unused_by_inference(name) && !bibert_clip && !pooler) ||
-          layer_beyond(name, model.config.shape)) {
+      if (!unused_by_inference(model.config, name) || layer_beyond(name, model.config.shape)) {
         return not_part_of(*tensor, name, model);
       }
       model.ignored.push_back(tensor->name);
@@ -120,25 +147,16 @@ class checkpoint_reader {
   }
 
   [[nodiscard]] const std::string& place() const { return place_; }
+  [[nodiscard]] const named_tensors& tensors() const { return by_name_; }
 
  private:
-  checkpoint_reader(const checkpoint_tensors& files, std::string place)
-      : files_(&files), place_(std::move(place)) {}
-
-  /// Old checkpoints call layer-norm parameters gamma and beta; a bare BertModel has no "bert."
-  /// prefix.
-  static std::string canonical_name(std::string name) {
-    if (name.ends_with("LayerNorm.gamma")) name.replace(name.size() - 5, 5, "weight");
-    if (name.ends_with("LayerNorm.beta")) name.replace(name.size() - 4, 4, "bias");
-    for (const char* part : {"embeddings.", "encoder.", "pooler."}) {
-      if (name.starts_with(part)) return "bert." + name;
-    }
-    return name;
-  }
+  checkpoint_reader(const checkpoint_tensors& files, const model_family& family, std::string place)
+      : files_(&files), family_(&family), place_(std::move(place)) {}
 
   const checkpoint_tensors* files_;
+  const model_family* family_;
   std::string place_;
-  std::map<std::string, const tensor_view*> by_name_;
+  named_tensors by_name_;
   std::set<std::string> used_;
 };
 

@@ -29,19 +29,28 @@ class checkpoint_values {
       : model_(model), reader_(reader), scheme_(model.config.recognised) {}
 
  protected:
-  /// Borrows an F32 tensor from its file; converts other float types.
+  /// Borrows an F32 tensor from its file, without the first `skipped` values; converts other float
+  /// types. shape: without them.
+  status floats(const std::string& name, const std::vector<std::size_t>& stored,
+                const std::vector<std::size_t>& shape, const std::string& as, std::size_t skipped) {
+    LOWBIT_TRY_ASSIGN(const auto values, reader_.read(name, stored));
+    const tensor_view* t = reader_.find(name);
+    const std::span<const float> kept = std::span(values).subspan(skipped);
+    if (t->type == element_type::f32) {
+      model_.borrow(as, element_type::f32, shape, t->data.subspan(skipped * sizeof(float)));
+    } else {
+      model_.own(as, shape, kept);
+    }
+    model_.report.push_back({name, f32::name, shape, t->data.size(), kept.size_bytes(), 0});
+    return {};
+  }
   status floats(const std::string& name, const std::vector<std::size_t>& shape,
                 const std::string& as) {
-    LOWBIT_TRY_ASSIGN(const auto values, reader_.read(name, shape));
-    const tensor_view* t = reader_.find(name);
-    const std::size_t bytes = values.size() * sizeof(float);
-    if (t->type == element_type::f32) {
-      model_.borrow(as, element_type::f32, shape, t->data);
-    } else {
-      model_.own(as, shape, values);
-    }
-    model_.report.push_back({name, f32::name, shape, t->data.size(), bytes, 0});
-    return {};
+    return floats(name, shape, shape, as, 0);
+  }
+  /// Imports a table (rows, cols) that has `skipped` more rows at its start.
+  status table(const std::string& name, std::size_t rows, std::size_t cols, std::size_t skipped) {
+    return floats(name, {skipped + rows, cols}, {rows, cols}, name, skipped * cols);
   }
   status floats(const std::string& name, const std::vector<std::size_t>& shape) {
     return floats(name, shape, name);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parses a Hugging Face config.json into a model_shape and a quantization scheme. Does not depend
-// on tensors or policies; the caller decides whether a scheme is supported. No file names its
-// scheme directly: it is recognised by the fields that its training code writes. Values hard-coded
-// in that training code (the LayerNorm epsilon, the classifier's relu) are set here too.
+// Parses a Hugging Face config.json into a model_shape, a family and a quantization scheme. Does
+// not depend on tensors or policies; the caller decides whether a scheme is supported. No file
+// names its scheme directly: it is recognised by the fields that its training code writes. Values
+// hard-coded in that training code (the LayerNorm epsilon, the classifier's relu) are set here too.
 #pragma once
 
 #include <algorithm>
@@ -21,6 +21,7 @@
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/config_scheme.hpp"
 #include "lowbit/io/embedding_format.hpp"
+#include "lowbit/io/families.hpp"
 #include "lowbit/io/json.hpp"
 #include "lowbit/io/label_scores.hpp"
 #include "lowbit/io/packed_format.hpp"
@@ -28,7 +29,10 @@
 namespace lowbit::inline LOWBIT_ISA {
 
 struct model_config {
+  const model_family* family = model_families;
   model_shape shape;  ///< labels 0: take the count from classifier.weight
+  /// First row of the position table of a checkpoint that a text uses; packed tables start there.
+  std::size_t first_position = 0;
   scheme recognised = scheme::fp32;
   problem_type problem = problem_type::single_label;
   std::vector<std::string> labels;  ///< empty if the file has no id2label
@@ -65,8 +69,11 @@ inline constexpr activation_alias activation_aliases[] = {
 };
 
 inline result<activation_function> parse_activation(const nlohmann::json& config,
-                                                    std::string_view name) {
-  LOWBIT_TRY_ASSIGN(const auto text, json_string(config, "hidden_act", name, "gelu"));
+                                                    std::string_view name,
+                                                    const model_family& family) {
+  const std::string field(family.fields.hidden_act);
+  LOWBIT_TRY_ASSIGN(const auto text,
+                    json_string(config, field, name, std::string(family.usual_act)));
   std::string known;
   for (std::size_t i = 0; i < activation_functions; ++i) {
     const auto function = static_cast<activation_function>(i);
@@ -77,7 +84,7 @@ inline result<activation_function> parse_activation(const nlohmann::json& config
     if (text == alias.name) return alias.function;
     known += ", " + std::string(alias.name);
   }
-  return status::error(errc::unsupported, name, ": hidden_act is ", quote_name(text),
+  return status::error(errc::unsupported, name, ": ", field, " is ", quote_name(text),
                        ", expected one of ", known);
 }
 
@@ -108,11 +115,11 @@ inline result<std::vector<std::string>> parse_labels(const nlohmann::json& confi
   return labels;
 }
 
-/// Reads one extent into `out`; the field is required if there is no fallback.
+/// Reads one extent into `out`, which holds the value of an absent field; 0: it is required.
 inline status read_extent(const nlohmann::json& config, std::string_view field,
-                          std::string_view name, std::size_t& out,
-                          std::optional<std::size_t> fallback = {}) {
-  LOWBIT_TRY_ASSIGN(out, json_size(config, field, name, fallback));
+                          std::string_view name, std::size_t& out) {
+  const std::optional<std::size_t> usual = out == 0 ? std::nullopt : std::optional(out);
+  LOWBIT_TRY_ASSIGN(out, json_size(config, field, name, usual));
   return {};
 }
 
@@ -120,7 +127,7 @@ inline status parse_label_count(const nlohmann::json& config, std::string_view n
                                 model_config& out) {
   LOWBIT_TRY_ASSIGN(auto labels, parse_labels(config, name));
   out.labels = std::move(labels);
-  LOWBIT_TRY(read_extent(config, "num_labels", name, out.shape.labels, out.labels.size()));
+  LOWBIT_TRY_ASSIGN(out.shape.labels, json_size(config, "num_labels", name, out.labels.size()));
   if (find_member(config, "num_labels") == nullptr) return {};
   if (out.shape.labels == 0) {
     return status::error(errc::malformed, name, ": num_labels is 0, expected at least 1");
@@ -132,16 +139,59 @@ inline status parse_label_count(const nlohmann::json& config, std::string_view n
   return {};
 }
 
+/// The parts that only some families have: token types, narrow embeddings, shared layers, positions
+/// of padding.
+inline status parse_optional_parts(const nlohmann::json& config, std::string_view name,
+                                   model_config& out) {
+  const model_family& family = *out.family;
+  model_shape& shape = out.shape;
+  if (!family.fields.token_types.empty()) {
+    LOWBIT_TRY(read_extent(config, family.fields.token_types, name, shape.token_types));
+    if (shape.token_types == 0) {
+      return status::error(errc::malformed, name, ": ", family.fields.token_types,
+                           " is 0, expected at least 1");
+    }
+  }
+  if (!family.fields.embedding.empty()) {
+    LOWBIT_TRY(read_extent(config, family.fields.embedding, name, shape.embedding));
+    if (shape.embedding == 0) {
+      return status::error(errc::malformed, name, ": ", family.fields.embedding,
+                           " is 0, expected at least 1");
+    }
+    if (family.map == embedding_map::if_widths_differ && shape.embedding == shape.hidden)
+      shape.embedding = 0;
+  }
+  if (shape.shared_layers) {
+    for (const char* field : {"num_hidden_groups", "inner_group_num"}) {
+      LOWBIT_TRY_ASSIGN(const auto count, json_size(config, field, name, 1));
+      if (count == 1) continue;
+      return status::error(errc::unsupported, name, ": ", field, " is ", count,
+                           ", expected 1: all layers share one group of weights");
+    }
+  }
+  if (family.positions_after_padding) {
+    LOWBIT_TRY_ASSIGN(const auto padding, json_size(config, "pad_token_id", name, 1));
+    if (shape.positions < 2 || padding > shape.positions - 2) {
+      return status::error(errc::malformed, name, ": max_position_embeddings is ", shape.positions,
+                           ", expected more than pad_token_id + 1, and pad_token_id is ", padding);
+    }
+    out.first_position = padding + 1;
+    shape.positions -= out.first_position;
+  }
+  return {};
+}
+
 inline status parse_shape(const nlohmann::json& config, std::string_view name, model_config& out) {
   model_shape& shape = out.shape;
-  LOWBIT_TRY(read_extent(config, "num_hidden_layers", name, shape.layers));
-  LOWBIT_TRY(read_extent(config, "hidden_size", name, shape.hidden));
-  LOWBIT_TRY(read_extent(config, "num_attention_heads", name, shape.heads));
-  LOWBIT_TRY(read_extent(config, "intermediate_size", name, shape.intermediate));
+  const config_fields& fields = out.family->fields;
+  LOWBIT_TRY(read_extent(config, fields.layers, name, shape.layers));
+  LOWBIT_TRY(read_extent(config, fields.hidden, name, shape.hidden));
+  LOWBIT_TRY(read_extent(config, fields.heads, name, shape.heads));
+  LOWBIT_TRY(read_extent(config, fields.intermediate, name, shape.intermediate));
   LOWBIT_TRY(read_extent(config, "vocab_size", name, shape.vocabulary));
   LOWBIT_TRY(read_extent(config, "max_position_embeddings", name, shape.positions));
-  LOWBIT_TRY(read_extent(config, "type_vocab_size", name, shape.token_types, 2));
-  LOWBIT_TRY(read_extent(config, "dyna_hidden_size", name, shape.attention, shape.hidden));
+  LOWBIT_TRY(parse_optional_parts(config, name, out));
+  LOWBIT_TRY_ASSIGN(shape.attention, json_size(config, "dyna_hidden_size", name, shape.hidden));
   if (shape.attention == 0) {
     return status::error(errc::malformed, name, ": dyna_hidden_size is 0, expected at least 1");
   }
@@ -149,11 +199,15 @@ inline status parse_shape(const nlohmann::json& config, std::string_view name, m
   LOWBIT_TRY(parse_label_count(config, name, out));
 
   constexpr float bert_eps = 1e-12F;
-  LOWBIT_TRY_ASSIGN(const auto eps, json_float(config, "layer_norm_eps", name, bert_eps));
+  float eps = bert_eps;
+  if (!fields.layer_norm_eps.empty()) {
+    LOWBIT_TRY_ASSIGN(eps, json_float(config, fields.layer_norm_eps, name, bert_eps));
+  }
   const bool plain = out.recognised == scheme::fp32 || has_trained_ranges(config);
-  shape.relu_before_classifier = plain && is_tinybert(config);
-  const bool hard_coded = shape.relu_before_classifier || out.recognised == scheme::bit ||
-                          out.recognised == scheme::binarybert;
+  const bool tiny = plain && out.family->is_bert() && is_tinybert(config);
+  if (tiny) shape.pooler_act = pooler_activation::tanh_relu;
+  const bool hard_coded =
+      tiny || out.recognised == scheme::bit || out.recognised == scheme::binarybert;
   shape.layer_norm_eps = hard_coded ? bert_eps : eps;
 
   model_shape checked = shape;
@@ -164,11 +218,6 @@ inline status parse_shape(const nlohmann::json& config, std::string_view name, m
 /// Rejects features of BERT-like models that are not supported; ignoring one would give wrong
 /// results.
 inline status refuse_other_models(const nlohmann::json& config, std::string_view name) {
-  LOWBIT_TRY_ASSIGN(const auto type, json_string(config, "model_type", name, "bert"));
-  if (type != "bert" && type != "ibert") {
-    return status::error(errc::unsupported, name, ": model_type is ", quote_name(type),
-                         ", expected \"bert\"");
-  }
   for (const std::string_view field : {"is_decoder", "is_encoder_decoder", "add_cross_attention"}) {
     LOWBIT_TRY_ASSIGN(const auto set, json_bool(config, field, name, false));
     if (set) return status::error(errc::unsupported, name, ": ", field, " is true, expected false");
@@ -203,10 +252,18 @@ inline result<model_config> parse_config(const nlohmann::json& config, std::stri
       return status::error(errc::malformed, name, ": is ", detail::describe(config),
                            ", expected an object");
     }
-    LOWBIT_TRY(detail::refuse_other_models(config, name));
     model_config out;
+    LOWBIT_TRY_ASSIGN(out.family, find_family(config, name));
+    out.shape = out.family->usual;
+    LOWBIT_TRY(detail::refuse_other_models(config, name));
     LOWBIT_TRY_ASSIGN(out.recognised, recognise_scheme(config, name));
-    LOWBIT_TRY_ASSIGN(out.shape.hidden_act, detail::parse_activation(config, name));
+    if (out.recognised != scheme::fp32 && !out.family->is_bert()) {
+      return status::error(errc::unsupported, name, ": a ", scheme_name(out.recognised),
+                           " checkpoint with model_type \"", out.family->model_type,
+                           "\", expected \"bert\", which its training code is for");
+    }
+    LOWBIT_TRY_ASSIGN(out.shape.hidden_act, detail::parse_activation(config, name, *out.family));
+    out.shape.masked_lm_act = out.family->masked_lm_act.value_or(out.shape.hidden_act);
     LOWBIT_TRY(detail::parse_shape(config, name, out));
     LOWBIT_TRY_ASSIGN(out.problem, parse_problem(config, name));
     LOWBIT_TRY(detail::parse_packed(config, name, out.packed, out.embedding));

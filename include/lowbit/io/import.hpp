@@ -31,19 +31,20 @@ class importer : checkpoint_values {
       LOWBIT_TRY_ASSIGN(fields_, read_quantized_bert_fields(model_.config, reader_.place()));
     }
     LOWBIT_TRY(words(s));
-    LOWBIT_TRY(
-        floats(part_text(model_part::position_embeddings, 0, ".weight"), {s.positions, s.hidden}));
-    LOWBIT_TRY(floats(part_text(model_part::token_type_embeddings, 0, ".weight"),
-                      {s.token_types, s.hidden}));
-    for (const std::string& norm : layer_norms(s)) {
-      LOWBIT_TRY(floats(norm + ".weight", {s.hidden}));
-      LOWBIT_TRY(floats(norm + ".bias", {s.hidden}));
+    for (const table_layout& t : small_tables(s)) {
+      const std::size_t skipped =
+          t.part == model_part::position_embeddings ? model_.config.first_position : 0;
+      LOWBIT_TRY(table(part_text(t.part, 0, ".weight"), t.rows, s.embedding_width(), skipped));
+    }
+    for (const norm_layout& norm : layer_norms(s)) {
+      LOWBIT_TRY(floats(norm.name + ".weight", {norm.width}));
+      LOWBIT_TRY(floats(norm.name + ".bias", {norm.width}));
     }
     for (const linear_layout& layer : linear_layers(s)) {
       LOWBIT_TRY(with_policy_of(
           layer, [&]<class P>(std::type_identity<P>) { return site_layer<P>(layer); }));
     }
-    for (std::size_t l = 0; l < s.layers; ++l)
+    for (std::size_t l = 0; l < s.stored_layers(); ++l)
       LOWBIT_TRY(attention(part_text(model_part::attention, l, ".")));
     if (s.head == head_kind::masked_lm) LOWBIT_TRY(masked_lm_bias(s.vocabulary));
     return reader_.check_all_known(model_);
@@ -84,12 +85,12 @@ class importer : checkpoint_values {
   status words(const model_shape& s) {
     using codec = typename Policy::embedding;
     const std::string name = part_text(model_part::word_embeddings);
+    const std::size_t e = s.embedding_width();
     if constexpr (is_split<Policy>) {
-      LOWBIT_TRY(matrix<typename codec::half>(name + "_1", s.vocabulary, s.hidden, false));
-      return matrix<typename codec::half>(name + "_2", s.vocabulary, s.hidden, false);
+      LOWBIT_TRY(matrix<typename codec::half>(name + "_1", s.vocabulary, e, false));
+      return matrix<typename codec::half>(name + "_2", s.vocabulary, e, false);
     } else {
-      return matrix<codec>(name, s.vocabulary, s.hidden,
-                           names_formats<typename Policy::linear::op>);
+      return matrix<codec>(name, s.vocabulary, e, names_formats<typename Policy::linear::op>);
     }
   }
 
@@ -205,8 +206,9 @@ result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
     LOWBIT_TRY_ASSIGN(auto files, checkpoint_tensors::open(folder));
     const std::string& place = folder.native();
     model.keep_open(std::move(files));
-    LOWBIT_TRY_ASSIGN(auto reader, detail::checkpoint_reader::open(model.files(), place));
-    LOWBIT_TRY(detail::find_head(model.config, model.files(), place));
+    LOWBIT_TRY_ASSIGN(auto reader,
+                      detail::checkpoint_reader::open(model.files(), *model.config.family, place));
+    LOWBIT_TRY(detail::find_head(model.config, model.files(), reader.tensors(), place));
     if constexpr (whole_batch_ranges<Policy>) detail::find_attention_width(model.config, reader);
     LOWBIT_TRY(model.config.shape.check().in(place));
     LOWBIT_TRY(detail::importer<Policy>(model, reader).run());

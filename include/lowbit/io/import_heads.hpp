@@ -3,30 +3,48 @@
 // its tensors.
 #pragma once
 
+#include <functional>
+#include <map>
+
 #include "lowbit/io/checkpoint_tensors.hpp"
 #include "lowbit/io/config.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// A prefix such as "module." before `name` in the file, if there is one.
-inline std::string foreign_prefix(const checkpoint_tensors& files, std::string_view name) {
-  const bool in_encoder = name.starts_with("bert.");  // "bert." is absent in a bare BertModel
-  if (in_encoder) name.remove_prefix(5);
+/// Tensors by canonical name.
+using named_tensors = std::map<std::string, const tensor_view*, std::less<>>;
+
+/// The tensors of a packed folder, whose names are canonical.
+inline named_tensors packed_names(const checkpoint_tensors& files) {
+  named_tensors out;
+  for (const tensor_view& t : files.tensors()) out.emplace(t.name, &t);
+  return out;
+}
+
+/// A prefix such as "my_model." before `name` in the file, if there is one.
+inline std::string foreign_prefix(const checkpoint_tensors& files, const model_family& family,
+                                  std::string_view name) {
+  // The family's prefix is absent in a bare model.
+  const bool in_encoder = name.starts_with(family.prefix);
+  if (in_encoder) name.remove_prefix(family.prefix.size());
   for (const tensor_view& t : files.tensors()) {
     if (!t.name.ends_with(name) || t.name.size() == name.size()) continue;
     std::string_view prefix = std::string_view(t.name).substr(0, t.name.size() - name.size());
     if (prefix.back() != '.') continue;
-    if (in_encoder && prefix.ends_with("bert.")) prefix.remove_suffix(5);
+    if (in_encoder && prefix.ends_with(family.prefix)) prefix.remove_suffix(family.prefix.size());
     if (!prefix.empty()) return std::string(prefix);
   }
   return {};
 }
 
-/// `head`: the expected kind of model; may be empty.
-inline status missing_tensor(const checkpoint_tensors& files, std::string_view name,
-                             std::string_view place, std::string_view head = {}) {
-  const std::string prefix = foreign_prefix(files, name);
+/// The error for a canonical tensor that is missing. `head`: the expected kind of model; may be
+/// empty.
+inline status missing_tensor(const checkpoint_tensors& files, const model_family& family,
+                             std::string_view canonical, std::string_view place,
+                             std::string_view head = {}) {
+  const std::string name = name_in_files(family, canonical);
+  const std::string prefix = foreign_prefix(files, family, name);
   if (!prefix.empty()) {
     return status::error(errc::not_found, place, ": tensor ", name,
                          " is missing: names in the file begin with ", quote_name(prefix),
@@ -42,18 +60,19 @@ inline status missing_tensor(const checkpoint_tensors& files, std::string_view n
 /// tensors of
 ///         a classifier, but its logits have another meaning
 inline result<std::optional<head_kind>> head_by_architecture(const nlohmann::json& config,
+                                                             const model_family& family,
                                                              std::string_view place) {
   struct entry {
     std::string_view part;
     head_kind head;
   };
-  constexpr entry entries[] = {
+  const entry entries[] = {
       {"ForSequenceClassification", head_kind::sequence},
       {"ForTokenClassification", head_kind::token},
       {"ForQuestionAnswering", head_kind::span},
       {"ForMaskedLM", head_kind::masked_lm},
-      {"ForPreTraining", head_kind::masked_lm},
-      {"BertModel", head_kind::mean_embedding},
+      {"ForPreTraining", family.pretraining},
+      {family.model_class, head_kind::mean_embedding},
   };
   const nlohmann::json* names = find_member(config, "architectures");
   if (names == nullptr) return std::optional<head_kind>();
@@ -72,17 +91,17 @@ inline result<std::optional<head_kind>> head_by_architecture(const nlohmann::jso
                        ", expected a name that ends in one of ", known);
 }
 
-/// Infers the head from the tensors of a checkpoint or packed folder. The number of labels is no
-/// evidence: old programs wrote num_labels 2 for every model.
-inline head_kind head_by_tensors(const checkpoint_tensors& files) {
+/// Infers the head from the canonical names of a checkpoint or packed folder. The number of labels
+/// is no evidence: old programs wrote num_labels 2 for every model.
+inline head_kind head_by_tensors(const named_tensors& tensors) {
   const auto has = [&](std::string_view part) {
-    return std::any_of(files.tensors().begin(), files.tensors().end(), [&](const tensor_view& t) {
-      return t.name.find(part) != std::string::npos;
-    });
+    return std::any_of(tensors.begin(), tensors.end(),
+                       [&](const auto& t) { return t.first.find(part) != std::string::npos; });
   };
   // Compares parts of names: encoded matrices have suffixes, split models have _1 and _2.
   if (has("qa_outputs.weight")) return head_kind::span;
-  if (has("classifier.weight")) return has("pooler.dense") ? head_kind::sequence : head_kind::token;
+  if (tensors.contains("classifier.weight") || has("classifier.weight."))
+    return has("pooler.dense") ? head_kind::sequence : head_kind::token;
   if (has("cls.predictions.transform.")) return head_kind::masked_lm;
   return head_kind::mean_embedding;
 }
@@ -92,11 +111,11 @@ inline head_kind head_by_tensors(const checkpoint_tensors& files) {
 /// unsupported
 ///         architecture, or a masked language model with an untied decoder
 inline status find_head(model_config& config, const checkpoint_tensors& files,
-                        std::string_view place) {
+                        const named_tensors& tensors, std::string_view place) {
   model_shape& shape = config.shape;
-  const auto named = head_by_architecture(config.raw, place);
+  const auto named = head_by_architecture(config.raw, *config.family, place);
   if (!named) return named.status();
-  shape.head = *named ? **named : head_by_tensors(files);
+  shape.head = *named ? **named : head_by_tensors(tensors);
   if (shape.head == head_kind::span && shape.labels == 0) shape.labels = 2;
   if (shape.head == head_kind::masked_lm) {
     LOWBIT_TRY_ASSIGN(const auto tied, json_bool(config.raw, "tie_word_embeddings", place, true));
@@ -108,12 +127,12 @@ inline status find_head(model_config& config, const checkpoint_tensors& files,
   }
   if (!shape.has_labels() || shape.labels != 0) return {};
   for (const char* name : {"classifier.weight", "classifier.weight.codes"}) {
-    const tensor_view* head = files.find(name);
-    if (head == nullptr || head->shape.empty()) continue;
-    shape.labels = head->shape[0];
+    const auto found = tensors.find(name);
+    if (found == tensors.end() || found->second->shape.empty()) continue;
+    shape.labels = found->second->shape[0];
     return {};
   }
-  return missing_tensor(files, "classifier.weight", place, name_of(shape.head));
+  return missing_tensor(files, *config.family, "classifier.weight", place, name_of(shape.head));
 }
 
 /// Checks that a tensor stored twice by Hugging Face is identical to the original: the decoder of a

@@ -41,6 +41,10 @@ class integer_importer {
                            " layers, expected ", shape.layers);
     }
     LOWBIT_TRY(check_integer_activation(shape.hidden_act));
+    if (shape.embedding != 0 || shape.shared_layers) {
+      return status::error(errc::unsupported, "policy ibert has no linear layer after the ",
+                           "embeddings and no layers that share weights");
+    }
     LOWBIT_TRY(embeddings(shape));
     for (std::size_t l = 0; l < shape.layers; ++l) LOWBIT_TRY(layer(shape, l));
     float output = 0;
@@ -60,10 +64,8 @@ class integer_importer {
     float range = 0;  // upper bound of any sum of three rows; loose, but 16 bits suffice
     LOWBIT_TRY(table(part_text(model_part::word_embeddings, 0, ".weight"), shape.vocabulary,
                      shape.hidden, range));
-    LOWBIT_TRY(table(part_text(model_part::position_embeddings, 0, ".weight"), shape.positions,
-                     shape.hidden, range));
-    LOWBIT_TRY(table(part_text(model_part::token_type_embeddings, 0, ".weight"), shape.token_types,
-                     shape.hidden, range));
+    for (const table_layout& t : small_tables(shape))
+      LOWBIT_TRY(table(part_text(t.part, 0, ".weight"), t.rows, shape.hidden, range));
     float scale = 0;
     return site(part_text(model_part::embedding_norm, 0, ".input.scale"), range, 32767, scale);
   }

@@ -17,9 +17,7 @@ inline result<canonical_model> import_static(const canonical_model& floats,
     return status::error(errc::unsupported, "policy q8bert needs hidden_act gelu, found ",
                          name_of(shape.hidden_act));
   }
-  const auto range_of = [&](const linear_layout& layer) {
-    if (layer.at == site::pooler) return ranges.hidden.back();
-    const std::size_t l = layer.layer;
+  const auto range_in = [&](const linear_layout& layer, std::size_t l) {
     switch (layer.at) {
       case site::attention_output:
         return ranges.at(l, activation_site::context);
@@ -30,6 +28,15 @@ inline result<canonical_model> import_static(const canonical_model& floats,
       default:
         return ranges.hidden[l];
     }
+  };
+  const auto range_of = [&](const linear_layout& layer) {
+    if (layer.at == site::pooler) return ranges.hidden.back();
+    float widest = range_in(layer, layer.layer);
+    for (std::size_t l = shape.stored_layers(); l < shape.layers; ++l) {  // the same weights
+      const float range = range_in(layer, l);
+      if (is_finite(widest) && !(range <= widest)) widest = range;
+    }
+    return widest;
   };
   const std::string words = part_text(model_part::word_embeddings, 0, ".weight");
   std::set<std::string> matrices{words};

@@ -78,7 +78,8 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
     model.borrow(t.name, t.type, t.shape, t.data);
     model.report.push_back({t.name, name_of(t.type), t.shape, t.data.size(), t.data.size(), 0});
   }
-  LOWBIT_TRY(detail::find_head(model.config, model.files(), folder.native()));
+  LOWBIT_TRY(
+      detail::find_head(model.config, model.files(), packed_names(model.files()), folder.native()));
   LOWBIT_TRY(model.config.shape.check().in(folder.native()));
   LOWBIT_TRY(detail::packed_tensor_check(model).run());
   return model;

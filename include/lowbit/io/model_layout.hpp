@@ -20,7 +20,8 @@ enum class site : std::uint8_t {
   feed_forward_input,
   feed_forward_output,
   pooler,
-  classifier,  ///< the linear layer of any head; f32 under every policy
+  classifier,  ///< the linear layers of any head, and the map of narrow embeddings; f32 under
+               ///< every policy
 };
 
 /// part_name() as a string, followed by `rest`.
@@ -46,12 +47,14 @@ struct linear_layout {
       : part(part_), at(at_), layer(layer_), n(n_), k(k_), name(part_text(part_, layer_)) {}
 };
 
-/// Every linear layer, in execution order.
+/// Every linear layer with weights of its own, in execution order.
 inline std::vector<linear_layout> linear_layers(const model_shape& shape) {
   std::vector<linear_layout> out;
   const std::size_t d = shape.hidden;
+  const std::size_t e = shape.embedding_width();
   const std::size_t inner = shape.inner();
-  for (std::size_t l = 0; l < shape.layers; ++l) {
+  if (shape.embedding != 0) out.emplace_back(model_part::embedding_map, site::classifier, 0, d, e);
+  for (std::size_t l = 0; l < shape.stored_layers(); ++l) {
     for (const model_part part : {model_part::query, model_part::key, model_part::value})
       out.emplace_back(part, site::projection, l, inner, d);
     out.emplace_back(model_part::attention_output, site::attention_output, l, d, inner);
@@ -72,7 +75,7 @@ inline std::vector<linear_layout> linear_layers(const model_shape& shape) {
       out.emplace_back(model_part::span_classifier, site::classifier, last, shape.labels, d);
       break;
     case head_kind::masked_lm:
-      out.emplace_back(model_part::masked_lm_transform, site::classifier, last, d, d);
+      out.emplace_back(model_part::masked_lm_transform, site::classifier, last, e, d);
       break;
     case head_kind::mean_embedding:
     case head_kind::cls_embedding:
@@ -81,15 +84,34 @@ inline std::vector<linear_layout> linear_layers(const model_shape& shape) {
   return out;
 }
 
-/// Name prefixes of all layer norms.
-inline std::vector<std::string> layer_norms(const model_shape& shape) {
-  std::vector<std::string> names{part_text(model_part::embedding_norm)};
-  for (std::size_t l = 0; l < shape.layers; ++l) {
-    names.push_back(part_text(model_part::attention_norm, l));
-    names.push_back(part_text(model_part::output_norm, l));
+struct norm_layout {
+  std::string name;  // prefix of .weight and .bias
+  std::size_t width;
+};
+
+/// All layer norms.
+inline std::vector<norm_layout> layer_norms(const model_shape& shape) {
+  const std::size_t e = shape.embedding_width();
+  std::vector<norm_layout> out{{part_text(model_part::embedding_norm), e}};
+  for (std::size_t l = 0; l < shape.stored_layers(); ++l) {
+    out.push_back({part_text(model_part::attention_norm, l), shape.hidden});
+    out.push_back({part_text(model_part::output_norm, l), shape.hidden});
   }
-  if (shape.head == head_kind::masked_lm) names.push_back(part_text(model_part::masked_lm_norm));
-  return names;
+  if (shape.head == head_kind::masked_lm) out.push_back({part_text(model_part::masked_lm_norm), e});
+  return out;
+}
+
+struct table_layout {
+  model_part part;
+  std::size_t rows;
+};
+
+/// The embedding tables besides that of the words, each embedding_width() wide; f32, or int8 in an
+/// integer-only model.
+inline std::vector<table_layout> small_tables(const model_shape& shape) {
+  std::vector<table_layout> out{{model_part::position_embeddings, shape.positions}};
+  if (shape.token_types != 0) out.push_back({model_part::token_type_embeddings, shape.token_types});
+  return out;
 }
 
 /// The encoder layer index in a tensor name, if any.

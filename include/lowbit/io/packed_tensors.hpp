@@ -27,11 +27,10 @@ class packed_tensor_check {
     const bool split = named && named->split;
     for (const linear_layout& layer : linear_layers(s))
       add_matrix(layer.name, split && layer.at != site::classifier);
-    for (const std::string& norm : layer_norms(s)) parts_.insert(norm);
+    for (const norm_layout& norm : layer_norms(s)) parts_.insert(norm.name);
     add_matrix(part_text(model_part::word_embeddings), split);
-    parts_.insert(part_text(model_part::position_embeddings));
-    parts_.insert(part_text(model_part::token_type_embeddings));
-    for (std::size_t l = 0; l < s.layers; ++l) {
+    for (const table_layout& table : small_tables(s)) parts_.insert(part_text(table.part));
+    for (std::size_t l = 0; l < s.stored_layers(); ++l) {
       for (const char* site : {".query.output", ".key.output", ".value.output", ".probability"})
         parts_.insert(part_text(model_part::attention, l, site));  // one even in a split model
     }

@@ -109,6 +109,10 @@ class encoder {
   /// must outlive the encoder.
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
+    if (shape.shared_layers && segments::segment_count > 1) {
+      return status::error(errc::unsupported, "policy ", Policy::name,
+                           " differs between layers, but all layers of this model share weights");
+    }
     LOWBIT_TRY(embeddings_.load(memory, weights, shape));
     LOWBIT_TRY(rows_.load(memory, weights, shape));
     status loaded;
@@ -143,8 +147,7 @@ class encoder {
     const std::size_t tokens = in.batch.tokens();
     const bool first_only = wanted == hidden_rows::first_tokens && !observed && !batch_range;
     clear(w, tokens);
-    embeddings_.run(in, w.sum, std::get<0>(layers_)[0].input_sink(std::get<0>(w.layers)), executor,
-                    w.marks);
+    embeddings_.run(in, w, std::get<0>(layers_)[0].input_sink(std::get<0>(w.layers)), executor);
     overflow found = find_overflow(w.marks, 0, in.batch, false);
     if constexpr (observed) {
       if (!found) observer.hidden(0, rows_.floats(w, 0, tokens));
@@ -204,6 +207,10 @@ class encoder {
         "not mix");
     layers = memory.take_vector<Layer>(end - begin);
     for (std::size_t l = begin; l < end; ++l) {
+      if (l > begin && shape_.shared_layers) {  // packed once
+        if (!memory.measuring()) layers[l - begin] = layers[0];
+        continue;
+      }
       Layer layer;
       LOWBIT_TRY(layer.load(memory, weights, l, shape_));
       if (!memory.measuring()) layers[l - begin] = layer;

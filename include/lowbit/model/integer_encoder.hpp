@@ -22,12 +22,18 @@ class integer_embeddings {
   /// Longest sentence whose attention stays within 32 bits.
   static constexpr std::size_t most_positions = std::size_t{1} << 16;
 
-  /// Errors: also unsupported, for extents or scales that exceed 32-bit integers
+  /// Errors: also unsupported, for extents or scales that exceed 32-bit integers, and for parts
+  /// that have no integer arithmetic here
   status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
     if (shape.positions > most_positions) {
       return status::error(errc::unsupported, "max_position_embeddings is ", shape.positions,
                            ", an integer-only model has at most ", most_positions);
+    }
+    if (shape.embedding != 0 || shape.shared_layers) {
+      return status::error(errc::unsupported,
+                           "an integer-only model has no linear layer after its embeddings and no "
+                           "layers that share weights");
     }
     double sum = 1;
     double output_scale = 1;
@@ -42,18 +48,18 @@ class integer_embeddings {
                            shape.vocabulary, shape, sum));
     LOWBIT_TRY(positions_.open(weights, part_name(model_part::position_embeddings)(".weight"),
                                shape.positions, shape, sum));
+    if (shape.token_types == 0) return {};
     return types_.open(weights, part_name(model_part::token_type_embeddings)(".weight"),
                        shape.token_types, shape, sum);
   }
 
-  /// Writes the codes of every token to `out`; `sum` is scratch, (T, D).
-  template <class Rows, executor Executor>
-  void run(const token_input& in, matrix_view<std::int32_t> sum, const Rows& out,
-           Executor& executor, const no_row_marks&) const {
+  /// Writes the codes of every token to `out`; w.sum is scratch, (T, D).
+  template <class Stream, class Rows, executor Executor>
+  void run(const token_input& in, const Stream& w, const Rows& out, Executor& executor) const {
     for_each_token(in, executor,
                    [&](std::size_t t, std::size_t id, std::size_t position, std::size_t type) {
-                     add_rows(id, position, type, sum.row(t));
-                     norm_.run_row(sum.row(t), out, t);
+                     add_rows(id, position, type, w.sum.row(t));
+                     norm_.run_row(w.sum.row(t), out, t);
                    });
   }
 
@@ -79,8 +85,8 @@ class integer_embeddings {
   void add_rows(std::size_t id, std::size_t position, std::size_t type, std::int32_t* out) const {
     const std::size_t d = shape_.hidden;
     for (std::size_t c = 0; c < d; c += virtual_lanes) {
-      const auto sum =
-          words_.lanes(id, c, d) + positions_.lanes(position, c, d) + types_.lanes(type, c, d);
+      auto sum = words_.lanes(id, c, d) + positions_.lanes(position, c, d);
+      if (shape_.token_types != 0) sum = sum + types_.lanes(type, c, d);
       clamp(sum, i32x16<Arch>::broadcast(limit)).store(out + c);
     }
   }

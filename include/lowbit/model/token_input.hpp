@@ -55,7 +55,7 @@ inline status in_table(const char* what, std::size_t t, std::int32_t value, std:
 }
 
 /// Checks that every id, type and position is within its table and every sentence has 1 ..
-/// positions tokens.
+/// positions tokens. A model without token types ignores them.
 [[nodiscard]] LOWBIT_NOINLINE inline status check_tokens(const token_input& in,
                                                          const model_shape& shape) {
   for (std::size_t s = 0; s < in.batch.sentences; ++s) {
@@ -68,7 +68,7 @@ inline status in_table(const char* what, std::size_t t, std::int32_t value, std:
   }
   for (std::size_t t = 0; t < in.batch.tokens(); ++t) {
     LOWBIT_TRY(detail::in_table("token id", t, in.ids[t], shape.vocabulary));
-    if (in.type_ids != nullptr)
+    if (in.type_ids != nullptr && shape.token_types != 0)
       LOWBIT_TRY(detail::in_table("token type", t, in.type_ids[t], shape.token_types));
     if (in.positions != nullptr)
       LOWBIT_TRY(detail::in_table("position", t, in.positions[t], shape.positions));

@@ -15,9 +15,9 @@ class word_table {
   /// Copies nothing: the memory behind `weights` must outlive the table.
   status load(const weight_set& weights, const model_shape& shape) {
     return rows_.open(weights, part_name(model_part::word_embeddings)(".weight"), shape.vocabulary,
-                      shape.hidden);
+                      shape.embedding_width());
   }
-  /// Decodes the embedding of word `id` to out (D).
+  /// Decodes the embedding of word `id` to out (E).
   void read(std::size_t id, float* out) const { rows_.floats(id, out); }
 
  private:

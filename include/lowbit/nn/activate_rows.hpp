@@ -15,16 +15,23 @@ struct activation_pass {};
 /// Those that feed-forward products have in their epilogue.
 using fused_activations = activation_list<gelu_erf, relu, activation_pass>;
 
+/// rows = Function(rows), in place.
+template <class Arch, class Function>
+LOWBIT_NOINLINE void activate_rows(matrix_view<float> rows) {
+  const store out{rows};
+  for (std::size_t row = 0; row < rows.rows; ++row) {
+    for_each_column(rows.cols, [&](auto c) {
+      out(Function::template apply<Arch>(load_row<Arch>(rows.row(row), c, rows.cols)), row, c);
+    });
+  }
+}
+
 /// rows = f(rows), in place, for the function `named`.
 template <class Arch, executor Executor>
-LOWBIT_NOINLINE void activate_rows(activation_function named, matrix_view<float> rows,
-                                   Executor& executor) {
+void activate_rows(activation_function named, matrix_view<float> rows, Executor& executor) {
   executor.run(rows.rows, [&](std::size_t row, std::size_t) {
-    const store out{rows};
     with_activation<any_activation>(named, [&]<class Function>(std::type_identity<Function>) {
-      for_each_column(rows.cols, [&](auto c) {
-        out(Function::apply(load_row<Arch>(rows.row(row), c, rows.cols)), row, c);
-      });
+      activate_rows<Arch, Function>(rows.rows_from(row, 1));
     });
   });
 }

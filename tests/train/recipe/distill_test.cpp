@@ -59,7 +59,7 @@ TEST_CASE("students of another width and depth learn a toy set from their teache
   }
   const auto config = lowbit::load_config(t.path / "tinybert");
   REQUIRE(config.ok());
-  CHECK(config->shape.relu_before_classifier);
+  CHECK(config->shape.pooler_act == lowbit::pooler_activation::tanh_relu);
   CHECK(config->shape.hidden == 16);
   CHECK(config->shape.layers == 2);
   CHECK(lowbit::open_model(t.path / "tinybert").ok());

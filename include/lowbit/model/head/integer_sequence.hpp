@@ -20,7 +20,7 @@ LOWBIT_NOINLINE inline void logits_to_floats(matrix_view<const std::int32_t> log
   }
 }
 
-/// logits = W tanh(pooler(h_0)) + b; with relu_before_classifier, W relu(tanh(..)) + b (TinyBERT).
+/// logits = W g(pooler(h_0)) + b, g = tanh or relu(tanh(..)).
 template <class Policy, class Arch>
 requires integer_only<Policy>
 class sequence_head<Policy, Arch> {
@@ -50,6 +50,11 @@ class sequence_head<Policy, Arch> {
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
+    if (shape.pooler_act != pooler_activation::tanh &&
+        shape.pooler_act != pooler_activation::tanh_relu) {
+      return status::error(errc::unsupported, "policy ", Policy::name, " has no ",
+                           name_of(shape.pooler_act), " before its classifier");
+    }
     double input = 1;
     if (!memory.measuring()) {
       LOWBIT_TRY(read_scale(weights, part_name(model_part::encoder_output)(".scale"), input));
@@ -81,7 +86,7 @@ class sequence_head<Policy, Arch> {
     if constexpr (std::remove_reference_t<Observer>::enabled)
       observer.pooled(
           decode_rows(w.pooled, sentences, integer_tanh::output_scale, w.pooled_floats));
-    if (shape_.relu_before_classifier) {
+    if (shape_.pooler_act == pooler_activation::tanh_relu) {
       for (std::size_t s = 0; s < sentences; ++s) {
         for (std::size_t c = 0; c < pooled.cols; ++c)
           pooled(s, c) = pooled(s, c) > 0 ? pooled(s, c) : std::int8_t{0};

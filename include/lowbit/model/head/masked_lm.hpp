@@ -31,10 +31,8 @@ LOWBIT_NOINLINE void dot_with_word(matrix_view<const float> x, std::size_t row,
 
 }  // namespace detail
 
-/// logits_v = LN(g(W h + b)) . word_v + bias_v with g the model's hidden_act; each dot product is
-/// one reduction in the order of docs/numerics.md#lanes.
-///
-/// Source: Hugging Face's BertPredictionHeadTransform, whose function is config.hidden_act
+/// logits_v = LN(g(W h + b)) . word_v + bias_v with the shape's masked_lm_act g; each dot product
+/// is one reduction in the order of docs/numerics.md#lanes.
 template <class Codec, class Arch>
 class masked_lm_head {
  public:
@@ -44,23 +42,27 @@ class masked_lm_head {
 
   struct workspace {
     matrix_view<float> gathered;     // (block, D)
-    matrix_view<float> transformed;  // (block, D)
-    matrix_view<float> word;         // (workers, D): the current word embedding
+    matrix_view<float> transformed;  // (block, E)
+    matrix_view<float> normalised;   // (block, E): shares the memory of gathered
+    matrix_view<float> word;         // (workers, E): the current word embedding
 
     constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
-      const std::size_t stride = float_stride(shape.hidden);
-      gathered = memory.take_matrix<float>(block, shape.hidden, stride);
-      transformed = memory.take_matrix<float>(block, shape.hidden, stride);
-      word = memory.take_matrix<float>(limits.workers, shape.hidden, stride);
+      const std::size_t e = shape.embedding_width();
+      gathered = memory.take_matrix<float>(block, shape.hidden, float_stride(shape.hidden));
+      normalised = gathered;
+      normalised.cols = e;
+      transformed = memory.take_matrix<float>(block, e, float_stride(e));
+      word = memory.take_matrix<float>(limits.workers, e, float_stride(e));
     }
   };
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     vocabulary_ = shape.vocabulary;
-    hidden_act_ = shape.hidden_act;
-    LOWBIT_TRY(transform_.load(memory, weights, part_name(model_part::masked_lm_transform),
-                               shape.hidden, shape.hidden));
-    LOWBIT_TRY(norm_.load(memory, weights, part_name(model_part::masked_lm_norm), shape.hidden,
+    activation_ = shape.masked_lm_act;
+    const std::size_t e = shape.embedding_width();
+    LOWBIT_TRY(transform_.load(memory, weights, part_name(model_part::masked_lm_transform), e,
+                               shape.hidden));
+    LOWBIT_TRY(norm_.load(memory, weights, part_name(model_part::masked_lm_norm), e,
                           shape.layer_norm_eps));
     if (memory.measuring()) return {};
     LOWBIT_TRY(weights.get(part_name(model_part::masked_lm)(".bias").view(), element_type::f32, 1,
@@ -95,8 +97,8 @@ class masked_lm_head {
       }
       transform_.run(activation_rows<mul_add>{w.gathered.rows_from(0, rows), w.gathered.cols},
                      transform_.to_output(nullptr) | store{w.transformed}, executor);
-      activate_rows<Arch>(hidden_act_, w.transformed.rows_from(0, rows), executor);
-      norm_.run(w.transformed.rows_from(0, rows), store{w.gathered}, executor);
+      activate_rows<Arch>(activation_, w.transformed.rows_from(0, rows), executor);
+      norm_.run(w.transformed.rows_from(0, rows), store{w.normalised}, executor);
       decode(w, rows, logits.rows_from(begin, rows), executor);
     }
   }
@@ -112,7 +114,7 @@ class masked_lm_head {
       for (std::size_t v = first; v < first + words_per_task && v < vocabulary_; ++v) {
         words_.read(v, embedding);
         const auto multiply = [&]<std::size_t Rows>(std::size_t r) {
-          detail::dot_with_word<Rows, Arch>(w.gathered, r, embedding, bias_.at(v),
+          detail::dot_with_word<Rows, Arch>(w.normalised, r, embedding, bias_.at(v),
                                             logits.row(r) + v, logits.stride);
           return r + Rows;
         };
@@ -124,7 +126,7 @@ class masked_lm_head {
   }
 
   std::size_t vocabulary_ = 0;
-  activation_function hidden_act_ = activation_function::gelu;
+  activation_function activation_ = activation_function::gelu;
   linear<linear_format<f32, activation::f32>, Arch> transform_;
   layer_norm<Arch> norm_;
   stored_tensor bias_;  // (V)

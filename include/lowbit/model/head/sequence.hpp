@@ -5,10 +5,12 @@
 
 #include "lowbit/boundary/parts.hpp"
 #include "lowbit/model/encoder.hpp"
+#include "lowbit/nn/activate_rows.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// logits = W tanh(pooler(h_0)) + b; with relu_before_classifier, W relu(tanh(..)) + b (TinyBERT).
+/// logits = W g(pooler(h_0)) + b with the shape's pooler_act g. Observers see the rows before
+/// TinyBERT's relu.
 template <class Policy, class Arch>
 class sequence_head {
  public:
@@ -35,9 +37,9 @@ class sequence_head {
 
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
-    if (pooler_input::batch_range && shape.relu_before_classifier) {
-      return status::error(errc::unsupported, "policy ", Policy::name,
-                           " has no relu before its classifier");
+    if (pooler_input::batch_range && shape.pooler_act != pooler_activation::tanh) {
+      return status::error(errc::unsupported, "policy ", Policy::name, " has no ",
+                           name_of(shape.pooler_act), " before its classifier");
     }
     LOWBIT_TRY(
         pooler_.load(memory, weights, part_name(model_part::pooler), shape.hidden, shape.hidden));
@@ -58,16 +60,23 @@ class sequence_head {
     for (std::size_t s = 0; s < sentences; ++s)
       w.input.template put<Arch>(encoded.first_row(s), s, pooler_);
     w.input.template find_range<Arch>(sentences, {});
-    run_linear(pooler_, w.input, sentences, activate<tanh_activation>{} | store{w.pooled}, executor,
-               w.pooled);
-    if constexpr (std::remove_reference_t<Observer>::enabled)
-      observer.pooled(matrix_view<const float>(w.pooled.rows_from(0, sentences)));
-    if (shape_.relu_before_classifier) {
-      for (std::size_t s = 0; s < sentences; ++s) {
-        for (std::size_t c = 0; c < shape_.hidden; ++c)
-          w.pooled(s, c) = w.pooled(s, c) <= 0.0F ? 0.0F : w.pooled(s, c);  // keeps NaN
-      }
+    run_linear(pooler_, w.input, sentences, store{w.pooled}, executor, w.pooled);
+    const matrix_view<float> pooled = w.pooled.rows_from(0, sentences);
+    switch (shape_.pooler_act) {
+      case pooler_activation::tanh:
+      case pooler_activation::tanh_relu:
+        activate_rows<Arch, tanh_activation>(pooled);
+        break;
+      case pooler_activation::relu:
+        activate_rows<Arch, relu>(pooled);
+        break;
+      case pooler_activation::gelu:
+        activate_rows<Arch, gelu_erf>(pooled);
+        break;
     }
+    if constexpr (std::remove_reference_t<Observer>::enabled)
+      observer.pooled(matrix_view<const float>(pooled));
+    if (shape_.pooler_act == pooler_activation::tanh_relu) activate_rows<Arch, relu>(pooled);
     classifier_.run(activation_rows<mul_add>{w.pooled, shape_.hidden},
                     classifier_.to_output(nullptr) | store{logits}, executor);
   }

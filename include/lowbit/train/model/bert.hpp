@@ -155,7 +155,7 @@ class bert {
     const Tensor& last = out.hidden.back();
     if (shape().head == head_kind::sequence) {
       Tensor pooled = project(tensors_.pooler, last.select(1, 0), options).tanh();
-      if (shape().relu_before_classifier) pooled = pooled.relu();
+      if (shape().pooler_act == pooler_activation::tanh_relu) pooled = pooled.relu();
       const Tensor kept = at::dropout(pooled, options.classifier_dropout, options.training);
       out.logits = at::linear(kept, tensors_.classifier.weight, tensors_.classifier.bias);
       out.targets = in.labels;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "lowbit/core/status.hpp"
+#include "lowbit/io/checkpoint_reader.hpp"
 #include "lowbit/io/checkpoint_tensors.hpp"
 #include "lowbit/io/config.hpp"
 #include "lowbit/io/import_heads.hpp"
@@ -82,7 +83,8 @@ inline nlohmann::json make_config(const model_description& model, const training
       {"pad_token_id", 0},
   };
   if (s.attention != 0 && s.attention != s.hidden) config["dyna_hidden_size"] = s.attention;
-  if (s.relu_before_classifier) config["architectures"] = {"TinyBertForSequenceClassification"};
+  if (s.pooler_act == pooler_activation::tanh_relu)
+    config["architectures"] = {"TinyBertForSequenceClassification"};
   how.describe(config);
   for (std::size_t i = 0; i < model.labels.size(); ++i) {
     config["id2label"][std::to_string(i)] = model.labels[i];
@@ -226,6 +228,10 @@ inline result<model_config> load_training_config(const std::filesystem::path& fo
   auto config = parse_config(json, path.native());
   if (!config) return config;
   if (stage) config->raw = std::move(raw);
+  if (!config->family->is_bert()) {
+    return status::error(errc::unsupported, path.native(), ": model_type is \"",
+                         config->family->model_type, "\", expected \"bert\", which can be trained");
+  }
   const activation_function act = config->shape.hidden_act;
   if (find_trained(act) == nullptr) {
     std::string known;
@@ -268,7 +274,9 @@ inline status describe_tokenizer(const wordpiece_tokenizer& tokenizer,
 inline result<opened_folder> open_model_folder(const std::filesystem::path& folder) {
   LOWBIT_TRY_ASSIGN(auto config, load_training_config(folder));
   LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder));
-  LOWBIT_TRY(lowbit::detail::find_head(config, files, folder.native()));
+  LOWBIT_TRY_ASSIGN(const auto reader, lowbit::detail::checkpoint_reader::open(
+                                           files, *config.family, folder.native()));
+  LOWBIT_TRY(lowbit::detail::find_head(config, files, reader.tensors(), folder.native()));
   if (config.shape.has_labels() && config.labels.empty()) {
     return status::error(errc::not_found, (folder / "config.json").native(),
                          ": no id2label, expected the name of every label");

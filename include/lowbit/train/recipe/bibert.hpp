@@ -20,7 +20,7 @@ inline status bibert(const bibert_options& options) {
   const torch::Device device = default_device();
   LOWBIT_TRY_ASSIGN(auto teacher, load_float_model(options.teacher, device));
   model_description description = teacher.description;
-  description.shape.relu_before_classifier = false;  // BiBERT has no such head
+  description.shape.pooler_act = pooler_activation::tanh;  // BiBERT has no such head
   LOWBIT_TRY_ASSIGN(const auto examples,
                     data_for(options, description, teacher.tokenizer, options.teacher));
 

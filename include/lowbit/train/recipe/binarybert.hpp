@@ -74,7 +74,7 @@ inline status binarybert(const binarybert_options& options) {
   LOWBIT_TRY_ASSIGN(auto teacher, load_float_model(options.teacher, device));
   model_description description = teacher.description;
   LOWBIT_TRY_ASSIGN(description.shape, narrow_shape(description.shape, options.width));
-  description.shape.relu_before_classifier = false;
+  description.shape.pooler_act = pooler_activation::tanh;
   if (!options.ternarybert) description.shape.layer_norm_eps = 1e-12F;  // fixed in BinaryBERT
   LOWBIT_TRY_ASSIGN(const auto examples,
                     data_for(options, description, teacher.tokenizer, options.teacher));

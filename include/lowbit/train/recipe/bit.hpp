@@ -94,7 +94,7 @@ inline status bit(const bit_options& options) {
   }
   model_description description = loaded.description;
   description.shape.layer_norm_eps = 1e-12F;  // fixed in BiT
-  description.shape.relu_before_classifier = false;
+  description.shape.pooler_act = pooler_activation::tanh;
   LOWBIT_TRY_ASSIGN(const auto examples,
                     data_for(options, description, loaded.tokenizer, options.teacher));
   std::optional<loaded_model> first;

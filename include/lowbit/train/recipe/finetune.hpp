@@ -38,7 +38,7 @@ inline status finetune(const finetune_options& options) {
     how = std::make_shared<float_scheme>(config.shape.hidden_act);
   }
   description.shape.head = data.head();
-  if (data.tagged) description.shape.relu_before_classifier = false;
+  if (data.tagged) description.shape.pooler_act = pooler_activation::tanh;
   description.shape.labels = description.labels.size();
   description.shape.vocabulary = description.vocabulary.size();
   LOWBIT_TRY_ASSIGN(const auto length, sentence_limit(options, description.shape));

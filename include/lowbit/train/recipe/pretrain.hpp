@@ -59,7 +59,7 @@ inline status pretrain(const pretrain_options& options) {
     LOWBIT_TRY_ASSIGN(const auto config, load_training_config(options.student));
     LOWBIT_TRY_ASSIGN(how, scheme_of(config, options.student));
     description.shape = config.shape;
-    description.shape.relu_before_classifier = false;
+    description.shape.pooler_act = pooler_activation::tanh;
   }
   description.shape.head = head_kind::masked_lm;
   description.shape.labels = 0;

@@ -76,7 +76,7 @@ inline status plan_from_folder(const std::filesystem::path& folder, student_plan
   const model_shape& taught = plan.description.shape;
   model_shape shape = config.shape;
   shape.head = taught.head, shape.labels = taught.labels;
-  if (shape.head != head_kind::sequence) shape.relu_before_classifier = false;
+  if (shape.head != head_kind::sequence) shape.pooler_act = pooler_activation::tanh;
   plan.description.shape = shape;
   plan.how = how;
   return {};
@@ -100,7 +100,7 @@ inline result<student_plan> plan_student(const student_options& o,
       if (o.extents.*field != 0) shape.*field = o.extents.*field;
     }
     shape.attention = 0;
-    shape.relu_before_classifier = false;
+    shape.pooler_act = pooler_activation::tanh;
     plan.how = std::make_shared<float_scheme>(taught.hidden_act());
   }
   if (o.relu_before_classifier) {
@@ -109,7 +109,7 @@ inline result<student_plan> plan_student(const student_options& o,
                            " model for ", name_of(shape.head),
                            ", expected a full precision one for sequence classification");
     }
-    shape.relu_before_classifier = true;
+    shape.pooler_act = pooler_activation::tanh_relu;
     shape.layer_norm_eps = 1e-12F;  // hard-coded in TinyBERT, whatever its config.json says
   }
   LOWBIT_TRY(shape.check());

@@ -67,7 +67,7 @@ inline model_shape shape_at(const shape_point& x, const model_shape& teacher) {
 inline std::uint64_t stored_parameters(const model_shape& s) {
   std::uint64_t sum = (s.vocabulary + s.positions + s.token_types) * s.hidden;
   for (const linear_layout& l : linear_layers(s)) sum += l.n * l.k + l.n;
-  sum += layer_norms(s).size() * 2 * s.hidden;
+  for (const norm_layout& norm : layer_norms(s)) sum += 2 * norm.width;
   return sum + (s.head == head_kind::masked_lm ? s.vocabulary : 0);  // the decoder's bias
 }
 

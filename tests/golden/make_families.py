@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes tests/golden/families: a tiny model with random weights for each model family and head, made
+and run by Hugging Face transformers, and what it answers in float64.
+
+    pip install torch transformers safetensors
+    tests/golden/make_families.py [FOLDER]
+
+Weights are stored as F16 and run with exactly these values. Made with transformers 5.24 and torch 2.8.
+"""
+import json
+import pathlib
+import sys
+
+import torch
+import transformers
+from safetensors.torch import save_file
+
+OUT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "families")
+HIDDEN, HEADS, LAYERS, INNER, VOCABULARY, POSITIONS, LABELS = 18, 2, 2, 20, 37, 16, 3
+HEAD_CLASSES = {
+    "sequence": "ForSequenceClassification",
+    "token": "ForTokenClassification",
+    "span": "ForQuestionAnswering",
+    "masked_lm": "ForMaskedLM",
+    "embedding": "Model",
+    "pretraining": "ForPreTraining",
+}
+BERT = dict(hidden_size=HIDDEN, num_attention_heads=HEADS, num_hidden_layers=LAYERS, intermediate_size=INNER,
+            vocab_size=VOCABULARY, max_position_embeddings=POSITIONS)
+ROBERTA = BERT | dict(max_position_embeddings=POSITIONS + 2, type_vocab_size=1, layer_norm_eps=1e-5)
+# Family: stem of its classes, fields of its config, heads.
+FAMILIES = {
+    "distilbert": ("DistilBert", dict(dim=HIDDEN, n_heads=HEADS, n_layers=LAYERS, hidden_dim=INNER,
+                                      vocab_size=VOCABULARY, max_position_embeddings=POSITIONS),
+                   ["sequence", "token", "span", "masked_lm"]),
+    "roberta": ("Roberta", ROBERTA, ["sequence", "token", "span", "masked_lm", "embedding"]),
+    "xlm-roberta": ("XLMRoberta", ROBERTA, ["sequence"]),
+    "camembert": ("Camembert", ROBERTA, ["sequence"]),
+    # The published checkpoint is a BERT whose config says "bort".
+    "bort": ("Bert", BERT | dict(type_vocab_size=1), ["masked_lm"]),
+    "electra": ("Electra", BERT | dict(embedding_size=12), ["sequence", "token", "span", "masked_lm", "pretraining"]),
+    "albert": ("Albert", BERT | dict(embedding_size=12, hidden_act="gelu"), ["sequence", "token", "span", "masked_lm"]),
+}
+
+
+def randomize(model, generator):
+    """Weights large enough that every part moves the answer, rounded to what F16 holds."""
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            values = torch.randn(p.shape, generator=generator, dtype=torch.float64)
+            norm = "norm" in name.lower() and name.endswith("weight")
+            spread = 0.2 if p.dim() == 1 else 1.0 if "embeddings" in name else 1.6 / p.shape[-1] ** 0.5
+            p.copy_(((1.0 if norm else 0.0) + spread * values).half().to(p.dtype))
+
+
+def make(family, stem, fields, head, seed):
+    generator = torch.Generator().manual_seed(seed)
+    config = getattr(transformers, stem + "Config")(num_labels=2 if head == "span" else LABELS, **fields)
+    model = getattr(transformers, stem + HEAD_CLASSES[head])(config).double().eval()
+    randomize(model, generator)
+
+    columns, lengths = 9, (9, 5)
+    ids = torch.randint(5, VOCABULARY, (len(lengths), columns), generator=generator)
+    mask = torch.tensor([[int(c < n) for c in range(columns)] for n in lengths])
+    ids[mask == 0] = config.pad_token_id
+    types = torch.zeros_like(ids)
+    inputs = dict(input_ids=ids, attention_mask=mask)
+    if getattr(config, "type_vocab_size", 1) > 1:
+        types[:, 3:] = 1
+        inputs["token_type_ids"] = types
+    with torch.no_grad():
+        out = model(**inputs, output_hidden_states=True)
+
+    expected = {}
+    if head == "sequence":
+        expected["logits"] = out.logits
+        for l in range(LAYERS + 1):
+            # transformers gives ALBERT's and ELECTRA's embeddings after their linear map
+            if out.hidden_states[l].shape[-1] == HIDDEN:
+                expected[f"hidden.{l}"] = out.hidden_states[l]
+    elif head == "span":
+        expected["logits"] = torch.stack([out.start_logits, out.end_logits], -1)
+    elif head in ("token", "masked_lm"):
+        expected["logits"] = out.logits
+    else:
+        m = mask[..., None].double()
+        mean = (out.hidden_states[-1] * m).sum(1) / m.sum(1)
+        expected["logits"] = mean / mean.norm(dim=1, keepdim=True)
+
+    folder = OUT / f"{family}-{head}"
+    folder.mkdir(parents=True, exist_ok=True)
+    model.half().save_pretrained(folder, safe_serialization=True)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    written = json.loads((folder / "config.json").read_text())
+    if family == "bort":
+        written["model_type"] = "bort"
+    (folder / "config.json").write_text(json.dumps(written, indent=1) + "\n")
+    save_file({k: v.float().contiguous() for k, v in expected.items()}, folder / "expected.safetensors")
+    recorded = dict(input_ids=ids.tolist(), token_type_ids=types.tolist(), attention_mask=mask.tolist())
+    (folder / "inputs.json").write_text(json.dumps(recorded) + "\n")
+    print(folder.name, {k: f"{v.abs().max():.2f}" for k, v in expected.items()})
+
+
+for number, (name, (stem, fields, heads)) in enumerate(FAMILIES.items()):
+    for at, head in enumerate(heads):
+        make(name, stem, fields, head, 100 * number + at)

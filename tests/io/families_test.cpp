@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of model families: what each reads of config.json and of tensor names. Whole models are
+// compared with Hugging Face's answers by `lowbit verify` (golden/families).
+#include "lowbit/io/families.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "expect_error.hpp"
+#include "lowbit/io/config.hpp"
+
+using lowbit::errc;
+using lowbit::model_config;
+using lowbit::model_part;
+using lowbit::part_name;
+using nlohmann::json;
+
+namespace {
+
+model_config parse(const json& config) {
+  auto parsed = lowbit::parse_config(config, "config.json");
+  INFO(parsed.status().message());
+  REQUIRE(parsed.ok());
+  return *std::move(parsed);
+}
+void refuse(const json& config, errc code, std::initializer_list<std::string_view> parts) {
+  expect_error(lowbit::parse_config(config, "config.json").status(), code, parts);
+}
+const lowbit::model_family& family(const char* model_type) {
+  return **lowbit::find_family({{"model_type", model_type}}, "config.json");
+}
+std::string canonical(const char* model_type, const char* name) {
+  return lowbit::canonical_name(family(model_type), name);
+}
+std::string text(model_part part, std::size_t layer, const char* rest) {
+  return std::string(part_name(part, layer)(rest).view());
+}
+
+}  // namespace
+
+TEST_CASE("fields that config.json omits have the values of the family's config class",
+          "[families]") {
+  const auto distil = parse({{"model_type", "distilbert"}}).shape;
+  CHECK((distil.layers == 6 && distil.hidden == 768 && distil.intermediate == 3072));
+  CHECK((distil.token_types == 0 && distil.pooler_act == lowbit::pooler_activation::relu));
+  const auto roberta = parse({{"model_type", "roberta"}}).shape;
+  CHECK((roberta.vocabulary == 50265 && roberta.positions == 510 && roberta.token_types == 2));
+  CHECK(parse({{"model_type", "camembert"}}).shape.vocabulary == 30522);
+  const auto electra = parse({{"model_type", "electra"}}).shape;
+  CHECK((electra.hidden == 256 && electra.heads == 4 && electra.embedding == 128));
+  CHECK(electra.pooler_act == lowbit::pooler_activation::gelu);
+  const auto albert = parse({{"model_type", "albert"}, {"hidden_act", "gelu"}}).shape;
+  CHECK((albert.hidden == 4096 && albert.embedding == 128 && albert.shared_layers));
+  CHECK((albert.stored_layers() == 1 && albert.layers == 12));
+  refuse({{"model_type", "bert"}}, errc::not_found, {"num_hidden_layers"});
+}
+
+TEST_CASE("a family reads its own names of fields", "[families]") {
+  const auto shape = parse({{"model_type", "distilbert"},
+                            {"dim", 40},
+                            {"n_heads", 4},
+                            {"n_layers", 3},
+                            {"hidden_dim", 50},
+                            {"activation", "relu"},
+                            {"hidden_size", 99},
+                            {"type_vocab_size", 7},
+                            {"layer_norm_eps", 0.5}})
+                         .shape;
+  CHECK((shape.hidden == 40 && shape.heads == 4 && shape.layers == 3 && shape.intermediate == 50));
+  CHECK((shape.token_types == 0 && shape.layer_norm_eps == 1e-12F));
+  CHECK(shape.hidden_act == lowbit::activation_function::relu);
+  CHECK(shape.masked_lm_act == lowbit::activation_function::relu);
+  const auto roberta = parse({{"model_type", "roberta"}, {"hidden_act", "relu"}}).shape;
+  CHECK(roberta.masked_lm_act == lowbit::activation_function::gelu);
+  refuse({{"model_type", "distilbert"}, {"activation", "mish"}}, errc::unsupported,
+         {"activation is \"mish\""});
+}
+
+TEST_CASE("positions of a text start after that of padding", "[families]") {
+  const json base = {{"model_type", "roberta"}, {"max_position_embeddings", 20}};
+  const auto of = [&](const json& changes) {
+    json config = base;
+    config.update(changes);
+    return config;
+  };
+  const auto usual = parse(of({}));
+  CHECK((usual.first_position == 2 && usual.shape.positions == 18));
+  const auto other = parse(of({{"pad_token_id", 0}}));
+  CHECK((other.first_position == 1 && other.shape.positions == 19));
+  CHECK(parse(of({{"pad_token_id", 18}})).shape.positions == 1);
+  for (const std::uint64_t padding : {std::uint64_t{19}, std::uint64_t{20}, ~std::uint64_t{0}})
+    refuse(of({{"pad_token_id", padding}}), errc::malformed, {"max_position_embeddings is 20"});
+  for (const int positions : {0, 1})
+    refuse(of({{"max_position_embeddings", positions}}), errc::malformed, {"pad_token_id"});
+}
+
+TEST_CASE("what a family's layers and embeddings cannot be is refused", "[families]") {
+  const json albert = {{"model_type", "albert"}, {"hidden_act", "gelu"}};
+  const auto with = [](json config, const char* field, const json& value) {
+    config[field] = value;
+    return config;
+  };
+  refuse(with(albert, "num_hidden_groups", 2), errc::unsupported, {"num_hidden_groups is 2"});
+  refuse(with(albert, "inner_group_num", 2), errc::unsupported, {"inner_group_num is 2"});
+  refuse(with(albert, "embedding_size", 0), errc::malformed, {"embedding_size is 0"});
+  refuse(with(albert, "embedding_size", 4097), errc::malformed, {"embedding_size is 4097"});
+  CHECK(parse(with(albert, "embedding_size", 4096)).shape.embedding == 4096);
+  const json electra = {{"model_type", "electra"}};
+  CHECK(parse(with(electra, "embedding_size", 256)).shape.embedding == 0);
+  refuse(with(electra, "type_vocab_size", 0), errc::malformed, {"type_vocab_size is 0"});
+  refuse({{"model_type", "electra"}, {"quantize_act", true}, {"weight_bits", 1}, {"input_bits", 1}},
+         errc::unsupported, {"a bibert checkpoint with model_type \"electra\""});
+}
+
+TEST_CASE("without a model_type the class in architectures tells the family", "[families]") {
+  const auto of = [](const char* architecture) {
+    return (*lowbit::find_family({{"architectures", {architecture}}}, "config.json"))->model_type;
+  };
+  CHECK(of("XLMRobertaForTokenClassification") == "xlm-roberta");
+  CHECK(of("RobertaForMaskedLM") == "roberta");
+  CHECK(of("DistilBertModel") == "distilbert");
+  CHECK(of("BertForMaskedLM") == "bert");
+  CHECK(of("TinyBertForSequenceClassification") == "bert");
+}
+
+TEST_CASE("names of a family's tensors become canonical ones", "[families]") {
+  using enum model_part;
+  CHECK(canonical("distilbert", "distilbert.transformer.layer.11.attention.q_lin.weight") ==
+        text(query, 11, ".weight"));
+  CHECK(canonical("distilbert", "transformer.layer.0.ffn.lin2.bias") ==
+        text(feed_forward_output, 0, ".bias"));
+  CHECK(canonical("distilbert", "vocab_projector.weight") == text(masked_lm, 0, ".decoder.weight"));
+  CHECK(canonical("distilbert", "distilbert.embeddings.LayerNorm.gamma") ==
+        text(embedding_norm, 0, ".weight"));
+  CHECK(canonical("roberta", "roberta.encoder.layer.3.attention.self.key.weight") ==
+        text(key, 3, ".weight"));
+  CHECK(canonical("roberta", "classifier.dense.weight") == text(pooler, 0, ".weight"));
+  CHECK(canonical("roberta", "classifier.out_proj.bias") == text(classifier, 0, ".bias"));
+  CHECK(canonical("roberta", "classifier.weight") == text(classifier, 0, ".weight"));
+  CHECK(canonical("roberta", "roberta.pooler.dense.weight") == "roberta.pooler.dense.weight");
+  CHECK(canonical("electra", "embeddings_project.bias") == text(embedding_map, 0, ".bias"));
+  CHECK(canonical("albert", "albert.encoder.embedding_hidden_mapping_in.weight") ==
+        text(embedding_map, 0, ".weight"));
+  const std::string group = "albert.encoder.albert_layer_groups.0.albert_layers.0.";
+  CHECK(canonical("albert", (group + "ffn.weight").c_str()) ==
+        text(feed_forward_input, 0, ".weight"));
+  CHECK(canonical("albert", (group + "ffn_output.weight").c_str()) ==
+        text(feed_forward_output, 0, ".weight"));
+  CHECK(canonical("albert", "albert.pooler.weight") == text(pooler, 0, ".weight"));
+  CHECK(canonical("albert", "predictions.decoder.bias") == text(masked_lm, 0, ".decoder.bias"));
+}
+
+TEST_CASE("every part has one name in the files of a family", "[families]") {
+  const auto last = static_cast<std::size_t>(model_part::masked_lm_norm);
+  for (const lowbit::model_family& f : lowbit::model_families) {
+    for (std::size_t p = 0; p <= last; ++p) {
+      const std::string name = text(static_cast<model_part>(p), 2, ".bias");
+      const std::string in_files = lowbit::name_in_files(f, name);
+      CAPTURE(f.model_type, name, in_files);
+      CHECK(lowbit::canonical_name(f, in_files) == name);
+    }
+  }
+  CHECK(lowbit::name_in_files(family("distilbert"), "bert.encoder.layer.4.output.dense.weight") ==
+        "distilbert.transformer.layer.4.ffn.lin2.weight");
+}
