@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # From include/lowbit/arch/list.hpp: all tags (lowbit_all_archs), and of each its compiler flags (lowbit_flags_TAG; those
-# beyond its fallback's: lowbit_own_flags_TAG), the tag that it falls back to (lowbit_below_TAG) and whether the operating
-# system must be asked for it (lowbit_on_request_TAG).
+# beyond its fallback's: lowbit_own_flags_TAG), the tag that it falls back to (lowbit_below_TAG), whether the operating
+# system must be asked for it (lowbit_on_request_TAG) and whether it has byte products alone (lowbit_bytes_only_TAG).
 # Then which tags the programs and tests are built for (lowbit_archs), and which of them this machine runs
 # (lowbit_cpu_archs).
 include_guard()
@@ -14,14 +14,15 @@ endif()
 set(list_of_archs_file ${lowbit_include_dir}/lowbit/arch/list.hpp)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${list_of_archs_file})
 file(READ ${list_of_archs_file} list_of_archs)
-string(REGEX MATCHALL "X\\([a-z0-9_]+, [a-z0-9_]+, [A-Z0-9_]+, (true|false)\\)" rows "${list_of_archs}")
+string(REGEX MATCHALL "X\\([a-z0-9_]+, [a-z0-9_]+, [A-Z0-9_]+, (true|false), (true|false)\\)" rows "${list_of_archs}")
 foreach(row IN LISTS rows)
-  string(REGEX MATCH "X\\(([a-z0-9_]+), ([a-z0-9_]+), [A-Z0-9_]+, (true|false)\\)" row "${row}")
+  string(REGEX MATCH "X\\(([a-z0-9_]+), ([a-z0-9_]+), [A-Z0-9_]+, (true|false), (true|false)\\)" row "${row}")
   set(arch ${CMAKE_MATCH_1})
   set(below ${CMAKE_MATCH_2})
   list(APPEND lowbit_all_archs ${arch})
   set(lowbit_below_${arch} ${below})
   set(lowbit_on_request_${arch} ${CMAKE_MATCH_3})
+  set(lowbit_bytes_only_${arch} ${CMAKE_MATCH_4})
   string(REGEX MATCH "#define LOWBIT_FEATURES_${arch}\\(F\\)[^#]*" features "${list_of_archs}")
   string(REGEX MATCHALL "F\\(\"[^\"]+\"" needed "${features}")
   list(TRANSFORM needed REPLACE "F\\(\"(.*)\"" "-m\\1")
@@ -63,7 +64,7 @@ function(lowbit_order_archs out origin)
     endif()
     # Its programs have only what differs there, and take the rest from the tag below.
     set(below ${lowbit_below_${arch}})
-    if(lowbit_on_request_${arch} AND NOT below IN_LIST ARGN)
+    if(lowbit_bytes_only_${arch} AND NOT below IN_LIST ARGN)
       message(FATAL_ERROR "lowbit: ${origin} names ${arch}, which needs ${below}, too")
     endif()
   endforeach()
@@ -111,7 +112,7 @@ endfunction()
 # As lowbit_archs, without those that have only what differs from the tag below.
 set(lowbit_whole_archs ${lowbit_archs})
 foreach(arch IN LISTS lowbit_all_archs)
-  if(lowbit_on_request_${arch})
+  if(lowbit_bytes_only_${arch})
     list(REMOVE_ITEM lowbit_whole_archs ${arch})
   endif()
 endforeach()

@@ -30,9 +30,9 @@ function(lowbit_add_engine target)
   foreach(arch IN LISTS arg_ARCHS)
     set(engine ${target}_${arch})
     add_library(${engine} OBJECT ${lowbit_engine_source})
-    # The table of a tag that runs on request has only what differs from the tag below.
+    # The table of a tag of byte products has only what differs from the tag below.
     target_compile_definitions(${engine} PRIVATE ${definitions} LOWBIT_ENGINE=engine_${arch} LOWBIT_ENGINE_ARCH=${arch}
-                               $<$<BOOL:${lowbit_on_request_${arch}}>:LOWBIT_ENGINE_BELOW=engine_${lowbit_below_${arch}}>)
+                               $<$<BOOL:${lowbit_bytes_only_${arch}}>:LOWBIT_ENGINE_BELOW=engine_${lowbit_below_${arch}}>)
     target_compile_options(${engine} PRIVATE ${lowbit_flags_${arch}})
     target_link_libraries(${engine} PRIVATE lowbit::lowbit $<TARGET_NAME_IF_EXISTS:lowbit_warnings>)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${engine}>)

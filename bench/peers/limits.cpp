@@ -151,15 +151,19 @@ struct integer_ops {
   static vector zero() { return _mm256_setzero_si256(); }
   static vector load(const void* p) { return _mm256_load_si256(static_cast<const vector*>(p)); }
 };
-/// 16-bit pair sums, which would saturate for larger operands, widened immediately.
 struct int8_ops : integer_ops {
   using unit = int;
   static constexpr std::size_t macs = 32;
   static vector broadcast(unit u) { return _mm256_set1_epi32(u); }
+#if defined(__AVXVNNI__)
+  static vector step(vector sum, vector a, vector w) { return _mm256_dpbusd_avx_epi32(sum, a, w); }
+#else
+  /// 16-bit pair sums, which would saturate for larger operands, widened immediately.
   static vector step(vector sum, vector a, vector w) {
     const vector pairs = _mm256_maddubs_epi16(a, w);
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
+#endif
 };
 /// Bit counts by table lookup, sixteen entries per nibble.
 struct binary_ops : integer_ops {
@@ -177,7 +181,11 @@ struct binary_ops : integer_ops {
     return _mm256_add_epi64(sum, _mm256_sad_epu8(halves, _mm256_setzero_si256()));
   }
 };
+#if defined(__AVXVNNI__)
+constexpr const char* arch_name = "avx_vnni";
+#else
 constexpr const char* arch_name = "avx2";
+#endif
 constexpr limit_loop f32_loop = loop_of<f32_ops>();
 constexpr limit_loop int8_loop = loop_of<int8_ops>();
 constexpr limit_loop binary_loop = loop_of<binary_ops>();

@@ -57,6 +57,16 @@ constexpr bool selects_tiles() {
 }
 static_assert(selects_tiles<code_dot<8>>() && selects_tiles<code_dot<4>>() &&
               selects_tiles<code_dot<1>>());
+/// avx_vnni has the panels of avx2 and its own tiles of byte products.
+template <class Op>
+constexpr bool selects_vnni() {
+  return selects < Op, avx_vnni, avx_vnni, is_group_dot<Op> ? 4 : 6, 16 > ();
+}
+static_assert(selects_vnni<code_dot<8>>() && selects_vnni<code_dot<4>>() &&
+              selects_vnni<code_dot<1>>() && selects_vnni<group_dot<8>>() &&
+              selects_vnni<group_dot<4>>());
+static_assert(selects<mul_add, avx_vnni, avx2, 6, 16>());
+static_assert(selects<xor_popcount, avx_vnni, avx2, 2, 16>());
 static_assert(selects<mul_add, amx, avx512, 8, 48>());
 static_assert(selects<xor_popcount, amx, avx512, 4, 32>());
 static_assert(selects<lookup_mul_add, amx, avx512, 12, 32>());
@@ -81,10 +91,12 @@ constexpr bool gives() {
 static_assert(gives<scalar, 1, 1>() && gives<avx2, 8, 6>() && gives<avx512, 16, 16>() &&
               gives<amx, 16, 16>());
 
+static_assert(std::is_same_v<avx_vnni::fallback, avx2>);
 static_assert(std::is_same_v<amx::fallback, avx512> && std::is_same_v<avx512::fallback, avx2> &&
               std::is_same_v<avx2::fallback, scalar> && std::is_void_v<scalar::fallback>);
 static_assert(arch_tag<scalar> && arch_tag<avx2> && arch_tag<avx512> && arch_tag<amx>);
 static_assert(std::is_same_v<native, avx512> == avx512::compiled);  // never amx
+static_assert(std::is_same_v<native, avx_vnni> == (avx_vnni::compiled && !avx512::compiled));
 static_assert(native::compiled);
 
 /// An arch without kernels of its own gets those of its fallback.

@@ -3,8 +3,8 @@
 //   TEMPLATE_LIST_TEST_CASE("property", "[tag]", lowbit_test::compiled_archs) {
 //     lowbit_test::need_arch<TestType>();
 // The case is skipped on a CPU without the arch; LOWBIT_REQUIRE_ARCHS=avx2,avx512 in the
-// environment turns that skip into a failure. A program built for a tag that must be requested
-// (amx) tests only that tag; those below have their own programs.
+// environment turns that skip into a failure. A program built for a tag of byte products alone
+// (avx_vnni, amx) tests only that tag; those below have their own programs.
 #pragma once
 
 #include <catch2/catch_template_test_macros.hpp>
@@ -22,10 +22,17 @@ namespace lowbit_test {
 template <bool Wanted, class Tag>
 using tag_if = std::conditional_t<Wanted, std::tuple<Tag>, std::tuple<>>;
 
+/// Whether the highest tag of this translation unit has byte products alone.
 template <class... Tags>
-auto compiled_of(lowbit::arch_list<Tags...>) {
-  constexpr bool on_request = ((Tags::compiled && Tags::on_request) || ...);
-  return std::tuple_cat(tag_if < Tags::compiled && Tags::on_request == on_request, Tags > {}...);
+consteval bool only_bytes(lowbit::arch_list<Tags...>) {
+  bool highest = false;
+  ((highest = Tags::compiled ? Tags::bytes_only : highest), ...);
+  return highest;
+}
+template <class... Tags>
+auto compiled_of(lowbit::arch_list<Tags...> all) {
+  constexpr bool bytes_only = only_bytes(decltype(all){});
+  return std::tuple_cat(tag_if < Tags::compiled && Tags::bytes_only == bytes_only, Tags > {}...);
 }
 using compiled_archs = decltype(compiled_of(lowbit::all_archs{}));
 

@@ -31,6 +31,17 @@ namespace detail {
 #endif
 }
 
+/// True if the CPU has AVX-VNNI: CPUID leaf 7, subleaf 1, EAX bit 4. clang 14 has no name for it in
+/// __builtin_cpu_supports.
+[[nodiscard]] inline bool cpu_has_avx_vnni() {
+#if defined(__x86_64__)
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & (1U << 4)) != 0;
+#else
+  return false;
+#endif
+}
+
 /// True if this process may use the 8 KiB of AMX tile state (XSAVE component 18), after requesting
 /// it if `ask` is set. Uses arch_prctl of Linux 5.16 and later.
 [[nodiscard]] inline bool tiles_are_permitted([[maybe_unused]] bool ask) {
@@ -58,10 +69,12 @@ inline bool enable_amx() { return detail::cpu_has_tiles() && detail::tiles_are_p
 // The run-time check for each kind of feature in arch/list.hpp.
 #if defined(__x86_64__)
 #define LOWBIT_ASK_x86(feature) (__builtin_cpu_supports(feature) != 0)
+#define LOWBIT_ASK_x86_leaf_7_1(feature) detail::cpu_has_avx_vnni()
 #define LOWBIT_ASK_x86_tiles(feature) \
   (detail::cpu_has_tiles() && detail::tiles_are_permitted(false))
 #else
 #define LOWBIT_ASK_x86(feature) false
+#define LOWBIT_ASK_x86_leaf_7_1(feature) false
 #define LOWBIT_ASK_x86_tiles(feature) false
 #endif
 #define LOWBIT_AND_ASK(feature, asked) &&LOWBIT_ASK_##asked(feature)
@@ -83,6 +96,7 @@ inline bool enable_amx() { return detail::cpu_has_tiles() && detail::tiles_are_p
 #undef LOWBIT_ANSWER
 #undef LOWBIT_AND_ASK
 #undef LOWBIT_ASK_x86_tiles
+#undef LOWBIT_ASK_x86_leaf_7_1
 #undef LOWBIT_ASK_x86
 
 namespace detail {

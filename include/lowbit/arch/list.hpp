@@ -7,19 +7,23 @@
 
 #include "lowbit/core/config.hpp"
 
-/// X(tag, fallback, compiled, on_request)
+/// X(tag, fallback, compiled, on_request, bytes_only)
 ///   fallback    the arch that supplies whatever the tag does not define
 ///   compiled    whether the flags of this translation unit enable it
 ///   on_request  whether a program must first ask the operating system: such a tag is never
-///               `native`, and a program that includes it also includes its fallback
+///               `native`
+///   bytes_only  whether it differs from its fallback in byte products alone: a program that
+///               includes it also includes its fallback, which runs all other policies
 ///
-/// avx2: every x86-64 server and desktop core since 2015. avx512: Ice Lake, Zen 4 and later. amx:
-/// the int8 tiles of Sapphire Rapids and later.
-#define LOWBIT_EACH_ARCH(X)             \
-  X(scalar, void, 1, false)             \
-  X(avx2, scalar, LOWBIT_AVX2, false)   \
-  X(avx512, avx2, LOWBIT_AVX512, false) \
-  X(amx, avx512, LOWBIT_AMX, true)
+/// avx2: every x86-64 server and desktop core since 2015. avx_vnni: client cores without AVX-512
+/// (Alder Lake and later). avx512: Ice Lake, Zen 4 and later. amx: the int8 tiles of Sapphire
+/// Rapids and later.
+#define LOWBIT_EACH_ARCH(X)                       \
+  X(scalar, void, 1, false, false)                \
+  X(avx2, scalar, LOWBIT_AVX2, false, false)      \
+  X(avx_vnni, avx2, LOWBIT_AVX_VNNI, false, true) \
+  X(avx512, avx2, LOWBIT_AVX512, false, false)    \
+  X(amx, avx512, LOWBIT_AMX, true, true)
 
 /// F(feature, asked): the features a tag needs beyond its fallback, spelled as in the compilers' -m
 /// options, and how each is checked at run time (detect.hpp). core/config.hpp tests their macros.
@@ -28,6 +32,7 @@
 // clang-format off
 #define LOWBIT_FEATURES_scalar(F)
 #define LOWBIT_FEATURES_avx2(F) F("avx2", x86) F("fma", x86) F("bmi2", x86) F("popcnt", x86)
+#define LOWBIT_FEATURES_avx_vnni(F) F("avxvnni", x86_leaf_7_1)
 #define LOWBIT_FEATURES_avx512(F)                                                               \
   F("avx512f", x86) F("avx512cd", x86) F("avx512bw", x86) F("avx512dq", x86) F("avx512vl", x86) \
   F("avx512vpopcntdq", x86) F("avx512vnni", x86) F("avx512vbmi", x86) F("avx512ifma", x86)

@@ -10,12 +10,13 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-#define LOWBIT_DEFINE_TAG(tag, below, is_compiled, asked_for) \
-  struct tag {                                                \
-    using fallback = below;                                   \
-    static constexpr bool compiled = is_compiled != 0;        \
-    static constexpr bool on_request = asked_for;             \
-    static constexpr const char* name = #tag;                 \
+#define LOWBIT_DEFINE_TAG(tag, below, is_compiled, asked_for, only_bytes) \
+  struct tag {                                                            \
+    using fallback = below;                                               \
+    static constexpr bool compiled = is_compiled != 0;                    \
+    static constexpr bool on_request = asked_for;                         \
+    static constexpr bool bytes_only = only_bytes;                        \
+    static constexpr const char* name = #tag;                             \
   };
 LOWBIT_EACH_ARCH(LOWBIT_DEFINE_TAG)
 #undef LOWBIT_DEFINE_TAG

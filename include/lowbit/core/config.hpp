@@ -42,6 +42,12 @@
 #define LOWBIT_AVX2 0
 #endif
 
+#if LOWBIT_AVX2 && defined(__AVXVNNI__)
+#define LOWBIT_AVX_VNNI 1
+#else
+#define LOWBIT_AVX_VNNI 0
+#endif
+
 #if LOWBIT_AVX2 && defined(__AVX512F__) && defined(__AVX512CD__) && defined(__AVX512BW__) && \
     defined(__AVX512DQ__) && defined(__AVX512VL__) && defined(__AVX512VPOPCNTDQ__) &&        \
     defined(__AVX512VNNI__) && defined(__AVX512VBMI__) && defined(__AVX512IFMA__)
@@ -62,6 +68,8 @@
 #define LOWBIT_ISA isa_amx
 #elif LOWBIT_AVX512
 #define LOWBIT_ISA isa_avx512
+#elif LOWBIT_AVX_VNNI
+#define LOWBIT_ISA isa_avx_vnni
 #elif LOWBIT_AVX2
 #define LOWBIT_ISA isa_avx2
 #else

@@ -57,7 +57,7 @@ template <class Arch>
 struct engine_code {
   /// Tiles multiply bytes. Encoders that cannot use them, or are rarely used (TernaryBERT,
   /// BinaryBERT), are left to the engine below: this one already takes minutes to compile.
-  static constexpr bool bytes_only = Arch::on_request;
+  static constexpr bool bytes_only = Arch::bytes_only;
   template <class Encoder>
   static constexpr bool has_encoder = !bytes_only || is_int8_input<typename Encoder::linear::input>;
 

@@ -16,6 +16,7 @@
 #include "lowbit/kernel/avx512_decode.hpp"
 #include "lowbit/kernel/avx512_groups.hpp"
 #include "lowbit/kernel/avx512_planes.hpp"
+#include "lowbit/kernel/avx_vnni_codes.hpp"
 #include "lowbit/kernel/scalar.hpp"
 #include "lowbit/kernel/scalar_codes.hpp"
 #include "lowbit/kernel/scalar_decode.hpp"

@@ -55,7 +55,7 @@ void check_sizes(std::size_t m, std::size_t n, std::size_t k) {
 }
 template <class Arch>
 void check_product() {
-  if constexpr (Arch::compiled && !Arch::on_request) {
+  if constexpr (Arch::compiled && !Arch::bytes_only) {
     for (const std::size_t k : {1U, 63U, 64U, 65U, 200U}) {
       for (const std::size_t n : {1U, 17U, 33U, 67U}) {
         for (const std::size_t m : {1U, 3U, 9U}) check_sizes<Arch>(m, n, k);
