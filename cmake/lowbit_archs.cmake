@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# From include/lowbit/arch/list.hpp: all tags (lowbit_all_archs), and of each its compiler flags (lowbit_flags_TAG; those
-# beyond its fallback's: lowbit_own_flags_TAG), the tag that it falls back to (lowbit_below_TAG), whether the operating
-# system must be asked for it (lowbit_on_request_TAG) and whether it has byte products alone (lowbit_bytes_only_TAG).
+# From include/lowbit/arch/list.hpp: all tags of this processor (lowbit_all_archs), and of each its compiler flags
+# (lowbit_flags_TAG; those beyond its fallback's: lowbit_own_flags_TAG), the tag that it falls back to (lowbit_below_TAG),
+# whether the operating system must be asked for it (lowbit_on_request_TAG) and whether it has byte products alone
+# (lowbit_bytes_only_TAG).
 # Then which tags the programs and tests are built for (lowbit_archs), and which of them this machine runs
 # (lowbit_cpu_archs).
 include_guard()
@@ -14,23 +15,41 @@ endif()
 set(list_of_archs_file ${lowbit_include_dir}/lowbit/arch/list.hpp)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${list_of_archs_file})
 file(READ ${list_of_archs_file} list_of_archs)
+# The features name the processor: those of x86 are "x86" and "x86_..", those of 64-bit Arm "arm_..".
+set(processor none)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|i[3-6]86")
+  set(processor x86)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
+  set(processor arm)
+endif()
 string(REGEX MATCHALL "X\\([a-z0-9_]+, [a-z0-9_]+, [A-Z0-9_]+, (true|false), (true|false)\\)" rows "${list_of_archs}")
 foreach(row IN LISTS rows)
   string(REGEX MATCH "X\\(([a-z0-9_]+), ([a-z0-9_]+), [A-Z0-9_]+, (true|false), (true|false)\\)" row "${row}")
   set(arch ${CMAKE_MATCH_1})
   set(below ${CMAKE_MATCH_2})
+  set(on_request ${CMAKE_MATCH_3})
+  set(bytes_only ${CMAKE_MATCH_4})
+  string(REGEX MATCH "#define LOWBIT_FEATURES_${arch}\\(F\\)[^#]*" features "${list_of_archs}")
+  # The list of another processor begins with scalar, too.
+  if(arch IN_LIST lowbit_all_archs OR (features MATCHES ", (x86|arm)" AND NOT CMAKE_MATCH_1 STREQUAL processor))
+    continue()
+  endif()
   list(APPEND lowbit_all_archs ${arch})
   set(lowbit_below_${arch} ${below})
-  set(lowbit_on_request_${arch} ${CMAKE_MATCH_3})
-  set(lowbit_bytes_only_${arch} ${CMAKE_MATCH_4})
-  string(REGEX MATCH "#define LOWBIT_FEATURES_${arch}\\(F\\)[^#]*" features "${list_of_archs}")
+  set(lowbit_on_request_${arch} ${on_request})
+  set(lowbit_bytes_only_${arch} ${bytes_only})
   string(REGEX MATCHALL "F\\(\"[^\"]+\"" needed "${features}")
   list(TRANSFORM needed REPLACE "F\\(\"(.*)\"" "-m\\1")
   set(lowbit_flags_${arch} ${lowbit_flags_${below}} ${needed})
   set(lowbit_own_flags_${arch} ${needed})
-  # The features name the processor; those of x86-64 are "x86" and "x86_..".
+  # As /proc/cpuinfo names the features: on Arm the list says it, elsewhere they are the flags.
+  if(processor STREQUAL "arm")
+    string(REGEX MATCHALL "arm_[a-z0-9]+" needed "${features}")
+  endif()
+  list(TRANSFORM needed REPLACE "^-m|^arm_" "")
+  set(cpu_features_${arch} ${cpu_features_${below}} ${needed})
   set(known_${arch} ON)
-  if(features MATCHES ", x86" AND NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  if(features MATCHES ", x86" AND CMAKE_SYSTEM_PROCESSOR MATCHES "i[3-6]86")
     set(known_${arch} OFF)
   endif()
 endforeach()
@@ -83,13 +102,13 @@ lowbit_order_archs(lowbit_archs LOWBIT_ARCHS scalar ${lowbit_archs})
 # The kernel's list, not lowbit's own detection: tests hold one against the other.
 set(lowbit_cpu_archs scalar)
 if(EXISTS /proc/cpuinfo AND NOT CMAKE_CROSSCOMPILING)
-  file(STRINGS /proc/cpuinfo lowbit_cpu_flags REGEX "^flags" LIMIT_COUNT 1)
+  file(STRINGS /proc/cpuinfo lowbit_cpu_flags REGEX "^(flags|Features)" LIMIT_COUNT 1)
   string(REGEX REPLACE "[-_.]" "" lowbit_cpu_flags "${lowbit_cpu_flags} ")  # sse4_2 is -msse4.2
   foreach(arch IN LISTS lowbit_all_archs)
     set(lowbit_has_all ON)
-    foreach(flag IN LISTS lowbit_flags_${arch})
-      string(REGEX REPLACE "^-m|[-_.]" "" flag "${flag}")
-      if(NOT lowbit_cpu_flags MATCHES " ${flag} ")
+    foreach(feature IN LISTS cpu_features_${arch})
+      string(REGEX REPLACE "[-_.]" "" feature "${feature}")
+      if(NOT lowbit_cpu_flags MATCHES " ${feature} ")
         set(lowbit_has_all OFF)
       endif()
     endforeach()

@@ -5,12 +5,12 @@
 #include <cstdlib>
 #include <string>
 
-#define LOWBIT_EACH_ENGINE X(avx2)  // as lowbit_add_engine() defines it
+#define LOWBIT_EACH_ENGINE X(scalar)  // as lowbit_add_engine() defines it
 #include "lowbit/dispatch/dispatch.hpp"
 
 namespace lowbit {
 // The only engine, for a CPU that nobody has.
-const engine engine_avx2 = [] {
+const engine engine_scalar = [] {
   engine e{};
   e.arch = "unheard-of";
   return e;

@@ -4,6 +4,7 @@
 // it.
 #include <catch2/catch_test_macros.hpp>
 #include <set>
+#include <string_view>
 
 #include "../support/archs.hpp"
 #include "../support/odd_arch.hpp"
@@ -175,7 +176,7 @@ TEMPLATE_LIST_TEST_CASE("an arch without sparse tiles of its own has those of it
   STATIC_REQUIRE(tile::panels_in_flight == below::panels_in_flight);
   // Not the largest one's, as a tile for every arch that states none would be.
   STATIC_REQUIRE(lowbit::sparse_tile<odd<lowbit::scalar>>::rows == 1);
-  STATIC_REQUIRE((tile::rows == 6 || !std::is_same_v<TestType, lowbit::avx2>));
+  STATIC_REQUIRE((tile::rows == 6 || std::string_view(TestType::name) != "avx2"));
   check_sparse<csr_f32, arch>(152);
   check_sparse<block_f32, arch>(153);
   check_sparse<csr_int8, arch>(154);

@@ -26,6 +26,17 @@ constexpr bool selects() {
   }
 }
 
+/// Lanes of a register and rows of the sparse tile: a part of an arch that nobody includes would be
+/// its fallback's.
+template <class Arch, std::size_t Width, std::size_t SparseRows>
+constexpr bool gives() {
+  if constexpr (Arch::compiled) {
+    return arch_ops<Arch>::width == Width && sparse_tile<Arch>::rows == SparseRows;
+  } else {
+    return true;
+  }
+}
+#if LOWBIT_X86
 static_assert(selects<mul_add, scalar, scalar, 1, 16>());
 static_assert(selects<mul_add, avx2, avx2, 6, 16>());
 static_assert(selects<mul_add, avx512, avx512, 8, 48>());
@@ -78,16 +89,6 @@ static_assert(selects<decoded_mul_add, scalar, scalar, 1, 16>() &&
               selects<decoded_mul_add, avx2, avx2, 6, 16>() &&
               selects<decoded_mul_add, avx512, avx512, 8, 48>());
 
-/// Lanes of a register and rows of the sparse tile: a part of an arch that nobody includes would be
-/// its fallback's.
-template <class Arch, std::size_t Width, std::size_t SparseRows>
-constexpr bool gives() {
-  if constexpr (Arch::compiled) {
-    return arch_ops<Arch>::width == Width && sparse_tile<Arch>::rows == SparseRows;
-  } else {
-    return true;
-  }
-}
 static_assert(gives<scalar, 1, 1>() && gives<avx2, 8, 6>() && gives<avx512, 16, 16>() &&
               gives<amx, 16, 16>());
 
@@ -97,6 +98,40 @@ static_assert(std::is_same_v<amx::fallback, avx512> && std::is_same_v<avx512::fa
 static_assert(arch_tag<scalar> && arch_tag<avx2> && arch_tag<avx512> && arch_tag<amx>);
 static_assert(std::is_same_v<native, avx512> == avx512::compiled);  // never amx
 static_assert(std::is_same_v<native, avx_vnni> == (avx_vnni::compiled && !avx512::compiled));
+#elif LOWBIT_AARCH64
+template <class Op, std::size_t Mr>
+constexpr bool selects_neon() {
+  return selects<Op, scalar, scalar, 1, 16>() && selects<Op, neon, neon, Mr, 16>();
+}
+/// Kernels that dotprod and i8mm inherit.
+template <class Op, std::size_t Mr>
+constexpr bool selects_neon_alone() {
+  return selects_neon<Op, Mr>() && selects<Op, dotprod, neon, Mr, 16>() &&
+         selects<Op, i8mm, neon, Mr, 16>();
+}
+static_assert(selects_neon_alone<mul_add, 6>() && selects_neon_alone<decoded_mul_add, 6>() &&
+              selects_neon_alone<lookup_mul_add, 4>());
+static_assert(selects_neon_alone<xor_popcount, 3>() && selects_neon_alone<and_popcount, 3>() &&
+              selects_neon_alone<ternary_popcount, 2>() &&
+              selects_neon_alone<plane_popcount<4, true>, 3>());
+template <std::size_t Bits, std::size_t Mr>
+constexpr bool selects_codes() {
+  return selects_neon<code_dot<Bits>, 2>() && selects<code_dot<Bits>, dotprod, dotprod, Mr, 16>() &&
+         selects<code_dot<Bits>, i8mm, i8mm, Mr, 16>();
+}
+static_assert(selects_codes<8, 6>() && selects_codes<4, 4>() && selects_codes<1, 4>());
+template <class Op>
+constexpr bool selects_groups() {
+  return selects_neon<Op, 2>() && selects<Op, dotprod, dotprod, 4, 16>() &&
+         selects<Op, i8mm, dotprod, 4, 16>();
+}
+static_assert(selects_groups<group_dot<8>>() && selects_groups<group_dot<4>>());
+static_assert(gives<scalar, 1, 1>() && gives<neon, 4, 6>() && gives<dotprod, 4, 6>() &&
+              gives<i8mm, 4, 6>());
+static_assert(std::is_same_v<i8mm::fallback, dotprod> && std::is_same_v<dotprod::fallback, neon> &&
+              std::is_same_v<neon::fallback, scalar>);
+static_assert(std::is_same_v<native, i8mm> == i8mm::compiled);
+#endif
 static_assert(native::compiled);
 
 /// An arch without kernels of its own gets those of its fallback.
@@ -121,12 +156,17 @@ std::string row() {
 template <class... Ops>
 std::vector<std::string> table() {
   std::vector<std::string> rows;
+#if LOWBIT_X86
   (rows.insert(rows.end(), {row<Ops, scalar>(), row<Ops, avx2>(), row<Ops, avx512>()}), ...);
+#else
+  (rows.insert(rows.end(), {row<Ops, scalar>(), row<Ops, native>()}), ...);
+#endif
   return rows;
 }
 
 }  // namespace
 
+#if LOWBIT_X86
 TEST_CASE("every op has the kernel that the arch matrix says", "[gemm][selection]") {
   const std::vector<std::string> expected{
       "f32 scalar: scalar 1x16", "f32 avx2: avx2 6x16", "f32 avx512: avx512 8x48",
@@ -139,6 +179,7 @@ TEST_CASE("every op has the kernel that the arch matrix says", "[gemm][selection
     if (!rows[i].ends_with("not compiled")) CHECK(rows[i] == expected[i]);
   }
 }
+#endif
 
 TEST_CASE("print the arch matrix", "[.][arch-matrix]") {
   for (const std::string& line : table<mul_add, xor_popcount, and_popcount, ternary_popcount>()) {

@@ -15,6 +15,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#if LOWBIT_HOSTED && LOWBIT_AARCH64 && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -57,6 +60,19 @@ namespace detail {
 #endif
 }
 
+/// Bit `bit` of an entry of the auxiliary vector, in which Linux lists the features of an Arm CPU;
+/// elsewhere `compiled`, whether this translation unit already requires the feature.
+[[nodiscard]] inline bool linux_lists([[maybe_unused]] unsigned long entry,
+                                      [[maybe_unused]] unsigned bit,
+                                      [[maybe_unused]] bool compiled) {
+#if LOWBIT_HOSTED && LOWBIT_AARCH64 && defined(__linux__)
+  return ((getauxval(entry) >> bit) & 1U) != 0;
+#else
+  return compiled;
+#endif
+}
+inline constexpr unsigned long hwcap = 16, hwcap2 = 26;  // AT_HWCAP, AT_HWCAP2
+
 }  // namespace detail
 
 /// Asks Linux to let this process use AMX tiles; if true, cpu_runs("amx") is true from now on. The
@@ -77,6 +93,9 @@ inline bool enable_amx() { return detail::cpu_has_tiles() && detail::tiles_are_p
 #define LOWBIT_ASK_x86_leaf_7_1(feature) false
 #define LOWBIT_ASK_x86_tiles(feature) false
 #endif
+#define LOWBIT_ASK_arm_asimd(feature) detail::linux_lists(detail::hwcap, 1, LOWBIT_NEON != 0)
+#define LOWBIT_ASK_arm_asimddp(feature) detail::linux_lists(detail::hwcap, 20, LOWBIT_DOTPROD != 0)
+#define LOWBIT_ASK_arm_i8mm(feature) detail::linux_lists(detail::hwcap2, 13, LOWBIT_I8MM != 0)
 #define LOWBIT_AND_ASK(feature, asked) &&LOWBIT_ASK_##asked(feature)
 #define LOWBIT_ANSWER(tag, below, ...)                                        \
   const bool runs_##tag = runs_##below LOWBIT_FEATURES_##tag(LOWBIT_AND_ASK); \
@@ -95,6 +114,9 @@ inline bool enable_amx() { return detail::cpu_has_tiles() && detail::tiles_are_p
 
 #undef LOWBIT_ANSWER
 #undef LOWBIT_AND_ASK
+#undef LOWBIT_ASK_arm_i8mm
+#undef LOWBIT_ASK_arm_asimddp
+#undef LOWBIT_ASK_arm_asimd
 #undef LOWBIT_ASK_x86_tiles
 #undef LOWBIT_ASK_x86_leaf_7_1
 #undef LOWBIT_ASK_x86
@@ -105,11 +127,12 @@ namespace detail {
 inline constexpr std::string_view comma_names = LOWBIT_EACH_ARCH(LOWBIT_COMMA_NAME);
 #undef LOWBIT_COMMA_NAME
 
-/// Turns ", a, b, c" into "a, b or c".
+/// Turns ", a, b, c" into "a, b or c", and ", a" into "a".
 inline constexpr auto arch_names = [] {
-  std::array<char, comma_names.size()> text{};
-  constexpr std::string_view comma = ", ", before_last = " or ";
+  constexpr std::string_view comma = ", ", or_ = " or ";
   constexpr std::size_t last = comma_names.rfind(comma);
+  constexpr std::string_view before_last = last == 0 ? std::string_view{} : or_;
+  std::array<char, comma_names.size() - (last == 0 ? comma.size() : 0)> text{};
   char* end = text.data();
   for (std::size_t i = comma.size(); i < last; ++i) *end++ = comma_names[i];
   for (const char c : before_last) *end++ = c;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // f32x16 and i32x16: the 16 virtual lanes in which all float arithmetic of this library is defined
-// (docs/numerics.md#lanes). One AVX-512 register, two AVX2 registers or sixteen scalars hold the
-// same lanes and compute the same bits: every operation is correctly rounded or exact, and a
+// (docs/numerics.md#lanes). One AVX-512 register, two AVX2 registers, four NEON registers or
+// sixteen scalars hold the same lanes and compute the same bits: every operation is correctly rounded or exact, and a
 // multiply that feeds an add is always an explicit fma, so a compiler has nothing to contract.
 #pragma once
 
@@ -11,6 +11,7 @@
 // The operations of every arch that has its own file (arch_ops.hpp).
 #include "lowbit/arch/avx2.hpp"
 #include "lowbit/arch/avx512.hpp"
+#include "lowbit/arch/neon.hpp"
 #include "lowbit/arch/scalar.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {

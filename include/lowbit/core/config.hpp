@@ -26,6 +26,18 @@
 #define LOWBIT_HOSTED 1
 #endif
 
+/// The processor, which decides what archs there are (arch/list.hpp).
+#if defined(__x86_64__) || defined(__i386__)
+#define LOWBIT_X86 1
+#else
+#define LOWBIT_X86 0
+#endif
+#if defined(__aarch64__)
+#define LOWBIT_AARCH64 1
+#else
+#define LOWBIT_AARCH64 0
+#endif
+
 // Which archs this translation unit may use. The macros test the features listed in arch/list.hpp;
 // avx512 and amx also require those of their fallbacks (tests/packaging/arch_features.cmake).
 
@@ -64,6 +76,24 @@
 #define LOWBIT_AMX 0
 #endif
 
+#if LOWBIT_AARCH64 && defined(__ARM_NEON)
+#define LOWBIT_NEON 1
+#else
+#define LOWBIT_NEON 0
+#endif
+
+#if LOWBIT_NEON && defined(__ARM_FEATURE_DOTPROD)
+#define LOWBIT_DOTPROD 1
+#else
+#define LOWBIT_DOTPROD 0
+#endif
+
+#if LOWBIT_DOTPROD && defined(__ARM_FEATURE_MATMUL_INT8)
+#define LOWBIT_I8MM 1
+#else
+#define LOWBIT_I8MM 0
+#endif
+
 #if LOWBIT_AMX
 #define LOWBIT_ISA isa_amx
 #elif LOWBIT_AVX512
@@ -72,6 +102,12 @@
 #define LOWBIT_ISA isa_avx_vnni
 #elif LOWBIT_AVX2
 #define LOWBIT_ISA isa_avx2
+#elif LOWBIT_I8MM
+#define LOWBIT_ISA isa_i8mm
+#elif LOWBIT_DOTPROD
+#define LOWBIT_ISA isa_dotprod
+#elif LOWBIT_NEON
+#define LOWBIT_ISA isa_neon
 #else
 #define LOWBIT_ISA isa_scalar
 #endif

@@ -8,6 +8,7 @@
 
 #include "lowbit/kernel/avx2.hpp"
 #include "lowbit/kernel/avx512.hpp"
+#include "lowbit/kernel/neon.hpp"
 #include "lowbit/kernel/scalar.hpp"
 #include "lowbit/pack/sparse_panels.hpp"
 

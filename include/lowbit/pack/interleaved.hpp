@@ -114,20 +114,30 @@ packed_weights<Op, Arch> pack_units(typename Op::weight* memory, std::size_t n, 
 
 namespace detail {
 
-/// Bit order of codes in a panel: one-bit kernels read whole masks, four-bit kernels the halves of
-/// a vector from low and high nibbles. See place() of the kernels.
+/// The place of a code in a panel: one-bit kernels read whole masks, four-bit kernels the halves of
+/// a vector from low and high nibbles. See place() of the kernels. A kernel that multiplies eight k
+/// at once also has place_in_pair(), for two units; a last single unit is laid out by place().
 template <class Op, class Arch>
-LOWBIT_INLINE void write_code(std::byte* panel, std::size_t j, std::size_t k, unsigned code) {
-  constexpr std::size_t nr = packed_weights<Op, Arch>::nr;
-  const std::size_t bit = (k / Op::depth) * nr * Op::depth * Op::bits +
-                          selected_kernel<Op, Arch>::place(j, k % Op::depth);
+LOWBIT_INLINE std::size_t code_bit(std::size_t j, std::size_t k, std::size_t units) {
+  using kernel = selected_kernel<Op, Arch>;
+  constexpr std::size_t unit_bits = kernel::nr * Op::depth * Op::bits;
+  const std::size_t u = k / Op::depth;
+  if constexpr (requires { kernel::place_in_pair(j, k); }) {
+    if (u + 1 < units || u % 2 == 1)
+      return u / 2 * 2 * unit_bits + kernel::place_in_pair(j, k % (2 * Op::depth));
+  }
+  return u * unit_bits + kernel::place(j, k % Op::depth);
+}
+template <class Op, class Arch>
+LOWBIT_INLINE void write_code(std::byte* panel, std::size_t j, std::size_t k, std::size_t units,
+                              unsigned code) {
+  const std::size_t bit = code_bit<Op, Arch>(j, k, units);
   panel[Op::table_bytes + bit / 8] |= static_cast<std::byte>(code << (bit % 8));
 }
 template <class Op, class Arch>
-[[nodiscard]] inline unsigned read_code(const std::byte* panel, std::size_t j, std::size_t k) {
-  constexpr std::size_t nr = packed_weights<Op, Arch>::nr;
-  const std::size_t bit = (k / Op::depth) * nr * Op::depth * Op::bits +
-                          selected_kernel<Op, Arch>::place(j, k % Op::depth);
+[[nodiscard]] inline unsigned read_code(const std::byte* panel, std::size_t j, std::size_t k,
+                                        std::size_t units) {
+  const std::size_t bit = code_bit<Op, Arch>(j, k, units);
   return (std::to_integer<unsigned>(panel[Op::table_bytes + bit / 8]) >> (bit % 8)) &
          ((1U << Op::bits) - 1U);
 }
@@ -156,7 +166,7 @@ packed_weights<Op, Arch> pack_codes(std::byte* memory, std::size_t n, std::size_
       for (std::size_t u = 0; u < k; ++u) {
         unsigned code = row[u];
         if constexpr (Op::bits == 8) code ^= selected_kernel<Op, Arch>::offset;
-        detail::write_code<Op, Arch>(panel, j, u, code);
+        detail::write_code<Op, Arch>(panel, j, u, view.units, code);
       }
     }
   }
