@@ -196,6 +196,8 @@ TEST_CASE("config refuses models that are not a BERT encoder by name", "[io][con
          {"model_type", "\"deberta-v2\"", "\"bert\"", "\"distilbert\"", "\"albert\""});
   refuse(with(bert(), {{"model_type", 3}}), errc::malformed, {"model_type"});
   refuse(with(bert(), {{"is_decoder", true}}), errc::unsupported, {"is_decoder"});
+  refuse(with(bert(), {{"is_causal", true}}), errc::unsupported, {"is_causal is true"});
+  CHECK(parse(with(bert(), {{"is_causal", false}})).shape.layers == 2);
   refuse(with(bert(), {{"add_cross_attention", true}}), errc::unsupported, {"add_cross_attention"});
   refuse(with(bert(), {{"position_embedding_type", "relative_key"}}), errc::unsupported,
          {"position_embedding_type", "relative_key"});

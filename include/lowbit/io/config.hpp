@@ -218,7 +218,8 @@ inline status parse_shape(const nlohmann::json& config, std::string_view name, m
 /// Rejects features of BERT-like models that are not supported; ignoring one would give wrong
 /// results.
 inline status refuse_other_models(const nlohmann::json& config, std::string_view name) {
-  for (const std::string_view field : {"is_decoder", "is_encoder_decoder", "add_cross_attention"}) {
+  for (const std::string_view field :
+       {"is_decoder", "is_causal", "is_encoder_decoder", "add_cross_attention"}) {
     LOWBIT_TRY_ASSIGN(const auto set, json_bool(config, field, name, false));
     if (set) return status::error(errc::unsupported, name, ": ", field, " is true, expected false");
   }
