@@ -24,6 +24,7 @@ const words known = words_of(
     "BertForTokenClassification BertForQuestionAnswering BertForMaskedLM BertModel "
     "weight_bits input_bits weight_quant_method bwn input_quant_method elastic lsq "
     "quantization_config quant_method lowbit format_version policy zero plus-one "
+    "model_type distilbert roberta electra albert embedding_size pad_token_id num_hidden_groups "
     "dyna_hidden_size tie_word_embeddings problem_type dtype shape F32 F16 BF16 I32 I8 U8 "
     "I64 int8 w4a8 w4g32a8 w2a8 w1a8 codebook16 gobo3 sparse pruned50 mixed q8bert ibert "
     "bibert bit fp32 ternarybert_w2a8 ternarybert_w2a4 binarybert_w1a8 "
@@ -52,7 +53,8 @@ lowbit_tool::token_rows sentences(const lowbit::model_shape& shape) {
     std::vector<std::int32_t> ids, types;
     for (std::size_t t = 0; t < length; ++t) {
       ids.push_back(static_cast<std::int32_t>(t * 7 % shape.vocabulary));
-      types.push_back(static_cast<std::int32_t>(t % std::min<std::size_t>(shape.token_types, 2)));
+      types.push_back(
+          static_cast<std::int32_t>(t % std::clamp<std::size_t>(shape.token_types, 1, 2)));
     }
     rows.add(ids, types);
   }

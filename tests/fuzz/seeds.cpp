@@ -35,7 +35,15 @@ class seed_folder {
 std::vector<fs::path> golden_models(const fs::path& tests) {
   std::vector<fs::path> folders;
   for (const auto& entry : fs::directory_iterator(tests / "golden"))
-    if (entry.is_directory()) folders.push_back(entry.path());
+    if (fs::exists(entry.path() / "config.json")) folders.push_back(entry.path());
+  return folders;
+}
+
+/// The classifiers of other model families.
+std::vector<fs::path> family_models(const fs::path& tests) {
+  std::vector<fs::path> folders;
+  for (const auto& entry : fs::directory_iterator(tests / "golden/families"))
+    if (entry.path().native().ends_with("-sequence")) folders.push_back(entry.path());
   return folders;
 }
 
@@ -220,6 +228,11 @@ void write_loader_seeds(const fs::path& tests, const seed_folder& out) {
   out.add("packed-bibert-plus-one", packed_seed("bibert", "plus-one", head_kind::sequence));
   for (const fs::path& folder : golden_models(tests))
     out.add("cropped-" + folder.filename().string(), cropped_seed(folder));
+  for (const fs::path& folder : family_models(tests)) {
+    const auto [header, data] = parts_of(read(folder / "model.safetensors"));
+    const json config = json::parse(read(folder / "config.json"));
+    out.add(folder.filename().string(), loader_input(0, 12, config, {}, header, {}, data));
+  }
 }
 
 // --- Texts and files of tokenizers -----------------------------------------------------------
@@ -299,6 +312,8 @@ void write_all(const fs::path& tests, const fs::path& out) {
   write_text_seeds(tests, seed_folder(out / "text"));
   const seed_folder configs(out / "json_config");
   for (const fs::path& folder : golden_models(tests))
+    configs.add(folder.filename().string(), read(folder / "config.json"));
+  for (const fs::path& folder : family_models(tests))
     configs.add(folder.filename().string(), read(folder / "config.json"));
   configs.add("packed", config_of(tiny_shape(head_kind::token)).dump());
   const seed_folder files(out / "safetensors");

@@ -7,6 +7,7 @@
 
 #include "expect_error.hpp"
 #include "lowbit/io/config.hpp"
+#include "lowbit/io/family_names.hpp"
 
 using lowbit::errc;
 using lowbit::model_config;

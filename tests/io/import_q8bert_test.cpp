@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <map>
 
 #include "crafted.hpp"
@@ -178,4 +179,28 @@ TEST_CASE("a TinyBERT that was trained as q8bert keeps the relu before its class
   REQUIRE(model.ok());
   CHECK(model->config.shape.pooler_act == lowbit::pooler_activation::tanh_relu);
   CHECK(model->config.shape.layer_norm_eps == 1e-12F);
+}
+
+TEST_CASE("layers that share weights get the widest range of all of them", "[io][q8bert]") {
+  const auto floats = lowbit::open_model(fs::path(LOWBIT_TEST_DATA) / "families/albert-sequence");
+  INFO(floats.status().message());
+  REQUIRE(floats.ok());
+  lowbit::activation_ranges ranges(2);
+  ranges.hidden = {2, 1, 5};
+  ranges.layers[0].fill(3);
+  ranges.layers[1].fill(4);
+  const auto model = lowbit::import_static(*floats, ranges);
+  INFO(model.status().message());
+  REQUIRE(model.ok());
+  const auto scale = [&](lowbit::model_part part) {
+    const auto* found = model->weights().find(lowbit::part_name(part, 0)(".input.scale").view());
+    REQUIRE(found != nullptr);
+    return found->at(0);
+  };
+  CHECK(scale(lowbit::model_part::query) == 2.0F / 127.0F);
+  CHECK(scale(lowbit::model_part::feed_forward_input) == 4.0F / 127.0F);
+  CHECK(scale(lowbit::model_part::pooler) == 5.0F / 127.0F);
+  CHECK(model->weights().find("bert.encoder.layer.1.output.dense.input.scale") == nullptr);
+  ranges.layers[1].fill(std::numeric_limits<float>::quiet_NaN());
+  expect_error(lowbit::import_static(*floats, ranges).status(), errc::invalid_argument, {"range"});
 }

@@ -93,3 +93,26 @@ TEST_CASE("a gobo model stays packed in memory and gives the bits of the expande
   CHECK(others > 0);
   CHECK(matrices < 1.05 * static_cast<double>(codes));
 }
+
+TEST_CASE("layers that share weights are packed once and give the bits of copies", "[model]") {
+  const lowbit::model_shape separate = ragged_shape();
+  lowbit::model_shape shared = separate;
+  shared.shared_layers = true;
+  tensor_store tensors = random_model<policy::fp32>(separate, 3304);
+  const std::string first = lowbit::layer_text(0), second = lowbit::layer_text(1);
+  std::vector<std::string> names;
+  for (const lowbit::stored_tensor& t : tensors.weights()) {
+    if (std::string_view(t.name).starts_with(first)) names.emplace_back(t.name);
+  }
+  for (const std::string& name : names) {
+    const lowbit::stored_tensor t = tensors.descriptor(name);
+    std::vector<float> values;
+    for (std::size_t i = 0; i < t.elements(); ++i) values.push_back(t.at(i));
+    const std::string copy = second + name.substr(first.size());
+    tensors.remove(copy);
+    tensors.add(copy, std::vector<std::size_t>(t.shape, t.shape + t.rank), values);
+  }
+  CHECK(logits_of<policy::fp32>(tensors, shared) == logits_of<policy::fp32>(tensors, separate));
+  CHECK(model_bytes<policy::fp32>(tensors, shared) <
+        0.6 * model_bytes<policy::fp32>(tensors, separate));
+}

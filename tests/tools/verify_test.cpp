@@ -146,3 +146,40 @@ TEST_CASE("verify fails for a recording that has nothing to compare", "[verify]"
   CHECK(found.code == 1);
   CHECK(comparison_of("hidden.3", found.out).at("values") == 0);
 }
+
+TEST_CASE("every model family runs under other policies, from its folder and packed",
+          "[verify][families]") {
+  const std::filesystem::path golden = std::filesystem::path(LOWBIT_TEST_DATA) / "families";
+  std::size_t folders = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(golden)) {
+    const std::string name = entry.path().filename().native();
+    if (!name.ends_with("-sequence") && !name.ends_with("-masked_lm")) continue;
+    ++folders;
+    const bool words = name.ends_with("-masked_lm");  // logits up to 17 instead of 2
+    for (const std::string policy :
+         {"fp32", "int8", "w4g32a8", "w1a8", "codebook16", "gobo3", "pruned50", "bibert"}) {
+      // The weights are random: with few bits the model only has to run.
+      const char* tolerance = policy == "fp32"   ? "1e-4"
+                              : policy != "int8" ? "1e3"
+                              : words            ? "2.5"
+                                                 : "0.2";
+      CAPTURE(name, policy);
+      const crafted::scratch_folder scratch;
+      const std::string packed = (scratch.path() / "packed").native();
+      const ended quantized =
+          run_program("quantize -p " + policy + " " + entry.path().native() + " " + packed);
+      INFO(quantized.out);
+      REQUIRE(quantized.code == 0);
+      const std::string inputs = " --inputs " + (entry.path() / "inputs.json").native() +
+                                 " --expected " + (entry.path() / "expected.safetensors").native() +
+                                 " --json --tolerance " + tolerance;
+      const ended from_packed = run_program("verify -m " + packed + inputs);
+      INFO(from_packed.out);
+      CHECK(from_packed.code == 0);
+      const ended direct =
+          run_program("verify -m " + entry.path().native() + " -p " + policy + inputs);
+      CHECK(comparison_of("logits", direct.out) == comparison_of("logits", from_packed.out));
+    }
+  }
+  CHECK(folders == 11);
+}

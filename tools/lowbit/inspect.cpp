@@ -15,16 +15,34 @@ namespace {
 
 using lowbit::status;
 
+/// How the model differs from BERT, for the line of its shape.
+std::string other_parts(const lowbit::model_shape& s) {
+  std::string text;
+  if (s.head == lowbit::head_kind::sequence && s.pooler_act != lowbit::pooler_activation::tanh)
+    text += fmt::format(", {} before the classifier", name_of(s.pooler_act));
+  if (s.embedding != 0) text += fmt::format(", embeddings {} wide", s.embedding);
+  if (s.token_types == 0) text += ", no token types";
+  if (s.shared_layers) text += ", all layers share weights";
+  return text;
+}
+
 status run(const std::string& folder, bool as_json) {
   LOWBIT_TRY_ASSIGN(const auto model, lowbit::open_model(folder));
   const lowbit::model_shape& s = model.config.shape;
   if (as_json) {
-    nlohmann::json out = {{"policy", model.policy},     {"zero", model.zero},
-                          {"head", name_of(s.head)},    {"packed", model.config.packed.has_value()},
-                          {"layers", s.layers},         {"hidden", s.hidden},
-                          {"heads", s.heads},           {"intermediate", s.intermediate},
-                          {"vocabulary", s.vocabulary}, {"positions", s.positions},
-                          {"labels", s.labels},         {"bytes", model.bytes()}};
+    nlohmann::json out = {{"model_type", model.config.family->model_type},
+                          {"policy", model.policy},
+                          {"zero", model.zero},
+                          {"head", name_of(s.head)},
+                          {"packed", model.config.packed.has_value()},
+                          {"layers", s.layers},
+                          {"hidden", s.hidden},
+                          {"heads", s.heads},
+                          {"intermediate", s.intermediate},
+                          {"vocabulary", s.vocabulary},
+                          {"positions", s.positions},
+                          {"labels", s.labels},
+                          {"bytes", model.bytes()}};
     for (const auto& t : model.tensors()) {
       out["tensors"].push_back({{"name", t.name},
                                 {"type", name_of(t.type)},
@@ -34,14 +52,14 @@ status run(const std::string& folder, bool as_json) {
     put_json(out, 2);
     return {};
   }
-  put("{}: {} folder of a {} model, policy {}{}\n", escaped(folder),
-      model.config.packed.has_value() ? "packed" : "Hugging Face", name_of(s.head),
-      escaped(model.policy), model.policy == "bibert" ? ", sign(0) " + model.zero : "");
+  put("{}: {} folder, {} {} model, policy {}{}\n", escaped(folder),
+      model.config.packed.has_value() ? "packed" : "Hugging Face", model.config.family->model_type,
+      name_of(s.head), escaped(model.policy),
+      model.policy == "bibert" ? ", sign(0) " + model.zero : "");
   put("layers {}, hidden {}, heads {} x {}, intermediate {}, vocabulary {}, positions {}, labels "
       "{}{}\n",
       s.layers, s.hidden, s.heads, s.head_width(), s.intermediate, s.vocabulary, s.positions,
-      s.labels,
-      s.pooler_act == lowbit::pooler_activation::tanh_relu ? ", relu before the classifier" : "");
+      s.labels, other_parts(s));
   if (const auto named = lowbit::find_policy(model.policy); named && named->padded) {
     put("results depend on the batch and its padding: activation ranges span both\n");
   }

@@ -8,6 +8,7 @@
 
 #include "lowbit/io/checkpoint_tensors.hpp"
 #include "lowbit/io/config.hpp"
+#include "lowbit/io/family_names.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
