@@ -106,8 +106,9 @@ TEMPLATE_LIST_TEST_CASE("packed codes read back, missing outputs and columns are
         for (std::size_t j = 0; j < op::units(k) * op::depth; ++j) {
           const unsigned expected =
               o < n && j < k ? operand<op>::code(problem.w[o * k + j]) : unsigned{0};
-          equal = equal && lowbit::detail::read_code<op, TestType>(w.panel(o / packed::nr),
-                                                                   o % packed::nr, j, op::units(k)) == expected;
+          equal =
+              equal && lowbit::detail::read_code<op, TestType>(
+                           w.panel(o / packed::nr), o % packed::nr, j, op::units(k)) == expected;
         }
       }
       CAPTURE(n, k);

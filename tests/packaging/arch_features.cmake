@@ -15,6 +15,12 @@ endfunction()
 
 expect(true ${FLAGS})
 foreach(flag IN LISTS OWN)
-  string(REGEX REPLACE "^-m" "-mno-" without "${flag}")
+  if(flag STREQUAL "-march=armv8-a")
+    set(without -march=armv8-a+nosimd)
+  elseif(flag MATCHES "^(-march=.*)\\+([a-z0-9]+)$")  # on Arm one flag says everything: without its last feature
+    set(without ${CMAKE_MATCH_1}+no${CMAKE_MATCH_2})
+  else()
+    string(REGEX REPLACE "^-m" "-mno-" without "${flag}")
+  endif()
   expect(false ${FLAGS} ${without})
 endforeach()

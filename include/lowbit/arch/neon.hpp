@@ -90,6 +90,7 @@ struct arch_ops<neon> : arch_ops<scalar> {
     return i{at(0), at(1), at(2), at(3)};
   }
 
+  static i prepare_quads(i x) { return x; }
   /// Two products of int8 codes that are not both -128 fit in 16 bits.
   static i dot_quads(i sum, i x, i w) {
     const int8x16_t a = vreinterpretq_s8_s32(x);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // f32x16 and i32x16: the 16 virtual lanes in which all float arithmetic of this library is defined
 // (docs/numerics.md#lanes). One AVX-512 register, two AVX2 registers, four NEON registers or
-// sixteen scalars hold the same lanes and compute the same bits: every operation is correctly rounded or exact, and a
-// multiply that feeds an add is always an explicit fma, so a compiler has nothing to contract.
+// sixteen scalars hold the same lanes and compute the same bits: every operation is correctly
+// rounded or exact, and a multiply that feeds an add is always an explicit fma, so a compiler has
+// nothing to contract.
 #pragma once
 
 #include <cstring>
