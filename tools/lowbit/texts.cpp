@@ -91,10 +91,10 @@ result<std::string> read_input() {
   return text;
 }
 
-result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
-                                                   const lowbit::model_config& config) {
+result<lowbit::tokenizer> open_tokenizer(const std::string& folder,
+                                         const lowbit::model_config& config) {
   LOWBIT_TRY_ASSIGN(const auto at, lowbit::locate_model(folder));
-  auto tokenizer = lowbit::wordpiece_tokenizer::load(at.transformer);
+  auto tokenizer = lowbit::tokenizer::load(at.transformer);
   if (!tokenizer) return tokenizer;
   LOWBIT_TRY(lowbit::check_vocabulary(*tokenizer, config).in(folder));
   if (tokenizer->vocabulary_size() < config.shape.vocabulary) {  // the table may be padded
@@ -105,9 +105,8 @@ result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
   return tokenizer;
 }
 
-result<lowbit::encoding> encode_text(const lowbit::wordpiece_tokenizer& tokenizer,
-                                     const std::string& text, std::size_t positions, bool pairs,
-                                     bool truncate) {
+result<lowbit::encoding> encode_text(const lowbit::tokenizer& tokenizer, const std::string& text,
+                                     std::size_t positions, bool pairs, bool truncate) {
   const std::size_t tab = pairs ? text.find('\t') : std::string::npos;
   if (pairs && tab == std::string::npos) {
     return status::error(errc::invalid_argument, start_of(text),
@@ -123,8 +122,8 @@ result<lowbit::encoding> encode_text(const lowbit::wordpiece_tokenizer& tokenize
   return encoded;
 }
 
-status add_text(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text,
-                std::size_t positions, bool pairs, bool truncate, token_rows& rows) {
+status add_text(const lowbit::tokenizer& tokenizer, const std::string& text, std::size_t positions,
+                bool pairs, bool truncate, token_rows& rows) {
   LOWBIT_TRY_ASSIGN(const auto encoded, encode_text(tokenizer, text, positions, pairs, truncate));
   rows.add(encoded.ids, encoded.type_ids);
   return {};
@@ -142,7 +141,7 @@ std::vector<lowbit::labelled_word> label_words(const std::vector<std::string>& n
   return labelled;
 }
 
-result<std::vector<token_rows>> read_batches(const lowbit::wordpiece_tokenizer& tokenizer,
+result<std::vector<token_rows>> read_batches(const lowbit::tokenizer& tokenizer,
                                              const std::string& path, std::size_t positions) {
   constexpr std::size_t sentences = 8;
   const auto file = lowbit::detail::open_retrying(path, O_RDONLY);
