@@ -81,6 +81,7 @@ const char* architecture_of(head_kind head) {
       return "BertForMaskedLM";
     case head_kind::mean_embedding:
     case head_kind::cls_embedding:
+    case head_kind::pooled_embedding:
       break;
   }
   return "BertModel";

@@ -274,26 +274,39 @@ TEST_CASE("a sentence-transformers folder embeds as its modules say", "[folder]"
   CHECK(head() == head_kind::cls_embedding);
   pooling({{"pooling_mode_mean_tokens", true}, {"pooling_mode_cls_token", false}});
   CHECK(head() == head_kind::mean_embedding);
-  for (const auto& [field, name] : {std::pair{"pooling_mode_max_tokens", "max_tokens"},
-                                    std::pair{"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt"},
-                                    std::pair{"pooling_mode_lasttoken", "lasttoken"}}) {
+  const auto bits = [&] { return lowbit::open_model(at).value().config.shape.pooling; };
+  for (const auto& [field, mode] :
+       {std::pair{"pooling_mode_max_tokens", lowbit::pooling_mode::max},
+        std::pair{"pooling_mode_mean_sqrt_len_tokens", lowbit::pooling_mode::mean_sqrt_length},
+        std::pair{"pooling_mode_weightedmean_tokens", lowbit::pooling_mode::weighted_mean},
+        std::pair{"pooling_mode_lasttoken", lowbit::pooling_mode::last}}) {
     pooling({{field, true}});
-    holds(message(), std::string("pooling is \"") + name);
+    CHECK(head() == head_kind::pooled_embedding);
+    CHECK(bits() == lowbit::bit_of(mode));
     CHECK(head("mean") == head_kind::mean_embedding);
   }
   pooling({{"pooling_mode_mean_tokens", true}, {"pooling_mode_cls_token", true}});
-  holds(message(), "\"cls+mean\"");
+  CHECK(bits() == 5);
+  pooling({{"pooling_mode", {"cls", "max"}}});
+  CHECK(bits() == 3);
+  pooling({{"pooling_mode", {"max", "cls"}}});
+  holds(message(), "pooling is \"max+cls\", expected cls, max, mean");
+  pooling({{"pooling_mode_other", true}});
+  holds(message(), "pooling is \"other\"");
+  holds(message("mean+mean"), "pooling is \"mean+mean\"");
   pooling({{"pooling_mode_mean_tokens", false}});
   holds(message(), "no pooling mode is true");
   pooling({{"pooling_mode_mean_tokens", true}, {"word_embedding_dimension", 7}});
   holds(message(), "word_embedding_dimension is 7, hidden_size 45");
   pooling({{"pooling_mode_cls_token", true}});
-  for (const char* other : {"Dense", "LSTM", "CNN", "WeightedLayerPooling"}) {
+  for (const char* other : {"LSTM", "CNN", "WeightedLayerPooling"}) {
     modules({"Transformer", "Pooling", other});
-    holds(message(), std::string("module \"sentence_transformers.models.") + other);
+    holds(message(), std::string("module 2 is \"sentence_transformers.models.") + other);
     holds(message("cls"), other);  // no pooling replaces it
   }
   modules({"Transformer", "Normalize"});
+  holds(message(), "module 1 is \"sentence_transformers.models.Normalize\", expected Pooling");
+  modules({"Transformer"});
   holds(message(), "no Pooling module");
   // the older layout
   const auto move_files = [&](const fs::path& from, const fs::path& to) {
@@ -333,5 +346,5 @@ TEST_CASE("a sentence-transformers folder embeds as its modules say", "[folder]"
   holds(message(), "max_seq_length is 1");
   fs::remove(at / "sentence_bert_config.json");
   crafted::write(at / "config_sentence_transformers.json", R"({"default_prompt_name": "query"})");
-  holds(message(), "default_prompt_name is the string \"query\"");
+  holds(message(), "default_prompt_name is \"query\", which is not a name in prompts");
 }

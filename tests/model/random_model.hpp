@@ -75,6 +75,7 @@ class model_builder {
         break;
       case lowbit::head_kind::mean_embedding:
       case lowbit::head_kind::cls_embedding:
+      case lowbit::head_kind::pooled_embedding:
         break;
     }
   }

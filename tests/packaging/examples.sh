@@ -26,3 +26,27 @@ model_folder "$tests/golden/bert_h128" floats
 [[ $(wc -l <answers) == 3 ]] || { echo 'custom_codec: not 2 answers and 1 line of costs' >&2; exit 1; }
 grep -q '^bytes [0-9]* -> [0-9]*' answers
 [[ -s encoded/model.safetensors ]]
+
+# The other heads, on the tiny models of tests/golden/pipelines; what they answer is Hugging Face's.
+if [[ -x $programs/example_embed ]]; then
+  expect() { # EXPECTED EXAMPLE MODEL ARGUMENTS...
+    local expected=$1 example=$2 model=$3
+    shift 3
+    if [[ ! -d $model ]]; then
+      cp -r "$tests/golden/pipelines/$model" .
+      cp "$tests/golden/pipelines/vocab.txt" "$model"
+    fi
+    "$programs/example_$example" "$model" "$@" >answers
+    [[ $(head -n 1 answers) == $expected ]] || {
+      echo "$example: '$(head -n 1 answers)', expected $expected" >&2
+      exit 1
+    }
+  }
+  expect '0.*' embed embed 'the good movie' 'good movies'
+  expect 'LOC 0.43* Angela' entities token 'Angela Merkel is in New Yorks, bigger washington movies.'
+  expect 'days in new yorks *' answer span 'the movie' 'good movies and biggers bad days in new yorks.'
+  expect '0.167007 the angela movie' fill masked 'the [MASK] movie'
+  expect '0.75* angela merkel' rerank pair 'who is big' washingtons 'angela merkel'
+  expect 'the good movies and bad days 0.39*' choose choice 'who is big' 'angela merkel' \
+    'the good movies and bad days' washingtons
+fi

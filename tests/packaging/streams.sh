@@ -60,9 +60,12 @@ expect 'another head' 1 0 1 'expected a token classification model'
 for verb in embed tokenize; do
   answers=1
   if [[ $verb == tokenize ]]; then answers=2; fi
-  run "$lines" $verb -m model
+  pooling=$([[ $verb == embed ]] && echo '--pooling mean' || true)
+  # shellcheck disable=SC2086
+  run "$lines" $verb -m model $pooling
   expect "$verb, a bad line" 1 $answers 1 'standard input:2: '
-  run "$lines" $verb -m model --keep-going
+  # shellcheck disable=SC2086
+  run "$lines" $verb -m model --keep-going $pooling
   expect "$verb --keep-going" 1 $((4 * answers)) 3 '2 of 6 texts failed'
 done
 run 'hello\tworld\nhello\n' classify -m model --pairs
@@ -108,8 +111,8 @@ expect_failed_output() { # NAME COMMAND...
 }
 expect_failed_output classify classify -m model
 expect_failed_output classify-one classify -m model hello
-expect_failed_output embed embed -m model
-expect_failed_output raw embed -m model --raw
+expect_failed_output embed embed -m model --pooling mean
+expect_failed_output raw embed -m model --pooling mean --raw
 expect_failed_output tokenize tokenize -m model
 expect_failed_output inspect inspect model
 expect_failed_output inspect-json inspect --json model
@@ -157,7 +160,7 @@ expect_text 'a sound expression' "$code" 0
 if [[ -z ${LOWBIT_NO_MEMORY_LIMITS:-} ]]; then
   loaded=8000
   until { (ulimit -v $loaded && exec "$program" --version) >out; } 2>err; do loaded=$((loaded + 1000)); done
-  for verb in 'classify -m floats hello' 'embed -m floats hello' 'eval -m floats --data data.tsv' \
+  for verb in 'classify -m floats hello' 'embed --pooling mean -m floats hello' 'eval -m floats --data data.tsv' \
     'quantize -q -p int8 floats memory'; do
     # Finer where an answer is tried again, text by text.
     step=$([[ $verb == classify* ]] && echo 100 || echo 1000)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The class that an application includes: sentences and pairs against the same model fed by hand,
 // ragged batches of a policy that pads, and a packed folder that answers the same.
-#include "lowbit/io/text_classifier.hpp"
+#include "lowbit/pipeline/text_classifier.hpp"
 
 #include <cmath>
 #include <filesystem>

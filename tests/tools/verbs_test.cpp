@@ -129,18 +129,21 @@ TEST_CASE("embed prints the vectors of any encoder, and their codes", "[verbs]")
   };
   model.shape.head = head_kind::mean_embedding;
   const auto mean = model.run<lowbit::mean_embedder<fp32>>(e);
-  CHECK(embed("").get<std::vector<float>>() == mean);
+  CHECK(embed(" --pooling mean").get<std::vector<float>>() == mean);
   model.shape.head = head_kind::cls_embedding;
   CHECK(embed(" --pooling cls").get<std::vector<float>>() ==
         model.run<lowbit::cls_embedder<fp32>>(e));
-  const json bits = embed(" --output binary");
+  const json bits = embed(" --pooling mean --output binary");
   REQUIRE(bits.size() == 6);
   for (std::size_t c = 0; c < 45; ++c)
     CHECK((bits[c / 8].get<unsigned>() >> (c % 8) & 1U) == (mean[c] < 0 ? 1U : 0U));
-  CHECK(embed(" --output int8").size() == 45);
+  CHECK(embed(" --pooling mean --output int8").size() == 45);
+  CHECK(embed(" --pooling cls+max+lasttoken").size() == 3 * 45);
+  const ended assumed = run_program("embed -m " + model.path() + " 'new york is big'");
+  CHECK(assumed.out.starts_with("lowbit: warning: " + model.path() + ": no modules.json says how"));
   for (const auto& [form, bytes] : {std::pair{"f32", 180}, {"int8", 49}, {"binary", 6}}) {
-    CHECK(run_program("embed -m " + model.path() + " a --raw --output " + form).out.size() ==
-          static_cast<std::size_t>(bytes));
+    CHECK(run_program("embed -m " + model.path() + " a --pooling mean --raw --output " + form)
+              .out.size() == static_cast<std::size_t>(bytes));
   }
 }
 
@@ -302,11 +305,12 @@ TEST_CASE("embed pools and cuts as the modules of the folder say", "[verbs]") {
   const auto embed = [&](const std::string& more) {
     return run_json("embed -m " + model.path() + " 'new york is big' " + more)["embedding"];
   };
-  const json mean = embed(""), cls = embed("--pooling cls");
+  const json mean = embed("--pooling mean"), cls = embed("--pooling cls");
   CHECK(mean != cls);
   crafted::write(at / "modules.json",
                  R"([{"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},
-                     {"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}])");
+                     {"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+                     {"idx": 2, "path": "", "type": "sentence_transformers.models.Normalize"}])");
   crafted::write(at / "1_Pooling" / "config.json", R"({"pooling_mode_cls_token": true})");
   CHECK(embed("") == cls);
   CHECK(embed("--pooling mean") == mean);
@@ -318,8 +322,16 @@ TEST_CASE("embed pools and cuts as the modules of the folder say", "[verbs]") {
   REQUIRE(run_program("quantize -q " + model.path() + " " + packed + " -p fp32").code == 0);
   CHECK(run_json("embed -m " + packed + " --truncate 'new york is big'")["embedding"] ==
         embed("--truncate"));
-  crafted::write(at / "1_Pooling" / "config.json", R"({"pooling_mode_max_tokens": true})");
-  check_refusal("embed -m " + model.path() + " 'new york'", "pooling is \"max_tokens\"");
+  CHECK(embed("--truncate --dimensions 7").size() == 7);
+  check_refusal("embed -m " + model.path() + " a --dimensions 46",
+                "--dimensions: dimensions is 46, expected 1 to 45");
+  crafted::write(at / "config_sentence_transformers.json",
+                 R"({"prompts": {"query": "new york "}})");
+  CHECK(embed("--truncate --prompt query") == embed("--truncate"));
+  check_refusal("embed -m " + model.path() + " a --prompt q",
+                "prompt is \"q\", expected one of \"query\"");
+  crafted::write(at / "1_Pooling" / "config.json", R"({"pooling_mode_other": true})");
+  check_refusal("embed -m " + model.path() + " 'new york'", "pooling is \"other\"");
 }
 
 TEST_CASE("a model in the Hub's cache is found by its name", "[verbs]") {

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "lowbit/pipeline/text_classifier.hpp"
 #include "program.hpp"
 #include "texts.hpp"
 
@@ -13,48 +15,59 @@ namespace {
 
 using lowbit::status;
 
+using classifier = lowbit::text_classifier<lowbit::any_policy>;
+
 struct classify_options : model_options, text_options {
-  std::size_t top = 1;
+  std::size_t top = 0;  // 0: 1, or all that reach the threshold
+  std::optional<float> threshold;
+  std::optional<std::size_t> stride;
   bool pairs = false;
   bool truncate = false;
 };
 
-void print(const session& s, const std::string& text, const float* logits,
-           const classify_options& o) {
-  const std::size_t labels = s.shape().labels;
-  const std::vector<float> p = s.scores(logits);
-  const bool values = s.model().config.problem == lowbit::problem_type::regression;
-  std::vector<std::size_t> order(labels);
-  for (std::size_t i = 0; i < labels; ++i) order[i] = i;
+void print(const lowbit::model_config& config, const std::string& text,
+           const lowbit::prediction& found, const classify_options& o) {
+  const std::vector<float>& p = found.scores;
+  const bool values = config.problem == lowbit::problem_type::regression;
+  std::vector<std::size_t> order(p.size());
+  for (std::size_t i = 0; i < p.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
-  order.resize(std::min(o.top, labels));
+                   [&](std::size_t a, std::size_t b) { return found.logits[a] > found.logits[b]; });
+  if (o.threshold) std::erase_if(order, [&](std::size_t i) { return p[i] < *o.threshold; });
+  const std::size_t top = o.top != 0 ? o.top : o.threshold ? order.size() : 1;
+  order.resize(std::min(top, order.size()));
   if (o.json) {
     nlohmann::json line = {{"text", text}, {"labels", nlohmann::json::array()}};
     for (const std::size_t i : order) {
-      line["labels"].push_back(
-          {{"label", s.label(i)}, {values ? "score" : "probability", p[i]}, {"logit", logits[i]}});
+      line["labels"].push_back({{"label", config.label(i)},
+                                {values ? "score" : "probability", p[i]},
+                                {"logit", found.logits[i]}});
     }
     put_json(line);
     return;
   }
   for (const std::size_t i : order)
-    put("{}\t{:.4f}\t{}\n", escaped(s.label(i)), p[i], escaped(text, tabs::kept));
+    put("{}\t{:.4f}\t{}\n", escaped(config.label(i)), p[i], escaped(text, tabs::kept));
 }
 
 status run(const classify_options& o) {
-  LOWBIT_TRY_ASSIGN(auto s, session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
-                                          lowbit::head_kind::sequence));
-  LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(o.model, s.model().config));
-  const auto encode = [&](const std::string& text) {
-    return encode_text(tokenizer, text, s.shape().positions, o.pairs, o.truncate);
+  LOWBIT_TRY_ASSIGN(auto s, open_pipeline<classifier>(o));
+  const auto& parts = s.pipeline.parts();
+  const std::size_t longest = parts.config().max_tokens();
+  const auto encode = [&](const std::string& text) -> lowbit::result<lowbit::text_windows> {
+    if (!o.pairs) return checked(text, parts.windows(text, o.stride), longest, o.truncate);
+    LOWBIT_TRY_ASSIGN(const auto pair, split_pair(text));
+    LOWBIT_TRY_ASSIGN(
+        auto e, checked(text, parts.encode_pair(pair.first, pair.second), longest, o.truncate));
+    lowbit::text_windows one;
+    one.parts.push_back(std::move(e));
+    return one;
   };
-  return answer_all(o, texts_at_once(s), encode, [&](auto texts, auto encoded) -> status {
-    token_rows rows;
-    for (const lowbit::encoding& e : encoded) rows.add(e.ids, e.type_ids);
-    LOWBIT_TRY_ASSIGN(const auto logits, s.run(rows));
+  return answer_all(o, s.batch(), encode, [&](auto texts, auto encoded) -> status {
+    LOWBIT_TRY_ASSIGN(const auto found,
+                      s.pipeline.classify_windows(encoded, *s.threads, &s.memory));
     for (std::size_t i = 0; i < texts.size(); ++i)
-      print(s, texts[i].text, logits.data() + i * s.shape().labels, o);
+      print(parts.config(), texts[i].text, found[i], o);
     return {};
   });
 }
@@ -67,10 +80,17 @@ void add_classify(CLI::App& program, action& chosen) {
       program.add_subcommand("classify", "Classify sentences: label, probability or value, text");
   add_model_options(*verb, *o);
   add_text_options(*verb, *o);
-  verb->add_option("--top", o->top, "labels per sentence")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  verb->add_flag("--pairs", o->pairs, "each line is two sentences separated by a tab");
+  verb->add_option("--top", o->top,
+                   "labels per sentence (default: 1, or all that reach the threshold)")
+      ->check(CLI::Range(1, 1 << 20));
+  verb->add_option("--threshold", o->threshold,
+                   "print only labels with at least this probability or value");
+  auto* pairs =
+      verb->add_flag("--pairs", o->pairs, "each line is two sentences separated by a tab");
+  verb->add_option("--stride", o->stride,
+                   "read longer sentences in windows that share this many tokens; the logits are "
+                   "the mean over the windows")
+      ->excludes(pairs);
   verb->add_flag("--truncate", o->truncate,
                  "truncate sentences longer than the model's maximum length");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });

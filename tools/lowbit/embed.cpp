@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit embed: one unit-length vector per sentence, as floats, int8 codes or bits.
+// lowbit embed: one vector per sentence, as floats, int8 codes or bits.
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -7,9 +7,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 
 #include "lowbit/model/embedding_search.hpp"
+#include "lowbit/pipeline/text_embedder.hpp"
+#include "number_checks.hpp"
 #include "program.hpp"
 #include "texts.hpp"
 
@@ -22,6 +25,8 @@ using lowbit::status;
 struct embed_options : model_options, text_options {
   std::string pooling = "folder";
   std::string output = "f32";
+  std::optional<std::string> prompt;
+  std::size_t dimensions = 0;  // 0: all
   bool raw = false;
   bool truncate = false;
 };
@@ -87,20 +92,17 @@ status run(const embed_options& o) {
     return status::error(errc::invalid_argument,
                          "--raw writes binary data: redirect standard output to a file or a pipe");
   }
-  LOWBIT_TRY_ASSIGN(auto s,
-                    session::open(o.model, {o.policy, o.zero, {}, o.pooling}, o.arch, o.threads));
-  LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(o.model, s.model().config));
-  const std::size_t d = s.shape().hidden;
-  const std::size_t max_tokens = s.model().config.max_tokens();
+  LOWBIT_TRY_ASSIGN(auto s, open_pipeline<lowbit::text_embedder<lowbit::any_policy>>(o, o.pooling));
+  if (o.dimensions != 0) LOWBIT_TRY(s.pipeline.set_dimensions(o.dimensions).in("--dimensions"));
+  if (o.prompt) LOWBIT_TRY(s.pipeline.set_prompt(*o.prompt).in(o.model));
+  const std::size_t longest = s.pipeline.config().max_tokens();
   const auto encode_one = [&](const std::string& text) {
-    return encode_text(tokenizer, text, max_tokens, false, o.truncate);
+    return checked(text, s.pipeline.encode(text), longest, o.truncate);
   };
-  return answer_all(o, texts_at_once(s), encode_one, [&](auto texts, auto encoded) -> status {
-    token_rows rows;
-    for (const lowbit::encoding& e : encoded) rows.add(e.ids, e.type_ids);
-    LOWBIT_TRY_ASSIGN(const auto embeddings, s.run(rows));
+  return answer_all(o, s.batch(), encode_one, [&](auto texts, auto encoded) -> status {
+    LOWBIT_TRY_ASSIGN(const auto found, s.pipeline.embed_encoded(encoded, *s.threads, &s.memory));
     for (std::size_t i = 0; i < texts.size(); ++i)
-      print(texts[i].text, encode(embeddings.data() + i * d, d, o.output), o);
+      print(texts[i].text, encode(found[i].data(), found.width, o.output), o);
     return {};
   });
 }
@@ -109,14 +111,21 @@ status run(const embed_options& o) {
 
 void add_embed(CLI::App& program, action& chosen) {
   auto o = std::make_shared<embed_options>();
-  CLI::App* verb =
-      program.add_subcommand("embed", "Print a unit-length embedding for each sentence");
+  CLI::App* verb = program.add_subcommand(
+      "embed",
+      "Print an embedding for each sentence, of length 1 unless the folder says otherwise");
   add_model_options(*verb, *o);
   add_text_options(*verb, *o);
-  verb->add_option("--pooling", o->pooling,
-                   "mean of all tokens, or the first token (cls), overriding the folder (default: "
-                   "from its sentence-transformers modules, otherwise mean)")
-      ->check(CLI::IsMember({"mean", "cls"}));
+  verb->add_option(
+      "--pooling", o->pooling,
+      "cls, max, mean, mean_sqrt_len_tokens, weightedmean, lasttoken, or several joined "
+      "by +, overriding the folder (default: from its sentence-transformers modules, "
+      "otherwise mean)");
+  verb->add_option("--prompt", o->prompt,
+                   "name of the prompt in the folder to put before each text");
+  verb->add_option("--dimensions", o->dimensions,
+                   "keep the first dimensions, for models trained so (Matryoshka)")
+      ->check(positive());
   verb->add_option(
           "--output", o->output,
           "f32; int8: scale and codes; binary: sign bits, 1 for negative, lowest bit first")

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "labelled.hpp"
+#include "lowbit/pipeline/text_embedder.hpp"
 #include "metrics.hpp"
 
 namespace lowbit_tool {
@@ -134,6 +135,13 @@ status score_numbers(runner& run, const eval_options& o, evaluation& out) {
   return {};
 }
 
+double dot_product(std::span<const float> a, std::span<const float> b) {
+  double sum = 0;
+  for (std::size_t c = 0; c < a.size(); ++c)
+    sum += static_cast<double>(a[c]) * static_cast<double>(b[c]);
+  return sum;
+}
+
 /// Cosine similarity of the embeddings of two sentences.
 status score_similarity(session& s, runner& run, const eval_options& o, evaluation& out) {
   const auto data = read_labelled(o.data, o.split);
@@ -145,24 +153,29 @@ status score_similarity(session& s, runner& run, const eval_options& o, evaluati
         "embeddings on");
   }
   LOWBIT_TRY_ASSIGN(const auto expected, numbers(data->examples, o.data));
-  const std::size_t d = s.shape().hidden;
+  const auto modules = lowbit::embedding_modules<>::load(s.model());
+  if (!modules) return modules.status().in(out.model);
+  const auto& format = s.model().config.embedding;
+  const std::size_t d = modules->dimensions();
+  const bool prompted = format && !format->default_prompt.empty();
+  const std::string prompt = prompted ? format->prompts.at(format->default_prompt) : "";
   std::vector<double> cosines;
   const auto sentence = [&](std::size_t i) {  // 2 i and 2 i + 1 are pair i
     const std::string& text = data->examples[i / 2].text;
     const std::size_t tab = text.find('\t');
-    return i % 2 == 0 ? text.substr(0, tab) : text.substr(tab + 1);
+    return prompt + (i % 2 == 0 ? text.substr(0, tab) : text.substr(tab + 1));
   };
-  LOWBIT_TRY(run.run(2 * expected.size(), false, sentence,
-                     [&](std::size_t, const token_rows& rows, const std::vector<float>& e) {
-                       for (std::size_t r = 0; r + 1 < rows.sentences(); r += 2) {
-                         double dot = 0;
-                         for (std::size_t c = 0; c < d; ++c)
-                           dot += static_cast<double>(e[r * d + c]) *
-                                  static_cast<double>(e[(r + 1) * d + c]);
-                         cosines.push_back(dot);
-                       }
-                       return status();
-                     }));
+  lowbit::serial here;
+  LOWBIT_TRY(run.run(
+      2 * expected.size(), false, sentence,
+      [&](std::size_t, const token_rows& rows, const std::vector<float>& pooled) {
+        const lowbit::text_embeddings e{modules->run(pooled, rows.sentences(), d, here), d};
+        for (std::size_t r = 0; r + 1 < rows.sentences(); r += 2) {
+          cosines.push_back(modules->unit_length() ? dot_product(e[r], e[r + 1])
+                                                   : lowbit::cosine_similarity(e[r], e[r + 1]));
+        }
+        return status();
+      }));
   out.examples = expected.size();
   out.scores = {{"spearman", spearman(cosines, expected)}, {"pearson", pearson(cosines, expected)}};
   return {};
@@ -225,6 +238,7 @@ result<evaluation> evaluate(const std::string& model, const eval_options& o) {
   runner run(s, tokenizer, o);
   switch (s.shape().head) {
     case head_kind::sequence:
+      LOWBIT_TRY(lowbit::check_head(s.model().config, head_kind::sequence).in(model));
       LOWBIT_TRY(s.shape().labels == 1 ? score_numbers(run, o, out)
                                        : score_classes(s, run, o, out));
       break;
@@ -233,6 +247,7 @@ result<evaluation> evaluate(const std::string& model, const eval_options& o) {
       break;
     case head_kind::mean_embedding:
     case head_kind::cls_embedding:
+    case head_kind::pooled_embedding:
       LOWBIT_TRY(score_similarity(s, run, o, out));
       break;
     case head_kind::span:

@@ -35,6 +35,8 @@ void add_tokens(CLI::App& program, action& chosen);
 void add_embed(CLI::App& program, action& chosen);
 void add_fill(CLI::App& program, action& chosen);
 void add_answer(CLI::App& program, action& chosen);
+void add_rerank(CLI::App& program, action& chosen);
+void add_choose(CLI::App& program, action& chosen);
 void add_quantize(CLI::App& program, action& chosen);
 void add_inspect(CLI::App& program, action& chosen);
 void add_verify(CLI::App& program, action& chosen);

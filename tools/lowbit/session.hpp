@@ -9,11 +9,8 @@
 #include <vector>
 
 #include "lowbit/core/thread_pool.hpp"
-#include "lowbit/dispatch/dispatch.hpp"
 #include "lowbit/io/model_checks.hpp"
-#include "lowbit/io/model_folder.hpp"
-#include "lowbit/io/token_rows.hpp"
-#include "lowbit/tensor/arena.hpp"
+#include "lowbit/pipeline/dispatch_runner.hpp"
 
 namespace lowbit_tool {
 
@@ -22,6 +19,7 @@ std::size_t encoder_of(const lowbit::canonical_model& model);
 
 using lowbit::token_rows;
 
+/// A runner with threads and workspace of its own.
 class session {
  public:
   /// Packs the model for the engine. threads >= 1.
@@ -36,39 +34,37 @@ class session {
 
   /// Output of the model's head for a batch, output(rows).rows x .cols values.
   lowbit::result<std::vector<float>> run(const token_rows& rows,
-                                         const lowbit::run_observer* watch = nullptr);
+                                         const lowbit::run_observer* watch = nullptr) {
+    return runner_.run(rows, *pool_, memory_, watch);
+  }
   /// Whether results depend on the batch and its padding, which run() adds if it is missing.
-  [[nodiscard]] bool pads() const { return pads_; }
+  [[nodiscard]] bool pads() const { return runner_.pads(); }
   /// Encoder layer `index` alone on hidden rows (tokens, D), in place.
-  lowbit::status run_layer(std::size_t index, const token_rows& rows, std::vector<float>& hidden);
+  lowbit::status run_layer(std::size_t index, const token_rows& rows, std::vector<float>& hidden) {
+    return runner_.run_layer(index, rows, hidden, *pool_, memory_);
+  }
 
-  [[nodiscard]] const lowbit::canonical_model& model() const { return model_; }
-  [[nodiscard]] const lowbit::model_shape& shape() const { return model_.config.shape; }
-  [[nodiscard]] const char* arch() const { return engine_->arch; }
-  [[nodiscard]] std::size_t packed_bytes() const { return packed_.size(); }
+  [[nodiscard]] const lowbit::canonical_model& model() const { return runner_.model(); }
+  [[nodiscard]] const lowbit::model_shape& shape() const { return runner_.shape(); }
+  [[nodiscard]] const char* arch() const { return runner_.arch(); }
+  [[nodiscard]] std::size_t packed_bytes() const { return runner_.packed_bytes(); }
   /// Bytes of workspace that run(rows) needs.
   [[nodiscard]] std::size_t workspace_bytes(const token_rows& rows) const {
-    return engine_->workspace_bytes(encoder_, shape(), rows.view().batch, pool_->workers(), false);
+    return runner_.workspace_bytes(rows, pool_->workers());
   }
   /// The label of logit i: from id2label, else LABEL_i.
-  [[nodiscard]] std::string label(std::size_t i) const { return model_.config.label(i); }
+  [[nodiscard]] std::string label(std::size_t i) const { return model().config.label(i); }
   /// The scores of one row of logits of a sequence classifier.
   [[nodiscard]] std::vector<float> scores(const float* logits) const {
-    return lowbit::label_scores(model_.config.problem, logits, shape().labels);
+    return lowbit::label_scores(model().config.problem, logits, shape().labels);
   }
 
  private:
-  explicit session(lowbit::canonical_model model) : model_(std::move(model)) {}
-  lowbit::result<std::vector<float>> run_padded(const token_rows& rows,
-                                                const lowbit::run_observer* watch);
-  lowbit::status reserve(const lowbit::token_batch& batch, bool observed);
+  session(lowbit::dispatch_runner runner, std::unique_ptr<lowbit::thread_pool> pool)
+      : runner_(std::move(runner)), pool_(std::move(pool)) {}
 
-  lowbit::canonical_model model_;
-  const lowbit::engine* engine_ = nullptr;
-  std::size_t encoder_ = 0;
-  bool pads_ = false;
-  lowbit::aligned_buffer packed_;
-  lowbit::aligned_buffer workspace_;
+  lowbit::dispatch_runner runner_;
+  lowbit::run_memory memory_;
   std::unique_ptr<lowbit::thread_pool> pool_;
 };
 

@@ -105,21 +105,26 @@ result<lowbit::tokenizer> open_tokenizer(const std::string& folder,
   return tokenizer;
 }
 
+result<std::pair<std::string, std::string>> split_pair(const std::string& text) {
+  const std::size_t tab = text.find('\t');
+  if (tab != std::string::npos) return std::pair{text.substr(0, tab), text.substr(tab + 1)};
+  return status::error(errc::invalid_argument, start_of(text),
+                       " has no tab, expected two sentences (--pairs)");
+}
+
+status check_length(const std::string& text, bool truncated, std::size_t max_tokens,
+                    bool truncate) {
+  if (!truncated || truncate) return {};
+  return status::error(errc::invalid_argument, start_of(text), " is longer than the maximum of ",
+                       max_tokens, " tokens; shorten it or pass --truncate");
+}
+
 result<lowbit::encoding> encode_text(const lowbit::tokenizer& tokenizer, const std::string& text,
                                      std::size_t positions, bool pairs, bool truncate) {
-  const std::size_t tab = pairs ? text.find('\t') : std::string::npos;
-  if (pairs && tab == std::string::npos) {
-    return status::error(errc::invalid_argument, start_of(text),
-                         " has no tab, expected two sentences (--pairs)");
-  }
-  auto encoded = pairs ? tokenizer.encode_pair(text.substr(0, tab), text.substr(tab + 1), positions)
-                       : tokenizer.encode(text, positions);
-  if (!encoded) return encoded.status().in(start_of(text));
-  if (encoded->truncated && !truncate) {
-    return status::error(errc::invalid_argument, start_of(text), " is longer than the maximum of ",
-                         positions, " tokens; shorten it or pass --truncate");
-  }
-  return encoded;
+  if (!pairs) return checked(text, tokenizer.encode(text, positions), positions, truncate);
+  LOWBIT_TRY_ASSIGN(const auto pair, split_pair(text));
+  return checked(text, tokenizer.encode_pair(pair.first, pair.second, positions), positions,
+                 truncate);
 }
 
 status add_text(const lowbit::tokenizer& tokenizer, const std::string& text, std::size_t positions,

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "line_reader.hpp"
+#include "lowbit/pipeline/text_model.hpp"
 #include "lowbit/text/spans.hpp"
 #include "messages.hpp"
 #include "output.hpp"
+#include "program.hpp"
 #include "session.hpp"
 
 namespace lowbit_tool {
@@ -115,13 +117,48 @@ lowbit::status answer_all(const text_options& o, std::size_t most, Prepare prepa
   return status::error(lowbit::errc::invalid_argument, bad, " of ", read, " texts failed");
 }
 
-/// Batch size: 32, or 1 if results depend on the other sentences of the batch, because they must
-/// not depend on how fast lines arrive.
-inline std::size_t texts_at_once(const session& s) { return s.pads() ? 1 : 32; }
+/// A pipeline of the library, with threads and workspace of its own.
+template <class Pipeline>
+struct opened {
+  Pipeline pipeline;
+  std::unique_ptr<lowbit::thread_pool> threads;
+  lowbit::run_memory memory{};
+
+  /// Batch size: more than 1 only if results do not depend on the other texts of a batch, because
+  /// they must not depend on how fast lines arrive.
+  [[nodiscard]] std::size_t batch() const { return pipeline.parts().batch(); }
+};
+
+/// Opens a folder and prints the warnings about it.
+template <class Pipeline>
+lowbit::result<opened<Pipeline>> open_pipeline(const model_options& o,
+                                               const std::string& pooling = {}) {
+  LOWBIT_TRY(lowbit::find_engine(o.arch, "--arch").status().in(o.model));
+  LOWBIT_TRY_ASSIGN(auto pipeline,
+                    Pipeline::load(o.model, {{o.policy, o.zero, {}, pooling}, o.arch}));
+  for (const std::string& warning : pipeline.warnings()) warn(warning);
+  LOWBIT_TRY_ASSIGN(auto threads, lowbit::thread_pool::start(o.threads));
+  return opened<Pipeline>{std::move(pipeline), std::move(threads)};
+}
+
+/// The two texts of a line for --pairs. Errors: invalid_argument without a tab
+lowbit::result<std::pair<std::string, std::string>> split_pair(const std::string& text);
+
+/// An error for a text that was truncated to max_tokens, unless `truncate`.
+lowbit::status check_length(const std::string& text, bool truncated, std::size_t max_tokens,
+                            bool truncate);
+/// The encoding of a text, with the text in messages and its length checked.
+template <class Encoded>
+lowbit::result<Encoded> checked(const std::string& text, lowbit::result<Encoded> encoded,
+                                std::size_t max_tokens, bool truncate) {
+  if (!encoded) return encoded.status().in(start_of(text));
+  LOWBIT_TRY(check_length(text, encoded->truncated, max_tokens, truncate));
+  return encoded;
+}
 
 /// The tokenizer of a model folder; its vocabulary must match the model's.
 lowbit::result<lowbit::tokenizer> open_tokenizer(const std::string& folder,
-                                                           const lowbit::model_config& config);
+                                                 const lowbit::model_config& config);
 
 /// Encodes one text, or two separated by a tab if `pairs`. A text longer than the maximum length is
 /// an error unless `truncate`.

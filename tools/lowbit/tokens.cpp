@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
-#include "labelled.hpp"
+#include "lowbit/pipeline/entity_tagger.hpp"
 #include "program.hpp"
 #include "texts.hpp"
 
@@ -15,6 +16,8 @@ namespace {
 using lowbit::status;
 
 struct tokens_options : model_options, text_options {
+  std::string aggregation = "first";
+  std::optional<std::size_t> stride;
   bool truncate = false;
 };
 
@@ -37,22 +40,17 @@ void print(std::size_t number, const std::string& text, const std::vector<lowbit
 }
 
 status run(const tokens_options& o) {
-  LOWBIT_TRY_ASSIGN(auto s, session::open(o.model, {o.policy, o.zero, {}}, o.arch, o.threads,
-                                          lowbit::head_kind::token));
-  LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(o.model, s.model().config));
-  const std::vector<std::string> names = label_names(s);
+  LOWBIT_TRY_ASSIGN(const auto how, lowbit::find_aggregation(o.aggregation));
+  LOWBIT_TRY_ASSIGN(auto s, open_pipeline<lowbit::entity_tagger<lowbit::any_policy>>(o));
+  const auto& parts = s.pipeline.parts();
   const auto encode = [&](const std::string& text) {
-    return encode_text(tokenizer, text, s.shape().positions, false, o.truncate);
+    return checked(text, parts.windows(text, o.stride), parts.config().max_tokens(), o.truncate);
   };
-  return answer_all(o, texts_at_once(s), encode, [&](auto texts, auto encoded) -> status {
-    token_rows rows;
-    for (const lowbit::encoding& e : encoded) rows.add(e.ids, e.type_ids);
-    LOWBIT_TRY_ASSIGN(const auto logits, s.run(rows));
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      const float* own = logits.data() + rows.offsets[i] * s.shape().labels;
-      const auto words = label_words(names, lowbit::pieces_by_word(texts[i].text, encoded[i]), own);
-      print(texts[i].number, texts[i].text, lowbit::decode_bio(words), o.json);
-    }
+  return answer_all(o, s.batch(), encode, [&](auto texts, auto encoded) -> status {
+    LOWBIT_TRY_ASSIGN(const auto found,
+                      s.pipeline.tag_encoded(encoded, how, *s.threads, &s.memory));
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      print(texts[i].number, texts[i].text, found[i], o.json);
     return {};
   });
 }
@@ -65,6 +63,12 @@ void add_tokens(CLI::App& program, action& chosen) {
       "tokens", "Find entities: text number, start and end character, type, score, text");
   add_model_options(*verb, *o);
   add_text_options(*verb, *o);
+  verb->add_option("--aggregation", o->aggregation,
+                   "what the labels of a word's tokens become: none, simple, first, average, max")
+      ->check(CLI::IsMember({"none", "simple", "first", "average", "max"}))
+      ->capture_default_str();
+  verb->add_option("--stride", o->stride,
+                   "read longer sentences in windows that share this many tokens");
   verb->add_flag("--truncate", o->truncate,
                  "truncate sentences longer than the model's maximum length");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });

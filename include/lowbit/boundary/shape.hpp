@@ -13,20 +13,42 @@ namespace lowbit {
 
 /// The head on top of the encoder, listed with its Hugging Face class.
 enum class head_kind : std::uint8_t {
-  sequence,        ///< BertForSequenceClassification: pooler and classifier; input of one or two
-                   ///< sentences
-  token,           ///< BertForTokenClassification: a classifier for every token
-  span,            ///< BertForQuestionAnswering: start and end logits for every token
-  masked_lm,       ///< BertForMaskedLM: vocabulary logits of selected tokens
-  mean_embedding,  ///< BertModel: normalised mean of the hidden rows
-  cls_embedding,   ///< BertModel: normalised first hidden row
+  sequence,          ///< BertForSequenceClassification: pooler and classifier; input of one or two
+                     ///< sentences
+  token,             ///< BertForTokenClassification: a classifier for every token
+  span,              ///< BertForQuestionAnswering: start and end logits for every token
+  masked_lm,         ///< BertForMaskedLM: vocabulary logits of selected tokens
+  mean_embedding,    ///< BertModel: mean of the hidden rows of a sentence
+  cls_embedding,     ///< BertModel: first hidden row
+  pooled_embedding,  ///< BertModel: the hidden rows as the shape's pooling says
 };
 
+[[nodiscard]] LOWBIT_INLINE constexpr bool is_embedding(head_kind head) {
+  return head == head_kind::mean_embedding || head == head_kind::cls_embedding ||
+         head == head_kind::pooled_embedding;
+}
+
 [[nodiscard]] LOWBIT_INLINE constexpr const char* name_of(head_kind head) {
-  constexpr const char* names[] = {"sequence classification", "token classification",
-                                   "question answering",      "masked language",
-                                   "mean embedding",          "cls embedding"};
+  constexpr const char* names[] = {
+      "sequence classification", "token classification", "question answering", "masked language",
+      "mean embedding",          "cls embedding",        "pooled embedding"};
   return names[static_cast<std::size_t>(head)];
+}
+
+/// How the hidden rows of a sentence become one vector, in the order in which several of them are
+/// concatenated (the one of sentence-transformers).
+enum class pooling_mode : std::uint8_t {
+  cls,               ///< first row
+  max,               ///< largest value of each column
+  mean,              ///< sum / tokens
+  mean_sqrt_length,  ///< sum / sqrt(tokens)
+  weighted_mean,     ///< row t weighs t + 1
+  last,              ///< last row
+};
+inline constexpr std::size_t pooling_modes = 6;
+
+[[nodiscard]] LOWBIT_INLINE constexpr std::size_t bit_of(pooling_mode mode) {
+  return std::size_t{1} << static_cast<std::size_t>(mode);
 }
 
 /// The activation between the feed-forward layers and of the masked-LM head: hidden_act in
@@ -77,6 +99,8 @@ struct model_shape {
   /// Width of the embedding tables if a linear layer maps their rows to hidden (ALBERT, ELECTRA).
   std::size_t embedding = 0;   ///< 0: hidden, no map
   bool shared_layers = false;  ///< all layers have the weights of layer 0 (ALBERT)
+  std::size_t pooling = 0;  ///< pooled_embedding: the bits of its modes
+  bool normalised = true;   ///< embeddings have length 1
 
   /// Width of the embedding tables, E.
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t embedding_width() const {
@@ -93,6 +117,19 @@ struct model_shape {
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t head_width() const { return inner() / heads; }
   [[nodiscard]] LOWBIT_INLINE constexpr bool has_labels() const {
     return head == head_kind::sequence || head == head_kind::token || head == head_kind::span;
+  }
+
+  /// The bits of the pooling modes of an embedding head.
+  [[nodiscard]] LOWBIT_INLINE constexpr std::size_t pooling_bits() const {
+    return head == head_kind::pooled_embedding ? pooling
+           : head == head_kind::cls_embedding  ? bit_of(pooling_mode::cls)
+                                               : bit_of(pooling_mode::mean);
+  }
+  /// Values of an embedding: D for each mode.
+  [[nodiscard]] LOWBIT_INLINE constexpr std::size_t output_width() const {
+    std::size_t modes = 0;
+    for (std::size_t left = pooling_bits(); left != 0; left >>= 1U) modes += left & 1U;
+    return modes * hidden;
   }
 
   /// Checks that every dimension is within the limits of the integer kernels and size arithmetic.
@@ -141,6 +178,11 @@ LOWBIT_COLD constexpr status check_model_shape(const model_shape& s) {
   if (s.head == head_kind::span && s.labels != 2) {
     return status::error(errc::malformed, "num_labels is ", s.labels,
                          ", expected 2 for question answering");
+  }
+  if (s.head == head_kind::pooled_embedding &&
+      (s.pooling == 0 || s.pooling >= std::size_t{1} << pooling_modes)) {
+    return status::error(errc::malformed, "pooling is ", s.pooling, ", expected 1 to ",
+                         (std::size_t{1} << pooling_modes) - 1);
   }
   if (!(s.layer_norm_eps > 0.0F && s.layer_norm_eps < 1.0F)) {
     return status::error(errc::malformed, "layer_norm_eps is not between 0 and 1");

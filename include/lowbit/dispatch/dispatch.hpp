@@ -62,14 +62,15 @@ inline result<const engine*> find_engine(std::string_view arch, std::string_view
                        known_archs());
 }
 
-/// Adapts a thread_pool for an engine.
-inline engine_threads threads_of(thread_pool& pool) {
+/// Adapts an executor for an engine.
+template <executor Executor>
+engine_threads threads_of(Executor& threads) {
   const auto run = [](void* self, std::size_t tasks, void* task,
                       void (*call)(void*, std::size_t, std::size_t)) {
-    static_cast<thread_pool*>(self)->run(
+    static_cast<Executor*>(self)->run(
         tasks, [&](std::size_t index, std::size_t worker) { call(task, index, worker); });
   };
-  return {pool.workers(), &pool, run};
+  return {threads.workers(), &threads, run};
 }
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -88,9 +88,9 @@ struct engine_code {
         case head_kind::masked_lm:
           return function(std::type_identity<masked_lm<Encoder, Arch>>{});
         case head_kind::mean_embedding:
-          return function(std::type_identity<mean_embedder<Encoder, Arch>>{});
         case head_kind::cls_embedding:
-          return function(std::type_identity<cls_embedder<Encoder, Arch>>{});
+        case head_kind::pooled_embedding:
+          return function(std::type_identity<embedder<Encoder, Arch>>{});
         case head_kind::sequence:
           break;
       }

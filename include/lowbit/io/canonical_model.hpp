@@ -26,6 +26,11 @@ struct tensor_report {
   std::size_t ties = 0;  // see encode_report
 };
 
+/// The name of the tensors of embedding_format::modules[index], a Dense.
+[[nodiscard]] inline std::string dense_name(std::size_t index) {
+  return "embedding.modules." + std::to_string(index);
+}
+
 class canonical_model {
  public:
   model_config config;

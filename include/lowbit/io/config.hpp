@@ -35,6 +35,8 @@ struct model_config {
   std::size_t first_position = 0;
   scheme recognised = scheme::fp32;
   problem_type problem = problem_type::single_label;
+  /// BertForMultipleChoice: one logit for each pair of a question and a choice.
+  bool multiple_choice = false;
   std::vector<std::string> labels;  ///< empty if the file has no id2label
   std::optional<packed_format> packed;
   /// For embedding models, if a file specifies it; in config.json only for packed folders.

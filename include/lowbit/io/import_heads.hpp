@@ -57,9 +57,7 @@ inline status missing_tensor(const checkpoint_tensors& files, const model_family
 }
 
 /// The head named by the field architectures; nullopt if it is absent or empty.
-/// Errors: unsupported if it names no supported class: multiple choice, for example, has the
-/// tensors of
-///         a classifier, but its logits have another meaning
+/// Errors: unsupported if it names no supported class
 inline result<std::optional<head_kind>> head_by_architecture(const nlohmann::json& config,
                                                              const model_family& family,
                                                              std::string_view place) {
@@ -69,6 +67,7 @@ inline result<std::optional<head_kind>> head_by_architecture(const nlohmann::jso
   };
   const entry entries[] = {
       {"ForSequenceClassification", head_kind::sequence},
+      {"ForMultipleChoice", head_kind::sequence},  // see is_multiple_choice
       {"ForTokenClassification", head_kind::token},
       {"ForQuestionAnswering", head_kind::span},
       {"ForMaskedLM", head_kind::masked_lm},
@@ -90,6 +89,17 @@ inline result<std::optional<head_kind>> head_by_architecture(const nlohmann::jso
   return status::error(errc::unsupported, place, ": architectures is ",
                        quote_name(names->front().get_ref<const std::string&>()),
                        ", expected a name that ends in one of ", known);
+}
+
+/// A multiple choice model has the tensors of a classifier with one label, but its logits have
+/// another meaning.
+inline bool is_multiple_choice(const nlohmann::json& config) {
+  const nlohmann::json* names = find_member(config, "architectures");
+  return names != nullptr && names->is_array() &&
+         std::any_of(names->begin(), names->end(), [](const nlohmann::json& name) {
+           return name.is_string() &&
+                  name.get_ref<const std::string&>().ends_with("ForMultipleChoice");
+         });
 }
 
 /// Infers the head from the canonical names of a checkpoint or packed folder. The number of labels
@@ -118,6 +128,11 @@ inline status find_head(model_config& config, const checkpoint_tensors& files,
   if (!named) return named.status();
   shape.head = *named ? **named : head_by_tensors(tensors);
   if (shape.head == head_kind::span && shape.labels == 0) shape.labels = 2;
+  config.multiple_choice = *named && is_multiple_choice(config.raw);
+  if (config.multiple_choice) {  // num_labels and id2label are BertConfig's defaults
+    shape.labels = 1;
+    config.labels.clear();
+  }
   if (shape.head == head_kind::masked_lm) {
     LOWBIT_TRY_ASSIGN(const auto tied, json_bool(config.raw, "tie_word_embeddings", place, true));
     if (!tied) {

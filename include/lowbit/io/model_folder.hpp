@@ -18,8 +18,8 @@ struct load_options {
   std::string policy;
   std::string zero;
   std::vector<format_override> formats{};
-  /// "mean" or "cls": an embedder with this pooling; "folder": an embedder with the folder's
-  /// pooling.
+  /// An embedder with this pooling, such as "mean", "cls" or "cls+mean"; "folder": with the
+  /// folder's own.
   std::string pooling{};
 };
 
@@ -85,21 +85,60 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
   return model;
 }
 
-/// Sets the embedding head of a model that is an embedder or was requested as one.
+/// Reads the tensors of Dense modules, which are in folders of their own.
+inline status read_dense(canonical_model& model) {
+  const auto& modules = model.config.embedding->modules;
+  for (std::size_t i = 0; i < modules.size(); ++i) {
+    const embedding_module& m = modules[i];
+    if (!m.is_dense() || m.folder.empty()) continue;
+    LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(m.folder));
+    for (const tensor_view& t : files.tensors()) {
+      if (t.name == "linear.weight" || t.name == "linear.bias") continue;
+      return status::error(errc::unsupported, t.place(), " is not part of a Dense module");
+    }
+    const auto add = [&](const char* part, const tensor_view& t,
+                         std::vector<std::size_t> shape) -> status {
+      LOWBIT_TRY(check_shape(t, shape));
+      LOWBIT_TRY_ASSIGN(const auto values, read_f32(t));
+      LOWBIT_TRY(check_finite(t.place(), values));
+      const std::string name = dense_name(i) + part;
+      const std::size_t bytes = values.size() * sizeof(float);
+      model.own(name, shape, values);
+      model.report.push_back({name, "F32", std::move(shape), t.data.size(), bytes, 0});
+      return {};
+    };
+    const tensor_view* weight = files.find("linear.weight");
+    if (weight == nullptr) {
+      return status::error(errc::not_found, m.folder.native(), ": tensor linear.weight is missing");
+    }
+    LOWBIT_TRY(add(".weight", *weight, {m.out, m.in}));
+    if (const tensor_view* bias = files.find("linear.bias")) {
+      LOWBIT_TRY(add(".bias", *bias, {m.out}));
+    } else {
+      model.own(dense_name(i) + ".bias", {m.out}, std::vector<float>(m.out));
+    }
+  }
+  return {};
+}
+
+/// Sets the embedding head of a model that is an embedder or was requested as one, and reads the
+/// modules behind it.
 inline status find_pooling(const std::filesystem::path& folder, const std::string& wanted,
-                           model_config& config) {
+                           canonical_model& model) {
+  model_config& config = model.config;
   if (wanted.empty() && !is_embedding(config.shape.head)) return {};
   if (!config.embedding) {
     LOWBIT_TRY_ASSIGN(config.embedding, read_embedding_format(folder, config.shape.hidden));
+    if (config.embedding) LOWBIT_TRY(read_dense(model));
   }
   const bool chosen = !wanted.empty() && wanted != "folder";
   const std::string pooling = chosen             ? wanted
                               : config.embedding ? config.embedding->pooling
                                                  : embedding_format().pooling;
-  const auto head = head_of_pooling(pooling);
-  if (!head) return head.status().in(folder.native());
-  config.shape.head = *head;
-  if (config.embedding) config.embedding->pooling = pooling;
+  LOWBIT_TRY(set_pooling(pooling, config.shape).in(folder.native()));
+  if (!config.embedding) return {};
+  config.embedding->pooling = pooling;
+  config.shape.normalised = config.embedding->normalises_first();
   return {};
 }
 
@@ -131,7 +170,7 @@ result<canonical_model> open_model(const std::filesystem::path& path,
                                                 options.formats);
     if (!model) return model;
     LOWBIT_TRY(detail::check_policy(*model, folder.native()));
-    LOWBIT_TRY(detail::find_pooling(at.folder, options.pooling, model->config));
+    LOWBIT_TRY(detail::find_pooling(at.folder, options.pooling, *model));
     return model;
   });
 }
@@ -153,7 +192,8 @@ inline status save_packed(const canonical_model& model, const std::filesystem::p
     LOWBIT_TRY(
         write_safetensors(output.folder() / "model.safetensors", tensors, {{"format", "lowbit"}}));
     nlohmann::json config = model.config.raw;
-    if (model.config.shape.has_labels()) config["num_labels"] = model.config.shape.labels;
+    if (model.config.shape.has_labels() && !model.config.multiple_choice)
+      config["num_labels"] = model.config.shape.labels;
     config["quantization_config"] =
         packed_fields({1, model.policy, model.zero}, model.config.embedding);
     LOWBIT_TRY(write_file(output.folder() / "config.json", config.dump(2) + "\n"));

@@ -79,6 +79,7 @@ inline std::vector<linear_layout> linear_layers(const model_shape& shape) {
       break;
     case head_kind::mean_embedding:
     case head_kind::cls_embedding:
+    case head_kind::pooled_embedding:
       break;
   }
   return out;

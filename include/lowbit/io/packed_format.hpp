@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/embedding_format.hpp"
@@ -27,23 +28,56 @@ struct packed_format {
 
 namespace detail {
 
+/// The fields of an embedding model beside "pooling".
+inline constexpr std::string_view embedding_fields[] = {
+    "max_tokens",          "lower_case",     "modules",   "prompts",
+    "default_prompt_name", "include_prompt", "dimensions"};
+
+/// The modules behind the pooling: {"type": "Normalize"} or a Dense with its fields.
+inline status parse_packed_modules(const nlohmann::json& field, std::string_view place,
+                                   std::vector<embedding_module>& out) {
+  const nlohmann::json* modules = find_member(field, "modules");
+  if (modules == nullptr) return {};
+  if (!modules->is_array()) return wrong_type(place, "modules", *modules, "an array of modules");
+  out.clear();
+  for (const nlohmann::json& module : *modules) {
+    if (!module.is_object()) return wrong_type(place, "modules", module, "an object");
+    LOWBIT_TRY_ASSIGN(const auto type, json_string(module, "type", place));
+    if (type == "Normalize") {
+      out.emplace_back();
+    } else if (type == "Dense") {
+      LOWBIT_TRY_ASSIGN(auto dense, parse_dense(module, place));
+      out.push_back(std::move(dense));
+    } else {
+      return status::error(errc::unsupported, place, ": module ", quote_name(type),
+                           ", expected Dense or Normalize");
+    }
+  }
+  return {};
+}
+
 inline status parse_packed_embedding(const nlohmann::json& field, std::string_view place,
                                      std::optional<embedding_format>& out) {
   if (find_member(field, "pooling") == nullptr) {
-    for (const std::string_view other : {"max_tokens", "lower_case"}) {
+    for (const std::string_view other : embedding_fields) {
       if (find_member(field, other) != nullptr)
         return missing_field(place, "pooling", "mean or cls beside " + std::string(other));
     }
     return {};
   }
-  LOWBIT_TRY_ASSIGN(const auto pooling, json_string(field, "pooling", place));
-  LOWBIT_TRY_ASSIGN(const auto tokens, json_size(field, "max_tokens", place, 0));
-  LOWBIT_TRY_ASSIGN(const auto lower, json_bool(field, "lower_case", place, false));
-  if (find_member(field, "max_tokens") != nullptr && tokens < 3) {
-    return status::error(errc::malformed, place, ": max_tokens is ", tokens,
+  embedding_format found;
+  LOWBIT_TRY_ASSIGN(found.pooling, json_string(field, "pooling", place));
+  LOWBIT_TRY_ASSIGN(found.max_tokens, json_size(field, "max_tokens", place, 0));
+  LOWBIT_TRY_ASSIGN(found.lower_case, json_bool(field, "lower_case", place, false));
+  if (find_member(field, "max_tokens") != nullptr && found.max_tokens < 3) {
+    return status::error(errc::malformed, place, ": max_tokens is ", found.max_tokens,
                          ", expected at least 3");
   }
-  out = embedding_format{pooling, tokens, lower};
+  LOWBIT_TRY(parse_packed_modules(field, place, found.modules));
+  LOWBIT_TRY(parse_prompts(field, place, found));
+  LOWBIT_TRY_ASSIGN(found.pools_prompt, json_bool(field, "include_prompt", place, true));
+  LOWBIT_TRY_ASSIGN(found.dimensions, json_size(field, "dimensions", place, 0));
+  out = std::move(found);
   return {};
 }
 
@@ -61,10 +95,12 @@ inline status parse_packed(const nlohmann::json& config, std::string_view name,
     return status::error(errc::unsupported, place, ": quant_method is ", quote_name(method),
                          ", expected \"lowbit\"");
   }
-  constexpr std::string_view known[] = {"quant_method", "format_version", "policy",    "zero",
-                                        "pooling",      "max_tokens",     "lower_case"};
+  constexpr std::string_view known[] = {"quant_method", "format_version", "policy", "zero",
+                                        "pooling"};
   for (const auto& [key, value] : field->items()) {
-    if (std::find(std::begin(known), std::end(known), key) == std::end(known)) {
+    if (std::find(std::begin(known), std::end(known), key) == std::end(known) &&
+        std::find(std::begin(embedding_fields), std::end(embedding_fields), key) ==
+            std::end(embedding_fields)) {
       return status::error(errc::unsupported, place, ": field ", quote_name(key),
                            " is not known to this version of lowbit");
     }
@@ -98,6 +134,20 @@ inline nlohmann::json packed_fields(const packed_format& format,
   out["pooling"] = embedding->pooling;
   if (embedding->max_tokens != 0) out["max_tokens"] = embedding->max_tokens;
   if (embedding->lower_case) out["lower_case"] = true;
+  if (embedding->modules.size() != 1 || !embedding->normalises_first()) {
+    out["modules"] = nlohmann::json::array();
+    for (const embedding_module& m : embedding->modules) {
+      out["modules"].push_back(m.is_dense() ? nlohmann::json{{"type", "Dense"},
+                                                             {"in_features", m.in},
+                                                             {"out_features", m.out},
+                                                             {"activation_function", m.activation}}
+                                            : nlohmann::json{{"type", "Normalize"}});
+    }
+  }
+  if (!embedding->prompts.empty()) out["prompts"] = embedding->prompts;
+  if (!embedding->default_prompt.empty()) out["default_prompt_name"] = embedding->default_prompt;
+  if (!embedding->pools_prompt) out["include_prompt"] = false;
+  if (embedding->dimensions != 0) out["dimensions"] = embedding->dimensions;
   return out;
 }
 

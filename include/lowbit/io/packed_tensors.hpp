@@ -35,6 +35,10 @@ class packed_tensor_check {
         parts_.insert(part_text(model_part::attention, l, site));  // one even in a split model
     }
     parts_.insert(part_text(model_part::encoder_output));
+    if (model.config.embedding) {
+      for (std::size_t i = 0; i < model.config.embedding->modules.size(); ++i)
+        if (model.config.embedding->modules[i].is_dense()) parts_.insert(dense_name(i));
+    }
     parts_.insert(part_text(model_part::masked_lm));
   }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An encoder and one head. Immutable after load and safe to share between threads; a run uses the
 // caller's workspace and allocates nothing. A head is a type with
-//   kind, reads                             its head_kind, and the hidden rows that it needs
+//   kind, reads()                           its head_kind, and the hidden rows that it needs
+//   serves(head_kind)                       optional: if it serves more than one kind
 //   load(memory, weights, shape)            like a layer
 //   workspace                               a struct with plan(memory, shape, limits)
 //   output_rows(in), output_cols(shape)     the extents of the output of run()
@@ -35,7 +36,7 @@ class bert {
   /// / shape_mismatch naming the tensor
   LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     LOWBIT_TRY(shape.check());
-    if (shape.head != Head::kind) {
+    if (!serves(shape.head)) {
       return status::error(errc::invalid_argument, "this is a ", name_of(shape.head),
                            " model, expected a ", name_of(Head::kind), " model");
     }
@@ -83,12 +84,13 @@ class bert {
     arena space(memory, bytes);
     workspace<observed> w;
     w.plan(space, shape(), limits);
-    const auto encoded = encoder_.run(in, w.layers, Head::reads, executor, observer);
+    const auto encoded = encoder_.run(in, w.layers, head_.reads(), executor, observer);
     if (encoded.stopped) return overflow_error(encoded.stopped);
-    if constexpr (Head::reads == hidden_rows::first_tokens &&
-                  std::is_same_v<decltype(encoded), const encoder_output>) {
-      if (const auto found = first_tokens_overflow<Arch>(encoded, shape().layers))
-        return overflow_error(found);
+    if constexpr (std::is_same_v<decltype(encoded), const encoder_output>) {
+      if (head_.reads() == hidden_rows::first_tokens) {
+        if (const auto found = first_tokens_overflow<Arch>(encoded, shape().layers))
+          return overflow_error(found);
+      }
     }
     head_.run(encoded, in, w.head, out, executor, observer);
     const std::size_t row = first_overflow<Arch>(out.rows_from(0, rows));
@@ -144,6 +146,14 @@ class bert {
       head.plan(memory, shape, limits);
     }
   };
+
+  [[nodiscard]] static constexpr bool serves(head_kind head) {
+    if constexpr (requires { Head::serves(head); }) {
+      return Head::serves(head);
+    } else {
+      return head == Head::kind;
+    }
+  }
 
   encoder<Policy, Arch> encoder_;
   Head head_;

@@ -4,7 +4,7 @@
 //   token_classifier  (T, labels)          logits of every token
 //   span_extractor    (T, 2)               start and end logits of every token
 //   masked_lm         (masked, V)          vocabulary logits of the masked tokens
-//   mean_embedder, cls_embedder (sentences, D)  embeddings of length 1
+//   embedder          (sentences, D)       embeddings; D for each mode of pooling
 #pragma once
 
 #include "lowbit/model/classifier.hpp"
@@ -20,9 +20,12 @@ template <class Policy, class Arch = native>
 using span_extractor = bert<Policy, span_head<Arch>, Arch>;
 template <class Policy, class Arch = native>
 using masked_lm = bert<Policy, masked_lm_head<typename Policy::embedding, Arch>, Arch>;
+/// Of any pooling: shape.head is mean_embedding, cls_embedding or pooled_embedding.
 template <class Policy, class Arch = native>
-using mean_embedder = bert<Policy, mean_embedding_head<Arch>, Arch>;
+using embedder = bert<Policy, embedding_head<Arch>, Arch>;
 template <class Policy, class Arch = native>
-using cls_embedder = bert<Policy, cls_embedding_head<Arch>, Arch>;
+using mean_embedder = embedder<Policy, Arch>;
+template <class Policy, class Arch = native>
+using cls_embedder = embedder<Policy, Arch>;
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -147,7 +147,21 @@ struct answer_window {
   encoding tokens;
   std::size_t context_begin = 0;  // context tokens: [context_begin, context_end)
   std::size_t context_end = 0;
+  /// The word of each context token, from context_begin on. Empty: answers end at token borders.
+  std::vector<text_span> words{};
 };
+
+/// The word that each token of an encoding without special tokens belongs to.
+[[nodiscard]] inline std::vector<text_span> words_of_tokens(std::string_view text,
+                                                            const encoding& e) {
+  std::vector<text_span> words(e.offsets);
+  const std::vector<word_pieces> pieces = pieces_by_word(text, e);
+  for (std::size_t w = 0; w < pieces.size(); ++w) {
+    const std::size_t end = w + 1 < pieces.size() ? pieces[w + 1].first_token : words.size();
+    for (std::size_t t = pieces[w].first_token; t < end; ++t) words[t] = pieces[w].at;
+  }
+  return words;
+}
 
 /// Splits the context into windows of at most max_tokens tokens in total; adjacent windows share
 /// `overlap` context tokens. Returns at least one window, even for an empty context.
@@ -173,6 +187,7 @@ inline result<std::vector<answer_window>> answer_windows(const lowbit::tokenizer
                          " are left for the context, expected more than the overlap of ", overlap);
   }
   const std::size_t room = max_tokens - taken;
+  const std::vector<text_span> words = words_of_tokens(context, *all);
   std::vector<answer_window> windows;
   std::size_t begin = 0;
   while (true) {
@@ -183,6 +198,8 @@ inline result<std::vector<answer_window>> answer_windows(const lowbit::tokenizer
     auto joined = tokenizer.join(*head, std::move(part));
     answer_window w{std::move(joined.tokens), joined.second_begin,
                     joined.second_begin + (end - begin)};
+    w.words.assign(words.begin() + static_cast<std::ptrdiff_t>(begin),
+                   words.begin() + static_cast<std::ptrdiff_t>(end));
     windows.push_back(std::move(w));
     if (end == all->ids.size()) return windows;
     begin = end - overlap;
@@ -195,20 +212,27 @@ struct answer_span {
 };
 
 /// The best answers of one window, best first, at most `count`; each at least one and at most
-/// `longest` tokens long.
+/// `longest` tokens long, extended to the words that it begins and ends in. Of several answers
+/// with the same words, the best.
 ///
 /// Shapes:   logits (window tokens, 2): start, end
-/// Cost:     context tokens * longest
+/// Cost:     context tokens * longest * count
 [[nodiscard]] inline std::vector<answer_span> best_answers(const answer_window& window,
                                                            std::span<const float> logits,
                                                            std::size_t count, std::size_t longest) {
   std::vector<answer_span> best;
   const auto better = [](const answer_span& a, const answer_span& b) { return a.score > b.score; };
+  const auto word = [&](std::size_t t) {
+    return window.words.empty() ? window.tokens.offsets[t] : window.words[t - window.context_begin];
+  };
   for (std::size_t s = window.context_begin; s < window.context_end; ++s) {
     for (std::size_t e = s; e < window.context_end && e - s < longest; ++e) {
-      const answer_span a{{window.tokens.offsets[s].begin, window.tokens.offsets[e].end},
-                          logits[2 * s] + logits[2 * e + 1]};
+      const answer_span a{{word(s).begin, word(e).end}, logits[2 * s] + logits[2 * e + 1]};
       if (best.size() == count && (count == 0 || !better(a, best.back()))) continue;
+      const auto same = std::find_if(best.begin(), best.end(),
+                                     [&](const answer_span& b) { return b.at == a.at; });
+      if (same != best.end() && !better(a, *same)) continue;
+      if (same != best.end()) best.erase(same);
       if (best.size() == count) best.pop_back();
       best.insert(std::upper_bound(best.begin(), best.end(), a, better), a);
     }

@@ -136,6 +136,28 @@ class tokenizer {
     return out;
   }
 
+  /// A text already encoded by encode_plain, with the special tokens of a single text around it.
+  struct wrapped_text {
+    encoding tokens;
+    std::size_t begin = 0;  ///< index of the first token of the text
+  };
+  [[nodiscard]] wrapped_text wrap(encoding text) const {
+    wrapped_text out;
+    for (const detail::template_piece& p : specials_.single) {
+      if (p.kind == detail::template_kind::special) {
+        append_specials(out.tokens, p);
+        continue;
+      }
+      std::fill(text.type_ids.begin(), text.type_ids.end(), p.type_id);
+      out.begin = out.tokens.ids.size();
+      detail::append(out.tokens, text);
+    }
+    return out;
+  }
+  /// Number of special tokens that wrap() adds.
+  [[nodiscard]] std::size_t single_special_count() const {
+    return detail::token_template::specials(specials_.single);
+  }
   /// Number of special tokens that join() adds.
   [[nodiscard]] std::size_t special_count() const {
     return detail::token_template::specials(specials_.pair);

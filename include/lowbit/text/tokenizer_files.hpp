@@ -130,7 +130,7 @@ inline void add_special_tokens(tokenizer_parts& parts) {
 
 /// One merge per line after an optional "#version" line; empty lines are skipped.
 [[nodiscard]] inline status parse_merges_text(std::string_view text, bpe_model::options& o) {
-  if (const auto kind = foreign_kind(text); !kind.empty())
+  if (const auto kind = foreign_kind(text, expected_file::lines); !kind.empty())
     return status::error(errc::malformed, "this is ", kind);
   for (std::size_t begin = 0, number = 0; begin < text.size(); ++number) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());

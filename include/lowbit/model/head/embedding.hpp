@@ -1,76 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sentence embeddings: one unit vector per sentence, from the mean of its hidden rows or from its
-// first one. Dot products of two of them are cosine similarities.
+// Sentence embeddings: the hidden rows of a sentence pooled to one vector, of length 1 unless the
+// shape says otherwise. Dot products of two unit vectors are cosine similarities.
 #pragma once
 
 #include "lowbit/model/encoder.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// e = p / max(|p|, 1e-12), where p is h_0 or the mean over all tokens of the sentence, including
-/// [CLS] and [SEP], as in sentence-transformers. Sums over tokens are in token order.
-template <head_kind Kind, class Arch>
+/// row (cols) /= max(|row|, 1e-12), with the sum of squares in the order of a dot product.
+template <class Arch>
+void normalise_row(float* row, std::size_t cols) {
+  using f = f32x16<Arch>;
+  f squares = f::broadcast(0.0F);
+  for (std::size_t c = 0; c < cols; c += virtual_lanes) {
+    const f x = load_row<Arch>(row, c, cols);
+    squares = fma(x, x, squares);
+  }
+  f length = sqrt(f::broadcast(reduce_add(squares)));
+  length = length + (length - length);  // infinity becomes NaN instead of dividing to 0
+  const f divisor = max(f::broadcast(1e-12F), length);
+  const store sink{matrix_view<float>{row, 1, cols, cols}};
+  for (std::size_t c = 0; c < cols; c += virtual_lanes)
+    sink(load_row<Arch>(row, c, cols) / divisor, 0, c);
+}
+
+/// e = p / max(|p|, 1e-12) or, if the shape is not normalised, p: the vectors of its modes, one
+/// after the other in the order of pooling_mode. Pooling is over all tokens of the sentence,
+/// including [CLS] and [SEP] and without padding, in token order, as in sentence-transformers.
+template <class Arch>
 class embedding_head {
  public:
-  static_assert(Kind == head_kind::mean_embedding || Kind == head_kind::cls_embedding);
-  static constexpr head_kind kind = Kind;
-  static constexpr hidden_rows reads =
-      Kind == head_kind::cls_embedding ? hidden_rows::first_tokens : hidden_rows::all_tokens;
+  static constexpr head_kind kind = head_kind::mean_embedding;
+  [[nodiscard]] static constexpr bool serves(head_kind head) { return is_embedding(head); }
 
   struct workspace {
     static constexpr void plan(arena&, const model_shape&, const batch_limits&) {}
   };
 
-  static status load(arena&, const weight_set&, const model_shape&) { return {}; }
+  status load(arena&, const weight_set&, const model_shape& shape) {
+    modes_ = shape.pooling_bits();
+    normalised_ = shape.normalised;
+    return {};
+  }
 
+  [[nodiscard]] hidden_rows reads() const {
+    return modes_ == bit_of(pooling_mode::cls) ? hidden_rows::first_tokens
+                                               : hidden_rows::all_tokens;
+  }
   [[nodiscard]] static std::size_t output_rows(const token_input& in) { return in.batch.sentences; }
-  [[nodiscard]] static std::size_t output_cols(const model_shape& shape) { return shape.hidden; }
+  [[nodiscard]] static std::size_t output_cols(const model_shape& shape) {
+    return shape.output_width();
+  }
   [[nodiscard]] static status check(const token_input&) { return {}; }
 
-  /// Computes embeddings (sentences, D).
+  /// Computes embeddings (sentences, modes * D).
   template <executor Executor, class Observer>
   void run(const encoder_output& encoded, const token_input& in, workspace&,
            matrix_view<float> embeddings, Executor& executor, Observer&) const {
     executor.run(in.batch.sentences, [&](std::size_t s, std::size_t) {
-      const std::size_t first = Kind == head_kind::cls_embedding ? 0 : in.batch.begin(s);
-      const std::size_t count = Kind == head_kind::cls_embedding ? 1 : in.batch.length(s);
-      const matrix_view<const float> tokens =
-          Kind == head_kind::cls_embedding
-              ? matrix_view<const float>{encoded.first_row(s), 1, encoded.hidden.cols,
-                                         encoded.hidden.stride}
-              : encoded.hidden.rows_from(first, count);
-      normalise_mean(tokens, embeddings, s);
+      const std::size_t d = encoded.hidden.cols;
+      float* out = embeddings.row(s);
+      for (std::size_t m = 0; m < pooling_modes; ++m) {
+        const auto mode = static_cast<pooling_mode>(m);
+        if ((modes_ & bit_of(mode)) == 0) continue;
+        const matrix_view<const float> rows =
+            mode == pooling_mode::cls
+                ? matrix_view<const float>{encoded.first_row(s), 1, d, encoded.hidden.stride}
+                : encoded.hidden.rows_from(in.batch.begin(s), in.batch.valid_length(s));
+        pool(mode, rows, out);
+        out += d;
+      }
+      if (normalised_) normalise_row<Arch>(embeddings.row(s), embeddings.cols);
     });
   }
 
  private:
   using f = f32x16<Arch>;
 
-  static void normalise_mean(matrix_view<const float> tokens, matrix_view<float> out,
-                             std::size_t s) {
-    const store sink{out};
-    const std::size_t cols = tokens.cols;
-    const f count = f::broadcast(static_cast<float>(tokens.rows));
-    f squares = f::broadcast(0.0F);
-    for (std::size_t c = 0; c < cols; c += virtual_lanes) {
-      f sum = f::broadcast(0.0F);
-      for (std::size_t t = 0; t < tokens.rows; ++t)
-        sum = sum + load_row<Arch>(tokens.row(t), c, cols);
-      const f mean = sum / count;
-      squares = fma(mean, mean, squares);
-      sink(mean, s, c);
+  /// rows (tokens, D) -> out (D)
+  static void pool(pooling_mode mode, matrix_view<const float> rows, float* out) {
+    const std::size_t d = rows.cols;
+    const std::size_t n = rows.rows;
+    const store sink{matrix_view<float>{out, 1, d, d}};
+    const auto count = static_cast<float>(n);
+    f divisor = f::broadcast(
+        mode == pooling_mode::weighted_mean ? static_cast<float>(n * (n + 1) / 2) : count);
+    if (mode == pooling_mode::mean_sqrt_length) divisor = sqrt(divisor);
+    for (std::size_t c = 0; c < d; c += virtual_lanes) {
+      const auto row = [&](std::size_t t) { return load_row<Arch>(rows.row(t), c, d); };
+      if (mode == pooling_mode::last) {
+        sink(row(n - 1), 0, c);
+      } else if (mode == pooling_mode::max) {
+        f largest = row(0);
+        for (std::size_t t = 1; t < n; ++t) largest = max(largest, row(t));
+        sink(largest, 0, c);
+      } else {
+        f sum = f::broadcast(0.0F);
+        for (std::size_t t = 0; t < n; ++t) {
+          sum = mode == pooling_mode::weighted_mean
+                    ? fma(f::broadcast(static_cast<float>(t + 1)), row(t), sum)
+                    : sum + row(t);
+        }
+        sink(sum / divisor, 0, c);
+      }
     }
-    f length = sqrt(f::broadcast(reduce_add(squares)));
-    length = length + (length - length);  // infinity becomes NaN instead of dividing to 0
-    const f divisor = max(f::broadcast(1e-12F), length);
-    for (std::size_t c = 0; c < cols; c += virtual_lanes)
-      sink(load_row<Arch>(out.row(s), c, cols) / divisor, s, c);
   }
-};
 
-template <class Arch>
-using mean_embedding_head = embedding_head<head_kind::mean_embedding, Arch>;
-template <class Arch>
-using cls_embedding_head = embedding_head<head_kind::cls_embedding, Arch>;
+  std::size_t modes_ = 0;  // a bit each
+  bool normalised_ = true;
+};
 
 }  // namespace lowbit::inline LOWBIT_ISA

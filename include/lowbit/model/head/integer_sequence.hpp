@@ -27,7 +27,7 @@ class sequence_head<Policy, Arch> {
  public:
   using format = typename site_formats<Policy>::pooler;
   static constexpr head_kind kind = head_kind::sequence;
-  static constexpr hidden_rows reads = hidden_rows::first_tokens;
+  [[nodiscard]] static constexpr hidden_rows reads() { return hidden_rows::first_tokens; }
 
   struct workspace {
     encoded_rows<format> input;        // (sentences, D)

@@ -13,7 +13,7 @@ class linear_per_token {
  public:
   static_assert(Kind == head_kind::token || Kind == head_kind::span);
   static constexpr head_kind kind = Kind;
-  static constexpr hidden_rows reads = hidden_rows::all_tokens;
+  [[nodiscard]] static constexpr hidden_rows reads() { return hidden_rows::all_tokens; }
 
   struct workspace {
     static constexpr void plan(arena&, const model_shape&, const batch_limits&) {}

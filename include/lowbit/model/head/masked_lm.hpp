@@ -37,7 +37,7 @@ template <class Codec, class Arch>
 class masked_lm_head {
  public:
   static constexpr head_kind kind = head_kind::masked_lm;
-  static constexpr hidden_rows reads = hidden_rows::all_tokens;
+  [[nodiscard]] static constexpr hidden_rows reads() { return hidden_rows::all_tokens; }
   static constexpr std::size_t block = 32;  ///< token rows per pass over the vocabulary
 
   struct workspace {

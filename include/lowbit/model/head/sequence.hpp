@@ -18,7 +18,7 @@ class sequence_head {
   using pooler_format = typename site_formats<last_policy>::pooler;
   using pooler_input = input_site<pooler_format>;
   static constexpr head_kind kind = head_kind::sequence;
-  static constexpr hidden_rows reads = hidden_rows::first_tokens;
+  [[nodiscard]] static constexpr hidden_rows reads() { return hidden_rows::first_tokens; }
 
   struct workspace {
     pooler_input input;         // (sentences, D)

@@ -56,6 +56,7 @@ inline const char* architecture_of(head_kind head) {
       return "BertForMaskedLM";
     case head_kind::mean_embedding:
     case head_kind::cls_embedding:
+    case head_kind::pooled_embedding:
       return "BertModel";
     default:
       return "BertForSequenceClassification";

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// lowbit rerank: passages in the order of their scores for a query.
+#include <nlohmann/json.hpp>
+
+#include "arguments.hpp"
+#include "lowbit/pipeline/reranker.hpp"
+#include "program.hpp"
+#include "texts.hpp"
+
+namespace lowbit_tool {
+namespace {
+
+using lowbit::status;
+
+struct rerank_options : model_options {
+  std::string query;
+  std::vector<std::string> passages;
+  std::size_t top = 0;  // 0: all
+  bool truncate = false;
+};
+
+status run(const rerank_options& o) {
+  LOWBIT_TRY_ASSIGN(auto s, open_pipeline<lowbit::reranker<lowbit::any_policy>>(o));
+  LOWBIT_TRY_ASSIGN(const auto passages, read_texts(o.passages));
+  const auto& parts = s.pipeline.parts();
+  for (const std::string& passage : passages) {
+    LOWBIT_TRY(checked(passage, parts.encode_pair(o.query, passage), parts.config().max_tokens(),
+                       o.truncate)
+                   .status());
+  }
+  LOWBIT_TRY_ASSIGN(auto ranked, s.pipeline.rank(o.query, passages, *s.threads, &s.memory));
+  if (o.top != 0) ranked.resize(std::min(o.top, ranked.size()));
+  for (const lowbit::ranked_passage& p : ranked) {
+    const std::string& text = passages[p.index];
+    if (o.json) {
+      put_json({{"index", p.index}, {"score", p.score}, {"logit", p.logit}, {"text", text}});
+    } else {
+      put("{:.4f}\t{}\t{}\n", p.score, p.index + 1, escaped(text, tabs::kept));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_rerank(CLI::App& program, action& chosen) {
+  auto o = std::make_shared<rerank_options>();
+  CLI::App* verb = program.add_subcommand(
+      "rerank", "Sort passages by their score for a query: score, number, passage");
+  add_model_options(*verb, *o);
+  add_argument(*verb, "query", o->query, "the query")->required();
+  add_arguments(*verb, "passages", o->passages,
+                "passages (default, or -: lines of standard input)");
+  verb->add_option("--top", o->top, "number of passages to print (default: all)")
+      ->check(CLI::Range(1, 1 << 20));
+  verb->add_flag("--truncate", o->truncate,
+                 "truncate pairs longer than the model's maximum length");
+  verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });
+}
+
+}  // namespace lowbit_tool
