@@ -83,7 +83,7 @@ TEST_CASE("positions of a text start after that of padding", "[families]") {
     config.update(changes);
     return config;
   };
-  const auto usual = parse(of({}));
+  const auto usual = parse(base);
   CHECK((usual.first_position == 2 && usual.shape.positions == 18));
   const auto other = parse(of({{"pad_token_id", 0}}));
   CHECK((other.first_position == 1 && other.shape.positions == 19));

@@ -197,8 +197,8 @@ TEST_CASE("a packed folder runs as a whole or not at all", "[folder]") {
 }
 
 TEST_CASE("every recorded model opens again when it is packed", "[folder]") {
-  for (const auto& entry : fs::directory_iterator(LOWBIT_TEST_DATA)) {
-    if (!entry.is_directory()) continue;
+  for (const auto& entry : fs::recursive_directory_iterator(LOWBIT_TEST_DATA)) {
+    if (!fs::exists(entry.path() / "config.json")) continue;
     INFO(entry.path().native());
     const crafted::scratch_folder scratch;
     const auto source = lowbit::open_model(entry.path());
@@ -208,6 +208,26 @@ TEST_CASE("every recorded model opens again when it is packed", "[folder]") {
     INFO(packed.status().message());
     CHECK(packed.ok());
   }
+}
+
+TEST_CASE("without architectures the tensors of every family say what a folder is", "[folder]") {
+  std::size_t folders = 0;
+  for (const auto& entry : fs::directory_iterator(fs::path(LOWBIT_TEST_DATA) / "families")) {
+    INFO(entry.path().native());
+    const auto source = lowbit::open_model(entry.path());
+    REQUIRE(source.ok());
+    const crafted::scratch_folder scratch;
+    fs::copy_file(entry.path() / "model.safetensors", scratch.path() / "model.safetensors");
+    json config = json::parse(crafted::read(entry.path() / "config.json"));
+    config.erase("architectures");
+    crafted::write(scratch.path() / "config.json", config.dump());
+    const auto opened = lowbit::open_model(scratch.path());
+    INFO(opened.status().message());
+    REQUIRE(opened.ok());
+    CHECK(opened->config.shape.head == source->config.shape.head);
+    ++folders;
+  }
+  CHECK(folders == 21);
 }
 
 TEST_CASE("without architectures the tensors of a packed folder say what it is", "[folder]") {

@@ -112,7 +112,7 @@ inline head_kind head_by_tensors(const named_tensors& tensors) {
   // Compares parts of names: encoded matrices have suffixes, split models have _1 and _2.
   if (has("qa_outputs.weight")) return head_kind::span;
   if (tensors.contains("classifier.weight") || has("classifier.weight."))
-    return has("pooler.dense") ? head_kind::sequence : head_kind::token;
+    return has("bert.pooler.dense") ? head_kind::sequence : head_kind::token;
   if (has("cls.predictions.transform.")) return head_kind::masked_lm;
   return head_kind::mean_embedding;
 }
