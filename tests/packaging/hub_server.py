@@ -37,6 +37,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
     def answer(self, code, headers, body=b"", sent=None):
         self.send_response(code)
         headers.setdefault("Content-Length", str(len(body)))
+        headers["X-Repo-Commit"] = commit
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()

@@ -54,6 +54,8 @@ class hub_snapshot {
   [[nodiscard]] static lowbit::result<incomplete_blob> begin(const std::filesystem::path& blob) {
     std::error_code error;
     std::filesystem::create_directories(blob.parent_path(), error);
+    if (error)
+      return lowbit::detail::os_error(blob.parent_path().native(), "cannot create", error.value());
     incomplete_blob out;
     out.path = blob.native() + ".incomplete";
     out.file = lowbit::detail::open_retrying(out.path, O_RDWR | O_CREAT | O_APPEND, 0666);
