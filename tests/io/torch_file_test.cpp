@@ -152,6 +152,7 @@ TEST_CASE("pickles that do more than make tensors are refused", "[io][torch][neg
          {"\"os.system\"", "byte " + std::to_string(file.find("cos\n")), "executed"});
   refuse(pickle(pickled("os") + pickled("system") + "\x93."), unsupported, {"\"os.system\""});
   refuse(pickle("c__builtin__\neval\n."), unsupported, {"\"__builtin__.eval\""});
+  refuse(pickle("cmine\nFloatStorage\n."), unsupported, {"\"mine.FloatStorage\""});
   refuse(pickle("ctorch._utils\n_rebuild_tensor_v3\n."), unsupported, {"_rebuild_tensor_v3"});
   for (const char* code : {"i", "o", "\x81", "\x92", "P", "0", "2", "G", "\x8e", "B", "\x97"})
     refuse(pickle(std::string("N)") + code + "N."), unsupported, {"pickle instruction"});

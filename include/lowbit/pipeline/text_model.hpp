@@ -22,8 +22,9 @@ class text_model {
  public:
   /// Opens a folder, by path or by name (find_model_folder), whose model has the head `wanted`, or
   /// as an embedder if that is an embedding. chooses: a multiple choice model, whose head is the
-  /// one for sequences Errors: invalid_argument for another head; those of the runner and of the
-  /// tokenizer
+  /// one for sequences.
+  ///
+  /// Errors: invalid_argument for another head; those of the runner and of the tokenizer
   static result<text_model> load(const std::filesystem::path& path, head_kind wanted,
                                  open_options options, bool chooses = false) {
     return detail::without_exceptions(path.native(), [&]() -> result<text_model> {
