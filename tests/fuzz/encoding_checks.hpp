@@ -6,7 +6,7 @@
 
 #include "fuzz.hpp"
 #include "lowbit/text/spans.hpp"
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 
 namespace lowbit_fuzz {
 
@@ -17,7 +17,7 @@ inline bool on_border(std::string_view text, std::size_t at) {
 }
 
 /// Ids are tokens; offsets lie in their text, cut whole characters, and never go back.
-inline void check_encoding(const lowbit::wordpiece_tokenizer& tokenizer, const lowbit::encoding& e,
+inline void check_encoding(const lowbit::tokenizer& tokenizer, const lowbit::encoding& e,
                            std::string_view first, std::string_view second, std::size_t limit) {
   require(e.ids.size() <= limit);
   require(e.type_ids.size() == e.ids.size() && e.offsets.size() == e.ids.size());
@@ -37,7 +37,7 @@ inline void check_encoding(const lowbit::wordpiece_tokenizer& tokenizer, const l
 }
 
 /// One text, cut to `limit` tokens, and not.
-inline void check_text(const lowbit::wordpiece_tokenizer& tokenizer, std::string_view text,
+inline void check_text(const lowbit::tokenizer& tokenizer, std::string_view text,
                        std::size_t limit) {
   const auto whole = tokenizer.encode_plain(text);
   const auto cut = tokenizer.encode(text, limit);
@@ -53,7 +53,7 @@ inline void check_text(const lowbit::wordpiece_tokenizer& tokenizer, std::string
   require(std::equal(cut->ids.begin() + 1, cut->ids.end() - 1, whole->ids.begin()));
   require(std::equal(cut->offsets.begin() + 1, cut->offsets.end() - 1, whole->offsets.begin()));
   std::size_t end = 0;
-  for (const lowbit::word_pieces& word : lowbit::pieces_by_word(tokenizer, *cut)) {
+  for (const lowbit::word_pieces& word : lowbit::pieces_by_word(text, *cut)) {
     require(word.first_token < cut->ids.size());
     require(word.at.begin < word.at.end && word.at.end <= text.size());
     require(lowbit::characters_before(text, word.at.end) >= end);
@@ -62,7 +62,7 @@ inline void check_text(const lowbit::wordpiece_tokenizer& tokenizer, std::string
 }
 
 /// Two texts, cut to `limit` tokens.
-inline void check_pair(const lowbit::wordpiece_tokenizer& tokenizer, std::string_view first,
+inline void check_pair(const lowbit::tokenizer& tokenizer, std::string_view first,
                        std::string_view second, std::size_t limit) {
   const auto e = tokenizer.encode_pair(first, second, limit);
   if (!e) {

@@ -17,12 +17,11 @@ const words known{
     "\xED\xA0\x80", "\xC0\x80",     "\t\r\n",   "\xEF\xB7\xBA", "\xCC\x88\xCC\xA3"};
 
 /// Added tokens of every kind; a plain vocabulary with and without lower case.
-const lowbit::wordpiece_tokenizer& tokenizer(std::uint8_t choice) {
-  using lowbit::wordpiece_tokenizer;
-  static const wordpiece_tokenizer all[] = {
-      wordpiece_tokenizer::load(golden::folder() / "tokenizer.json").value(),
-      wordpiece_tokenizer::from_vocabulary(golden::vocabulary(), true).value(),
-      wordpiece_tokenizer::from_vocabulary(golden::vocabulary(), false).value()};
+const lowbit::tokenizer& tokenizer(std::uint8_t choice) {
+  static const lowbit::tokenizer all[] = {
+      lowbit::tokenizer::load(golden::folder() / "tokenizer.json").value(),
+      lowbit::tokenizer::from_vocabulary(golden::vocabulary(), true).value(),
+      lowbit::tokenizer::from_vocabulary(golden::vocabulary(), false).value()};
   return all[choice % std::size(all)];
 }
 

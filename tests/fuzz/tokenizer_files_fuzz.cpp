@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const scratch_files folder;
   const parts all = split(text_of(data, size), part_count);
   for (std::size_t i = 0; i < std::size(files); ++i) folder.set(files[i], all[i]);
-  const auto tokenizer = lowbit::wordpiece_tokenizer::load(folder.path());
+  const auto tokenizer = lowbit::tokenizer::load(folder.path());
   if (!tokenizer) {
     require_message(tokenizer.status());
     return 0;

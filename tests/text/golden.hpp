@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 
 namespace golden {
 
@@ -73,7 +73,7 @@ inline std::optional<std::string> difference(const lowbit::encoding& found,
   return std::nullopt;
 }
 
-inline lowbit::result<lowbit::encoding> encode(const lowbit::wordpiece_tokenizer& tokenizer,
+inline lowbit::result<lowbit::encoding> encode(const lowbit::tokenizer& tokenizer,
                                                const nlohmann::json& request) {
   const auto text = request.at("text").get<std::string>();
   if (!request.contains("max")) return tokenizer.encode_plain(text);

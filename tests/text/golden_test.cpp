@@ -7,17 +7,15 @@
 
 namespace {
 
-std::map<std::string, lowbit::wordpiece_tokenizer> make_tokenizers() {
-  std::map<std::string, lowbit::wordpiece_tokenizer> made;
-  made.emplace("uncased",
-               lowbit::wordpiece_tokenizer::load(golden::folder() / "vocab.txt").value());
-  made.emplace("cased",
-               lowbit::wordpiece_tokenizer::from_vocabulary(golden::vocabulary(), false).value());
-  made.emplace("added", lowbit::wordpiece_tokenizer::load(golden::folder()).value());
+std::map<std::string, lowbit::tokenizer> make_tokenizers() {
+  std::map<std::string, lowbit::tokenizer> made;
+  made.emplace("uncased", lowbit::tokenizer::load(golden::folder() / "vocab.txt").value());
+  made.emplace("cased", lowbit::tokenizer::from_vocabulary(golden::vocabulary(), false).value());
+  made.emplace("added", lowbit::tokenizer::load(golden::folder()).value());
   golden::temporary_folder folder;
   std::filesystem::copy(golden::folder() / "vocab.txt", folder.path() / "vocab.txt");
   folder.write("tokenizer_config.json", R"({"do_lower_case": true, "strip_accents": false})");
-  made.emplace("uncased, accents kept", lowbit::wordpiece_tokenizer::load(folder.path()).value());
+  made.emplace("uncased, accents kept", lowbit::tokenizer::load(folder.path()).value());
   return made;
 }
 
@@ -65,7 +63,7 @@ TEST_CASE("the golden comparer notices a changed id, type, offset and length") {
 }
 
 TEST_CASE("a pair is cut to every length and says so exactly when a token is missing") {
-  const auto tokenizer = lowbit::wordpiece_tokenizer::load(golden::folder() / "vocab.txt").value();
+  const auto tokenizer = lowbit::tokenizer::load(golden::folder() / "vocab.txt").value();
   const std::string first = "unaffable running", second = "the quick brown fox";
   const std::size_t all = tokenizer.encode_plain(first).value().ids.size() +
                           tokenizer.encode_plain(second).value().ids.size() + 3;

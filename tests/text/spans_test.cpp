@@ -16,11 +16,10 @@ using lowbit::errc;
 using lowbit::labelled_word;
 using lowbit::text_span;
 using lowbit::word_pieces;
-using lowbit::wordpiece_tokenizer;
 
-const wordpiece_tokenizer& tokenizer() {
-  static const wordpiece_tokenizer made =
-      wordpiece_tokenizer::from_vocabulary(
+const lowbit::tokenizer& tokenizer() {
+  static const lowbit::tokenizer made =
+      lowbit::tokenizer::from_vocabulary(
           {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "york", "is", "big", "##ger",
            "##s",   ",",     ".",     "a",     "b",      "c",   "d",    "e",  "so",  "##ul"})
           .value();
@@ -64,11 +63,11 @@ TEST_CASE("characters are counted, not bytes", "[spans]") {
 TEST_CASE("the first piece speaks for a word, punctuation is a word", "[spans]") {
   const std::string text = " New York's  biggers, ";
   const auto e = tokenizer().encode(text, 70).value();
-  const auto words = lowbit::pieces_by_word(tokenizer(), e);
+  const auto words = lowbit::pieces_by_word(text, e);
   CHECK(parts_of(text, words) == texts{"New", "York", "'", "s", "biggers", ","});
   CHECK(e.ids[words[4].first_token] == tokenizer().id("big"));
   CHECK(words[5].first_token == words[4].first_token + 3);
-  CHECK(lowbit::pieces_by_word(tokenizer(), tokenizer().encode("", 8).value()).empty());
+  CHECK(lowbit::pieces_by_word("", tokenizer().encode("", 8).value()).empty());
 }
 
 TEST_CASE("annotators' words are parted by white space only", "[spans]") {

@@ -8,14 +8,14 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 
 int main(int argc, char** argv) {
   if (argc != 2) {
     std::cerr << "usage: tokenize_lines FOLDER_OR_FILE < requests > answers\n";
     return 2;
   }
-  const auto tokenizer = lowbit::wordpiece_tokenizer::load(argv[1]);
+  const auto tokenizer = lowbit::tokenizer::load(argv[1]);
   if (!tokenizer) {
     std::cerr << tokenizer.status().message() << '\n';
     return 1;

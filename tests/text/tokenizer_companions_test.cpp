@@ -11,13 +11,12 @@
 namespace {
 
 using lowbit::errc;
-using lowbit::wordpiece_tokenizer;
 using nlohmann::json;
 
 const std::string specials = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
 
 std::string refusal(const golden::temporary_folder& folder) {
-  const auto loaded = wordpiece_tokenizer::load(folder.path());
+  const auto loaded = lowbit::tokenizer::load(folder.path());
   CHECK_FALSE(loaded.ok());
   return std::string(loaded.status().message());
 }
@@ -38,7 +37,7 @@ TEST_CASE("tokens that companions add have the ids that AutoTokenizer gives") {
     std::filesystem::copy_file(golden::folder() / name, folder.path() / name);
     for (const auto& [file, content] : c["files"].items()) folder.write(file, content.dump());
     INFO(c["files"].dump());
-    const auto t = wordpiece_tokenizer::load(folder.path());
+    const auto t = lowbit::tokenizer::load(folder.path());
     INFO(t.status().message());
     REQUIRE(t.ok());
     for (std::size_t i = 0; i < recorded["texts"].size(); ++i) {
@@ -87,11 +86,11 @@ TEST_CASE("a tokenizer_class of another tokenizer is refused by name, in both fi
     for (const char* same : {"BertTokenizer", "BertTokenizerFast", "ElectraTokenizer",
                              "DistilBertTokenizerFast", "MobileBertTokenizer"}) {
       write(same);
-      CHECK(wordpiece_tokenizer::load(folder.path()).ok());
+      CHECK(lowbit::tokenizer::load(folder.path()).ok());
     }
     write("PreTrainedTokenizerFast");
     folder.write("tokenizer.json", golden::read_json("tokenizer.json").dump());
-    CHECK(wordpiece_tokenizer::load(folder.path()).ok());
+    CHECK(lowbit::tokenizer::load(folder.path()).ok());
     write("XLMRobertaTokenizerFast");
     holds(refusal(folder), "XLMRobertaTokenizerFast");
   }
@@ -99,7 +98,7 @@ TEST_CASE("a tokenizer_class of another tokenizer is refused by name, in both fi
   folder.write("vocab.txt", specials);
   folder.write("config.json", R"({"tokenizer_class": "XLMRobertaTokenizer", "vocab_size": 5})");
   folder.write("tokenizer_config.json", R"({"tokenizer_class": "BertTokenizer"})");
-  CHECK(wordpiece_tokenizer::load(folder.path()).ok());
+  CHECK(lowbit::tokenizer::load(folder.path()).ok());
 }
 
 TEST_CASE("options that would change the tokens are refused by name") {
@@ -116,7 +115,7 @@ TEST_CASE("options that would change the tokens are refused by name") {
   folder.write("tokenizer_config.json",
                R"({"truncation_side": "right", "split_special_tokens": false, "auto_map": null,
                    "chat_template": "x", "unknown": [[[]]]})");
-  CHECK(wordpiece_tokenizer::load(folder.path()).ok());
+  CHECK(lowbit::tokenizer::load(folder.path()).ok());
 }
 
 TEST_CASE("a model that takes no segments gets none") {
@@ -124,7 +123,7 @@ TEST_CASE("a model that takes no segments gets none") {
   folder.write("vocab.txt", specials + "a\n");
   const auto types = [&](const char* config) {
     folder.write("tokenizer_config.json", config);
-    const auto t = wordpiece_tokenizer::load(folder.path()).value();
+    const auto t = lowbit::tokenizer::load(folder.path()).value();
     return t.encode_pair("a", "a", 9).value().type_ids;
   };
   const std::vector<std::int32_t> both{0, 0, 0, 1, 1}, none{0, 0, 0, 0, 0};
@@ -156,7 +155,7 @@ TEST_CASE("files of many elements are read in time that grows with them") {
   for (int i = 0; i < 300'000; ++i) elements += ",{}";
   for (const std::string& text : {"{\"x\":[" + elements + "]}", "{\"model\":[" + elements + "]}",
                                   "{\"added_tokens\":[" + elements + "]}"}) {
-    CHECK_FALSE(wordpiece_tokenizer::load(folder.write("tokenizer.json", text)).ok());
+    CHECK_FALSE(lowbit::tokenizer::load(folder.write("tokenizer.json", text)).ok());
   }
   std::filesystem::remove(folder.path() / "tokenizer.json");
   folder.write("vocab.txt", specials);
@@ -164,7 +163,7 @@ TEST_CASE("files of many elements are read in time that grows with them") {
   for (int i = 0; i < 100'000; ++i) tokens.push_back("<x" + std::to_string(i) + ">");
   for (const char* field : {"additional_special_tokens", "extra_special_tokens"}) {
     folder.write("tokenizer_config.json", json({{field, tokens}}).dump());
-    const auto t = wordpiece_tokenizer::load(folder.path()).value();
+    const auto t = lowbit::tokenizer::load(folder.path()).value();
     CHECK(t.encode_plain("<x99999>").value().ids == std::vector<std::int32_t>{100'004});
   }
   CHECK(static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC < 20);  // one, not minutes

@@ -10,14 +10,13 @@
 namespace {
 
 using lowbit::errc;
-using lowbit::wordpiece_tokenizer;
 
 const std::string specials = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
 
 nlohmann::json good_json() { return golden::read_json("tokenizer.json"); }
 
 void check_error(const std::filesystem::path& path, errc code, const std::string& part) {
-  const auto loaded = wordpiece_tokenizer::load(path);
+  const auto loaded = lowbit::tokenizer::load(path);
   INFO(path.string() << ", expected a message with: " << part);
   REQUIRE_FALSE(loaded.ok());
   INFO(std::string(loaded.status().message()));
@@ -72,18 +71,18 @@ TEST_CASE("a vocab.txt with or without final line break, and with CRLF, gives th
   for (const std::string& bytes :
        {specials + "x\n", specials + "x",
         std::string("[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\nx\r\n")}) {
-    const auto t = wordpiece_tokenizer::load(folder.write("vocab.txt", bytes)).value();
+    const auto t = lowbit::tokenizer::load(folder.write("vocab.txt", bytes)).value();
     CHECK(t.vocabulary_size() == 6);
     CHECK(t.id("x") == 5);
   }
 }
 
 TEST_CASE("tokens given by the caller are checked like those of a file") {
-  CHECK_FALSE(wordpiece_tokenizer::from_vocabulary({}).ok());
-  CHECK_FALSE(wordpiece_tokenizer::from_vocabulary({"[UNK]", "[CLS]", "[SEP]", ""}).ok());
-  CHECK_FALSE(wordpiece_tokenizer::from_vocabulary({"[UNK]", "[CLS]", "[SEP]", "\xff"}).ok());
-  CHECK_FALSE(wordpiece_tokenizer::from_vocabulary({"[UNK]", "[CLS]", "[SEP]", "[UNK]"}).ok());
-  CHECK(wordpiece_tokenizer::from_vocabulary({"[UNK]", "[CLS]", "[SEP]"}).ok());
+  CHECK_FALSE(lowbit::tokenizer::from_vocabulary({}).ok());
+  CHECK_FALSE(lowbit::tokenizer::from_vocabulary({"[UNK]", "[CLS]", "[SEP]", ""}).ok());
+  CHECK_FALSE(lowbit::tokenizer::from_vocabulary({"[UNK]", "[CLS]", "[SEP]", "\xff"}).ok());
+  CHECK_FALSE(lowbit::tokenizer::from_vocabulary({"[UNK]", "[CLS]", "[SEP]", "[UNK]"}).ok());
+  CHECK(lowbit::tokenizer::from_vocabulary({"[UNK]", "[CLS]", "[SEP]"}).ok());
 }
 
 TEST_CASE("tokenizer_config.json and special_tokens_map.json are applied to a vocab.txt") {
@@ -94,7 +93,7 @@ TEST_CASE("tokenizer_config.json and special_tokens_map.json are applied to a vo
                R"({"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>",
                    "sep_token": {"content": "</s>", "lstrip": true}, "mask_token": "<mask>",
                    "additional_special_tokens": ["<ent>", "<new>"]})");
-  const auto t = wordpiece_tokenizer::load(folder.path()).value();
+  const auto t = lowbit::tokenizer::load(folder.path()).value();
   CHECK(t.cls_id() == 2);
   CHECK(t.mask_id() == 4);
   CHECK(t.vocabulary_size() == 9);  // <new> is appended
@@ -136,8 +135,8 @@ TEST_CASE("bytes that are not the JSON of an object are refused") {
 TEST_CASE("the undamaged tokenizer.json of the negative tests loads") {
   golden::temporary_folder folder;
   folder.write("tokenizer.json", good_json().dump());
-  CHECK(wordpiece_tokenizer::load(folder.path()).ok());
-  CHECK(wordpiece_tokenizer::load(folder.path() / "tokenizer.json").ok());
+  CHECK(lowbit::tokenizer::load(folder.path()).ok());
+  CHECK(lowbit::tokenizer::load(folder.path() / "tokenizer.json").ok());
 }
 
 TEST_CASE("a tokenizer.json of another kind is unsupported, by component") {
@@ -223,13 +222,12 @@ TEST_CASE("an added token that normalization erases is unsupported") {
 TEST_CASE("BertProcessing and a model without a type are accepted") {
   golden::temporary_folder folder;
   auto json = good_json();
-  const auto before =
-      wordpiece_tokenizer::load(folder.write("tokenizer.json", json.dump())).value();
+  const auto before = lowbit::tokenizer::load(folder.write("tokenizer.json", json.dump())).value();
   json["post_processor"] = {{"type", "BertProcessing"},
                             {"sep", {"[SEP]", before.sep_id()}},
                             {"cls", {"[CLS]", before.cls_id()}}};
   json["model"].erase("type");
-  const auto after = wordpiece_tokenizer::load(folder.write("tokenizer.json", json.dump())).value();
+  const auto after = lowbit::tokenizer::load(folder.write("tokenizer.json", json.dump())).value();
   CHECK(after.encode("hello [MASK]", 9).value().ids ==
         before.encode("hello [MASK]", 9).value().ids);
 }

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 
 namespace {
 
@@ -137,7 +137,7 @@ TEST_CASE("a learned vocabulary makes a tokenizer that knows every word of its t
   options.size = 70;
   auto tokens = lowbit::train_vocabulary(lines, options).value();
   CHECK(strings(tokens.begin(), tokens.begin() + 5) == options.special_tokens);
-  const auto tokenizer = lowbit::wordpiece_tokenizer::from_vocabulary(std::move(tokens)).value();
+  const auto tokenizer = lowbit::tokenizer::from_vocabulary(std::move(tokens)).value();
   std::size_t seen = 0;
   for (const std::string& line : lines) {
     const lowbit::encoding encoded = tokenizer.encode_plain(line).value();

@@ -14,7 +14,7 @@
 #include "../io/crafted.hpp"
 #include "../model/random_model.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 
 #ifndef LOWBIT_PROGRAM
 #error "define LOWBIT_PROGRAM as the path of the program lowbit"
@@ -110,8 +110,8 @@ inline void check_refusal(const std::string& arguments, const std::string& messa
   CHECK(std::count(e.out.begin(), e.out.end(), '\n') == 1);
 }
 
-inline const lowbit::wordpiece_tokenizer& tokenizer() {
-  static const auto made = lowbit::wordpiece_tokenizer::from_vocabulary(words).value();
+inline const lowbit::tokenizer& tokenizer() {
+  static const auto made = lowbit::tokenizer::from_vocabulary(words).value();
   return made;
 }
 

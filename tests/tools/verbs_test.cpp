@@ -40,7 +40,7 @@ TEST_CASE("tokens prints the entities of the labels that the logits give", "[ver
   const auto logits = model.run<lowbit::token_classifier<fp32>>(e);
   std::vector<lowbit::labelled_word> labelled;
   const char* const names[] = {"O", "B-x", "I-x"};
-  for (const auto& w : lowbit::pieces_by_word(tokenizer(), e)) {
+  for (const auto& w : lowbit::pieces_by_word(text, e)) {
     const float* row = logits.data() + 3 * w.first_token;
     labelled.push_back({names[std::max_element(row, row + 3) - row], w.at, 0});
   }

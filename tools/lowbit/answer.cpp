@@ -37,7 +37,7 @@ struct found_answers {
   std::size_t windows = 0;
 };
 
-result<found_answers> find(session& s, const lowbit::wordpiece_tokenizer& tokenizer,
+result<found_answers> find(session& s, const lowbit::tokenizer& tokenizer,
                            const answer_options& o) {
   const std::size_t tokens = std::min(o.max_tokens, s.shape().positions);
   const std::size_t overlap = o.overlap != 0 ? o.overlap : std::min<std::size_t>(128, tokens / 3);

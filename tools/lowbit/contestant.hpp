@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 #include "session.hpp"
 
 namespace lowbit_tool {
@@ -20,7 +20,7 @@ struct contestant {
   std::string name;  // folder name
   std::uintmax_t file_bytes;
   session runs;
-  lowbit::wordpiece_tokenizer tokenizer;
+  lowbit::tokenizer tokenizer;
   std::size_t right = 0;
   double seconds = 0;  // per sentence
 

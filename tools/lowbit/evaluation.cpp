@@ -38,7 +38,7 @@ namespace {
 /// Runs all texts in batches, calling visit(first example of the batch, rows, values) -> status.
 class runner {
  public:
-  runner(session& s, const lowbit::wordpiece_tokenizer& tokenizer, const eval_options& o)
+  runner(session& s, const lowbit::tokenizer& tokenizer, const eval_options& o)
       : session_(s), tokenizer_(tokenizer), options_(o) {}
 
   template <class Text, class Visit>
@@ -74,7 +74,7 @@ class runner {
 
  private:
   session& session_;
-  const lowbit::wordpiece_tokenizer& tokenizer_;
+  const lowbit::tokenizer& tokenizer_;
   const eval_options& options_;
   std::size_t cut_ = 0;
   double seconds_ = 0;
@@ -169,7 +169,7 @@ status score_similarity(session& s, runner& run, const eval_options& o, evaluati
 }
 
 /// Words by their first word piece. A word beyond the maximum length counts as O.
-status score_entities(session& s, const lowbit::wordpiece_tokenizer& tokenizer, runner& run,
+status score_entities(session& s, const lowbit::tokenizer& tokenizer, runner& run,
                       const eval_options& o, evaluation& out) {
   LOWBIT_TRY_ASSIGN(const auto data, read_tagged(o.data));
   const std::vector<std::string> names = label_names(s);

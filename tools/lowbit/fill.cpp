@@ -36,7 +36,7 @@ std::string filled(const std::string& text, const lowbit::text_span& at, std::st
   return text.substr(0, begin) + std::string(word) + text.substr(at.end);
 }
 
-void print(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text,
+void print(const lowbit::tokenizer& tokenizer, const std::string& text,
            const lowbit::text_span& at, const float* logits, std::size_t vocabulary,
            const fill_options& o) {
   const std::size_t top = std::min(o.top, vocabulary);

@@ -91,9 +91,9 @@ result<std::string> read_input() {
   return text;
 }
 
-result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
+result<lowbit::tokenizer> open_tokenizer(const std::string& folder,
                                                    const lowbit::model_config& config) {
-  auto tokenizer = lowbit::wordpiece_tokenizer::load(folder);
+  auto tokenizer = lowbit::tokenizer::load(folder);
   if (!tokenizer) return tokenizer;
   LOWBIT_TRY(lowbit::check_vocabulary(*tokenizer, config).in(folder));
   if (tokenizer->vocabulary_size() < config.shape.vocabulary) {  // the table may be padded
@@ -104,7 +104,7 @@ result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
   return tokenizer;
 }
 
-result<lowbit::encoding> encode_text(const lowbit::wordpiece_tokenizer& tokenizer,
+result<lowbit::encoding> encode_text(const lowbit::tokenizer& tokenizer,
                                      const std::string& text, std::size_t positions, bool pairs,
                                      bool truncate) {
   const std::size_t tab = pairs ? text.find('\t') : std::string::npos;
@@ -122,7 +122,7 @@ result<lowbit::encoding> encode_text(const lowbit::wordpiece_tokenizer& tokenize
   return encoded;
 }
 
-status add_text(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text,
+status add_text(const lowbit::tokenizer& tokenizer, const std::string& text,
                 std::size_t positions, bool pairs, bool truncate, token_rows& rows) {
   LOWBIT_TRY_ASSIGN(const auto encoded, encode_text(tokenizer, text, positions, pairs, truncate));
   rows.add(encoded.ids, encoded.type_ids);
@@ -141,7 +141,7 @@ std::vector<lowbit::labelled_word> label_words(const std::vector<std::string>& n
   return labelled;
 }
 
-result<std::vector<token_rows>> read_batches(const lowbit::wordpiece_tokenizer& tokenizer,
+result<std::vector<token_rows>> read_batches(const lowbit::tokenizer& tokenizer,
                                              const std::string& path, std::size_t positions) {
   constexpr std::size_t sentences = 8;
   const auto file = lowbit::detail::open_retrying(path, O_RDONLY);

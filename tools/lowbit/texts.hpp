@@ -120,22 +120,22 @@ lowbit::status answer_all(const text_options& o, std::size_t most, Prepare prepa
 inline std::size_t texts_at_once(const session& s) { return s.pads() ? 1 : 32; }
 
 /// The tokenizer of a model folder; its vocabulary must match the model's.
-lowbit::result<lowbit::wordpiece_tokenizer> open_tokenizer(const std::string& folder,
+lowbit::result<lowbit::tokenizer> open_tokenizer(const std::string& folder,
                                                            const lowbit::model_config& config);
 
 /// Encodes one text, or two separated by a tab if `pairs`. A text longer than the maximum length is
 /// an error unless `truncate`.
-lowbit::result<lowbit::encoding> encode_text(const lowbit::wordpiece_tokenizer& tokenizer,
+lowbit::result<lowbit::encoding> encode_text(const lowbit::tokenizer& tokenizer,
                                              const std::string& text, std::size_t positions,
                                              bool pairs, bool truncate);
 /// Encodes a text and adds it to a batch.
-lowbit::status add_text(const lowbit::wordpiece_tokenizer& tokenizer, const std::string& text,
+lowbit::status add_text(const lowbit::tokenizer& tokenizer, const std::string& text,
                         std::size_t positions, bool pairs, bool truncate, token_rows& rows);
 
 /// The lines of a text file, encoded in batches of a few sentences; longer lines are truncated.
 /// Errors: not_found; malformed for a line that is not UTF-8; invalid_argument for a file without
 /// text
-lowbit::result<std::vector<token_rows>> read_batches(const lowbit::wordpiece_tokenizer& tokenizer,
+lowbit::result<std::vector<token_rows>> read_batches(const lowbit::tokenizer& tokenizer,
                                                      const std::string& path,
                                                      std::size_t positions);
 

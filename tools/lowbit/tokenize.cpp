@@ -21,7 +21,7 @@ struct tokenize_options : text_options {
   bool json = false;
 };
 
-lowbit::result<lowbit::encoding> encode(const lowbit::wordpiece_tokenizer& tokenizer,
+lowbit::result<lowbit::encoding> encode(const lowbit::tokenizer& tokenizer,
                                         const tokenize_options& o, const std::string& text) {
   if (o.plain) return tokenizer.encode_plain(text);
   if (!o.pairs) return tokenizer.encode(text, o.max_tokens);
@@ -33,7 +33,7 @@ lowbit::result<lowbit::encoding> encode(const lowbit::wordpiece_tokenizer& token
   return tokenizer.encode_pair(text.substr(0, tab), text.substr(tab + 1), o.max_tokens);
 }
 
-void print(const lowbit::wordpiece_tokenizer& tokenizer, const lowbit::encoding& e, bool as_json) {
+void print(const lowbit::tokenizer& tokenizer, const lowbit::encoding& e, bool as_json) {
   std::vector<std::string> tokens;
   for (const std::int32_t id : e.ids) tokens.emplace_back(tokenizer.token(id));
   if (!as_json) {
@@ -52,7 +52,7 @@ void print(const lowbit::wordpiece_tokenizer& tokenizer, const lowbit::encoding&
 }
 
 status run(const tokenize_options& o) {
-  LOWBIT_TRY_ASSIGN(const auto tokenizer, lowbit::wordpiece_tokenizer::load(o.model));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, lowbit::tokenizer::load(o.model));
   return answer_all(
       o, 1, [&](const std::string& text) { return encode(tokenizer, o, text); },
       [&](auto, auto encoded) -> status {

@@ -50,7 +50,7 @@ status run(const tokens_options& o) {
     LOWBIT_TRY_ASSIGN(const auto logits, s.run(rows));
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const float* own = logits.data() + rows.offsets[i] * s.shape().labels;
-      const auto words = label_words(names, lowbit::pieces_by_word(tokenizer, encoded[i]), own);
+      const auto words = label_words(names, lowbit::pieces_by_word(texts[i].text, encoded[i]), own);
       print(texts[i].number, texts[i].text, lowbit::decode_bio(words), o.json);
     }
     return {};

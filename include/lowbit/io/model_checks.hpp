@@ -7,7 +7,7 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/config.hpp"
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -20,14 +20,14 @@ namespace lowbit::inline LOWBIT_ISA {
 
 /// Errors: shape_mismatch for a tokenizer with more ids than the model's table; unsupported for a
 ///         cased tokenizer if the embedder requires lower case
-[[nodiscard]] inline status check_vocabulary(const wordpiece_tokenizer& tokenizer,
+[[nodiscard]] inline status check_vocabulary(const lowbit::tokenizer& tokenizer,
                                              const model_config& config) {
   if (tokenizer.vocabulary_size() > config.shape.vocabulary) {
     return status::error(errc::shape_mismatch, "the tokenizer has ", tokenizer.vocabulary_size(),
                          " tokens, the model's word table ", config.shape.vocabulary);
   }
   if (config.embedding && config.embedding->lower_case && is_embedding(config.shape.head) &&
-      !tokenizer.normalizer().lower_case) {
+      !tokenizer.lowers_case()) {
     return status::error(errc::unsupported,
                          "do_lower_case is true for a tokenizer that keeps the case of letters");
   }

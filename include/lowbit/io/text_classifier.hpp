@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From sentences to labels: a model folder, its tokenizer and their memory, for applications that
-// have a heap. Its parts (open_model, wordpiece_tokenizer, classifier) can also be used directly,
+// have a heap. Its parts (open_model, tokenizer, classifier) can also be used directly,
 // as an embedded build does.
 #pragma once
 
@@ -8,7 +8,7 @@
 #include "lowbit/io/model_folder.hpp"
 #include "lowbit/io/token_rows.hpp"
 #include "lowbit/model/classifier.hpp"
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -35,7 +35,7 @@ class text_classifier {
       }
       LOWBIT_TRY_ASSIGN(auto model, open_as(folder, std::move(config)));
       LOWBIT_TRY(check_head(model.config, head_kind::sequence).in(folder.native()));
-      LOWBIT_TRY_ASSIGN(auto tokenizer, wordpiece_tokenizer::load(folder));
+      LOWBIT_TRY_ASSIGN(auto tokenizer, lowbit::tokenizer::load(folder));
       LOWBIT_TRY(check_vocabulary(tokenizer, model.config).in(folder.native()));
       text_classifier out(std::move(model), std::move(tokenizer), folder);
       LOWBIT_TRY(out.pack().in(folder.native()));
@@ -76,7 +76,7 @@ class text_classifier {
   [[nodiscard]] const model_config& config() const { return model_.config; }
   /// Warnings about the folder, one sentence each.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return model_.warnings; }
-  [[nodiscard]] const wordpiece_tokenizer& tokenizer() const { return tokenizer_; }
+  [[nodiscard]] const lowbit::tokenizer& tokenizer() const { return tokenizer_; }
 
   /// Writes a packed folder that load<Policy> can open, atomically.
   status save(const std::filesystem::path& target, existing overwrite = existing::refuse) const {
@@ -84,7 +84,7 @@ class text_classifier {
   }
 
  private:
-  text_classifier(canonical_model model, wordpiece_tokenizer tokenizer,
+  text_classifier(canonical_model model, lowbit::tokenizer tokenizer,
                   std::filesystem::path folder)
       : model_(std::move(model)), tokenizer_(std::move(tokenizer)), folder_(std::move(folder)) {}
 
@@ -163,7 +163,7 @@ class text_classifier {
   }
 
   canonical_model model_;
-  wordpiece_tokenizer tokenizer_;
+  lowbit::tokenizer tokenizer_;
   std::filesystem::path folder_;  // source folder, from which tokenizer files are copied
   aligned_buffer packed_;
   classifier<Policy, Arch> encoder_;

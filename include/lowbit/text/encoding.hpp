@@ -19,25 +19,31 @@ struct text_span {
   friend bool operator==(const text_span&, const text_span&) = default;
 };
 
-/// One model input. All three vectors have the same size.
+/// One model input. All four vectors have the same size.
 struct encoding {
   std::vector<std::int32_t> ids, type_ids;  ///< type 1: second text of a pair and its [SEP]
   std::vector<text_span> offsets;           ///< into the token's own text
-  bool truncated = false;                   ///< tokens of the text were cut off
+  /// Number of the token's word, or added token, in its text as the pre-tokenizer splits it; -1 for
+  /// special tokens that are not in the text.
+  std::vector<std::int32_t> words;
+  bool truncated = false;  ///< tokens of the text were cut off
 };
 
 namespace detail {
 
-inline void append_token(encoding& e, std::int32_t id, std::int32_t type_id, text_span span) {
+inline void append_token(encoding& e, std::int32_t id, std::int32_t type_id, text_span span,
+                         std::int32_t word) {
   e.ids.push_back(id);
   e.type_ids.push_back(type_id);
   e.offsets.push_back(span);
+  e.words.push_back(word);
 }
 
 inline void append(encoding& e, const encoding& rest) {
   e.ids.insert(e.ids.end(), rest.ids.begin(), rest.ids.end());
   e.type_ids.insert(e.type_ids.end(), rest.type_ids.begin(), rest.type_ids.end());
   e.offsets.insert(e.offsets.end(), rest.offsets.begin(), rest.offsets.end());
+  e.words.insert(e.words.end(), rest.words.begin(), rest.words.end());
   e.truncated = e.truncated || rest.truncated;
 }
 
@@ -47,6 +53,7 @@ inline void cut(encoding& e, std::size_t begin, std::size_t count, std::size_t k
   e.ids.resize(begin + keep);
   e.type_ids.resize(begin + keep);
   e.offsets.resize(begin + keep);
+  e.words.resize(begin + keep);
   e.truncated = true;
 }
 

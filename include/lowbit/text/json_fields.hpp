@@ -58,16 +58,11 @@ namespace detail {
   return {};
 }
 
-/// Checks the "type" of a component.
-[[nodiscard]] inline status expect_type(const nlohmann::json& root, const std::string& key,
-                                        std::string_view expected) {
-  const auto& part = member(root, key);
-  std::string type = part.type_name();
-  if (part.is_object()) LOWBIT_TRY(read_string(part, "type", type));
-  if (!part.is_object() || type != expected)
-    return status::error(errc::unsupported, key, ": '", type, "', expected '", expected,
-                         "' (only the WordPiece tokenizers of BERT are supported)");
-  return {};
+/// The "type" of a component.
+[[nodiscard]] inline result<std::string> component_type(const nlohmann::json& part) {
+  if (!part.is_object() || !member(part, "type").is_string())
+    return status::error(errc::unsupported, part.type_name(), ", expected an object with a type");
+  return member(part, "type").get<std::string>();
 }
 
 }  // namespace detail

@@ -6,15 +6,18 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
+#include "lowbit/text/unicode.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -32,16 +35,21 @@ struct word_pieces {
   text_span at;
 };
 
-/// The words of an encoding as split by BERT's pre-tokenizer, at white space and punctuation.
-/// Special tokens that are not in the text are skipped.
-[[nodiscard]] inline std::vector<word_pieces> pieces_by_word(const wordpiece_tokenizer& tokenizer,
+/// The words of an encoding as split by the pre-tokenizer, BERT's at white space and punctuation;
+/// white space at the start of a byte-level word is left out. Special tokens that are not in the
+/// text are skipped.
+[[nodiscard]] inline std::vector<word_pieces> pieces_by_word(std::string_view text,
                                                              const encoding& e) {
   std::vector<word_pieces> words;
+  std::int32_t word = -1;  // of the last token
   for (std::size_t t = 0; t < e.ids.size(); ++t) {
-    const text_span& at = e.offsets[t];
+    text_span at = e.offsets[t];
+    while (at.begin < at.end && detail::is_whitespace(detail::decode_utf8(text, at.begin)))
+      at.begin += detail::utf8_length(text[at.begin]);
+    if (e.words[t] < 0) word = -1;
     if (at.begin == at.end) continue;
-    const bool continues = !words.empty() && tokenizer.token(e.ids[t]).starts_with("##") &&
-                           at.begin <= words.back().at.end;
+    const bool continues = !words.empty() && e.words[t] == word;
+    word = e.words[t];
     if (continues) {
       words.back().at.end = at.end;
     } else {
@@ -134,7 +142,7 @@ struct entity_counts {
   }
 };
 
-/// One model input for a question: [CLS] question [SEP] part of the context [SEP].
+/// One model input for a question and a part of the context, with the special tokens of a pair.
 struct answer_window {
   encoding tokens;
   std::size_t context_begin = 0;  // context tokens: [context_begin, context_end)
@@ -147,7 +155,7 @@ struct answer_window {
 /// Errors: malformed for invalid UTF-8; invalid_argument if the question leaves room for no more
 /// than
 ///         `overlap` tokens
-inline result<std::vector<answer_window>> answer_windows(const wordpiece_tokenizer& tokenizer,
+inline result<std::vector<answer_window>> answer_windows(const lowbit::tokenizer& tokenizer,
                                                          std::string_view question,
                                                          std::string_view context,
                                                          std::size_t max_tokens,
@@ -156,7 +164,7 @@ inline result<std::vector<answer_window>> answer_windows(const wordpiece_tokeniz
   if (!head) return head.status().in("question");
   auto all = tokenizer.encode_plain(context);
   if (!all) return all.status().in("context");
-  const std::size_t taken = head->ids.size() + 3;
+  const std::size_t taken = head->ids.size() + tokenizer.special_count();
   if (taken >= max_tokens ||
       (all->ids.size() > max_tokens - taken && max_tokens - taken <= overlap)) {
     return status::error(errc::invalid_argument, "the question has ", head->ids.size(),
@@ -169,15 +177,12 @@ inline result<std::vector<answer_window>> answer_windows(const wordpiece_tokeniz
   std::size_t begin = 0;
   while (true) {
     const std::size_t end = std::min(all->ids.size(), begin + room);
-    answer_window w;
-    detail::append_token(w.tokens, tokenizer.cls_id(), 0, {});
-    detail::append(w.tokens, *head);
-    detail::append_token(w.tokens, tokenizer.sep_id(), 0, {});
-    w.context_begin = w.tokens.ids.size();
+    encoding part;
     for (std::size_t t = begin; t < end; ++t)
-      detail::append_token(w.tokens, all->ids[t], tokenizer.second_type(), all->offsets[t]);
-    w.context_end = w.tokens.ids.size();
-    detail::append_token(w.tokens, tokenizer.sep_id(), tokenizer.second_type(), {});
+      detail::append_token(part, all->ids[t], 0, all->offsets[t], all->words[t]);
+    auto joined = tokenizer.join(*head, std::move(part));
+    answer_window w{std::move(joined.tokens), joined.second_begin,
+                    joined.second_begin + (end - begin)};
     windows.push_back(std::move(w));
     if (end == all->ids.size()) return windows;
     begin = end - overlap;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files beside a vocab.txt or tokenizer.json: tokenizer_config.json, special_tokens_map.json,
+// The files beside a vocabulary or tokenizer.json: tokenizer_config.json, special_tokens_map.json,
 // added_tokens.json, and the field tokenizer_class of config.json. Read like Hugging Face's
 // AutoTokenizer; settings that this tokenizer does not support are rejected by name.
 #pragma once
@@ -24,13 +24,20 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
+/// The files that define the vocabulary.
+enum class vocabulary_kind {
+  wordpiece,  ///< vocab.txt
+  byte_bpe,   ///< vocab.json and merges.txt
+  json,       ///< tokenizer.json, which also defines the pipeline
+};
+
 /// The files beside the vocabulary; null if absent.
 struct tokenizer_companions {
   nlohmann::json config;           // tokenizer_config.json
   nlohmann::json special_map;      // special_tokens_map.json
   nlohmann::json added;            // added_tokens.json
   nlohmann::json model_config;     // config.json
-  bool is_tokenizer_json = false;  // beside a tokenizer.json rather than a vocab.txt
+  bool is_tokenizer_json = false;  // beside a tokenizer.json rather than a vocabulary
 };
 
 /// The fields of tokenizer_config.json that are read.
@@ -39,6 +46,8 @@ inline constexpr std::string_view tokenizer_config_members[] = {"tokenizer_class
                                                                 "strip_accents",
                                                                 "tokenize_chinese_chars",
                                                                 "clean_text",
+                                                                "add_prefix_space",
+                                                                "trim_offsets",
                                                                 "do_basic_tokenize",
                                                                 "truncation_side",
                                                                 "split_special_tokens",
@@ -55,35 +64,63 @@ inline constexpr std::string_view tokenizer_config_members[] = {"tokenizer_class
                                                                 "additional_special_tokens",
                                                                 "extra_special_tokens"};
 
-/// True if a class tokenizes like BertTokenizer. Includes subclasses for other models that change
-/// nothing.
-[[nodiscard]] inline bool is_bert_tokenizer(std::string_view name, bool is_tokenizer_json) {
+/// A tokenizer class and the pipeline that it stands for where there is no tokenizer.json. `json`:
+/// none of its own.
+struct tokenizer_class {
+  std::string_view name;  // without "Fast"
+  vocabulary_kind kind;
+};
+
+/// Classes that change nothing about BERT's or RoBERTa's tokenizer, and generic ones.
+inline constexpr tokenizer_class tokenizer_classes[] = {
+    {"BertTokenizer", vocabulary_kind::wordpiece},
+    {"ElectraTokenizer", vocabulary_kind::wordpiece},
+    {"MobileBertTokenizer", vocabulary_kind::wordpiece},
+    {"ConvBertTokenizer", vocabulary_kind::wordpiece},
+    {"SqueezeBertTokenizer", vocabulary_kind::wordpiece},
+    {"LxmertTokenizer", vocabulary_kind::wordpiece},
+    {"DistilBertTokenizer", vocabulary_kind::wordpiece},
+    {"RetriBertTokenizer", vocabulary_kind::wordpiece},
+    {"DPRContextEncoderTokenizer", vocabulary_kind::wordpiece},
+    {"LayoutLMTokenizer", vocabulary_kind::wordpiece},
+    {"RealmTokenizer", vocabulary_kind::wordpiece},
+    {"DPRQuestionEncoderTokenizer", vocabulary_kind::wordpiece},
+    {"RobertaTokenizer", vocabulary_kind::byte_bpe},
+    {"LongformerTokenizer", vocabulary_kind::byte_bpe},
+    {"PreTrainedTokenizer", vocabulary_kind::json},
+    {"TokenizersBackend", vocabulary_kind::json},
+};
+
+[[nodiscard]] inline const tokenizer_class* find_class(std::string_view name) {
   if (name.ends_with("Fast")) name.remove_suffix(4);
-  constexpr std::string_view known[] = {
-      "BertTokenizer",       "ElectraTokenizer",     "MobileBertTokenizer",
-      "ConvBertTokenizer",   "SqueezeBertTokenizer", "LxmertTokenizer",
-      "DistilBertTokenizer", "RetriBertTokenizer",   "DPRContextEncoderTokenizer",
-      "LayoutLMTokenizer",   "RealmTokenizer",       "DPRQuestionEncoderTokenizer"};
-  if (std::find(std::begin(known), std::end(known), name) != std::end(known)) return true;
-  // Generic classes, defined entirely by tokenizer.json.
-  return is_tokenizer_json && (name == "PreTrainedTokenizer" || name == "TokenizersBackend");
+  const auto* found = std::find_if(std::begin(tokenizer_classes), std::end(tokenizer_classes),
+                                   [&](const tokenizer_class& c) { return c.name == name; });
+  return found == std::end(tokenizer_classes) ? nullptr : found;
 }
 
-/// The tokenizer class named in the files, or empty.
-/// Errors: unsupported for a different tokenizer
-[[nodiscard]] inline result<std::string> find_tokenizer_class(const tokenizer_companions& files) {
+/// The tokenizer class named in the files, or nullptr.
+/// Errors: unsupported for an unknown class, or a generic one without tokenizer.json
+[[nodiscard]] inline result<const tokenizer_class*> find_tokenizer_class(
+    const tokenizer_companions& files) {
   for (const auto& [file, json] : {std::pair{"tokenizer_config.json", &files.config},
                                    std::pair{"config.json", &files.model_config}}) {
     if (!json->is_object()) continue;
     std::string name;
     if (auto s = read_string(*json, "tokenizer_class", name); !s.ok()) return s.in(file);
     if (name.empty()) continue;
-    if (is_bert_tokenizer(name, files.is_tokenizer_json)) return name;
+    const tokenizer_class* found = find_class(name);
+    if (found != nullptr && (files.is_tokenizer_json || found->kind != vocabulary_kind::json))
+      return found;
+    std::string known;
+    for (const tokenizer_class& c : tokenizer_classes) {
+      if (files.is_tokenizer_json || c.kind != vocabulary_kind::json)
+        known.append(known.empty() ? "" : ", ").append(c.name);
+    }
     return status::error(errc::unsupported, file, ": tokenizer_class is '", name,
-                         "', expected BertTokenizer or BertTokenizerFast",
-                         is_bert_tokenizer(name, true) ? " where there is no tokenizer.json" : "");
+                         "', expected one of ", known,
+                         found != nullptr ? " where there is no tokenizer.json" : "");
   }
-  return std::string();
+  return nullptr;
 }
 
 /// Rejects options that this tokenizer does not support.
@@ -247,7 +284,8 @@ using named_tokens = std::vector<std::pair<std::string, added_token>>;
     const auto name = std::find_if(std::begin(names), std::end(names),
                                    [&, &k = key](const auto& n) { return n.first == k; });
     const bool is_required = name != std::end(names) && name - std::begin(names) < 3;
-    if (files.is_tokenizer_json && is_required) continue;  // tokenizer.json defines them
+    // Where tokenizer.json has such a token, it defines it.
+    if (files.is_tokenizer_json && is_required && !name->second->empty()) continue;
     if (name != std::end(names)) *name->second = token.content;
     if (adder.has(token.content)) {
       adder.add(std::move(token));
@@ -270,17 +308,15 @@ using named_tokens = std::vector<std::pair<std::string, added_token>>;
   return read_bool(config, "clean_text", options.clean_text);
 }
 
-/// Applies all companion files. Errors: malformed or unsupported naming file and field
+/// Applies all companion files; `found`: the class named in them, or nullptr.
+/// Errors: malformed or unsupported naming file and field
 [[nodiscard]] inline status apply_companions(const tokenizer_companions& files,
-                                             tokenizer_parts& parts) {
-  const auto name = find_tokenizer_class(files);
-  if (!name) return name.status();
+                                             const tokenizer_class* found, tokenizer_parts& parts) {
   // DistilBERT and RetriBERT take no segment ids, nor does a model without that input.
-  parts.has_type_ids = !name->starts_with("DistilBert") && !name->starts_with("RetriBert");
+  parts.has_type_ids = found == nullptr || (found->name != "DistilBertTokenizer" &&
+                                            found->name != "RetriBertTokenizer");
   if (files.config.is_object()) {
     LOWBIT_TRY(check_tokenizer_options(files.config).in("tokenizer_config.json"));
-    if (!files.is_tokenizer_json)
-      LOWBIT_TRY(apply_normalizer(files.config, parts.normalizer).in("tokenizer_config.json"));
     const auto& inputs = member(files.config, "model_input_names");
     if (inputs.is_array())
       parts.has_type_ids =

@@ -9,8 +9,12 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-inline constexpr std::array<const char*, 5> tokenizer_file_names = {
-    "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json"};
+inline constexpr std::array<const char*, 7> tokenizer_file_names = {"vocab.txt",
+                                                                    "vocab.json",
+                                                                    "merges.txt",
+                                                                    "tokenizer.json",
+                                                                    "tokenizer_config.json",
+                                                                    "special_tokens_map.json",
+                                                                    "added_tokens.json"};
 
 }  // namespace lowbit::inline LOWBIT_ISA

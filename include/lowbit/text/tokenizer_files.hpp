@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds and reads the files of a Hugging Face tokenizer: tokenizer.json, or vocab.txt, and the
-// files beside it. A tokenizer.json alone determines how text is split, because the reference
-// itself reads it; the other files only add tokens.
+// Finds and reads the files of a Hugging Face tokenizer: tokenizer.json, vocab.json and merges.txt,
+// or vocab.txt, and the files beside it. A tokenizer.json alone determines how text is split,
+// because the reference itself reads it; the other files only add tokens.
 #pragma once
 
 #include <algorithm>
@@ -110,16 +110,59 @@ inline void add_special_tokens(tokenizer_parts& parts) {
   return files;
 }
 
-[[nodiscard]] inline result<tokenizer_parts> read_vocabulary_file(
+[[nodiscard]] inline result<std::vector<std::string>> read_vocabulary_file(
     const std::filesystem::path& file) {
   const auto text = read_text_file(file);
   if (!text) return text.status().in(file.string());
   auto tokens = parse_vocabulary_text(*text);
   if (!tokens) return tokens.status().in(file.string());
-  tokenizer_parts parts;
-  parts.tokens = *std::move(tokens);
-  parts.model_size = parts.tokens.size();
-  return parts;
+  return tokens;
+}
+
+/// BERT's tokenizer from vocab.txt; `config`: tokenizer_config.json or null.
+[[nodiscard]] inline result<tokenizer_parts> read_bert_files(const std::filesystem::path& folder,
+                                                             const nlohmann::json& config) {
+  LOWBIT_TRY_ASSIGN(auto tokens, read_vocabulary_file(folder / "vocab.txt"));
+  normalizer_options options;
+  if (config.is_object()) LOWBIT_TRY(apply_normalizer(config, options).in("tokenizer_config.json"));
+  return bert_parts(std::move(tokens), options);
+}
+
+/// One merge per line after an optional "#version" line; empty lines are skipped.
+[[nodiscard]] inline status parse_merges_text(std::string_view text, bpe_model::options& o) {
+  if (const auto kind = foreign_kind(text); !kind.empty())
+    return status::error(errc::malformed, "this is ", kind);
+  for (std::size_t begin = 0, number = 0; begin < text.size(); ++number) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view line = text.substr(begin, end - begin);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty() && !line.starts_with("#version")) LOWBIT_TRY(read_merge(line, number, o));
+    begin = end + 1;
+  }
+  return {};
+}
+
+/// RoBERTa's tokenizer from vocab.json and merges.txt.
+[[nodiscard]] inline result<tokenizer_parts> read_roberta_files(const std::filesystem::path& folder,
+                                                                const nlohmann::json& config) {
+  bool add_prefix_space = false, trim_offsets = true;
+  if (config.is_object()) {
+    for (const auto& [key, value] : {std::pair{"add_prefix_space", &add_prefix_space},
+                                     std::pair{"trim_offsets", &trim_offsets}})
+      LOWBIT_TRY(read_bool(config, key, *value).in("tokenizer_config.json"));
+  }
+  const auto words_file = folder / "vocab.json", merges_file = folder / "merges.txt";
+  const auto words = read_text_file(words_file);
+  if (!words) return words.status().in(words_file.string());
+  const auto json = parse_object(*words);
+  if (!json) return json.status().in(words_file.string());
+  tokenizer_parts read;
+  LOWBIT_TRY(read_vocabulary(*json, read).in(words_file.string()));
+  const auto merges = read_text_file(merges_file);
+  if (!merges) return merges.status().in(merges_file.string());
+  bpe_model::options model;
+  LOWBIT_TRY(parse_merges_text(*merges, model).in(merges_file.string()));
+  return roberta_parts(std::move(read.tokens), std::move(model), add_prefix_space, trim_offsets);
 }
 
 [[nodiscard]] inline result<tokenizer_parts> read_tokenizer_json_file(
@@ -131,34 +174,59 @@ inline void add_special_tokens(tokenizer_parts& parts) {
   return parts;
 }
 
+/// The kind of vocabulary in a folder: tokenizer.json first, otherwise that of the class.
+/// Errors: not_found if its files are absent
+[[nodiscard]] inline result<vocabulary_kind> find_vocabulary(const std::filesystem::path& folder,
+                                                             const tokenizer_class* named) {
+  std::error_code ignored;
+  const auto has = [&](const char* name) {
+    return std::filesystem::exists(folder / name, ignored);
+  };
+  if (has("tokenizer.json")) return vocabulary_kind::json;
+  const bool may_be_bert = named == nullptr || named->kind == vocabulary_kind::wordpiece;
+  const bool may_be_bpe = named == nullptr || named->kind == vocabulary_kind::byte_bpe;
+  if (may_be_bert && has("vocab.txt")) return vocabulary_kind::wordpiece;
+  if (may_be_bpe && has("vocab.json") && has("merges.txt")) return vocabulary_kind::byte_bpe;
+  return status::error(errc::not_found, folder.string(), ": neither tokenizer.json nor ",
+                       named == nullptr ? "vocab.txt nor vocab.json with merges.txt"
+                       : may_be_bert    ? "vocab.txt"
+                                        : "vocab.json with merges.txt",
+                       ", expected one of them");
+}
+
 [[nodiscard]] inline result<tokenizer_parts> read_tokenizer(const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored))
     return status::error(errc::not_found, path.string(), ": no such file or folder");
   if (!std::filesystem::is_directory(path, ignored)) {
     if (path.extension() == ".json") return read_tokenizer_json_file(path);
-    auto parts = read_vocabulary_file(path);
-    if (parts) add_special_tokens(*parts);
+    LOWBIT_TRY_ASSIGN(auto tokens, read_vocabulary_file(path));
+    auto parts = bert_parts(std::move(tokens));
+    add_special_tokens(parts);
     return parts;
   }
-  const bool is_json = std::filesystem::exists(path / "tokenizer.json", ignored);
-  if (!is_json && !std::filesystem::exists(path / "vocab.txt", ignored))
-    return status::error(errc::not_found, path.string(),
-                         ": neither tokenizer.json nor vocab.txt, expected one of them");
   LOWBIT_TRY_ASSIGN(auto files, read_companions(path));
-  files.is_tokenizer_json = is_json;
-  auto parts = is_json ? read_tokenizer_json_file(path / "tokenizer.json")
-                       : read_vocabulary_file(path / "vocab.txt");
+  files.is_tokenizer_json = std::filesystem::exists(path / "tokenizer.json", ignored);
+  const auto named = find_tokenizer_class(files);
+  if (!named) return named.status().in(path.string());
+  LOWBIT_TRY_ASSIGN(const auto kind, find_vocabulary(path, *named));
+  auto parts = kind == vocabulary_kind::json ? read_tokenizer_json_file(path / "tokenizer.json")
+               : kind == vocabulary_kind::wordpiece ? read_bert_files(path, files.config)
+                                                    : read_roberta_files(path, files.config);
   if (!parts) return parts;
-  LOWBIT_TRY(apply_companions(files, *parts).in(path.string()));
-  if (!is_json) add_special_tokens(*parts);
+  LOWBIT_TRY(apply_companions(files, *named, *parts).in(path.string()));
+  if (kind == vocabulary_kind::json) return parts;
+  parts->specials = kind == vocabulary_kind::wordpiece
+                        ? bert_template(parts->classifier, parts->separator)
+                        : roberta_template(parts->classifier, parts->separator);
+  add_special_tokens(*parts);
   return parts;
 }
 
 }  // namespace detail
 
 /// Reads the files of the tokenizer at `path`, a folder or one file as for
-/// wordpiece_tokenizer::load. Maps their names in a folder to their bytes.
+/// tokenizer::load. Maps their names in a folder to their bytes.
 ///
 /// Errors: io_error, malformed for a file of more than 64 MiB
 inline result<std::map<std::string, std::string>> read_tokenizer_files(

@@ -13,6 +13,9 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/text/json_fields.hpp"
+#include "lowbit/text/tokenizer_json_model.hpp"
+#include "lowbit/text/tokenizer_json_post.hpp"
+#include "lowbit/text/tokenizer_json_steps.hpp"
 #include "lowbit/text/tokenizer_parts.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -42,36 +45,6 @@ namespace detail {
   return token;
 }
 
-[[nodiscard]] inline status parse_model(const nlohmann::json& root, tokenizer_parts& parts) {
-  const auto& model = member(root, "model");
-  // The earliest files had no type; only WordPiece has this field.
-  if (!model.is_object() || model.contains("type") || !model.contains("max_input_chars_per_word"))
-    LOWBIT_TRY(expect_type(root, "model", "WordPiece"));
-  LOWBIT_TRY(read_string(model, "unk_token", parts.unknown));
-  LOWBIT_TRY(read_string(model, "continuing_subword_prefix", parts.prefix));
-  if (const auto& limit = member(model, "max_input_chars_per_word"); !limit.is_null()) {
-    if (!limit.is_number_unsigned())
-      return wrong_type("max_input_chars_per_word", limit, "a count");
-    parts.max_word_characters = limit.get<std::size_t>();
-  }
-  const auto& vocabulary = member(model, "vocab");
-  if (!vocabulary.is_object()) return wrong_type("model.vocab", vocabulary, "an object");
-  parts.model_size = vocabulary.size();
-  parts.tokens.resize(parts.model_size);
-  for (const auto& [token, id] : vocabulary.items()) {
-    if (token.empty()) return status::error(errc::malformed, "model.vocab: an empty token");
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= parts.model_size)
-      return status::error(errc::malformed, "model.vocab: token '", token, "' has id ", id.dump(),
-                           ", expected the ids 0 to ", parts.model_size - 1, " without gaps");
-    std::string& slot = parts.tokens[id.get<std::size_t>()];
-    if (!slot.empty())
-      return status::error(errc::malformed, "model.vocab: tokens '", slot, "' and '", token,
-                           "' both have id ", id.get<std::uint64_t>());
-    slot = token;
-  }
-  return {};
-}
-
 [[nodiscard]] inline status parse_added_tokens(const nlohmann::json& root, tokenizer_parts& parts) {
   const auto& list = member(root, "added_tokens");
   if (list.is_null()) return {};
@@ -94,68 +67,26 @@ namespace detail {
   return {};
 }
 
-/// Newer files have TemplateProcessing instead of BertProcessing; only BERT's template is accepted.
-[[nodiscard]] inline status parse_template(const nlohmann::json& processor,
-                                           tokenizer_parts& parts) {
-  const auto special = [](const std::string& id, int type) {
-    return nlohmann::json{{"SpecialToken", {{"id", id}, {"type_id", type}}}};
-  };
-  const auto sequence = [](const char* id, int type) {
-    return nlohmann::json{{"Sequence", {{"id", id}, {"type_id", type}}}};
-  };
-  const auto& single = member(processor, "single");
-  if (single.is_array() && single.size() == 3 && single[0].is_object() && single[2].is_object()) {
-    if (const auto& first = member(single[0], "SpecialToken"); first.is_object())
-      LOWBIT_TRY(read_string(first, "id", parts.classifier));
-    if (const auto& last = member(single[2], "SpecialToken"); last.is_object())
-      LOWBIT_TRY(read_string(last, "id", parts.separator));
-  }
-  const auto cls = special(parts.classifier, 0), sep = special(parts.separator, 0);
-  if (single != nlohmann::json{cls, sequence("A", 0), sep} ||
-      member(processor, "pair") !=
-          nlohmann::json{cls, sequence("A", 0), sep, sequence("B", 1), special(parts.separator, 1)})
-    return status::error(errc::unsupported,
-                         "post_processor: a template that is not BERT's [CLS] A [SEP] B [SEP]");
-  return {};
-}
-
-[[nodiscard]] inline status parse_post_processor(const nlohmann::json& root,
-                                                 tokenizer_parts& parts) {
-  const auto& processor = member(root, "post_processor");
-  if (processor.is_object() && member(processor, "type") == "TemplateProcessing")
-    return parse_template(processor, parts);
-  LOWBIT_TRY(expect_type(root, "post_processor", "BertProcessing"));
-  for (const auto& [key, name] :
-       {std::pair{"sep", &parts.separator}, std::pair{"cls", &parts.classifier}}) {
-    const auto& value = member(processor, key);
-    if (!value.is_array() || value.size() != 2 || !value[0].is_string())
-      return wrong_type(std::string("post_processor.") + key, value, "[token, id]");
-    *name = value[0].get<std::string>();
-    const auto& vocabulary = root["model"]["vocab"];
-    if (const auto known = vocabulary.find(*name); known != vocabulary.end() && *known != value[1])
-      return status::error(errc::malformed, "post_processor: '", *name, "' has id ",
-                           value[1].dump(), ", the vocabulary says ", known->dump());
-  }
-  return {};
-}
-
-/// Errors: malformed; unsupported if a component is not one of BERT's
+/// Errors: malformed; unsupported for a component that this library does not have
 [[nodiscard]] inline result<tokenizer_parts> parse_tokenizer_json(std::string_view text) {
   constexpr std::string_view members[] = {"model",          "normalizer", "pre_tokenizer",
                                           "post_processor", "truncation", "padding",
                                           "added_tokens"};
   LOWBIT_TRY_ASSIGN(auto root, parse_object(text, members));
   tokenizer_parts parts;
-  LOWBIT_TRY(parse_model(root, parts));
-  LOWBIT_TRY(expect_type(root, "normalizer", "BertNormalizer"));
-  LOWBIT_TRY(expect_type(root, "pre_tokenizer", "BertPreTokenizer"));
-  const auto& normalizer = member(root, "normalizer");
-  LOWBIT_TRY(read_bool(normalizer, "clean_text", parts.normalizer.clean_text));
-  LOWBIT_TRY(read_bool(normalizer, "handle_chinese_chars", parts.normalizer.handle_chinese_chars));
-  LOWBIT_TRY(read_bool(normalizer, "strip_accents", parts.normalizer.strip_accents));
-  LOWBIT_TRY(read_bool(normalizer, "lowercase", parts.normalizer.lower_case));
+  LOWBIT_TRY(read_model(member(root, "model"), parts).in("model"));
+  LOWBIT_TRY(read_steps<normalizer_step>(member(root, "normalizer"), "normalizers",
+                                         normalizer_readers, parts.normalizers)
+                 .in("normalizer"));
+  LOWBIT_TRY(read_steps<pre_tokenizer_step>(member(root, "pre_tokenizer"), "pretokenizers",
+                                            pre_tokenizer_readers, parts.pre_tokenizers)
+                 .in("pre_tokenizer"));
   LOWBIT_TRY(parse_added_tokens(root, parts));
-  LOWBIT_TRY(parse_post_processor(root, parts));
+  parts.specials = plain_template();
+  bool has_template = false;
+  LOWBIT_TRY(read_post_processor(member(root, "post_processor"), has_template, parts)
+                 .in("post_processor"));
+  find_roles(parts);
   if (const auto& cut = member(root, "truncation"); cut.is_object()) {
     std::string direction = "Right", strategy = "LongestFirst";
     LOWBIT_TRY(read_string(cut, "direction", direction));

@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "lowbit/text/added_tokens.hpp"
-#include "lowbit/text/normalizer.hpp"
+#include "lowbit/text/models.hpp"
+#include "lowbit/text/normalizers.hpp"
+#include "lowbit/text/post_processor.hpp"
+#include "lowbit/text/pre_tokenizers.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
@@ -17,13 +20,47 @@ struct tokenizer_parts {
   std::vector<std::string> tokens;  ///< by id; those of the model first, then added ones
   std::size_t model_size = 0;       ///< number of tokens that can match inside a word
   std::vector<added_token> added;   ///< their ids are their positions in `tokens`
-  normalizer_options normalizer;
-  std::string unknown = "[UNK]", classifier = "[CLS]", separator = "[SEP]";  ///< required
-  std::string padding = "[PAD]", mask = "[MASK]";  ///< optional in the vocabulary
-  std::string prefix = "##";
-  std::size_t max_word_characters = 100;  ///< a longer word becomes the unknown token
+  std::vector<normalizer_step> normalizers{};
+  std::vector<pre_tokenizer_step> pre_tokenizers{};
+  model_options model{};
+  token_template specials{};
+  std::vector<offset_trimmer> trimmers{};
+  /// Tokens by role; a role without one is empty.
+  std::string unknown = "[UNK]", classifier = "[CLS]", separator = "[SEP]", padding = "[PAD]",
+              mask = "[MASK]";
   bool has_type_ids = true;  ///< type ids distinguish the texts of a pair; otherwise all 0
 };
+
+/// BERT's pipeline around a WordPiece vocabulary, with its defaults.
+[[nodiscard]] inline tokenizer_parts bert_parts(std::vector<std::string> tokens,
+                                                const normalizer_options& options = {}) {
+  tokenizer_parts parts;
+  parts.model_size = tokens.size();
+  parts.tokens = std::move(tokens);
+  parts.normalizers.emplace_back(bert_normalizer{options});
+  parts.pre_tokenizers.emplace_back(bert_pre_tokenizer{});
+  parts.specials = bert_template(parts.classifier, parts.separator);
+  return parts;
+}
+
+/// RoBERTa's pipeline around a byte-level vocabulary.
+[[nodiscard]] inline tokenizer_parts roberta_parts(std::vector<std::string> tokens,
+                                                   bpe_model::options model, bool add_prefix_space,
+                                                   bool trim_offsets) {
+  tokenizer_parts parts;
+  parts.model_size = tokens.size();
+  parts.tokens = std::move(tokens);
+  parts.pre_tokenizers.emplace_back(byte_level_pre_tokenizer{add_prefix_space, true});
+  parts.model = std::move(model);
+  parts.unknown = "<unk>";
+  parts.classifier = "<s>";
+  parts.separator = "</s>";
+  parts.padding = "<pad>";
+  parts.mask = "<mask>";
+  parts.specials = roberta_template(parts.classifier, parts.separator);
+  if (trim_offsets) parts.trimmers.push_back({add_prefix_space});
+  return parts;
+}
 
 }  // namespace detail
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -88,6 +88,43 @@ namespace detail {
          (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);  // Other_Alphabetic
 }
 
+/// Marks of any kind, which StripAccents drops.
+[[nodiscard]] inline bool is_mark(char32_t c) {
+  if (c < 0x300 || find_range<code_point_range>(marks_unknown_to_reference, c) != nullptr)
+    return false;
+  if (c == 0x1CF2 || c == 0x1CF3) return true;  // letters since Unicode 12
+  const auto kind = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return kind >= UTF8PROC_CATEGORY_MN && kind <= UTF8PROC_CATEGORY_ME;
+}
+
+/// Numbers of any kind, which Digits splits off.
+[[nodiscard]] inline bool is_numeric(char32_t c) {
+  if (c < 0x80) return c >= '0' && c <= '9';
+  const auto kind = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return (kind >= UTF8PROC_CATEGORY_ND && kind <= UTF8PROC_CATEGORY_NO) ||
+         find_range<code_point_range>(numeric_since_15_1, c) != nullptr;
+}
+
+/// The classes of the GPT-2 pattern.
+enum class pattern_class { space, letter, number, other };
+[[nodiscard]] inline pattern_class class_in_pattern(char32_t c) {
+  using enum pattern_class;
+  if (c < 0x80) {
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return letter;
+    if (c >= '0' && c <= '9') return number;
+    return is_whitespace(c) ? space : other;
+  }
+  const auto kind = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  if (kind == UTF8PROC_CATEGORY_CN) {  // unless utf8proc knows them
+    if (find_range<code_point_range>(pattern_letters_since_15_1, c) != nullptr) return letter;
+    if (find_range<code_point_range>(pattern_numbers_since_15_1, c) != nullptr) return number;
+  }
+  if (find_range<code_point_range>(pattern_unknown_to_reference, c) != nullptr) return other;
+  if (kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_LO) return letter;
+  if (kind >= UTF8PROC_CATEGORY_ND && kind <= UTF8PROC_CATEGORY_NO) return number;
+  return is_whitespace(c) ? space : other;
+}
+
 [[nodiscard]] inline std::uint8_t combining_class(char32_t c) {
   if (c < 0x300 || find_range<code_point_range>(normalization_unknown_to_reference, c) != nullptr)
     return 0;
@@ -95,9 +132,9 @@ namespace detail {
       utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->combining_class);
 }
 
-/// The full canonical decomposition; at most 4 code points.
+/// A full decomposition: canonical ones have at most 4 code points, compatible ones 18.
 struct decomposition {
-  std::array<utf8proc_int32_t, 8> code_points{};
+  std::array<utf8proc_int32_t, 18> code_points{};
   std::size_t size = 0;
 };
 [[nodiscard]] inline decomposition canonical_decomposition(char32_t c) {
@@ -110,6 +147,21 @@ struct decomposition {
   const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), d.code_points.data(),
                                          static_cast<utf8proc_ssize_t>(d.code_points.size()),
                                          UTF8PROC_DECOMPOSE, &boundary);
+  LOWBIT_EXPECTS(n >= 1 && static_cast<std::size_t>(n) <= d.code_points.size());
+  d.size = static_cast<std::size_t>(n);
+  return d;
+}
+
+[[nodiscard]] inline decomposition compatibility_decomposition(char32_t c) {
+  if (find_range<code_point_range>(compatibility_unknown_to_reference, c) != nullptr ||
+      find_range<code_point_range>(normalization_unknown_to_reference, c) != nullptr)
+    return canonical_decomposition(c);
+  decomposition d;
+  int boundary = 0;
+  const auto n = utf8proc_decompose_char(
+      static_cast<utf8proc_int32_t>(c), d.code_points.data(),
+      static_cast<utf8proc_ssize_t>(d.code_points.size()),
+      static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT), &boundary);
   LOWBIT_EXPECTS(n >= 1 && static_cast<std::size_t>(n) <= d.code_points.size());
   d.size = static_cast<std::size_t>(n);
   return d;

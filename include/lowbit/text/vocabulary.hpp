@@ -28,20 +28,23 @@ struct running_hash {
   constexpr void add(char c) { value = (value ^ static_cast<unsigned char>(c)) * 0x100000001B3u; }
 };
 
+/// A token of a word.
+struct word_piece {
+  std::int32_t id;
+  std::size_t begin, end;  // byte range in the word
+};
+
 class vocabulary {
  public:
-  struct piece {
-    std::int32_t id;
-    std::size_t begin, end;  // byte range in the word
-  };
+  using piece = word_piece;
 
   /// Tokens in id order. The first `model_size` can match inside words; the rest are added tokens,
-  /// matched only in the text itself.
+  /// matched only in the text itself. Without a prefix there are no continuations for split().
   ///
   /// Errors: malformed for an empty list, an empty token, invalid UTF-8, or a duplicate token; the
   ///         message names the ids
   static result<vocabulary> make(std::vector<std::string> tokens, std::size_t model_size,
-                                 std::string_view prefix) {
+                                 std::optional<std::string_view> prefix) {
     if (tokens.empty()) return status::error(errc::malformed, "vocabulary: empty, expected tokens");
     if (tokens.size() > max_tokens)
       return status::error(errc::malformed, "vocabulary: ", tokens.size(),
@@ -49,11 +52,11 @@ class vocabulary {
     vocabulary v;
     v.model_size_ = model_size;
     v.tokens_ = std::move(tokens);
-    v.prefix_size_ = prefix.size();
+    v.prefix_size_ = prefix ? prefix->size() : 0;
     const std::size_t slots = std::bit_ceil(v.tokens_.size() * 2);
     v.shift_ = 64 - std::countr_zero(slots);
     v.words_.assign(slots, empty_slot);
-    v.continuations_.assign(slots, empty_slot);
+    if (prefix) v.continuations_.assign(slots, empty_slot);
     for (std::size_t i = 0; i < v.tokens_.size(); ++i) {
       const std::string_view token = v.tokens_[i];
       if (token.empty())
@@ -66,8 +69,8 @@ class vocabulary {
                              "' is already token ", *other);
       v.insert(v.words_, token, i);
       if (i < model_size) v.longest_ = std::max(v.longest_, token.size());
-      if (i < model_size && token.size() > prefix.size() && token.starts_with(prefix))
-        v.insert(v.continuations_, token.substr(prefix.size()), i);
+      if (prefix && i < model_size && token.size() > prefix->size() && token.starts_with(*prefix))
+        v.insert(v.continuations_, token.substr(prefix->size()), i);
     }
     return v;
   }
@@ -79,6 +82,12 @@ class vocabulary {
   }
   [[nodiscard]] std::optional<std::int32_t> id(std::string_view token) const {
     return find(words_, token, hash(token), 0);
+  }
+
+  /// Only tokens of the model, no added ones.
+  [[nodiscard]] std::optional<std::int32_t> model_id(std::string_view token) const {
+    const auto found = id(token);
+    return found && static_cast<std::size_t>(*found) < model_size_ ? found : std::nullopt;
   }
 
   /// Splits `word` (valid, nonempty UTF-8) into the longest known pieces from the left. Returns

@@ -6,6 +6,6 @@
 int main() {
   const auto model = lowbit::load<lowbit::policy::bibert>("no such folder");
   std::printf("%s\n", model.status().message().data());
-  const auto tokenizer = lowbit::wordpiece_tokenizer::load("no such folder");
+  const auto tokenizer = lowbit::tokenizer::load("no such folder");
   return !model && !tokenizer && !model.status().message().empty() ? 0 : 1;
 }

@@ -114,7 +114,7 @@ TEST_CASE("a folder of seq.in gives sentences or words with their labels") {
 TEST_CASE("the first piece of a word carries its label") {
   const scratch_folder dir("dataset");
   const auto vocab = dir.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nab\n##c\nd\n.\n");
-  const auto tokenizer = lowbit::wordpiece_tokenizer::load(vocab);
+  const auto tokenizer = lowbit::tokenizer::load(vocab);
   REQUIRE(tokenizer.ok());
   const labelled_text text{"abc d. ab", "B-x I-x O", ""};
   const auto e = tokenize(text, true, {"B-x", "I-x", "O"}, *tokenizer, 16);

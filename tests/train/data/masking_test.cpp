@@ -11,11 +11,11 @@ using namespace lowbit::train;
 
 namespace {
 
-lowbit::wordpiece_tokenizer letters() {
+lowbit::tokenizer letters() {
   std::vector<std::string> tokens{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
   for (char c = 'a'; c <= 'z'; ++c) tokens.emplace_back(1, c);
   for (char c = 'a'; c <= 'z'; ++c) tokens.push_back(std::string("##") + c);
-  return *lowbit::wordpiece_tokenizer::from_vocabulary(std::move(tokens), {});
+  return *lowbit::tokenizer::from_vocabulary(std::move(tokens), {});
 }
 
 masking_vocabulary letter_vocabulary() { return *masking_vocabulary_of(letters(), "test"); }
@@ -214,7 +214,7 @@ TEST_CASE("a held out line is nowhere in training, masked once, and the same for
 
 TEST_CASE("a vocabulary without [MASK] is refused") {
   const auto tokenizer =
-      lowbit::wordpiece_tokenizer::from_vocabulary({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"}, {});
+      lowbit::tokenizer::from_vocabulary({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"}, {});
   REQUIRE(tokenizer.ok());
   const auto refused = masking_vocabulary_of(*tokenizer, "words.txt");
   CHECK(refused.status().message() == "words.txt: no token \"[MASK]\"");

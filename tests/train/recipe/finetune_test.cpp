@@ -90,7 +90,7 @@ std::vector<std::string> labels_of_runtime(const fs::path& folder, const std::st
   REQUIRE(source.ok());
   const lowbit::model_shape& shape = source->config.shape;
   REQUIRE(shape.head == lowbit::head_kind::token);
-  const auto e = lowbit::wordpiece_tokenizer::load(folder)->encode(text, shape.positions).value();
+  const auto e = lowbit::tokenizer::load(folder)->encode(text, shape.positions).value();
   const lowbit::aligned_buffer memory(tagger::model_bytes(source->weights(), shape));
   lowbit::arena space(memory.data(), memory.size());
   tagger model;

@@ -143,7 +143,7 @@ TEST_CASE("a tokenizer that keeps capitals goes on in what is trained from its f
   REQUIRE(finetune(o).ok());
   CHECK(t.bytes("out/tokenizer_config.json") == cased);
   CHECK(t.bytes("out/vocab.txt") == t.bytes("vocab.txt"));
-  CHECK(!lowbit::wordpiece_tokenizer::load(o.out)->normalizer().lower_case);
+  CHECK(!lowbit::tokenizer::load(o.out)->lowers_case());
   auto student = t.student("student");
   student.teacher = o.out, student.fit.epochs = 1;
   REQUIRE(bibert(student).ok());
@@ -193,7 +193,7 @@ TEST_CASE("examples that are too long are counted, and a length without room is 
   auto o = t.noisy_model("out");
   o.max_length = 2;
   CHECK(mentions(finetune(o), "at least 3"));
-  const auto tokenizer = lowbit::wordpiece_tokenizer::load(o.vocab);
+  const auto tokenizer = lowbit::tokenizer::load(o.vocab);
   REQUIRE(tokenizer.ok());
   const auto data = read_dataset(o.data);
   REQUIRE(data.ok());

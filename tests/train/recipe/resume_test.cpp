@@ -55,7 +55,7 @@ TEST_CASE("a loss that is not finite stops the run, names the step and keeps the
   o.epochs = 3;
   o.checkpoint = t.path / "x.checkpoint";
   const auto data = read_dataset(t.path / "data");
-  const auto tokenizer = lowbit::wordpiece_tokenizer::load(t.path / "vocab.txt");
+  const auto tokenizer = lowbit::tokenizer::load(t.path / "vocab.txt");
   auto shape = folder_options.shape;
   shape.vocabulary = tokenizer->vocabulary_size(), shape.labels = 2;
   const auto examples = tokenize(*data, label_names(data->train), *tokenizer, 16, "data");

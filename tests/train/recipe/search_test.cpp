@@ -42,7 +42,7 @@ search_options search_on(const separable_set& set, const std::string& out,
 
 /// A masked language model of random weights over the set's vocabulary.
 void write_masked_lm(const separable_set& set, const std::string& out) {
-  const auto tokenizer = lowbit::wordpiece_tokenizer::load(set.path / "vocab.txt");
+  const auto tokenizer = lowbit::tokenizer::load(set.path / "vocab.txt");
   REQUIRE(tokenizer.ok());
   model_description d{{2, 32, 2, 64, tokenizer->vocabulary_size(), 16}, {}, tokens_of(*tokenizer)};
   d.shape.head = lowbit::head_kind::masked_lm;

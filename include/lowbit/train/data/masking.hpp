@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "lowbit/core/status.hpp"
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 #include "lowbit/train/data/batching.hpp"
 #include "lowbit/train/data/tokenize.hpp"
 
@@ -36,7 +36,7 @@ struct masking_vocabulary {
 };
 
 /// Errors: not_found for a vocabulary without [MASK] or with special tokens only
-inline result<masking_vocabulary> masking_vocabulary_of(const wordpiece_tokenizer& tokenizer,
+inline result<masking_vocabulary> masking_vocabulary_of(const lowbit::tokenizer& tokenizer,
                                                         const std::filesystem::path& from) {
   if (!tokenizer.mask_id()) {
     return status::error(errc::not_found, from.native(), ": no token \"[MASK]\"");
@@ -104,7 +104,7 @@ inline corruption mask_tokens(masking_vocabulary vocabulary, masking_options o) 
 /// for a line without tokens. Nothing is masked yet.
 /// Errors: malformed for invalid UTF-8; invalid_argument for a max_length below 3
 inline result<std::vector<example>> pieces_of(std::string_view line,
-                                              const wordpiece_tokenizer& tokenizer,
+                                              const lowbit::tokenizer& tokenizer,
                                               std::size_t max_length) {
   if (max_length < 3) {
     return status::error(errc::invalid_argument, "max length ", max_length,
@@ -132,7 +132,7 @@ inline result<std::vector<example>> pieces_of(std::string_view line,
 /// Errors: those of pieces_of; malformed when nothing is left to train on
 inline result<tokenized_dataset> masked_dataset(const std::vector<std::string>& lines,
                                                 double held_out,
-                                                const wordpiece_tokenizer& tokenizer,
+                                                const lowbit::tokenizer& tokenizer,
                                                 std::size_t max_length, const corruption& mask,
                                                 std::uint64_t seed,
                                                 const std::filesystem::path& path) {

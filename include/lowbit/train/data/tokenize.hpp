@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "lowbit/text/spans.hpp"
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 #include "lowbit/train/data/batching.hpp"
 #include "lowbit/train/data/dataset.hpp"
 
@@ -49,7 +49,7 @@ inline std::vector<std::int64_t> word_labels(const labelled_text& from, const en
 /// Errors: malformed for invalid UTF-8
 inline result<example> tokenize(const labelled_text& from, bool tagged,
                                 const std::vector<std::string>& labels,
-                                const wordpiece_tokenizer& tokenizer, std::size_t max_length) {
+                                const lowbit::tokenizer& tokenizer, std::size_t max_length) {
   LOWBIT_TRY_ASSIGN(const auto encoded,
                     from.second.empty()
                         ? tokenizer.encode(from.text, max_length)
@@ -69,7 +69,7 @@ inline result<example> tokenize(const labelled_text& from, bool tagged,
 /// Errors: those of check_dataset and tokenize
 inline result<tokenized_dataset> tokenize(const dataset& data,
                                           const std::vector<std::string>& labels,
-                                          const wordpiece_tokenizer& tokenizer,
+                                          const lowbit::tokenizer& tokenizer,
                                           std::size_t max_length,
                                           const std::filesystem::path& path) {
   LOWBIT_TRY(check_dataset(data, labels, path));

@@ -25,7 +25,7 @@
 #include "lowbit/io/output_folder.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
 #include "lowbit/text/tokenizer_file_names.hpp"
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 #include "lowbit/train/model/bert.hpp"
 
 namespace lowbit::train {
@@ -237,11 +237,11 @@ inline result<model_config> load_training_config(const std::filesystem::path& fo
 /// Shape, labels and vocabulary of a model folder, and its tokenizer.
 struct opened_folder {
   model_description model;
-  wordpiece_tokenizer tokenizer;
+  lowbit::tokenizer tokenizer;
 };
 
 /// The tokens of a tokenizer in id order.
-inline std::vector<std::string> tokens_of(const wordpiece_tokenizer& tokenizer) {
+inline std::vector<std::string> tokens_of(const lowbit::tokenizer& tokenizer) {
   std::vector<std::string> tokens;
   for (std::size_t i = 0; i < tokenizer.vocabulary_size(); ++i) {
     tokens.emplace_back(tokenizer.token(static_cast<std::int32_t>(i)));
@@ -250,9 +250,14 @@ inline std::vector<std::string> tokens_of(const wordpiece_tokenizer& tokenizer) 
 }
 
 /// Adds the tokenizer loaded from `source` to the description.
-/// Errors: those of read_tokenizer_files
-inline status describe_tokenizer(const wordpiece_tokenizer& tokenizer,
+/// Errors: those of read_tokenizer_files; unsupported for a tokenizer other than BERT's, whose
+///         words and "##" pieces the trainer relies on
+inline status describe_tokenizer(const lowbit::tokenizer& tokenizer,
                                  const std::filesystem::path& source, model_description& model) {
+  if (tokenizer.bert_options() == nullptr) {
+    return status::error(errc::unsupported, source.native(),
+                         ": not a WordPiece tokenizer of BERT, which the trainer needs");
+  }
   LOWBIT_TRY_ASSIGN(auto files, read_tokenizer_files(source));
   model.vocabulary = tokens_of(tokenizer);
   model.tokenizer_files = std::move(files);
@@ -269,7 +274,7 @@ inline result<opened_folder> open_model_folder(const std::filesystem::path& fold
     return status::error(errc::not_found, (folder / "config.json").native(),
                          ": no id2label, expected the name of every label");
   }
-  LOWBIT_TRY_ASSIGN(auto tokenizer, wordpiece_tokenizer::load(folder));
+  LOWBIT_TRY_ASSIGN(auto tokenizer, lowbit::tokenizer::load(folder));
   if (tokenizer.vocabulary_size() != config.shape.vocabulary) {
     return status::error(errc::malformed, folder.native(), ": ", tokenizer.vocabulary_size(),
                          " tokens, but vocab_size is ", config.shape.vocabulary);

@@ -77,7 +77,7 @@ inline status write_clinc150(const std::filesystem::path& path, const dataset& d
 inline result<std::vector<std::string>> variants(candidate_finder& finder, const std::string& text,
                                                  const augment_options& o, std::size_t index,
                                                  std::size_t column) {
-  LOWBIT_TRY_ASSIGN(const auto words, basic_words(text, finder.tokenizer().normalizer()));
+  LOWBIT_TRY_ASSIGN(const auto words, basic_words(text, *finder.tokenizer().bert_options()));
   LOWBIT_TRY_ASSIGN(const auto candidates, finder.find(words));
   std::mt19937_64 generator = seeded_generator(o.seed, index, column);
   return augment(words, candidates, o, generator);

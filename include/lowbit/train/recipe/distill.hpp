@@ -36,7 +36,7 @@ namespace detail {
 /// max_length tokens is split.
 /// Errors: those of read_sentences and pieces_of; malformed when there is no text
 inline result<tokenized_dataset> unlabelled(const std::filesystem::path& path,
-                                            const wordpiece_tokenizer& tokenizer,
+                                            const lowbit::tokenizer& tokenizer,
                                             std::size_t max_length) {
   LOWBIT_TRY_ASSIGN(const auto lines, read_sentences(path));
   tokenized_dataset data;

@@ -24,7 +24,7 @@ inline status finetune(const finetune_options& options) {
   LOWBIT_TRY_ASSIGN(const auto data, read_dataset(options.data, options.asked));
   const bool warm = !options.student.empty();
   const std::filesystem::path& words = warm ? options.student : options.vocab;
-  LOWBIT_TRY_ASSIGN(const auto tokenizer, wordpiece_tokenizer::load(words));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, lowbit::tokenizer::load(words));
   model_description description{options.shape, label_names(data.train, data.tagged), {}};
   LOWBIT_TRY(describe_tokenizer(tokenizer, words, description));
   scheme_ptr how = std::make_shared<float_scheme>();

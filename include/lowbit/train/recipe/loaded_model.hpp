@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "lowbit/core/status.hpp"
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 #include "lowbit/train/model/folder.hpp"
 #include "lowbit/train/model/schemes.hpp"
 
@@ -19,7 +19,7 @@ namespace lowbit::train {
 /// A model with its description, its tokenizer and its scheme, which other models may share.
 struct loaded_model {
   model_description description;
-  wordpiece_tokenizer tokenizer;
+  lowbit::tokenizer tokenizer;
   bert model;
   scheme_ptr how;
 };

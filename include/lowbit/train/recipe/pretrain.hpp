@@ -50,7 +50,7 @@ inline status pretrain(const pretrain_options& options) {
   }
   const bool warm = !options.student.empty();
   const std::filesystem::path& words = warm ? options.student : options.vocab;
-  LOWBIT_TRY_ASSIGN(const auto tokenizer, wordpiece_tokenizer::load(words));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, lowbit::tokenizer::load(words));
   LOWBIT_TRY_ASSIGN(auto vocabulary, masking_vocabulary_of(tokenizer, words));
   model_description description{options.shape, {}, {}};
   LOWBIT_TRY(describe_tokenizer(tokenizer, words, description));

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "lowbit/core/status.hpp"
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 #include "lowbit/train/data/dataset.hpp"
 #include "lowbit/train/data/tokenize.hpp"
 #include "lowbit/train/loop/curves.hpp"
@@ -83,7 +83,7 @@ inline status check_pairs(const dataset& data, const model_shape& shape,
 /// Errors: shape_mismatch when they are not
 inline result<tokenized_dataset> data_for(const recipe_options& options,
                                           const model_description& model,
-                                          const wordpiece_tokenizer& tokenizer,
+                                          const lowbit::tokenizer& tokenizer,
                                           const std::filesystem::path& folder) {
   const auto asked = model.shape.head == head_kind::token ? labelling::words : labelling::sentences;
   LOWBIT_TRY_ASSIGN(const auto data, read_dataset(options.data, asked));

@@ -70,7 +70,7 @@ namespace detail {
 /// Errors: shape_mismatch when its vocabulary is not the teacher's
 inline status plan_from_folder(const std::filesystem::path& folder, student_plan& plan) {
   LOWBIT_TRY_ASSIGN(const auto config, load_training_config(folder));
-  LOWBIT_TRY_ASSIGN(const auto tokenizer, wordpiece_tokenizer::load(folder));
+  LOWBIT_TRY_ASSIGN(const auto tokenizer, lowbit::tokenizer::load(folder));
   LOWBIT_TRY(check_same_tokens(folder, tokens_of(tokenizer), plan.description));
   LOWBIT_TRY_ASSIGN(const auto how, scheme_of(config, folder));
   const model_shape& taught = plan.description.shape;

@@ -50,7 +50,7 @@ class candidate_finder {
     return out;
   }
 
-  [[nodiscard]] const wordpiece_tokenizer& tokenizer() const { return model_.tokenizer; }
+  [[nodiscard]] const lowbit::tokenizer& tokenizer() const { return model_.tokenizer; }
 
   /// One list per word, empty if the word must stay. For a word of one piece: the most probable
   /// tokens in its place. Other words: their nearest vectors, or their synonyms if they have no

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lowbit/text/wordpiece_tokenizer.hpp"
+#include "lowbit/text/tokenizer.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <string>
@@ -11,15 +11,14 @@ namespace {
 
 using lowbit::errc;
 using lowbit::text_span;
-using lowbit::wordpiece_tokenizer;
 
 std::vector<std::string> small_vocabulary() {
   return {"[PAD]", "[UNK]", "[CLS]", "[SEP]",  "[MASK]", "un", "##aff",  "##able",
           "cafe",  "a",     "##a",   "\u4e2d", "!",      "i",  "\u0307", "i\u0307x"};
 }
 
-wordpiece_tokenizer small(bool lower_case = true) {
-  return wordpiece_tokenizer::from_vocabulary(small_vocabulary(), lower_case).value();
+lowbit::tokenizer small(bool lower_case = true) {
+  return lowbit::tokenizer::from_vocabulary(small_vocabulary(), lower_case).value();
 }
 
 }  // namespace
@@ -55,10 +54,10 @@ TEST_CASE("capital I with dot keeps its dot when accents are kept") {
   std::string lines;
   for (const auto& token : small_vocabulary()) lines += token + "\n";
   folder.write("vocab.txt", lines);
-  CHECK(wordpiece_tokenizer::load(folder.path()).value().encode_plain("\u0130").value().ids ==
+  CHECK(lowbit::tokenizer::load(folder.path()).value().encode_plain("\u0130").value().ids ==
         std::vector<std::int32_t>{13});
   folder.write("tokenizer_config.json", R"({"strip_accents": false})");
-  const auto e = wordpiece_tokenizer::load(folder.path()).value().encode_plain("\u0130x").value();
+  const auto e = lowbit::tokenizer::load(folder.path()).value().encode_plain("\u0130x").value();
   CHECK(e.ids == std::vector<std::int32_t>{15});
   CHECK(e.offsets == std::vector<text_span>{{0, 3}});
 }
@@ -165,8 +164,8 @@ TEST_CASE("ids, tokens and the special ids agree") {
 }
 
 TEST_CASE("a copy outlives the tokenizer that it was made of") {
-  auto original = std::make_unique<wordpiece_tokenizer>(small());
-  const wordpiece_tokenizer copy = *original;
+  auto original = std::make_unique<lowbit::tokenizer>(small());
+  const lowbit::tokenizer copy = *original;
   original.reset();
   CHECK(copy.encode_plain("unaffable").value().ids == std::vector<std::int32_t>{5, 6, 7});
 }
