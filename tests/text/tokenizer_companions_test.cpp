@@ -78,7 +78,7 @@ TEST_CASE("a tokenizer_class of another tokenizer is refused by name, in both fi
       folder.write(file, json({{"tokenizer_class", name}}).dump());
     };
     for (const char* other :
-         {"BertJapaneseTokenizer", "XLMRobertaTokenizer", "BertweetTokenizer", "TokenizersBackend",
+         {"BertJapaneseTokenizer", "CTRLTokenizer", "BertweetTokenizer", "TokenizersBackend",
           "HerbertTokenizerFast", "FunnelTokenizer", "bert_tokenizer", "PreTrainedTokenizerFast"}) {
       write(other);
       holds(refusal(folder), std::string(file) + ": tokenizer_class is '" + other + "'");
@@ -91,12 +91,16 @@ TEST_CASE("a tokenizer_class of another tokenizer is refused by name, in both fi
     write("PreTrainedTokenizerFast");
     folder.write("tokenizer.json", golden::read_json("tokenizer.json").dump());
     CHECK(lowbit::tokenizer::load(folder.path()).ok());
-    write("XLMRobertaTokenizerFast");
-    holds(refusal(folder), "XLMRobertaTokenizerFast");
+    write("FunnelTokenizerFast");
+    holds(refusal(folder), "'FunnelTokenizerFast', expected one of BertTokenizer, ");
   }
+  golden::temporary_folder roberta;  // its vocabulary is vocab.json
+  roberta.write("vocab.txt", specials);
+  roberta.write("config.json", R"({"tokenizer_class": "RobertaTokenizer"})");
+  holds(refusal(roberta), "neither tokenizer.json nor vocab.json with merges.txt");
   golden::temporary_folder folder;  // the file of the tokenizer is asked first
   folder.write("vocab.txt", specials);
-  folder.write("config.json", R"({"tokenizer_class": "XLMRobertaTokenizer", "vocab_size": 5})");
+  folder.write("config.json", R"({"tokenizer_class": "CTRLTokenizer", "vocab_size": 5})");
   folder.write("tokenizer_config.json", R"({"tokenizer_class": "BertTokenizer"})");
   CHECK(lowbit::tokenizer::load(folder.path()).ok());
 }

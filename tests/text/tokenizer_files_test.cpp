@@ -139,30 +139,155 @@ TEST_CASE("the undamaged tokenizer.json of the negative tests loads") {
   CHECK(lowbit::tokenizer::load(folder.path() / "tokenizer.json").ok());
 }
 
-TEST_CASE("a tokenizer.json of another kind is unsupported, by component") {
+TEST_CASE("what a tokenizer.json has and the library has not is refused by name and place") {
   const auto unsupported = errc::unsupported;
   using json = nlohmann::json;
-  check_json_error([](json& j) { j["model"]["type"] = "BPE"; }, unsupported, "model: 'BPE'");
-  check_json_error([](json& j) { j["model"] = nullptr; }, unsupported, "model: 'null'");
+  const auto sequence = [](const char* list, json part) {
+    return json{{"type", "Sequence"}, {list, {std::move(part)}}};
+  };
+  check_json_error([](json& j) { j["model"]["type"] = "WordLevel"; }, unsupported,
+                   "model: 'WordLevel', expected one of WordPiece, BPE");
+  check_json_error([](json& j) { j["model"] = nullptr; }, unsupported, "model: null");
+  check_json_error(
+      [&](json& j) {
+        j["normalizer"] = sequence("normalizers", {{"type", "Upper"}});
+      },
+      unsupported, "normalizer: normalizers[0]: 'Upper', expected one of Sequence, BertNormalizer");
+  check_json_error([](json& j) { j["normalizer"] = 3; }, unsupported, "normalizer: number");
+  check_json_error(
+      [&](json& j) {
+        j["pre_tokenizer"] = sequence(
+            "pretokenizers",
+            {{"type", "Split"}, {"pattern", {{"Regex", "\\d"}}}, {"behavior", "Isolated"}});
+      },
+      unsupported, "pretokenizers[0]: Split: pattern: regular expression '\\d', expected ''s|");
+  check_json_error([](json& j) { j["pre_tokenizer"]["type"] = "UnicodeScripts"; }, unsupported,
+                   "pre_tokenizer: 'UnicodeScripts'");
+  check_json_error([](json& j) { j["post_processor"]["type"] = "Other"; }, unsupported,
+                   "post_processor: 'Other'");
+  check_json_error([](json& j) { j["post_processor"]["single"].erase(1); }, unsupported,
+                   "post_processor: single: 0 times A");
   check_json_error(
       [](json& j) {
-        j["normalizer"] = {{"type", "NFC"}};
+        j["post_processor"] = {{"type", "Sequence"},
+                               {"processors", {j["post_processor"], j["post_processor"]}}};
       },
-      unsupported, "normalizer: 'NFC'");
-  check_json_error([](json& j) { j.erase("normalizer"); }, unsupported, "normalizer");
-  check_json_error([](json& j) { j["pre_tokenizer"]["type"] = "Whitespace"; }, unsupported,
-                   "pre_tokenizer: 'Whitespace'");
-  check_json_error([](json& j) { j["post_processor"]["type"] = "RobertaProcessing"; }, unsupported,
-                   "post_processor: 'RobertaProcessing'");
-  check_json_error([](json& j) { j["post_processor"]["single"].erase(2); }, unsupported,
-                   "post_processor: a template");
-  check_json_error([](json& j) { j["post_processor"]["pair"][3]["Sequence"]["type_id"] = 0; },
-                   unsupported, "post_processor: a template");
+      unsupported, "processors[1]: 'TemplateProcessing' after another");
   check_json_error(
       [](json& j) {
         j["truncation"] = {{"direction", "Left"}, {"strategy", "LongestFirst"}, {"max_length", 9}};
       },
       unsupported, "truncation: Left");
+}
+
+TEST_CASE("broken steps of a pipeline are refused by place") {
+  using json = nlohmann::json;
+  const auto malformed = errc::malformed;
+  const auto normalizer = [](json part) { return [part](json& j) { j["normalizer"] = part; }; };
+  const auto pre_tokenizer = [](json part) {
+    return [part](json& j) { j["pre_tokenizer"] = part; };
+  };
+  check_json_error(normalizer({{"type", "Sequence"}, {"normalizers", 1}}), malformed,
+                   "normalizer: normalizers: number, expected an array");
+  check_json_error(normalizer({{"type", "Replace"}, {"pattern", "x"}, {"content", ""}}), malformed,
+                   "normalizer: Replace: pattern: string");
+  check_json_error(normalizer({{"type", "Replace"}, {"pattern", {{"String", "x"}}}}), malformed,
+                   "Replace: content: null");
+  check_json_error(
+      normalizer({{"type", "Replace"}, {"pattern", {{"String", ""}}}, {"content", ""}}),
+      errc::unsupported, "Replace: pattern: empty");
+  check_json_error(normalizer({{"type", "Strip"}, {"strip_left", "yes"}}), malformed,
+                   "Strip: strip_left: string");
+  check_json_error(
+      pre_tokenizer({{"type", "Split"}, {"pattern", {{"String", "x"}}}, {"behavior", "Never"}}),
+      malformed, "pre_tokenizer: Split: behavior: 'Never', expected Removed");
+  check_json_error(pre_tokenizer({{"type", "ByteLevel"}, {"use_regex", 1}}), malformed,
+                   "ByteLevel: use_regex: number");
+  const auto processor = [&](const char* member, json value) {
+    return [=](json& j) { j["post_processor"][member] = value; };
+  };
+  check_json_error(processor("single", json::object()), malformed, "single: object");
+  check_json_error(processor("special_tokens", json::object()), malformed,
+                   "special_tokens: '[CLS]': null");
+  check_json_error(processor("pair", {{{"Sequence", {{"id", "C"}, {"type_id", 0}}}}}), malformed,
+                   "pair: Sequence 'C'");
+  check_json_error(processor("pair", {{{"Sequence", {{"id", "A"}, {"type_id", 7}}}}}), malformed,
+                   "pair: type_id: number");
+  check_json_error(
+      processor("special_tokens", {{"[CLS]", {{"ids", {2, 3}}, {"tokens", {"[CLS]"}}}}}), malformed,
+      "as many ids as tokens");
+  check_json_error(
+      [](json& j) {
+        for (auto& [name, token] : j["post_processor"]["special_tokens"].items())
+          token["ids"] = {0};
+      },
+      malformed, "post_processor: '[CLS]' has id 0, the vocabulary says");
+}
+
+TEST_CASE("a broken BPE model is refused by merge or field") {
+  using json = nlohmann::json;
+  const json good = {{"type", "BPE"},
+                     {"vocab", {{"a", 0}, {"b", 1}, {"ab", 2}, {"<unk>", 3}}},
+                     {"merges", {"a b"}},
+                     {"unk_token", "<unk>"}};
+  golden::temporary_folder folder;
+  const auto load = [&](const json& model) {
+    return folder.write("tokenizer.json", json({{"model", model}}).dump());
+  };
+  REQUIRE(lowbit::tokenizer::load(load(good)).ok());
+  const auto check = [&](const char* member, json value, errc code, const std::string& part) {
+    json model = good;
+    model[member] = std::move(value);
+    check_error(load(model), code, part);
+  };
+  const auto malformed = errc::malformed;
+  check("merges", {"a b", "a c"}, malformed, "merge 1 ('a' 'c') needs 'c', which is not in the");
+  check("merges", {"b a"}, malformed, "merge 0 ('b' 'a') needs 'ba'");
+  check("merges", {"a b", "a b"}, malformed, "merge 1 ('a' 'b') occurs twice");
+  check("merges", {"ab"}, malformed, "model: merges: merge 0 is 'ab', expected two tokens");
+  check("merges", {"a b c"}, malformed, "merge 0 is 'a b c', expected two tokens");
+  check("merges", {json({"a", "b"}), "a b"}, malformed, "merge 1 is \"a b\", expected [left");
+  check("merges", {json({"a", "b", "c"})}, malformed, "merge 0 is [");
+  check("merges", {"a b", 3}, malformed, "merge 1 is 3, expected a string");
+  check("merges", nullptr, malformed, "model: merges: null, expected an array");
+  check("vocab", {{"a", 0}, {"b", 1}, {"ab", 3}}, malformed,
+        "'ab' has id 3, expected the ids 0 to");
+  check("vocab", {{"a", 0}, {"b", 1}, {"ab", 1.5}}, malformed, "'ab' has id 1.5");
+  check("unk_token", "<none>", malformed, "unk_token: '<none>' is not in the vocabulary");
+  check("unk_token", 3, malformed, "model: unk_token: number");
+  check("dropout", 0.1, errc::unsupported, "model: dropout: 0.1");
+  check("dropout", "x", malformed, "model: dropout: string");
+  check("fuse_unk", 1, malformed, "model: fuse_unk: number");
+  check("continuing_subword_prefix", "##", malformed, "shorter than the prefix '##'");
+  json model = good;
+  model["byte_fallback"] = true;
+  REQUIRE(lowbit::tokenizer::load(load(model)).ok());
+  model["end_of_word_suffix"] = "</w>";
+  check_error(load(model), errc::unsupported, "byte_fallback with");
+}
+
+TEST_CASE("a broken vocab.json or merges.txt is refused by file and line") {
+  golden::temporary_folder folder;
+  const std::string words = R"({"<s>": 0, "</s>": 1, "a": 2, "b": 3, "ab": 4})";
+  folder.write("vocab.json", words);
+  check_error(folder.path(), errc::not_found, "nor vocab.json with merges.txt");
+  folder.write("merges.txt", "#version: 0.2\r\na b\r\n\n");
+  CHECK(lowbit::tokenizer::load(folder.path()).value().encode("ab", 9).value().ids ==
+        std::vector<std::int32_t>{0, 4, 1});
+  folder.write("merges.txt", "#version: 0.2\na b\nab\n");
+  check_error(folder.path(), errc::malformed, "merges.txt: merge 2 is 'ab'");
+  folder.write("merges.txt", "a b\nb c\n");
+  check_error(folder.path(), errc::malformed, "merge 1 ('b' 'c') needs 'c'");
+  folder.write("merges.txt", "version https://git-lfs.github.com/spec/v1\n");
+  check_error(folder.path(), errc::malformed, "merges.txt: this is a Git LFS pointer");
+  folder.write("merges.txt", "a b\n");
+  folder.write("vocab.json", R"({"<s>": 0, "a": 1, "b": 2, "ab": 3})");
+  check_error(folder.path(), errc::malformed, "no token '</s>'");
+  folder.write("vocab.json", R"({"<s>": 0, "</s>": 2})");
+  check_error(folder.path(), errc::malformed, "vocab.json: vocab: token '</s>' has id 2");
+  folder.write("vocab.json", words);
+  folder.write("tokenizer_config.json", R"({"add_prefix_space": 1})");
+  check_error(folder.path(), errc::malformed, "add_prefix_space: number");
 }
 
 TEST_CASE("a tokenizer.json with wrong ids, types or tokens is refused by token") {
@@ -174,7 +299,7 @@ TEST_CASE("a tokenizer.json with wrong ids, types or tokens is refused by token"
   check_json_error([&](json& j) { vocab(j)["hello"] = "7"; }, malformed, "'hello' has id");
   check_json_error([&](json& j) { vocab(j)["hello"] = 10; }, malformed, "both have id 10");
   check_json_error([&](json& j) { vocab(j)[""] = vocab(j).size(); }, malformed, "empty token");
-  check_json_error([&](json& j) { vocab(j) = json::array(); }, malformed, "model.vocab: array");
+  check_json_error([&](json& j) { vocab(j) = json::array(); }, malformed, "model: vocab: array");
   check_json_error([&](json& j) { vocab(j) = json::object(); }, malformed, "expected");
   check_json_error([](json& j) { j["model"]["unk_token"] = "<none>"; }, malformed,
                    "no token '<none>'");
@@ -205,7 +330,7 @@ TEST_CASE("a tokenizer.json with wrong ids, types or tokens is refused by token"
       [](json& j) {
         j["post_processor"] = {{"type", "BertProcessing"}, {"sep", "[SEP]"}};
       },
-      malformed, "post_processor.sep: string");
+      malformed, "post_processor: sep: string");
 }
 
 TEST_CASE("an added token that normalization erases is unsupported") {

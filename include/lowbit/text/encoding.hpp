@@ -47,6 +47,15 @@ inline void append(encoding& e, const encoding& rest) {
   e.truncated = e.truncated || rest.truncated;
 }
 
+/// Makes room for `more` tokens, so that four vectors do not grow step by step.
+inline void reserve(encoding& e, std::size_t more) {
+  const std::size_t n = e.ids.size() + more;
+  e.ids.reserve(n);
+  e.type_ids.reserve(n);
+  e.offsets.reserve(n);
+  e.words.reserve(n);
+}
+
 /// Keeps the first `keep` of the last `count` tokens, which start at `begin`.
 inline void cut(encoding& e, std::size_t begin, std::size_t count, std::size_t keep) {
   if (keep >= count) return;

@@ -328,6 +328,7 @@ class tokenizer {
                                    std::size_t limit) const {
     if (const auto at = detail::find_invalid_utf8(text))
       return status::error(errc::malformed, "text: not valid UTF-8 at byte ", *at);
+    detail::reserve(e, std::min(limit, text.size() / 4 + 8));  // about what a sentence has
     token_sink sink{*this, text, e, type_id, limit};
     detail::word_splitter words(sink, max_word_characters_);
     const auto stretch = [&](std::size_t begin, std::size_t end) {
