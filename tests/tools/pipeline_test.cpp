@@ -250,7 +250,7 @@ TEST_CASE("an embedder refuses modules and options that it does not know", "[pip
 TEST_CASE("a long text is read in windows that cover it", "[pipeline]") {
   const folder model("token");
   const auto tagger = lowbit::entity_tagger<any_policy>::load(model.path).value();
-  const lowbit::text_tokenizer& tokenizer = tagger.parts().tokenizer();
+  const lowbit::tokenizer& tokenizer = tagger.parts().tokenizer();
   std::string text = "angela merkel";
   for (int i = 0; i < 9; ++i) text += " is in new yorks and";
   for (const std::size_t overlap :
