@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The normalizers of tokenizer.json. Each changes a text and keeps, for every byte, the offset of
-// the original character that it comes from. A Sequence is a list of them.
+// The normalizers of tokenizer.json. Each changes a text and keeps, for every
+// byte, the offset of the original character that it comes from. A Sequence is
+// a list of them.
 #pragma once
 
 #include <cstddef>
@@ -12,12 +13,14 @@
 
 #include "lowbit/text/normal_forms.hpp"
 #include "lowbit/text/normalizer.hpp"
+#include "lowbit/text/precompiled_charsmap.hpp"
 #include "lowbit/text/unicode.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// Calls `each(character, origin, out)` for every character of a text and replaces it by `out`.
+/// Calls `each(character, origin, out)` for every character of a text and
+/// replaces it by `out`.
 template <class Each>
 void rewrite(normalized_text& t, Each&& each) {
   normalized_text out;
@@ -72,7 +75,8 @@ struct lowercase_normalizer {
   }
 };
 
-/// StripAccents: drops every mark, not only the nonspacing ones that BertNormalizer drops.
+/// StripAccents: drops every mark, not only the nonspacing ones that
+/// BertNormalizer drops.
 struct accent_stripper {
   void apply(normalized_text& t) const {
     rewrite(t, [](char32_t c, std::size_t origin, normalized_text& out) {
@@ -105,7 +109,8 @@ struct strip_normalizer {
   }
 };
 
-/// Replace: every occurrence of a string, or with `repeated` every run of two or more.
+/// Replace: every occurrence of a string, or with `repeated` every run of two
+/// or more.
 struct replace_normalizer {
   std::string pattern, content;  ///< pattern: not empty
   bool repeated = false;
@@ -148,7 +153,8 @@ struct prepend_normalizer {
   }
 };
 
-/// Nmt: drops control characters; other separators and invisible characters become spaces.
+/// Nmt: drops control characters; other separators and invisible characters
+/// become spaces.
 struct nmt_normalizer {
   void apply(normalized_text& t) const {
     rewrite(t, [](char32_t c, std::size_t origin, normalized_text& out) {
@@ -162,9 +168,9 @@ struct nmt_normalizer {
   }
 };
 
-using normalizer_step =
-    std::variant<bert_normalizer, normal_form, lowercase_normalizer, accent_stripper,
-                 strip_normalizer, replace_normalizer, prepend_normalizer, nmt_normalizer>;
+using normalizer_step = std::variant<bert_normalizer, normal_form, lowercase_normalizer,
+                                     accent_stripper, strip_normalizer, replace_normalizer,
+                                     prepend_normalizer, nmt_normalizer, precompiled_charsmap>;
 
 inline void normalize(const std::vector<normalizer_step>& steps, normalized_text& t) {
   for (const normalizer_step& step : steps) std::visit([&](const auto& s) { s.apply(t); }, step);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pre-tokenizers of tokenizer.json. Each splits every piece of a text; ByteLevel also rewrites
-// it. A Sequence is a list of them.
+// The pre-tokenizers of tokenizer.json. Each splits every piece of a text;
+// ByteLevel also rewrites it. A Sequence is a list of them.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lowbit/text/byte_level.hpp"
+#include "lowbit/text/metaspace.hpp"
 #include "lowbit/text/normalizer.hpp"
 #include "lowbit/text/pieces.hpp"
 #include "lowbit/text/unicode.hpp"
@@ -74,7 +75,8 @@ struct digit_splitter {
   }
 };
 
-/// Split: at every occurrence of a string, or of GPT-2's words if the string is empty.
+/// Split: at every occurrence of a string, or of GPT-2's words if the string is
+/// empty.
 struct pattern_splitter {
   std::string pattern;
   split_behavior behavior = split_behavior::isolated;
@@ -93,7 +95,7 @@ struct pattern_splitter {
 
 using pre_tokenizer_step =
     std::variant<bert_pre_tokenizer, word_pre_tokenizer, whitespace_splitter, punctuation_splitter,
-                 digit_splitter, pattern_splitter, byte_level_pre_tokenizer>;
+                 digit_splitter, pattern_splitter, byte_level_pre_tokenizer, metaspace>;
 
 inline void pre_tokenize(const std::vector<pre_tokenizer_step>& steps, text_pieces& t) {
   for (const pre_tokenizer_step& step : steps) std::visit([&](const auto& s) { s.apply(t); }, step);

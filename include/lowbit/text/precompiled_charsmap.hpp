@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// SentencePiece's normalizer: a double array that maps byte strings to replacements, applied like
-// the Precompiled normalizer of Hugging Face tokenizers. That differs from SentencePiece itself: of
-// the keys that begin a grapheme cluster the shortest counts, and it replaces all of the cluster.
+// SentencePiece's normalizer: a double array that maps byte strings to
+// replacements, applied like the Precompiled normalizer of Hugging Face
+// tokenizers. That differs from SentencePiece itself: of the keys that begin a
+// grapheme cluster the shortest counts, and it replaces all of the cluster.
 // Vocabularies are used with that normalizer, so its result is the right one.
 #pragma once
 
@@ -15,6 +16,7 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/text/graphemes.hpp"
+#include "lowbit/text/normal_forms.hpp"
 #include "lowbit/text/normalizer.hpp"
 #include "lowbit/text/unicode.hpp"
 
@@ -49,10 +51,12 @@ namespace detail {
 
 class precompiled_charsmap {
  public:
-  /// Reads the field precompiled_charsmap: bytes of the double array (u32), its units (u32 each),
-  /// the replacements (each ends with a zero byte). All little endian.
+  /// Reads the field precompiled_charsmap: bytes of the double array (u32), its
+  /// units (u32 each), the replacements (each ends with a zero byte). All
+  /// little endian.
   ///
-  /// Errors: malformed if a size does not fit, a unit leads outside of the array or the
+  /// Errors: malformed if a size does not fit, a unit leads outside of the
+  /// array or the
   ///         replacements, or these are not UTF-8
   static result<precompiled_charsmap> make(std::string_view bytes) {
     if (bytes.size() < 4)
@@ -72,7 +76,8 @@ class precompiled_charsmap {
     return map;
   }
 
-  /// The replacement for the shortest key that `text` begins with. A zero byte ends the text.
+  /// The replacement for the shortest key that `text` begins with. A zero byte
+  /// ends the text.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view text) const {
     std::size_t at = base(0);
     for (const char c : text) {
@@ -89,11 +94,12 @@ class precompiled_charsmap {
     return std::nullopt;
   }
 
-  /// Normalizes in place. An output character takes the origin of the input character that it
-  /// replaces; one that is inserted takes that of the last one replaced. As in the reference, input
-  /// that is removed before any output shifts the origins of what follows.
+  /// Normalizes in place. An output character takes the origin of the input
+  /// character that it replaces; one that is inserted takes that of the last
+  /// one replaced. As in the reference, input that is removed before any output
+  /// shifts the origins of what follows.
   void apply(normalized_text& t) const {
-    std::vector<changed> output;
+    std::vector<changed_character> output;
     bool modified = false;
     const std::string_view text = t.text;
     const auto replace = [&](std::string_view part, std::string_view by) {
@@ -102,7 +108,7 @@ class precompiled_charsmap {
       auto added = static_cast<std::int32_t>(count(by));
       const std::int32_t more = added - removed;
       for (std::size_t at = 0; at < by.size(); at += utf8_length(by[at]))
-        output.push_back({decode_utf8(by, at), --added < more ? 1 : 0});
+        output.push_back({decode_utf8(by, at), --added < more ? 1 : 0, 0});
       if (more < 0 && !output.empty()) output.back().change += more;
     };
     for (std::size_t at = 0; at < text.size();) {
@@ -119,18 +125,18 @@ class precompiled_charsmap {
         if (const auto by = find(text.substr(at, next - at))) {
           replace(text.substr(at, next - at), *by);
         } else {
-          output.push_back({decode_utf8(text, at), 0});
+          output.push_back({decode_utf8(text, at), 0, 0});
         }
       }
     }
-    if (modified) t = realigned(t, output);
+    if (!modified) return;
+    normalized_text to;
+    realigner place(t, to);
+    for (const changed_character& x : output) place(x);
+    t = std::move(to);
   }
 
  private:
-  struct changed {
-    char32_t c;
-    std::int32_t change;  // 1: inserted; -n: replaces one character and the n after it
-  };
   static constexpr std::uint32_t is_value = 0x80000000u, has_value = 0x100u;
 
   [[nodiscard]] static std::uint32_t read_u32(std::string_view bytes, std::size_t at) {
@@ -140,15 +146,16 @@ class precompiled_charsmap {
     return value;
   }
 
-  /// Where the children of a unit are: child c at base ^ c, the value of its own key at base.
+  /// Where the children of a unit are: child c at base ^ c, the value of its
+  /// own key at base.
   [[nodiscard]] std::size_t base(std::size_t at) const {
     const std::uint32_t unit = units_[at];
     return at ^ (std::size_t{unit >> 10} << ((unit & 0x200u) >> 6));
   }
   [[nodiscard]] std::size_t value(std::size_t at) const { return units_[at] & ~is_value; }
 
-  // Every unit is checked, reached or not, so `find` needs no other bound than the one of a child.
-  // A cycle does no harm: a walk is no longer than its key.
+  // Every unit is checked, reached or not, so `find` needs no other bound than
+  // the one of a child. A cycle does no harm: a walk is no longer than its key.
   [[nodiscard]] status check() const {
     for (std::size_t i = 0; i < units_.size(); ++i) {
       if ((units_[i] & is_value) != 0) continue;
@@ -169,17 +176,6 @@ class precompiled_charsmap {
     std::size_t n = 0;
     for (const char c : text) n += is_continuation_byte(c) ? 0 : 1;
     return n;
-  }
-
-  [[nodiscard]] static normalized_text realigned(const normalized_text& from,
-                                                 const std::vector<changed>& output) {
-    normalized_text to;
-    std::size_t at = 0;  // byte after the input replaced so far
-    for (const changed& x : output) {
-      to(x.c, from.origins[x.change > 0 ? at - 1 : at]);
-      for (std::int32_t i = x.change; i <= 0; ++i) at += utf8_length(from.text[at]);
-    }
-    return to;
   }
 
   std::vector<std::uint32_t> units_;
