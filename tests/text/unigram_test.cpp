@@ -195,6 +195,11 @@ TEST_CASE("a charsmap that leads outside of itself is refused") {
       error_of(charsmap_of(units, "")) ==
       "charsmap: unit 96 names the replacement at byte 0, expected the start of a character below "
       "0");
+  CHECK(
+      precompiled_charsmap::make(charsmap_of(units, std::string(64, 'X')))->longest_replacement() ==
+      64);
+  CHECK(error_of(charsmap_of(units, std::string(65, 'X'))) ==
+        "charsmap: unit 96 names a replacement of more than 64 bytes, the limit");
   auto broken = units;
   broken[2] = value | 1;
   CHECK(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SentencePiece's way to keep spaces: each becomes a visible character, one
-// more goes before the text, and words begin at them.
+// SentencePiece's way to keep spaces: each becomes a visible character, one more goes before the
+// text, and words begin at them.
 #pragma once
 
 #include <cstddef>

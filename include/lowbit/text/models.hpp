@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The models of tokenizer.json: each splits a word, a piece from the
-// pre-tokenizer, into tokens of the vocabulary. A model has `options`, as a
-// file describes it, `make`, and `split`.
+// The models of tokenizer.json: each splits a word, a piece from the pre-tokenizer, into tokens of
+// the vocabulary. A model has `options`, as a file describes it, `make`, and `split`.
 #pragma once
 
 #include <algorithm>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The normalizers of tokenizer.json. Each changes a text and keeps, for every
-// byte, the offset of the original character that it comes from. A Sequence is
-// a list of them.
+// The normalizers of tokenizer.json. Each changes a text and keeps, for every byte, the offset of
+// the original character that it comes from. A Sequence is a list of them.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +18,7 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// Calls `each(character, origin, out)` for every character of a text and
-/// replaces it by `out`.
+/// Calls `each(character, origin, out)` for every character of a text and replaces it by `out`.
 template <class Each>
 void rewrite(normalized_text& t, Each&& each) {
   normalized_text out;
@@ -75,8 +73,7 @@ struct lowercase_normalizer {
   }
 };
 
-/// StripAccents: drops every mark, not only the nonspacing ones that
-/// BertNormalizer drops.
+/// StripAccents: drops every mark, not only the nonspacing ones that BertNormalizer drops.
 struct accent_stripper {
   void apply(normalized_text& t) const {
     rewrite(t, [](char32_t c, std::size_t origin, normalized_text& out) {
@@ -109,8 +106,7 @@ struct strip_normalizer {
   }
 };
 
-/// Replace: every occurrence of a string, or with `repeated` every run of two
-/// or more.
+/// Replace: every occurrence of a string, or with `repeated` every run of two or more.
 struct replace_normalizer {
   std::string pattern, content;  ///< pattern: not empty
   bool repeated = false;
@@ -153,8 +149,7 @@ struct prepend_normalizer {
   }
 };
 
-/// Nmt: drops control characters; other separators and invisible characters
-/// become spaces.
+/// Nmt: drops control characters; other separators and invisible characters become spaces.
 struct nmt_normalizer {
   void apply(normalized_text& t) const {
     rewrite(t, [](char32_t c, std::size_t origin, normalized_text& out) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pre-tokenizers of tokenizer.json. Each splits every piece of a text;
-// ByteLevel also rewrites it. A Sequence is a list of them.
+// The pre-tokenizers of tokenizer.json. Each splits every piece of a text; ByteLevel also rewrites
+// it. A Sequence is a list of them.
 #pragma once
 
 #include <cstddef>
@@ -75,8 +75,7 @@ struct digit_splitter {
   }
 };
 
-/// Split: at every occurrence of a string, or of GPT-2's words if the string is
-/// empty.
+/// Split: at every occurrence of a string, or of GPT-2's words if the string is empty.
 struct pattern_splitter {
   std::string pattern;
   split_behavior behavior = split_behavior::isolated;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// SentencePiece's normalizer: a double array that maps byte strings to
-// replacements, applied like the Precompiled normalizer of Hugging Face
-// tokenizers. That differs from SentencePiece itself: of the keys that begin a
-// grapheme cluster the shortest counts, and it replaces all of the cluster.
+// SentencePiece's normalizer: a double array that maps byte strings to replacements, applied like
+// the Precompiled normalizer of Hugging Face tokenizers. That differs from SentencePiece itself: of
+// the keys that begin a grapheme cluster the shortest counts, and it replaces all of the cluster.
 // Vocabularies are used with that normalizer, so its result is the right one.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -51,12 +51,10 @@ namespace detail {
 
 class precompiled_charsmap {
  public:
-  /// Reads the field precompiled_charsmap: bytes of the double array (u32), its
-  /// units (u32 each), the replacements (each ends with a zero byte). All
-  /// little endian.
+  /// Reads the field precompiled_charsmap: bytes of the double array (u32), its units (u32 each),
+  /// the replacements (each ends with a zero byte). All little endian.
   ///
-  /// Errors: malformed if a size does not fit, a unit leads outside of the
-  /// array or the
+  /// Errors: malformed if a size does not fit, a unit leads outside of the array or the
   ///         replacements, or these are not UTF-8
   static result<precompiled_charsmap> make(std::string_view bytes) {
     if (bytes.size() < 4)
@@ -76,8 +74,7 @@ class precompiled_charsmap {
     return map;
   }
 
-  /// The replacement for the shortest key that `text` begins with. A zero byte
-  /// ends the text.
+  /// The replacement for the shortest key that `text` begins with. A zero byte ends the text.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view text) const {
     std::size_t at = base(0);
     for (const char c : text) {
@@ -94,10 +91,12 @@ class precompiled_charsmap {
     return std::nullopt;
   }
 
-  /// Normalizes in place. An output character takes the origin of the input
-  /// character that it replaces; one that is inserted takes that of the last
-  /// one replaced. As in the reference, input that is removed before any output
-  /// shifts the origins of what follows.
+  /// Bytes of the longest replacement.
+  [[nodiscard]] std::size_t longest_replacement() const { return longest_; }
+
+  /// Normalizes in place. An output character takes the origin of the input character that it
+  /// replaces; one that is inserted takes that of the last one replaced. As in the reference, input
+  /// that is removed before any output shifts the origins of what follows.
   void apply(normalized_text& t) const {
     std::vector<changed_character> output;
     bool modified = false;
@@ -137,6 +136,8 @@ class precompiled_charsmap {
   }
 
  private:
+  /// Bounds what a file can make of a text; SentencePiece's own normalizers need 33.
+  static constexpr std::size_t max_replacement = 64;
   static constexpr std::uint32_t is_value = 0x80000000u, has_value = 0x100u;
 
   [[nodiscard]] static std::uint32_t read_u32(std::string_view bytes, std::size_t at) {
@@ -146,17 +147,16 @@ class precompiled_charsmap {
     return value;
   }
 
-  /// Where the children of a unit are: child c at base ^ c, the value of its
-  /// own key at base.
+  /// Where the children of a unit are: child c at base ^ c, the value of its own key at base.
   [[nodiscard]] std::size_t base(std::size_t at) const {
     const std::uint32_t unit = units_[at];
     return at ^ (std::size_t{unit >> 10} << ((unit & 0x200u) >> 6));
   }
   [[nodiscard]] std::size_t value(std::size_t at) const { return units_[at] & ~is_value; }
 
-  // Every unit is checked, reached or not, so `find` needs no other bound than
-  // the one of a child. A cycle does no harm: a walk is no longer than its key.
-  [[nodiscard]] status check() const {
+  // Every unit is checked, reached or not, so `find` needs no other bound than the one of a child.
+  // A cycle does no harm: a walk is no longer than its key.
+  [[nodiscard]] status check() {
     for (std::size_t i = 0; i < units_.size(); ++i) {
       if ((units_[i] & is_value) != 0) continue;
       if (base(i) >= units_.size())
@@ -168,6 +168,14 @@ class precompiled_charsmap {
         return status::error(errc::malformed, "charsmap: unit ", i,
                              " names the replacement at byte ", place,
                              ", expected the start of a character below ", replacements_.size());
+      const std::string_view start =
+          std::string_view(replacements_).substr(place, max_replacement + 1);
+      const std::size_t size = std::min(start.find('\0'), start.size());
+      if (size > max_replacement)
+        return status::error(errc::unsupported, "charsmap: unit ", i,
+                             " names a replacement of more than ", max_replacement,
+                             " bytes, the limit");
+      longest_ = std::max(longest_, size);
     }
     return {};
   }
@@ -180,6 +188,7 @@ class precompiled_charsmap {
 
   std::vector<std::uint32_t> units_;
   std::string replacements_;
+  std::size_t longest_ = 0;
 };
 
 }  // namespace detail

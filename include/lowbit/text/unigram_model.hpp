@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Unigram model: splits a text into the pieces with the largest sum of
-// scores (Viterbi), like Hugging Face tokenizers, including its ties: of equal
-// sums the one found first wins, and it is found in the order of starts, then
-// of lengths. Knows nothing of normalization or files.
+// The Unigram model: splits a text into the pieces with the largest sum of scores (Viterbi), like
+// Hugging Face tokenizers, including its ties: of equal sums the one found first wins, and it is
+// found in the order of starts, then of lengths. Knows nothing of normalization or files.
 #pragma once
 
 #include <algorithm>
@@ -25,20 +24,18 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// Byte strings with ids, by prefix. Nodes lie in breadth-first order, so the
-/// children of a node are neighbours, sorted by their byte, and end where those
-/// of the next node begin.
+/// Byte strings with ids, by prefix. Nodes lie in breadth-first order, so the children of a node
+/// are neighbours, sorted by their byte, and end where those of the next node begin.
 class piece_trie {
  public:
   static constexpr std::int32_t no_piece = -1;
 
-  /// The id of a piece is its index. Requires: no piece is empty, no two are
-  /// equal
+  /// The id of a piece is its index. Requires: no piece is empty, no two are equal
   explicit piece_trie(std::span<const std::string_view> pieces = {}) {
     std::vector<std::uint32_t> order(pieces.size());
     std::iota(order.begin(), order.end(), 0u);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::uint32_t a, std::uint32_t b) { return pieces[a] < pieces[b]; });
+    std::sort(order.begin(), order.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return pieces[a] < pieces[b]; });
     struct range {  // the pieces of `order` that share the prefix of a node
       std::size_t begin, end, depth;
     };
@@ -64,8 +61,7 @@ class piece_trie {
     nodes_.push_back({static_cast<std::uint32_t>(nodes_.size()), no_piece, 0});
   }
 
-  /// Calls `found(id, size)` for each piece that `text` begins with, the
-  /// shortest first.
+  /// Calls `found(id, size)` for each piece that `text` begins with, the shortest first.
   template <class Found>
   void each_prefix(std::string_view text, Found&& found) const {
     std::uint32_t node = 0;
@@ -114,8 +110,7 @@ class unigram_model {
 
   /// `unknown`: the token of unknown characters.
   ///
-  /// Errors: malformed for a score that is not finite, or if there is no such
-  /// token
+  /// Errors: malformed for a score that is not finite, or if there is no such token
   static result<unigram_model> make(options o, const vocabulary& words,
                                     std::optional<std::int32_t> unknown) {
     LOWBIT_EXPECTS(o.scores.size() <= words.size());
@@ -153,12 +148,11 @@ class unigram_model {
     std::vector<node> nodes;
   };
 
-  /// Unknown characters in a row are one token, or with byte_fallback one per
-  /// byte, each with the range of all of them.
+  /// Unknown characters in a row are one token, or with byte_fallback one per byte, each with the
+  /// range of all of them.
   ///
   /// Requires: `text` is valid UTF-8
-  /// Cost:     bytes of the text times the longest piece; 16 bytes of memory
-  /// per byte
+  /// Cost:     bytes of the text times the longest piece; 16 bytes of memory per byte
   void split(const vocabulary&, std::string_view text, std::vector<word_piece>& out,
              scratch& w) const {
     out.clear();
@@ -178,8 +172,7 @@ class unigram_model {
       });
       if (!known) offer(unk_, character, unk_score_ + before);
     }
-    // Turns the list of best pieces around: each node gets the piece that
-    // begins there.
+    // Turns the list of best pieces around: each node gets the piece that begins there.
     scratch::node next{0, 0, unk_};
     for (std::size_t at = text.size();; at -= next.size) {
       std::swap(next, w.nodes[at]);
@@ -202,8 +195,7 @@ class unigram_model {
     }
   }
 
-  // As in the reference, unknown characters that together are a piece become
-  // that piece.
+  // As in the reference, unknown characters that together are a piece become that piece.
   void emit_unknown(std::string_view text, std::size_t begin, std::vector<word_piece>& out) const {
     const std::int32_t id = trie_.find(text);
     const std::size_t end = begin + text.size();
