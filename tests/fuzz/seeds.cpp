@@ -10,6 +10,7 @@
 #include "../io/crafted_torch.hpp"
 #include "fuzz.hpp"
 #include "lowbit/io/model_folder.hpp"
+#include "lowbit/text/precompiled_charsmap.hpp"
 #include "scratch_files.hpp"
 #include "session.hpp"
 
@@ -307,10 +308,23 @@ void write_text_seeds(const fs::path& tests, const seed_folder& out) {
   }
 }
 
+void write_sentencepiece_seeds(const fs::path& tests, const seed_folder& out) {
+  const json golden = json::parse(read(tests / "text/golden/unigram.json"));
+  for (std::size_t i = 0; i < golden.at("folders").size(); ++i) {
+    const json& folder = golden["folders"][i];
+    const auto model =
+        lowbit::detail::decode_base64(folder.at("bytes").get_ref<const std::string&>()).value();
+    for (std::size_t c = 2; c < 6; ++c)
+      out.add(std::to_string(i) + "-" + std::to_string(c),
+              join({folder["cases"][c]["text"].get<std::string>(), model}));
+  }
+}
+
 void write_all(const fs::path& tests, const fs::path& out) {
   write_loader_seeds(tests, seed_folder(out / "loader"));
   write_tokenizer_seeds(tests, seed_folder(out / "tokenizer_files"));
   write_text_seeds(tests, seed_folder(out / "text"));
+  write_sentencepiece_seeds(tests, seed_folder(out / "sentencepiece"));
   const seed_folder configs(out / "json_config");
   for (const fs::path& folder : golden_models(tests))
     configs.add(folder.filename().string(), read(folder / "config.json"));

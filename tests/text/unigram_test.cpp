@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "golden.hpp"
+#include "lowbit/text/decimal.hpp"
 #include "lowbit/text/precompiled_charsmap.hpp"
 #include "lowbit/text/sentencepiece_model.hpp"
 #include "lowbit/text/unigram_model.hpp"
@@ -33,18 +36,31 @@ lowbit::detail::normalized_text characters(std::string_view text) {
   return n;
 }
 
-lowbit::result<unigram_model> make_model(const std::vector<std::string>& pieces,
-                                         std::vector<double> scores, std::size_t unk_id = 0,
-                                         bool byte_fallback = false) {
-  return unigram_model::make(pieces, std::move(scores), unk_id, byte_fallback);
-}
+/// A Unigram model with its vocabulary.
+struct small_model {
+  lowbit::detail::vocabulary words;
+  unigram_model model;
 
-nlohmann::json split(const unigram_model& model, std::string_view text) {
-  unigram_model::workspace w;
+  static lowbit::result<small_model> make(const std::vector<std::string>& pieces,
+                                          std::vector<double> scores, std::int32_t unk_id = 0,
+                                          bool byte_fallback = false) {
+    auto words = lowbit::detail::vocabulary::make(pieces, pieces.size(), std::nullopt).value();
+    auto model = unigram_model::make({std::move(scores), byte_fallback}, words, unk_id);
+    if (!model) return model.status();
+    return small_model{std::move(words), *std::move(model)};
+  }
+
+  std::vector<lowbit::detail::word_piece> split(std::string_view text) const {
+    unigram_model::scratch memory;
+    std::vector<lowbit::detail::word_piece> tokens;
+    model.split(words, text, tokens, memory);
+    return tokens;
+  }
+};
+
+nlohmann::json split(const small_model& model, std::string_view text) {
   auto tokens = nlohmann::json::array();
-  model.split(text, w, [&](std::int32_t id, std::size_t begin, std::size_t end) {
-    tokens.push_back({id, begin, end});
-  });
+  for (const auto& t : model.split(text)) tokens.push_back({t.id, t.begin, t.end});
   return tokens;
 }
 
@@ -91,7 +107,8 @@ TEST_CASE("a Unigram model splits like tokenizers, ties and unknown characters i
       pieces.push_back(entry[0]);
       scores.push_back(entry[1]);
     }
-    const auto model = make_model(pieces, scores, m["unk_id"], m["byte_fallback"]);
+    const auto model =
+        small_model::make(pieces, scores, m["unk_id"].get<std::int32_t>(), m["byte_fallback"]);
     REQUIRE(model);
     for (const auto& c : m.at("cases")) {
       INFO(c["text"].dump());
@@ -102,30 +119,32 @@ TEST_CASE("a Unigram model splits like tokenizers, ties and unknown characters i
   CHECK(compared == 95);
 }
 
-TEST_CASE("a Unigram model refuses pieces and scores that it cannot use") {
-  const auto message = [](const auto& made) { return std::string(made.status().message()); };
-  CHECK(message(make_model({}, {})) == "unk_id: 0, expected less than the 0 pieces");
-  CHECK(message(make_model({"a"}, {0}, 1)) == "unk_id: 1, expected less than the 1 pieces");
-  CHECK(message(make_model({"a", ""}, {0, 0})) == "piece 1 is empty");
-  CHECK(message(make_model({"a", "b\xFF"}, {0, 0})) == "piece 1 is not valid UTF-8 at its byte 1");
-  CHECK(message(make_model({"a", "b"}, {0, std::numeric_limits<double>::quiet_NaN()})) ==
+TEST_CASE("a Unigram model refuses scores that it cannot use") {
+  const auto message = [](std::vector<double> scores, std::int32_t unk_id) {
+    const auto made = small_model::make({"a", "b"}, std::move(scores), unk_id);
+    return made ? "" : std::string(made.status().message());
+  };
+  CHECK(message({0, 0}, 1).empty());
+  CHECK(message({0}, 1) == "unk_id: none, expected the id of a piece");
+  CHECK(message({0, std::numeric_limits<double>::quiet_NaN()}, 0) ==
         "piece 1: score NaN, expected a finite number");
-  CHECK(message(make_model({"a", "b"}, {0, std::numeric_limits<double>::infinity()})) ==
+  CHECK(message({0, -std::numeric_limits<double>::infinity()}, 0) ==
         "piece 1: score infinite, expected a finite number");
 }
 
 TEST_CASE("a Unigram model takes time and memory linear in a text without an end") {
-  const auto model = make_model({"<unk>", "a", "aa", "aaaaaaaa"}, {-9, -3, -4, -9});
+  const auto model = small_model::make({"<unk>", "a", "aa", "aaaaaaaa"}, {-9, -3, -4, -9});
   REQUIRE(model);
   const std::string text(2'000'000, 'a');
-  unigram_model::workspace w;
-  std::size_t tokens = 0, end_of_last = 0;
-  model->split(text, w, [&](std::int32_t, std::size_t begin, std::size_t end) {
-    REQUIRE(begin == end_of_last);
-    end_of_last = end;
-    ++tokens;
-  });
-  CHECK(tokens == text.size() / 8);
+  std::size_t end_of_last = 0;
+  bool in_a_row = true;
+  const auto tokens = model->split(text);
+  for (const auto& t : tokens) {
+    in_a_row = in_a_row && t.begin == end_of_last;
+    end_of_last = t.end;
+  }
+  CHECK(in_a_row);
+  CHECK(tokens.size() == text.size() / 8);
   CHECK(end_of_last == text.size());
 }
 
@@ -176,6 +195,11 @@ TEST_CASE("a charsmap that leads outside of itself is refused") {
       error_of(charsmap_of(units, "")) ==
       "charsmap: unit 96 names the replacement at byte 0, expected the start of a character below "
       "0");
+  CHECK(
+      precompiled_charsmap::make(charsmap_of(units, std::string(64, 'X')))->longest_replacement() ==
+      64);
+  CHECK(error_of(charsmap_of(units, std::string(65, 'X'))) ==
+        "charsmap: unit 96 names a replacement of more than 64 bytes, the limit");
   auto broken = units;
   broken[2] = value | 1;
   CHECK(
@@ -253,4 +277,113 @@ TEST_CASE("a SentencePiece model is read, and one that is cut off or not Unigram
         "normalizer_spec: precompiled_charsmap: wire type 0, expected 2");
   CHECK(model_error("version https://git-lfs.github.com/spec/v1\n") ==
         "this is a Git LFS pointer, not the file itself; git lfs pull fetches it");
+}
+
+TEST_CASE("scores are read from tokenizer.json as the reference reads them") {
+  const auto& golden = unigram_golden().at("rounding");
+  golden::temporary_folder folder;
+  folder.write("tokenizer.json", golden.at("json").dump());
+  const auto tokenizer = lowbit::tokenizer::load(folder.path());
+  REQUIRE(tokenizer);
+  for (const auto& c : golden.at("cases")) {
+    INFO(c["text"].dump());
+    CHECK_FALSE(golden::difference(golden::encode(*tokenizer, c).value(), c));
+  }
+  using lowbit::detail::decimal_of_reference;
+  CHECK(decimal_of_reference("-11.830850601196289") == -11.830850601196287);
+  CHECK(decimal_of_reference("0.25e+1") == 2.5);
+  CHECK(decimal_of_reference("184467440737095516150000.5") == 184467440737095516150000.0);
+  CHECK(decimal_of_reference("1e-400") == 0);
+}
+
+TEST_CASE("folders with a SentencePiece model encode like transformers") {
+  for (const auto& f : unigram_golden().at("folders")) {
+    golden::temporary_folder folder;
+    auto config = f.at("config");
+    config["tokenizer_class"] = f.at("class");
+    folder.write("tokenizer_config.json", config.dump());
+    folder.write(f.at("file").get<std::string>(), bytes_of(f.at("bytes")));
+    const auto tokenizer = lowbit::tokenizer::load(folder.path());
+    INFO(f["class"].dump() << config.dump());
+    REQUIRE(tokenizer);
+    CHECK(tokenizer->vocabulary_size() == f.at("vocabulary").get<std::size_t>());
+    for (const auto& c : f.at("cases")) {
+      INFO(c.dump());
+      CHECK(golden::difference(golden::encode(*tokenizer, c).value(), c).value_or("") == "");
+    }
+  }
+}
+
+TEST_CASE("Metaspace of a tokenizer.json prepends and splits like tokenizers") {
+  golden::temporary_folder folder;
+  REQUIRE(unigram_golden().at("pipelines").size() == 4);
+  for (const auto& p : unigram_golden().at("pipelines")) {
+    folder.write("tokenizer.json", p.at("json").dump());
+    const auto tokenizer = lowbit::tokenizer::load(folder.path());
+    REQUIRE(tokenizer);
+    for (const auto& c : p.at("cases")) {
+      INFO(p["json"]["pre_tokenizer"].dump() << c.dump());
+      CHECK(golden::difference(golden::encode(*tokenizer, c).value(), c).value_or("") == "");
+    }
+  }
+}
+
+TEST_CASE("the class of a SentencePiece model comes from the folder or is an error") {
+  golden::temporary_folder folder;
+  const auto error = [&] {
+    const auto loaded = lowbit::tokenizer::load(folder.path());
+    return loaded ? "" : std::string(loaded.status().message());
+  };
+  const auto& golden = unigram_golden().at("folders")[0];
+  const auto file = folder.write("sentencepiece.bpe.model", bytes_of(golden.at("bytes")));
+  CHECK(error().find("sentencepiece.bpe.model with neither a tokenizer_class in "
+                     "tokenizer_config.json nor a model_type") != std::string::npos);
+  CHECK_FALSE(lowbit::tokenizer::load(file));
+  folder.write("config.json", R"({"model_type": "xlm-roberta"})");
+  CHECK(error().empty());
+  CHECK(lowbit::tokenizer::load(folder.path())->mask_id() == 56);
+  folder.write("config.json", R"({"model_type": "camembert"})");
+  CHECK(lowbit::tokenizer::load(folder.path())->mask_id() == 59);
+  folder.write("config.json", R"({"model_type": "albert"})");
+  CHECK(error().find("neither tokenizer.json nor spiece.model") != std::string::npos);
+  folder.write("config.json", R"({"model_type": "xlm-roberta"})");
+  folder.write("sentencepiece.bpe.model", "\x0A");
+  CHECK(error().find("sentencepiece.bpe.model: byte 1: the file ends in a number") !=
+        std::string::npos);
+}
+
+TEST_CASE("Unigram, Metaspace and Precompiled of a tokenizer.json are checked") {
+  const auto error = [](const char* pointer, const nlohmann::json& value) {
+    auto json = unigram_golden().at("rounding").at("json");
+    json["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "\u2581"}};
+    json["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "BAAAAAAAAAA="}};
+    if (*pointer != 0) json[nlohmann::json::json_pointer(pointer)] = value;
+    golden::temporary_folder folder;
+    folder.write("tokenizer.json", json.dump());
+    const auto loaded = lowbit::tokenizer::load(folder.path());
+    if (loaded) return std::string();
+    const auto message = std::string(loaded.status().message());
+    return message.substr(message.rfind("tokenizer.json: ") + 16);
+  };
+  CHECK(error("", 0).empty());
+  CHECK(error("/model/unk_id", 5) == "model: unk_id: 5, expected less than the 5 tokens");
+  CHECK(error("/model/unk_id", nullptr) == "model: unk_id: null, expected less than the 5 tokens");
+  CHECK(error("/model/vocab", 1) == "model: vocab: number, expected an array");
+  CHECK(error("/model/vocab/1", "a") == "model: vocab: entry 1, expected [token, score]");
+  CHECK(error("/model/vocab/1/1", "a") == "model: vocab: entry 1, expected [token, score]");
+  CHECK(error("/pre_tokenizer/replacement", "__") ==
+        "pre_tokenizer: Metaspace: replacement: '__', expected one character");
+  CHECK(error("/pre_tokenizer/prepend_scheme", "last") ==
+        "pre_tokenizer: Metaspace: prepend_scheme: 'last', expected always, first or never");
+  CHECK(error("/pre_tokenizer/add_prefix_space", false) ==
+        "pre_tokenizer: Metaspace: add_prefix_space: false with prepend_scheme 'always', expected "
+        "never");
+  CHECK(
+      error("/normalizer/precompiled_charsmap", "BAAAAA") ==
+      "normalizer: Precompiled: precompiled_charsmap: base64 of 6 characters, expected a multiple "
+      "of 4");
+  CHECK(error("/normalizer/precompiled_charsmap", "BAAA_AAAAAA=") ==
+        "normalizer: Precompiled: precompiled_charsmap: base64: no digit at character 4");
+  CHECK(error("/normalizer/precompiled_charsmap", nullptr) ==
+        "normalizer: Precompiled: precompiled_charsmap: null, expected a string");
 }

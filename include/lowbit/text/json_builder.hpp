@@ -26,6 +26,8 @@ struct json_limits {
   bool object = false;  ///< the text must be an object
   /// Members of that object to keep; others are checked but dropped. Empty: keep all.
   std::span<const std::string_view> members{};
+  /// Reads numbers that are no integers; nullptr: the nearest double.
+  double (*decimal)(std::string_view) = nullptr;
 };
 
 namespace detail {
@@ -42,7 +44,9 @@ class json_builder {
   bool boolean(bool value) { return add(value, 0); }
   bool number_integer(json::number_integer_t value) { return add(value, 0); }
   bool number_unsigned(json::number_unsigned_t value) { return add(value, 0); }
-  bool number_float(json::number_float_t value, const std::string&) { return add(value, 0); }
+  bool number_float(json::number_float_t value, const std::string& text) {
+    return add(limits_.decimal == nullptr ? value : limits_.decimal(text), 0);
+  }
   bool string(std::string& value) {
     const std::size_t bytes = block_bytes(sizeof value) + heap_bytes(value);
     return add(std::move(value), bytes);

@@ -14,12 +14,13 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-/// Parses an object; keeps only the named members, or all if none are named. Errors: those of
-/// build_json
+/// Parses an object; keeps only the named members, or all if none are named; `decimal`: as in
+/// json_limits. Errors: those of build_json
 [[nodiscard]] inline result<nlohmann::json> parse_object(
-    std::string_view text, std::span<const std::string_view> members = {}) {
+    std::string_view text, std::span<const std::string_view> members = {},
+    double (*decimal)(std::string_view) = nullptr) {
   try {
-    return build_json(text, {.object = true, .members = members});
+    return build_json(text, {.object = true, .members = members, .decimal = decimal});
   } catch (const std::bad_alloc&) {
     return status::error(errc::io_error, "out of memory");
   }

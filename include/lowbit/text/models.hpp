@@ -16,6 +16,7 @@
 #include "lowbit/core/status.hpp"
 #include "lowbit/text/bpe_model.hpp"
 #include "lowbit/text/unicode.hpp"
+#include "lowbit/text/unigram_model.hpp"
 #include "lowbit/text/vocabulary.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -59,8 +60,9 @@ class wordpiece_model {
   std::size_t max_characters_ = 100;
 };
 
-using model_options = std::variant<wordpiece_model::options, bpe_model::options>;
-using word_model = std::variant<wordpiece_model, bpe_model>;
+using model_options =
+    std::variant<wordpiece_model::options, bpe_model::options, unigram_model::options>;
+using word_model = std::variant<wordpiece_model, bpe_model, unigram_model>;
 
 [[nodiscard]] inline result<word_model> make_model(model_options options, const vocabulary& words,
                                                    std::optional<std::int32_t> unknown) {
@@ -70,6 +72,8 @@ using word_model = std::variant<wordpiece_model, bpe_model>;
   };
   if (auto* o = std::get_if<wordpiece_model::options>(&options))
     return make(std::type_identity<wordpiece_model>(), std::move(*o));
+  if (auto* o = std::get_if<unigram_model::options>(&options))
+    return make(std::type_identity<unigram_model>(), std::move(*o));
   return make(std::type_identity<bpe_model>(), std::move(std::get<bpe_model::options>(options)));
 }
 

@@ -12,6 +12,7 @@
 
 #include "lowbit/text/normal_forms.hpp"
 #include "lowbit/text/normalizer.hpp"
+#include "lowbit/text/precompiled_charsmap.hpp"
 #include "lowbit/text/unicode.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -162,9 +163,9 @@ struct nmt_normalizer {
   }
 };
 
-using normalizer_step =
-    std::variant<bert_normalizer, normal_form, lowercase_normalizer, accent_stripper,
-                 strip_normalizer, replace_normalizer, prepend_normalizer, nmt_normalizer>;
+using normalizer_step = std::variant<bert_normalizer, normal_form, lowercase_normalizer,
+                                     accent_stripper, strip_normalizer, replace_normalizer,
+                                     prepend_normalizer, nmt_normalizer, precompiled_charsmap>;
 
 inline void normalize(const std::vector<normalizer_step>& steps, normalized_text& t) {
   for (const normalizer_step& step : steps) std::visit([&](const auto& s) { s.apply(t); }, step);

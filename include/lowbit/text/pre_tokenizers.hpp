@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lowbit/text/byte_level.hpp"
+#include "lowbit/text/metaspace.hpp"
 #include "lowbit/text/normalizer.hpp"
 #include "lowbit/text/pieces.hpp"
 #include "lowbit/text/unicode.hpp"
@@ -93,7 +94,7 @@ struct pattern_splitter {
 
 using pre_tokenizer_step =
     std::variant<bert_pre_tokenizer, word_pre_tokenizer, whitespace_splitter, punctuation_splitter,
-                 digit_splitter, pattern_splitter, byte_level_pre_tokenizer>;
+                 digit_splitter, pattern_splitter, byte_level_pre_tokenizer, metaspace>;
 
 inline void pre_tokenize(const std::vector<pre_tokenizer_step>& steps, text_pieces& t) {
   for (const pre_tokenizer_step& step : steps) std::visit([&](const auto& s) { s.apply(t); }, step);

@@ -5,6 +5,7 @@
 // Vocabularies are used with that normalizer, so its result is the right one.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,6 +16,7 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/text/graphemes.hpp"
+#include "lowbit/text/normal_forms.hpp"
 #include "lowbit/text/normalizer.hpp"
 #include "lowbit/text/unicode.hpp"
 
@@ -89,11 +91,14 @@ class precompiled_charsmap {
     return std::nullopt;
   }
 
+  /// Bytes of the longest replacement.
+  [[nodiscard]] std::size_t longest_replacement() const { return longest_; }
+
   /// Normalizes in place. An output character takes the origin of the input character that it
   /// replaces; one that is inserted takes that of the last one replaced. As in the reference, input
   /// that is removed before any output shifts the origins of what follows.
   void apply(normalized_text& t) const {
-    std::vector<changed> output;
+    std::vector<changed_character> output;
     bool modified = false;
     const std::string_view text = t.text;
     const auto replace = [&](std::string_view part, std::string_view by) {
@@ -102,7 +107,7 @@ class precompiled_charsmap {
       auto added = static_cast<std::int32_t>(count(by));
       const std::int32_t more = added - removed;
       for (std::size_t at = 0; at < by.size(); at += utf8_length(by[at]))
-        output.push_back({decode_utf8(by, at), --added < more ? 1 : 0});
+        output.push_back({decode_utf8(by, at), --added < more ? 1 : 0, 0});
       if (more < 0 && !output.empty()) output.back().change += more;
     };
     for (std::size_t at = 0; at < text.size();) {
@@ -119,18 +124,20 @@ class precompiled_charsmap {
         if (const auto by = find(text.substr(at, next - at))) {
           replace(text.substr(at, next - at), *by);
         } else {
-          output.push_back({decode_utf8(text, at), 0});
+          output.push_back({decode_utf8(text, at), 0, 0});
         }
       }
     }
-    if (modified) t = realigned(t, output);
+    if (!modified) return;
+    normalized_text to;
+    realigner place(t, to);
+    for (const changed_character& x : output) place(x);
+    t = std::move(to);
   }
 
  private:
-  struct changed {
-    char32_t c;
-    std::int32_t change;  // 1: inserted; -n: replaces one character and the n after it
-  };
+  /// Bounds what a file can make of a text; SentencePiece's own normalizers need 33.
+  static constexpr std::size_t max_replacement = 64;
   static constexpr std::uint32_t is_value = 0x80000000u, has_value = 0x100u;
 
   [[nodiscard]] static std::uint32_t read_u32(std::string_view bytes, std::size_t at) {
@@ -149,7 +156,7 @@ class precompiled_charsmap {
 
   // Every unit is checked, reached or not, so `find` needs no other bound than the one of a child.
   // A cycle does no harm: a walk is no longer than its key.
-  [[nodiscard]] status check() const {
+  [[nodiscard]] status check() {
     for (std::size_t i = 0; i < units_.size(); ++i) {
       if ((units_[i] & is_value) != 0) continue;
       if (base(i) >= units_.size())
@@ -161,6 +168,14 @@ class precompiled_charsmap {
         return status::error(errc::malformed, "charsmap: unit ", i,
                              " names the replacement at byte ", place,
                              ", expected the start of a character below ", replacements_.size());
+      const std::string_view start =
+          std::string_view(replacements_).substr(place, max_replacement + 1);
+      const std::size_t size = std::min(start.find('\0'), start.size());
+      if (size > max_replacement)
+        return status::error(errc::unsupported, "charsmap: unit ", i,
+                             " names a replacement of more than ", max_replacement,
+                             " bytes, the limit");
+      longest_ = std::max(longest_, size);
     }
     return {};
   }
@@ -171,19 +186,9 @@ class precompiled_charsmap {
     return n;
   }
 
-  [[nodiscard]] static normalized_text realigned(const normalized_text& from,
-                                                 const std::vector<changed>& output) {
-    normalized_text to;
-    std::size_t at = 0;  // byte after the input replaced so far
-    for (const changed& x : output) {
-      to(x.c, from.origins[x.change > 0 ? at - 1 : at]);
-      for (std::int32_t i = x.change; i <= 0; ++i) at += utf8_length(from.text[at]);
-    }
-    return to;
-  }
-
   std::vector<std::uint32_t> units_;
   std::string replacements_;
+  std::size_t longest_ = 0;
 };
 
 }  // namespace detail

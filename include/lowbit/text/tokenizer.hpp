@@ -49,11 +49,13 @@ namespace lowbit::inline LOWBIT_ISA {
 
 /// Source: Hugging Face tokenizers 0.23; compared with it by scripts/tokenizer-diff.
 /// Cost:   linear in the text, for WordPiece times at most max_input_chars_per_word, for BPE times
-///         the logarithm of the longest word; const member functions may run concurrently
+///         the logarithm of the longest word, for Unigram times the longest token; const member
+///         functions may run concurrently
 class tokenizer {
  public:
-  /// Loads a folder (tokenizer.json if present, else vocab.json and merges.txt or vocab.txt, with
-  /// the optional files beside it: tokenizer_config.json, special_tokens_map.json,
+  /// Loads a folder (tokenizer.json if present, else the vocabulary of its class: vocab.txt,
+  /// vocab.json and merges.txt, or the SentencePiece model sentencepiece.bpe.model or spiece.model;
+  /// with the optional files beside it: tokenizer_config.json, special_tokens_map.json,
   /// added_tokens.json, config.json), or a single file (`*.json` is a tokenizer.json, anything else
   /// a vocab.txt with the defaults of BERT uncased). Truncation and padding settings of a
   /// tokenizer.json are left to the caller.

@@ -26,9 +26,12 @@ namespace detail {
 
 /// The files that define the vocabulary.
 enum class vocabulary_kind {
-  wordpiece,  ///< vocab.txt
-  byte_bpe,   ///< vocab.json and merges.txt
-  json,       ///< tokenizer.json, which also defines the pipeline
+  wordpiece,    ///< vocab.txt
+  byte_bpe,     ///< vocab.json and merges.txt
+  xlm_roberta,  ///< sentencepiece.bpe.model
+  camembert,    ///< sentencepiece.bpe.model
+  albert,       ///< spiece.model
+  json,         ///< tokenizer.json, which also defines the pipeline
 };
 
 /// The files beside the vocabulary; null if absent.
@@ -43,6 +46,7 @@ struct tokenizer_companions {
 /// The fields of tokenizer_config.json that are read.
 inline constexpr std::string_view tokenizer_config_members[] = {"tokenizer_class",
                                                                 "do_lower_case",
+                                                                "keep_accents",
                                                                 "strip_accents",
                                                                 "tokenize_chinese_chars",
                                                                 "clean_text",
@@ -87,6 +91,9 @@ inline constexpr tokenizer_class tokenizer_classes[] = {
     {"DPRQuestionEncoderTokenizer", vocabulary_kind::wordpiece},
     {"RobertaTokenizer", vocabulary_kind::byte_bpe},
     {"LongformerTokenizer", vocabulary_kind::byte_bpe},
+    {"XLMRobertaTokenizer", vocabulary_kind::xlm_roberta},
+    {"CamembertTokenizer", vocabulary_kind::camembert},
+    {"AlbertTokenizer", vocabulary_kind::albert},
     {"PreTrainedTokenizer", vocabulary_kind::json},
     {"TokenizersBackend", vocabulary_kind::json},
 };
@@ -120,6 +127,13 @@ inline constexpr tokenizer_class tokenizer_classes[] = {
                          "', expected one of ", known,
                          found != nullptr ? " where there is no tokenizer.json" : "");
   }
+  if (files.is_tokenizer_json || !files.model_config.is_object()) return nullptr;
+  // A .model file does not say for which class it is; the folders of the first models neither.
+  std::string type;
+  LOWBIT_TRY(read_string(files.model_config, "model_type", type).in("config.json"));
+  if (type == "xlm-roberta") return find_class("XLMRobertaTokenizer");
+  if (type == "camembert") return find_class("CamembertTokenizer");
+  if (type == "albert") return find_class("AlbertTokenizer");
   return nullptr;
 }
 
@@ -210,6 +224,18 @@ class numbered_tokens {
     tokens.push(id, *std::move(token));
   }
   return tokens.add_to(adder).in("added_tokens_decoder");
+}
+
+/// The token of a role such as "mask_token", or null. An added_tokens_decoder in
+/// tokenizer_config.json replaces special_tokens_map.json, as does a tokenizer.json.
+[[nodiscard]] inline const nlohmann::json& named_token(const tokenizer_companions& files,
+                                                       const char* role) {
+  static const nlohmann::json none = nlohmann::json::object();
+  const nlohmann::json& config = files.config.is_object() ? files.config : none;
+  const bool has_map = files.special_map.is_object() && !files.is_tokenizer_json &&
+                       member(config, "added_tokens_decoder").is_null();
+  const auto& newer = member(has_map ? files.special_map : none, role);
+  return newer.is_null() ? member(config, role) : newer;
 }
 
 /// Special tokens from both files: role name and token.

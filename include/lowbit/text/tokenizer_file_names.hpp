@@ -9,9 +9,11 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-inline constexpr std::array<const char*, 7> tokenizer_file_names = {"vocab.txt",
+inline constexpr std::array<const char*, 9> tokenizer_file_names = {"vocab.txt",
                                                                     "vocab.json",
                                                                     "merges.txt",
+                                                                    "sentencepiece.bpe.model",
+                                                                    "spiece.model",
                                                                     "tokenizer.json",
                                                                     "tokenizer_config.json",
                                                                     "special_tokens_map.json",

@@ -19,6 +19,7 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/text/foreign_file.hpp"
+#include "lowbit/text/sentencepiece_parts.hpp"
 #include "lowbit/text/tokenizer_companions.hpp"
 #include "lowbit/text/tokenizer_file_names.hpp"
 #include "lowbit/text/tokenizer_json.hpp"
@@ -93,7 +94,7 @@ inline void add_special_tokens(tokenizer_parts& parts) {
 
 [[nodiscard]] inline result<tokenizer_companions> read_companions(
     const std::filesystem::path& folder) {
-  constexpr std::string_view model_members[] = {"tokenizer_class"};
+  constexpr std::string_view model_members[] = {"tokenizer_class", "model_type"};
   tokenizer_companions files;
   struct entry {
     const char* name;
@@ -165,6 +166,24 @@ inline void add_special_tokens(tokenizer_parts& parts) {
   return roberta_parts(std::move(read.tokens), std::move(model), add_prefix_space, trim_offsets);
 }
 
+/// The name of a SentencePiece model of this kind, or nullptr.
+[[nodiscard]] inline const char* sentencepiece_file(vocabulary_kind kind) {
+  if (kind == vocabulary_kind::albert) return "spiece.model";
+  return kind == vocabulary_kind::xlm_roberta || kind == vocabulary_kind::camembert
+             ? "sentencepiece.bpe.model"
+             : nullptr;
+}
+
+[[nodiscard]] inline result<tokenizer_parts> read_sentencepiece_files(
+    const std::filesystem::path& folder, vocabulary_kind kind, const tokenizer_companions& files) {
+  const auto file = folder / sentencepiece_file(kind);
+  const auto bytes = read_text_file(file);
+  if (!bytes) return bytes.status().in(file.string());
+  auto parts = read_sentencepiece_parts(*bytes, kind, files);
+  if (!parts) return parts.status().in(file.string());
+  return parts;
+}
+
 [[nodiscard]] inline result<tokenizer_parts> read_tokenizer_json_file(
     const std::filesystem::path& file) {
   const auto text = read_text_file(file);
@@ -183,6 +202,17 @@ inline void add_special_tokens(tokenizer_parts& parts) {
     return std::filesystem::exists(folder / name, ignored);
   };
   if (has("tokenizer.json")) return vocabulary_kind::json;
+  if (const char* file = named == nullptr ? nullptr : sentencepiece_file(named->kind)) {
+    if (has(file)) return named->kind;
+    return status::error(errc::not_found, folder.string(), ": neither tokenizer.json nor ", file,
+                         ", expected one of them");
+  }
+  for (const char* file : {"sentencepiece.bpe.model", "spiece.model"}) {
+    if (named == nullptr && has(file) && !has("vocab.txt") && !has("vocab.json"))
+      return status::error(errc::unsupported, folder.string(), ": ", file,
+                           " with neither a tokenizer_class in tokenizer_config.json nor a "
+                           "model_type in config.json that says how to read it");
+  }
   const bool may_be_bert = named == nullptr || named->kind == vocabulary_kind::wordpiece;
   const bool may_be_bpe = named == nullptr || named->kind == vocabulary_kind::byte_bpe;
   if (may_be_bert && has("vocab.txt")) return vocabulary_kind::wordpiece;
@@ -200,6 +230,9 @@ inline void add_special_tokens(tokenizer_parts& parts) {
     return status::error(errc::not_found, path.string(), ": no such file or folder");
   if (!std::filesystem::is_directory(path, ignored)) {
     if (path.extension() == ".json") return read_tokenizer_json_file(path);
+    if (path.extension() == ".model")
+      return status::error(errc::unsupported, path.string(),
+                           ": a .model file is read with its folder, which names the class");
     LOWBIT_TRY_ASSIGN(auto tokens, read_vocabulary_file(path));
     auto parts = bert_parts(std::move(tokens));
     add_special_tokens(parts);
@@ -211,11 +244,12 @@ inline void add_special_tokens(tokenizer_parts& parts) {
   if (!named) return named.status().in(path.string());
   LOWBIT_TRY_ASSIGN(const auto kind, find_vocabulary(path, *named));
   auto parts = kind == vocabulary_kind::json ? read_tokenizer_json_file(path / "tokenizer.json")
-               : kind == vocabulary_kind::wordpiece ? read_bert_files(path, files.config)
-                                                    : read_roberta_files(path, files.config);
+               : sentencepiece_file(kind) != nullptr ? read_sentencepiece_files(path, kind, files)
+               : kind == vocabulary_kind::wordpiece  ? read_bert_files(path, files.config)
+                                                     : read_roberta_files(path, files.config);
   if (!parts) return parts;
   LOWBIT_TRY(apply_companions(files, *named, *parts).in(path.string()));
-  if (kind == vocabulary_kind::json) return parts;
+  if (kind == vocabulary_kind::json || sentencepiece_file(kind) != nullptr) return parts;
   parts->specials = kind == vocabulary_kind::wordpiece
                         ? bert_template(parts->classifier, parts->separator)
                         : roberta_template(parts->classifier, parts->separator);

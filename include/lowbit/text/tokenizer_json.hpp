@@ -9,9 +9,11 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "lowbit/core/status.hpp"
+#include "lowbit/text/decimal.hpp"
 #include "lowbit/text/json_fields.hpp"
 #include "lowbit/text/tokenizer_json_model.hpp"
 #include "lowbit/text/tokenizer_json_post.hpp"
@@ -49,19 +51,19 @@ namespace detail {
   const auto& list = member(root, "added_tokens");
   if (list.is_null()) return {};
   if (!list.is_array()) return wrong_type("added_tokens", list, "an array");
-  const auto& vocabulary = root["model"]["vocab"];
+  std::unordered_map<std::string, std::uint64_t> ids;
+  for (const std::string& token : parts.tokens) ids.emplace(token, ids.size());
   for (const auto& entry : list) {
     auto token = parse_added_token(entry, true);
     if (!token) return token.status().in("added_tokens");
     const auto& id = entry.is_object() ? member(entry, "id") : entry;
     if (!id.is_number_unsigned()) return wrong_type("added_tokens: id", id, "a token id");
-    const auto known = vocabulary.find(token->content);
-    const std::uint64_t expected =
-        known != vocabulary.end() ? known->get<std::uint64_t>() : parts.tokens.size();
+    const auto [known, is_new] = ids.emplace(token->content, parts.tokens.size());
+    const std::uint64_t expected = known->second;
     if (id.get<std::uint64_t>() != expected)
       return status::error(errc::malformed, "added_tokens: '", token->content, "' has id ",
                            id.get<std::uint64_t>(), ", expected ", expected);
-    if (known == vocabulary.end()) parts.tokens.push_back(token->content);
+    if (is_new) parts.tokens.push_back(token->content);
     parts.added.push_back(*std::move(token));
   }
   return {};
@@ -72,7 +74,7 @@ namespace detail {
   constexpr std::string_view members[] = {"model",          "normalizer", "pre_tokenizer",
                                           "post_processor", "truncation", "padding",
                                           "added_tokens"};
-  LOWBIT_TRY_ASSIGN(auto root, parse_object(text, members));
+  LOWBIT_TRY_ASSIGN(auto root, parse_object(text, members, decimal_of_reference));
   tokenizer_parts parts;
   LOWBIT_TRY(read_model(member(root, "model"), parts).in("model"));
   LOWBIT_TRY(read_steps<normalizer_step>(member(root, "normalizer"), "normalizers",

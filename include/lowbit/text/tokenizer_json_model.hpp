@@ -106,6 +106,29 @@ namespace detail {
   return read_vocabulary(member(model, "vocab"), parts);
 }
 
+/// vocab: [["token", score], ..]
+[[nodiscard]] inline status read_unigram(const nlohmann::json& model, tokenizer_parts& parts) {
+  unigram_model::options o;
+  LOWBIT_TRY(read_bool(model, "byte_fallback", o.byte_fallback));
+  const auto& vocabulary = member(model, "vocab");
+  if (!vocabulary.is_array()) return wrong_type("vocab", vocabulary, "an array");
+  for (const auto& entry : vocabulary) {
+    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number())
+      return status::error(errc::malformed, "vocab: entry ", o.scores.size(),
+                           ", expected [token, score]");
+    parts.tokens.push_back(entry[0].get<std::string>());
+    o.scores.push_back(entry[1].get<double>());
+  }
+  const auto& unknown = member(model, "unk_id");
+  if (!unknown.is_number_unsigned() || unknown.get<std::uint64_t>() >= parts.tokens.size())
+    return status::error(errc::malformed, "unk_id: ", unknown.dump(), ", expected less than the ",
+                         parts.tokens.size(), " tokens");
+  parts.unknown = parts.tokens[unknown.get<std::size_t>()];
+  parts.model_size = parts.tokens.size();
+  parts.model = std::move(o);
+  return {};
+}
+
 /// Errors: malformed; unsupported for an unknown type, with the known ones
 [[nodiscard]] inline status read_model(const nlohmann::json& model, tokenizer_parts& parts) {
   struct model_reader {
@@ -113,7 +136,8 @@ namespace detail {
     status (*read)(const nlohmann::json&, tokenizer_parts&);
   };
   constexpr model_reader known[] = {{"WordPiece", "max_input_chars_per_word", read_wordpiece},
-                                    {"BPE", "merges", read_bpe}};
+                                    {"BPE", "merges", read_bpe},
+                                    {"Unigram", "unk_id", read_unigram}};
   const bool has_type = !model.is_object() || model.contains("type");
   std::string type;
   if (has_type) {

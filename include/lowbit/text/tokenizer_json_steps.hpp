@@ -15,8 +15,10 @@
 #include "lowbit/core/status.hpp"
 #include "lowbit/text/byte_level.hpp"
 #include "lowbit/text/json_fields.hpp"
+#include "lowbit/text/metaspace.hpp"
 #include "lowbit/text/normalizers.hpp"
 #include "lowbit/text/pre_tokenizers.hpp"
+#include "lowbit/text/precompiled_charsmap.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
@@ -61,6 +63,41 @@ struct text_pattern {
                        "Contiguous");
 }
 
+[[nodiscard]] inline result<precompiled_charsmap> read_charsmap(const nlohmann::json& part) {
+  const auto& text = member(part, "precompiled_charsmap");
+  if (!text.is_string()) return wrong_type("precompiled_charsmap", text, "a string");
+  const auto bytes = decode_base64(text.get_ref<const std::string&>());
+  if (!bytes) return bytes.status().in("precompiled_charsmap");
+  return precompiled_charsmap::make(*bytes);
+}
+
+/// Errors: malformed for a replacement that is not one character, an unknown prepend_scheme, or the
+/// older add_prefix_space: false beside another scheme than never
+[[nodiscard]] inline result<metaspace> read_metaspace(const nlohmann::json& part) {
+  metaspace p;
+  std::string scheme = "always";
+  bool add_prefix_space = true;
+  LOWBIT_TRY(read_string(part, "replacement", p.replacement));
+  if (p.replacement.empty() || utf8_length(p.replacement[0]) != p.replacement.size())
+    return status::error(errc::malformed, "replacement: '", p.replacement,
+                         "', expected one character");
+  LOWBIT_TRY(read_string(part, "prepend_scheme", scheme));
+  LOWBIT_TRY(read_bool(part, "add_prefix_space", add_prefix_space));
+  LOWBIT_TRY(read_bool(part, "split", p.splits));
+  if (scheme == "first") {
+    p.prepends = prepend_scheme::first;
+  } else if (scheme == "never") {
+    p.prepends = prepend_scheme::never;
+  } else if (scheme != "always") {
+    return status::error(errc::malformed, "prepend_scheme: '", scheme,
+                         "', expected always, first or never");
+  }
+  if (!add_prefix_space && p.prepends != prepend_scheme::never)
+    return status::error(errc::malformed, "add_prefix_space: false with prepend_scheme '", scheme,
+                         "', expected never");
+  return p;
+}
+
 template <class Step>
 struct step_reader {
   std::string_view type;
@@ -68,6 +105,11 @@ struct step_reader {
 };
 
 inline constexpr std::array normalizer_readers{
+    step_reader<normalizer_step>{"Precompiled",
+                                 [](const nlohmann::json& part) -> result<normalizer_step> {
+                                   LOWBIT_TRY_ASSIGN(auto map, read_charsmap(part));
+                                   return normalizer_step(std::move(map));
+                                 }},
     step_reader<normalizer_step>{
         "BertNormalizer",
         [](const nlohmann::json& part) -> result<normalizer_step> {
@@ -138,6 +180,11 @@ inline constexpr std::array normalizer_readers{
 };
 
 inline constexpr std::array pre_tokenizer_readers{
+    step_reader<pre_tokenizer_step>{"Metaspace",
+                                    [](const nlohmann::json& part) -> result<pre_tokenizer_step> {
+                                      LOWBIT_TRY_ASSIGN(auto p, read_metaspace(part));
+                                      return pre_tokenizer_step(std::move(p));
+                                    }},
     step_reader<pre_tokenizer_step>{"BertPreTokenizer",
                                     [](const nlohmann::json&) -> result<pre_tokenizer_step> {
                                       return pre_tokenizer_step(bert_pre_tokenizer{});

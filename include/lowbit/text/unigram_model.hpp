@@ -9,8 +9,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +19,7 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/text/unicode.hpp"
+#include "lowbit/text/vocabulary.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
@@ -29,12 +30,12 @@ class piece_trie {
  public:
   static constexpr std::int32_t no_piece = -1;
 
-  /// The id of a piece is its index; of equal pieces the last one counts.
-  explicit piece_trie(std::span<const std::string> pieces = {}) {
+  /// The id of a piece is its index. Requires: no piece is empty, no two are equal
+  explicit piece_trie(std::span<const std::string_view> pieces = {}) {
     std::vector<std::uint32_t> order(pieces.size());
     std::iota(order.begin(), order.end(), 0u);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::uint32_t a, std::uint32_t b) { return pieces[a] < pieces[b]; });
+    std::sort(order.begin(), order.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return pieces[a] < pieces[b]; });
     struct range {  // the pieces of `order` that share the prefix of a node
       std::size_t begin, end, depth;
     };
@@ -102,37 +103,34 @@ class piece_trie {
 
 class unigram_model {
  public:
-  /// Pieces in the order of their ids, with a score each.
+  struct options {
+    std::vector<double> scores;  ///< one per token of the model, the first of the vocabulary
+    bool byte_fallback = false;  ///< unknown text becomes tokens like <0x0A>, if all are known
+  };
+
+  /// `unknown`: the token of unknown characters.
   ///
-  /// Errors: malformed for an empty list, an empty piece, one that is not UTF-8, a score that is
-  ///         not finite, an unk_id outside of the list
-  static result<unigram_model> make(std::span<const std::string> pieces, std::vector<double> scores,
-                                    std::size_t unk_id, bool byte_fallback) {
-    LOWBIT_EXPECTS(pieces.size() == scores.size());
-    if (unk_id >= pieces.size())
-      return status::error(errc::malformed, "unk_id: ", unk_id, ", expected less than the ",
-                           pieces.size(), " pieces");
-    std::size_t bytes = 0;
+  /// Errors: malformed for a score that is not finite, or if there is no such token
+  static result<unigram_model> make(options o, const vocabulary& words,
+                                    std::optional<std::int32_t> unknown) {
+    LOWBIT_EXPECTS(o.scores.size() <= words.size());
+    if (!unknown || static_cast<std::size_t>(*unknown) >= o.scores.size())
+      return status::error(errc::malformed, "unk_id: none, expected the id of a piece");
+    std::vector<std::string_view> pieces(o.scores.size());
     for (std::size_t i = 0; i < pieces.size(); ++i) {
-      if (pieces[i].empty()) return status::error(errc::malformed, "piece ", i, " is empty");
-      if (const auto at = find_invalid_utf8(pieces[i]))
-        return status::error(errc::malformed, "piece ", i, " is not valid UTF-8 at its byte ", *at);
-      if (!std::isfinite(scores[i]))
+      pieces[i] = words.token(static_cast<std::int32_t>(i));
+      if (!std::isfinite(o.scores[i]))
         return status::error(errc::malformed, "piece ", i, ": score ",
-                             std::isnan(scores[i]) ? "NaN" : "infinite",
+                             std::isnan(o.scores[i]) ? "NaN" : "infinite",
                              ", expected a finite number");
-      bytes += pieces[i].size();
     }
-    if (bytes > max_bytes)
-      return status::error(errc::malformed, "pieces of ", bytes, " bytes, expected at most ",
-                           max_bytes);
     unigram_model m;
     m.trie_ = piece_trie(pieces);
-    m.unk_score_ = *std::min_element(scores.begin(), scores.end()) - 10;
-    m.scores_ = std::move(scores);
-    m.unk_ = static_cast<std::int32_t>(unk_id);
+    m.unk_score_ = *std::min_element(o.scores.begin(), o.scores.end()) - 10;
+    m.scores_ = std::move(o.scores);
+    m.unk_ = *unknown;
     m.byte_ids_.fill(piece_trie::no_piece);
-    for (std::size_t byte = 0; byte_fallback && byte < m.byte_ids_.size(); ++byte) {
+    for (std::size_t byte = 0; o.byte_fallback && byte < m.byte_ids_.size(); ++byte) {
       constexpr const char* digits = "0123456789ABCDEF";
       m.byte_ids_[byte] =
           m.trie_.find(std::string("<0x") + digits[byte / 16] + digits[byte % 16] + '>');
@@ -140,8 +138,8 @@ class unigram_model {
     return m;
   }
 
-  /// Memory of `split` that one caller reuses from text to text.
-  struct workspace {
+  /// Memory of one call of split().
+  struct scratch {
     struct node {
       double score;
       std::uint32_t size;  // of the last piece of the best split up to here; 0: none yet
@@ -150,12 +148,14 @@ class unigram_model {
     std::vector<node> nodes;
   };
 
-  /// Splits valid UTF-8 and calls `found(id, begin, end)` for every token. Unknown characters in a
-  /// row are one token, or with byte_fallback one per byte, each with the range of all of them.
+  /// Unknown characters in a row are one token, or with byte_fallback one per byte, each with the
+  /// range of all of them.
   ///
-  /// Cost: bytes of the text times the longest piece; 16 bytes of workspace per byte
-  template <class Found>
-  void split(std::string_view text, workspace& w, Found&& found) const {
+  /// Requires: `text` is valid UTF-8
+  /// Cost:     bytes of the text times the longest piece; 16 bytes of memory per byte
+  void split(const vocabulary&, std::string_view text, std::vector<word_piece>& out,
+             scratch& w) const {
+    out.clear();
     w.nodes.assign(text.size() + 1, {0, 0, unk_});
     for (std::size_t at = 0; at < text.size(); at += utf8_length(text[at])) {
       const double before = w.nodes[at].score;
@@ -173,42 +173,38 @@ class unigram_model {
       if (!known) offer(unk_, character, unk_score_ + before);
     }
     // Turns the list of best pieces around: each node gets the piece that begins there.
-    workspace::node next{0, 0, unk_};
+    scratch::node next{0, 0, unk_};
     for (std::size_t at = text.size();; at -= next.size) {
       std::swap(next, w.nodes[at]);
       if (at == 0) break;
     }
-    emit(text, w, found);
+    emit(text, w, out);
   }
 
  private:
-  static constexpr std::size_t max_bytes = std::size_t{1} << 30;
-
-  template <class Found>
-  void emit(std::string_view text, const workspace& w, Found&& found) const {
+  void emit(std::string_view text, const scratch& w, std::vector<word_piece>& out) const {
     for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
       const std::int32_t id = w.nodes[begin].id;
       end = begin + w.nodes[begin].size;
       if (id != unk_) {
-        found(id, begin, end);
+        out.push_back({id, begin, end});
         continue;
       }
       while (end < text.size() && w.nodes[end].id == unk_) end += w.nodes[end].size;
-      emit_unknown(text.substr(begin, end - begin), begin, found);
+      emit_unknown(text.substr(begin, end - begin), begin, out);
     }
   }
 
   // As in the reference, unknown characters that together are a piece become that piece.
-  template <class Found>
-  void emit_unknown(std::string_view text, std::size_t begin, Found&& found) const {
+  void emit_unknown(std::string_view text, std::size_t begin, std::vector<word_piece>& out) const {
     const std::int32_t id = trie_.find(text);
     const std::size_t end = begin + text.size();
     const auto byte_id = [&](char c) { return byte_ids_[static_cast<unsigned char>(c)]; };
-    if (id != piece_trie::no_piece) return found(id, begin, end);
+    if (id != piece_trie::no_piece) return out.push_back({id, begin, end});
     if (std::any_of(text.begin(), text.end(),
                     [&](char c) { return byte_id(c) == piece_trie::no_piece; }))
-      return found(unk_, begin, end);
-    for (const char c : text) found(byte_id(c), begin, end);
+      return out.push_back({unk_, begin, end});
+    for (const char c : text) out.push_back({byte_id(c), begin, end});
   }
 
   piece_trie trie_;

@@ -5,6 +5,7 @@ models:    random Unigram models with many ties; the tokens of random texts
 rounding:  a tokenizer.json whose decimal scores decide a tie by how the reference rounds them
 charsmaps: normalizers with texts, normalized texts and the origin of each character
 folders:   SentencePiece models of XLM-RoBERTa, ALBERT and CamemBERT, with encodings
+pipelines: tokenizer.json files with the settings of Metaspace, with encodings
 Offsets are bytes."""
 import base64
 import io
@@ -44,8 +45,8 @@ def make_models():
     out = []
     for alphabet, bytes_known in (("ab", 0), ("abé東", 0), ("aé👍", 256), ("ab<unk>", 0), ("aé", 250)):
         vocab = [["<unk>", 0.0]]
-        for _ in range(24):
-            vocab.append([random_text(alphabet, 4), float(-rng.randint(0, 5))])
+        for piece in sorted({random_text(alphabet, 4) for _ in range(24)}):
+            vocab.append([piece, float(-rng.randint(0, 5))])
         vocab += [[f"<0x{b:02X}>", -3.0] for b in range(bytes_known)]
         t = Tokenizer(models.Unigram([tuple(v) for v in vocab], 0, bytes_known > 0))
         texts = [random_text(alphabet + "xù", 16) for _ in range(16)] + ["<0x41>", "<unk>", "x<unk>"]
@@ -160,8 +161,26 @@ def make_folders():
     return out
 
 
+def make_pipelines():
+    """tokenizer.json with Metaspace alone, as older converters write it, and with its other settings."""
+    data = train(**FOLDERS[0][4])
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, FOLDERS[0][2]).write_bytes(data)
+        root = json.loads(XLMRobertaTokenizer.from_pretrained(folder).backend_tokenizer.to_str())
+    out = []
+    for scheme, split, spaces in (("always", True, "\u2581"), ("first", True, " "), ("first", False, " "), ("never", False, " ")):
+        variant = json.loads(json.dumps(root))
+        variant["pre_tokenizer"] = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": scheme, "split": split}
+        variant["normalizer"] = {"type": "Sequence", "normalizers": [
+            root["normalizer"], {"type": "Strip", "strip_left": split, "strip_right": True},
+            {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": spaces}]}
+        t = Tokenizer.from_str(json.dumps(variant))
+        out.append({"json": variant, "cases": [encode(t, s) for s in SENTENCES + ["<mask>the  cat"]]})
+    return out
+
+
 if __name__ == "__main__":
     golden = {"models": make_models(), "rounding": make_rounding(), "charsmaps": make_charsmaps(),
-              "folders": make_folders()}
+              "folders": make_folders(), "pipelines": make_pipelines()}
     text = json.dumps(golden, ensure_ascii=True, separators=(",", ":")).replace('{"text"', '\n{"text"')
     Path(__file__).with_name("unigram.json").write_text(text + "\n")
