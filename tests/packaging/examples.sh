@@ -37,6 +37,7 @@ if [[ -x $programs/example_embed ]]; then
       cp "$tests/golden/pipelines/vocab.txt" "$model"
     fi
     "$programs/example_$example" "$model" "$@" >answers
+    # shellcheck disable=SC2053
     [[ $(head -n 1 answers) == $expected ]] || {
       echo "$example: '$(head -n 1 answers)', expected $expected" >&2
       exit 1

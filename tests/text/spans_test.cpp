@@ -168,3 +168,22 @@ TEST_CASE("the best answers are those of trying all spans", "[spans]") {
   CHECK(lowbit::best_answers(w, logits, 100, 30).size() == 15);
   CHECK(lowbit::null_score(logits) == 18.5F);
 }
+
+TEST_CASE("answers are whole words, each span once with its best score", "[spans]") {
+  const auto windows = lowbit::answer_windows(tokenizer(), "is", "a bigger big", 20, 2).value();
+  const answer_window& w = windows[0];  // a big ##ger big
+  REQUIRE(w.context_end - w.context_begin == 4);
+  std::vector<float> logits(2 * w.tokens.ids.size(), 0.0F);
+  const std::size_t c = w.context_begin;
+  logits[2 * (c + 2)] = 5.0F;      // ##ger begins
+  logits[2 * (c + 1) + 1] = 3.0F;  // big ends, before ##ger begins
+  logits[2 * (c + 2) + 1] = 1.0F;  // ##ger ends
+  const auto best = lowbit::best_answers(w, logits, 100, 30);
+  CHECK(best.size() == 6);  // of 3 words
+  CHECK(best[0].at == text_span{2, 8});
+  CHECK(best[0].score == 6.0F);
+  for (std::size_t i = 1; i < best.size(); ++i) {
+    CHECK(best[i - 1].score >= best[i].score);
+    for (std::size_t j = 0; j < i; ++j) CHECK_FALSE(best[i].at == best[j].at);
+  }
+}

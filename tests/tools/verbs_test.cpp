@@ -359,3 +359,54 @@ TEST_CASE("a model in the Hub's cache is found by its name", "[verbs]") {
     check_refusal(verb, "models--org--none; lowbit fetch org/none downloads it");
   ::unsetenv("HF_HUB_CACHE");
 }
+
+TEST_CASE("rerank and choose print the scores of pairs", "[verbs]") {
+  const std::filesystem::path golden = std::filesystem::path(LOWBIT_TEST_DATA) / "pipelines";
+  const crafted::scratch_folder scratch;
+  const auto folder = [&](const char* name) {
+    std::filesystem::copy(golden / name, scratch.path() / name);
+    std::filesystem::copy(golden / "vocab.txt", scratch.path() / name);
+    return (scratch.path() / name).native();
+  };
+  const std::string pair = folder("pair"), choice = folder("choice");
+  const std::string texts =
+      " 'who is big' washingtons 'angela merkel' 'the good movies and bad days'";
+  const ended ranked = run_program("rerank -m " + pair + texts);
+  CHECK(ranked.code == 0);
+  CHECK(ranked.out ==
+        "0.7518\t2\tangela merkel\n0.4110\t3\tthe good movies and bad days\n"
+        "0.0467\t1\twashingtons\n");
+  const json best = run_json("rerank --top 1 -m " + pair + texts);
+  CHECK(best["index"] == 1);
+  const json chosen = run_json("choose -m " + choice + texts);
+  CHECK(chosen["choices"][0]["text"] == "the good movies and bad days");
+  CHECK(chosen["choices"][0]["index"] == 2);
+  check_refusal("rerank -m " + choice + texts, "this is a multiple choice model");
+  check_refusal("choose -m " + pair + texts, "expected a multiple choice model");
+  check_refusal("rerank -m " + pair + " 'who is big'", "no text");
+  std::string longer;
+  for (int i = 0; i < 20; ++i) longer += "a b ";
+  check_refusal("rerank -m " + pair + " who '" + longer + "'", "maximum of 24 tokens");
+  CHECK(run_program("rerank --truncate -m " + pair + " who '" + longer + "'").code == 0);
+  const model_folder many(head_kind::sequence, "BertForSequenceClassification", 2080);
+  check_refusal("rerank -m " + many.path() + texts, "the model has 3 labels, expected 1");
+}
+
+TEST_CASE("classify prints the labels that reach a threshold, also of long texts", "[verbs]") {
+  const model_folder model(head_kind::sequence, "BertForSequenceClassification", 2090);
+  const std::string classify = "classify -m " + model.path() + " 'new york'";
+  const json all = run_json(classify + " --threshold 0")["labels"];
+  REQUIRE(all.size() == 3);
+  CHECK(all == run_json(classify + " --top 3")["labels"]);
+  const std::string second = all[1]["probability"].dump();
+  CHECK(run_json(classify + " --threshold " + second)["labels"].size() == 2);
+  CHECK(run_json(classify + " --threshold " + second + " --top 1")["labels"].size() == 1);
+  CHECK(run_json(classify + " --threshold 1.5")["labels"].empty());
+  std::string longer = " '";
+  for (int i = 0; i < 100; ++i) longer += "new york ";
+  longer += "'";
+  check_refusal("classify -m " + model.path() + longer, "pass --truncate");
+  const json windows = run_json("classify --stride 9 -m " + model.path() + longer)["labels"];
+  CHECK(windows != run_json("classify --truncate -m " + model.path() + longer)["labels"]);
+  check_refusal("classify --stride 68 -m " + model.path() + longer, "more than the overlap of 68");
+}

@@ -12,13 +12,13 @@ namespace {
 
 using lowbit::status;
 
-struct choose_options : model_options {
+struct multiple_choice_options : model_options {
   std::string question;
   std::vector<std::string> choices;
   bool truncate = false;
 };
 
-status run(const choose_options& o) {
+status run(const multiple_choice_options& o) {
   LOWBIT_TRY_ASSIGN(auto s, open_pipeline<lowbit::multiple_choice<lowbit::any_policy>>(o));
   LOWBIT_TRY_ASSIGN(const auto choices, read_texts(o.choices));
   const auto& parts = s.pipeline.parts();
@@ -51,7 +51,7 @@ status run(const choose_options& o) {
 }  // namespace
 
 void add_choose(CLI::App& program, action& chosen) {
-  auto o = std::make_shared<choose_options>();
+  auto o = std::make_shared<multiple_choice_options>();
   CLI::App* verb = program.add_subcommand(
       "choose", "Choose the best answer to a question: probability, number, answer");
   add_model_options(*verb, *o);

@@ -39,21 +39,24 @@ class entity_tagger {
   result<std::vector<std::vector<entity>>> tag_encoded(std::span<const text_windows> texts,
                                                        aggregation how, Executor& threads,
                                                        run_memory* memory = nullptr) const {
-    LOWBIT_TRY_ASSIGN(const auto logits, parts_.run_windows(texts, threads, memory));
-    const std::size_t labels = parts_.shape().labels;
-    std::vector<std::vector<entity>> found;
-    std::size_t part = 0;  // of the text's first part, among those of all texts
-    for (const text_windows& text : texts) {
-      const bool split = text.parts.size() > 1;
-      const auto row = [&](std::size_t t) {
-        const auto at = split ? text.best_place(t) : text_windows::place{0, t};
-        return probabilities(logits[part + at.part].data() + at.row * labels, labels);
-      };
-      found.push_back(
-          find_entities(text.text, split ? text.all : text.parts[0], labels_, row, how));
-      part += text.parts.size();
-    }
-    return found;
+    return detail::without_exceptions(
+        parts_.folder().native(), [&]() -> result<std::vector<std::vector<entity>>> {
+          LOWBIT_TRY_ASSIGN(const auto logits, parts_.run_windows(texts, threads, memory));
+          const std::size_t labels = parts_.shape().labels;
+          std::vector<std::vector<entity>> found;
+          std::size_t part = 0;  // of the text's first part, among those of all texts
+          for (const text_windows& text : texts) {
+            const bool split = text.parts.size() > 1;
+            const auto row = [&](std::size_t t) {
+              const auto at = split ? text.best_place(t) : text_windows::place{0, t};
+              return probabilities(logits[part + at.part].data() + at.row * labels, labels);
+            };
+            found.push_back(
+                find_entities(text.text, split ? text.all : text.parts[0], labels_, row, how));
+            part += text.parts.size();
+          }
+          return found;
+        });
   }
 
   [[nodiscard]] const text_model<runner>& parts() const { return parts_; }

@@ -64,28 +64,33 @@ class mask_filler {
     return fill_encoded(masked, count, here);
   }
   [[nodiscard]] result<masked_text> encode(std::string_view text) const {
-    LOWBIT_TRY_ASSIGN(const auto encoded, parts_.encode(text));
-    masked_text out;
-    out.truncated = encoded.truncated;
-    out.rows.add(encoded.ids, encoded.type_ids);
-    for (std::size_t t = 0; t < encoded.ids.size(); ++t) {
-      if (encoded.ids[t] != mask_) continue;
-      out.rows.masked.push_back(static_cast<std::uint32_t>(t));
-      out.masks.push_back(encoded.offsets[t]);
-    }
-    return out;
+    return detail::without_exceptions(parts_.folder().native(), [&]() -> result<masked_text> {
+      LOWBIT_TRY_ASSIGN(const auto encoded, parts_.encode(text));
+      masked_text out;
+      out.truncated = encoded.truncated;
+      out.rows.add(encoded.ids, encoded.type_ids);
+      for (std::size_t t = 0; t < encoded.ids.size(); ++t) {
+        if (encoded.ids[t] != mask_) continue;
+        out.rows.masked.push_back(static_cast<std::uint32_t>(t));
+        out.masks.push_back(encoded.offsets[t]);
+      }
+      return out;
+    });
   }
   template <executor Executor>
   result<std::vector<filled_mask>> fill_encoded(const masked_text& text, std::size_t count,
                                                 Executor& threads,
                                                 run_memory* memory = nullptr) const {
-    std::vector<filled_mask> out;
-    if (text.masks.empty()) return out;
-    LOWBIT_TRY_ASSIGN(const auto logits, parts_.run(text.rows, threads, memory));
-    const std::size_t vocabulary = parts_.shape().vocabulary;
-    for (std::size_t m = 0; m < text.masks.size(); ++m)
-      out.push_back({text.masks[m], best(logits.data() + m * vocabulary, count)});
-    return out;
+    return detail::without_exceptions(
+        parts_.folder().native(), [&]() -> result<std::vector<filled_mask>> {
+          std::vector<filled_mask> out;
+          if (text.masks.empty()) return out;
+          LOWBIT_TRY_ASSIGN(const auto logits, parts_.run(text.rows, threads, memory));
+          const std::size_t vocabulary = parts_.shape().vocabulary;
+          for (std::size_t m = 0; m < text.masks.size(); ++m)
+            out.push_back({text.masks[m], best(logits.data() + m * vocabulary, count)});
+          return out;
+        });
   }
 
   [[nodiscard]] std::string_view mask_token() const { return parts_.tokenizer().token(mask_); }

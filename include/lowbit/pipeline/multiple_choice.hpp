@@ -37,18 +37,20 @@ class multiple_choice {
   template <executor Executor>
   result<chosen_answer> choose(std::string_view question, std::span<const std::string> choices,
                                Executor& threads, run_memory* memory = nullptr) const {
-    if (choices.empty()) return status::error(errc::invalid_argument, "no choice");
-    std::vector<encoding> pairs;
-    for (const std::string& choice : choices) {
-      LOWBIT_TRY_ASSIGN(auto e, parts_.encode_pair(question, choice));
-      pairs.push_back(std::move(e));
-    }
-    LOWBIT_TRY_ASSIGN(auto logits, parts_.run(pairs, threads, memory));
-    chosen_answer out;
-    out.best = largest_logit(logits.data(), logits.size());
-    out.probabilities = probabilities(logits.data(), logits.size());
-    out.logits = std::move(logits);
-    return out;
+    return detail::without_exceptions(parts_.folder().native(), [&]() -> result<chosen_answer> {
+      if (choices.empty()) return status::error(errc::invalid_argument, "no choice");
+      std::vector<encoding> pairs;
+      for (const std::string& choice : choices) {
+        LOWBIT_TRY_ASSIGN(auto e, parts_.encode_pair(question, choice));
+        pairs.push_back(std::move(e));
+      }
+      LOWBIT_TRY_ASSIGN(auto logits, parts_.run(pairs, threads, memory));
+      chosen_answer out;
+      out.best = largest_logit(logits.data(), logits.size());
+      out.probabilities = probabilities(logits.data(), logits.size());
+      out.logits = std::move(logits);
+      return out;
+    });
   }
 
   [[nodiscard]] const text_model<runner>& parts() const { return parts_; }

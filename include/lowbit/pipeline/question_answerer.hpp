@@ -52,25 +52,28 @@ class question_answerer {
   result<text_answers> answer(std::string_view question, std::string_view context,
                               const answering_options& o, Executor& threads,
                               run_memory* memory = nullptr) const {
-    const std::size_t tokens = std::min(o.max_tokens, parts_.shape().positions);
-    const std::size_t overlap = o.overlap != 0 ? o.overlap : std::min<std::size_t>(128, tokens / 3);
-    LOWBIT_TRY_ASSIGN(const auto windows,
-                      answer_windows(parts_.tokenizer(), question, context, tokens, overlap));
-    text_answers found;
-    found.windows = windows.size();
-    run_memory own;
-    for (const answer_window& w : windows) {
-      LOWBIT_TRY_ASSIGN(const auto logits, parts_.run(std::span(&w.tokens, 1), threads,
-                                                      memory == nullptr ? &own : memory));
-      const float null = null_score(logits);
-      found.null_score = &w == &windows.front() ? null : std::min(found.null_score, null);
-      for (const answer_span& a : best_answers(w, logits, kept, o.longest)) add(found.best, a);
-    }
-    std::stable_sort(found.best.begin(), found.best.end(),
-                     [](const auto& a, const auto& b) { return a.score > b.score; });
-    if (found.best.size() > kept) found.best.resize(kept);
-    find_probabilities(found);
-    return found;
+    return detail::without_exceptions(parts_.folder().native(), [&]() -> result<text_answers> {
+      const std::size_t tokens = std::min(o.max_tokens, parts_.shape().positions);
+      const std::size_t overlap =
+          o.overlap != 0 ? o.overlap : std::min<std::size_t>(128, tokens / 3);
+      LOWBIT_TRY_ASSIGN(const auto windows,
+                        answer_windows(parts_.tokenizer(), question, context, tokens, overlap));
+      text_answers found;
+      found.windows = windows.size();
+      run_memory own;
+      for (const answer_window& w : windows) {
+        LOWBIT_TRY_ASSIGN(const auto logits, parts_.run(std::span(&w.tokens, 1), threads,
+                                                        memory == nullptr ? &own : memory));
+        const float null = null_score(logits);
+        found.null_score = &w == &windows.front() ? null : std::min(found.null_score, null);
+        for (const answer_span& a : best_answers(w, logits, kept, o.longest)) add(found.best, a);
+      }
+      std::stable_sort(found.best.begin(), found.best.end(),
+                       [](const auto& a, const auto& b) { return a.score > b.score; });
+      if (found.best.size() > kept) found.best.resize(kept);
+      find_probabilities(found);
+      return found;
+    });
   }
 
   [[nodiscard]] const text_model<runner>& parts() const { return parts_; }

@@ -41,24 +41,27 @@ class reranker {
   result<std::vector<ranked_passage>> rank(std::string_view query,
                                            std::span<const std::string> passages, Executor& threads,
                                            run_memory* memory = nullptr) const {
-    run_memory own;
-    if (memory == nullptr) memory = &own;
-    std::vector<ranked_passage> ranked;
-    std::vector<encoding> pairs;
-    for (std::size_t i = 0; i < passages.size(); ++i) {
-      LOWBIT_TRY_ASSIGN(auto e, parts_.encode_pair(query, passages[i]));
-      pairs.push_back(std::move(e));
-      if (pairs.size() < parts_.batch() && i + 1 < passages.size()) continue;
-      LOWBIT_TRY_ASSIGN(const auto logits, parts_.run(pairs, threads, memory));
-      for (const float logit : logits) {
-        const float score = label_scores(parts_.config().problem, &logit, 1)[0];
-        ranked.push_back({ranked.size(), score, logit});
-      }
-      pairs.clear();
-    }
-    std::stable_sort(ranked.begin(), ranked.end(),
-                     [](const auto& a, const auto& b) { return a.logit > b.logit; });
-    return ranked;
+    return detail::without_exceptions(
+        parts_.folder().native(), [&]() -> result<std::vector<ranked_passage>> {
+          run_memory own;
+          if (memory == nullptr) memory = &own;
+          std::vector<ranked_passage> ranked;
+          std::vector<encoding> pairs;
+          for (std::size_t i = 0; i < passages.size(); ++i) {
+            LOWBIT_TRY_ASSIGN(auto e, parts_.encode_pair(query, passages[i]));
+            pairs.push_back(std::move(e));
+            if (pairs.size() < parts_.batch() && i + 1 < passages.size()) continue;
+            LOWBIT_TRY_ASSIGN(const auto logits, parts_.run(pairs, threads, memory));
+            for (const float logit : logits) {
+              const float score = label_scores(parts_.config().problem, &logit, 1)[0];
+              ranked.push_back({ranked.size(), score, logit});
+            }
+            pairs.clear();
+          }
+          std::stable_sort(ranked.begin(), ranked.end(),
+                           [](const auto& a, const auto& b) { return a.logit > b.logit; });
+          return ranked;
+        });
   }
 
   [[nodiscard]] const text_model<runner>& parts() const { return parts_; }

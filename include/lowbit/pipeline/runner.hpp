@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "lowbit/core/executor.hpp"
 #include "lowbit/io/model_folder.hpp"
 #include "lowbit/io/token_rows.hpp"
 #include "lowbit/tensor/arena.hpp"

@@ -56,11 +56,14 @@ class text_classifier {
   result<std::vector<prediction>> classify_encoded(std::span<const encoding> texts,
                                                    Executor& threads,
                                                    run_memory* memory = nullptr) const {
-    LOWBIT_TRY_ASSIGN(const auto logits, parts_.run(texts, threads, memory));
-    std::vector<prediction> out;
-    for (std::size_t s = 0; s < texts.size(); ++s)
-      out.push_back(best(logits.data() + s * shape().labels));
-    return out;
+    return detail::without_exceptions(
+        parts_.folder().native(), [&]() -> result<std::vector<prediction>> {
+          LOWBIT_TRY_ASSIGN(const auto logits, parts_.run(texts, threads, memory));
+          std::vector<prediction> out;
+          for (std::size_t s = 0; s < texts.size(); ++s)
+            out.push_back(best(logits.data() + s * shape().labels));
+          return out;
+        });
   }
 
   /// A text of several parts has the mean of their logits.
@@ -68,21 +71,24 @@ class text_classifier {
   result<std::vector<prediction>> classify_windows(std::span<const text_windows> texts,
                                                    Executor& threads,
                                                    run_memory* memory = nullptr) const {
-    LOWBIT_TRY_ASSIGN(const auto logits, parts_.run_windows(texts, threads, memory));
-    std::vector<prediction> out;
-    std::size_t part = 0;
-    for (const text_windows& text : texts) {
-      std::vector<float> mean = logits[part];
-      for (std::size_t p = 1; p < text.parts.size(); ++p) {
-        for (std::size_t c = 0; c < mean.size(); ++c) mean[c] += logits[part + p][c];
-      }
-      if (text.parts.size() > 1) {
-        for (float& value : mean) value /= static_cast<float>(text.parts.size());
-      }
-      part += text.parts.size();
-      out.push_back(best(mean.data()));
-    }
-    return out;
+    return detail::without_exceptions(
+        parts_.folder().native(), [&]() -> result<std::vector<prediction>> {
+          LOWBIT_TRY_ASSIGN(const auto logits, parts_.run_windows(texts, threads, memory));
+          std::vector<prediction> out;
+          std::size_t part = 0;
+          for (const text_windows& text : texts) {
+            std::vector<float> mean = logits[part];
+            for (std::size_t p = 1; p < text.parts.size(); ++p) {
+              for (std::size_t c = 0; c < mean.size(); ++c) mean[c] += logits[part + p][c];
+            }
+            if (text.parts.size() > 1) {
+              for (float& value : mean) value /= static_cast<float>(text.parts.size());
+            }
+            part += text.parts.size();
+            out.push_back(best(mean.data()));
+          }
+          return out;
+        });
   }
 
   [[nodiscard]] const text_model<runner>& parts() const { return parts_; }

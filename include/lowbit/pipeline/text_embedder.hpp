@@ -101,12 +101,14 @@ class text_embedder {
   template <executor Executor>
   result<text_embeddings> embed(std::span<const std::string> texts, Executor& threads,
                                 run_memory* memory = nullptr) const {
-    std::vector<encoding> encoded;
-    for (const std::string& text : texts) {
-      LOWBIT_TRY_ASSIGN(auto e, encode(text));
-      encoded.push_back(std::move(e));
-    }
-    return embed_encoded(encoded, threads, memory);
+    return detail::without_exceptions(parts_.folder().native(), [&]() -> result<text_embeddings> {
+      std::vector<encoding> encoded;
+      for (const std::string& text : texts) {
+        LOWBIT_TRY_ASSIGN(auto e, encode(text));
+        encoded.push_back(std::move(e));
+      }
+      return embed_encoded(encoded, threads, memory);
+    });
   }
   result<std::vector<float>> embed(const std::string& text) const {
     LOWBIT_TRY_ASSIGN(auto one, embed(std::span(&text, 1)));
@@ -121,16 +123,18 @@ class text_embedder {
   template <executor Executor>
   result<text_embeddings> embed_encoded(std::span<const encoding> texts, Executor& threads,
                                         run_memory* memory = nullptr) const {
-    LOWBIT_TRY_ASSIGN(auto rows, parts_.run(texts, threads, memory));
-    text_embeddings out{modules_.run(std::move(rows), texts.size(), dimensions_, threads),
-                        dimensions_};
-    for (const float v : out.values) {
-      if (!std::isfinite(v))
-        return status::error(errc::not_finite,
-                             "the modules behind the pooling: a value is not "
-                             "finite; the weights are too large for float32");
-    }
-    return out;
+    return detail::without_exceptions(parts_.folder().native(), [&]() -> result<text_embeddings> {
+      LOWBIT_TRY_ASSIGN(auto rows, parts_.run(texts, threads, memory));
+      text_embeddings out{modules_.run(std::move(rows), texts.size(), dimensions_, threads),
+                          dimensions_};
+      for (const float v : out.values) {
+        if (!std::isfinite(v))
+          return status::error(errc::not_finite,
+                               "the modules behind the pooling: a value is not "
+                               "finite; the weights are too large for float32");
+      }
+      return out;
+    });
   }
 
   [[nodiscard]] const text_model<runner>& parts() const { return parts_; }

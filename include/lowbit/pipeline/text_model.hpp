@@ -78,21 +78,25 @@ class text_model {
   /// Errors: those of encode and split_text
   [[nodiscard]] result<text_windows> windows(std::string_view text,
                                              std::optional<std::size_t> overlap) const {
-    if (overlap) return split_text(tokenizer_, text, config().max_tokens(), *overlap);
-    text_windows out;
-    out.text = text;
-    LOWBIT_TRY_ASSIGN(auto e, encode(text));
-    out.truncated = e.truncated;
-    out.parts.push_back(std::move(e));
-    return out;
+    return detail::without_exceptions(folder_.native(), [&]() -> result<text_windows> {
+      if (overlap) return split_text(tokenizer_, text, config().max_tokens(), *overlap);
+      text_windows out;
+      out.text = text;
+      LOWBIT_TRY_ASSIGN(auto e, encode(text));
+      out.truncated = e.truncated;
+      out.parts.push_back(std::move(e));
+      return out;
+    });
   }
   [[nodiscard]] result<std::vector<encoding>> encode_all(std::span<const std::string> texts) const {
-    std::vector<encoding> encoded;
-    for (const std::string& text : texts) {
-      LOWBIT_TRY_ASSIGN(auto e, encode(text));
-      encoded.push_back(std::move(e));
-    }
-    return encoded;
+    return detail::without_exceptions(folder_.native(), [&]() -> result<std::vector<encoding>> {
+      std::vector<encoding> encoded;
+      for (const std::string& text : texts) {
+        LOWBIT_TRY_ASSIGN(auto e, encode(text));
+        encoded.push_back(std::move(e));
+      }
+      return encoded;
+    });
   }
 
   /// The head's output for the texts in one batch, row by row. Without `memory`, the workspace is

@@ -3,6 +3,9 @@
 // token-classification pipeline.
 #pragma once
 
+#include <cstdint>
+#include <iterator>
+
 #include "lowbit/text/spans.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
