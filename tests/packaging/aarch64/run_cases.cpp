@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_cases [PART]: runs the cases, other than slow and hidden ones, whose names hold PART.
+// run_cases [PART]...: runs the cases, other than slow and hidden ones, whose names hold no PART.
 #include <catch2/catch_test_macros.hpp>
 
 int main(int argc, char** argv) {
-  const std::string_view part = argc > 1 ? argv[1] : "";
+  const auto is_left_out = [&](const plain_tests::test_case& c) {
+    bool out = c.tags.find("[slow]") != c.tags.npos || c.tags.find("[.") != c.tags.npos;
+    for (int i = 1; i < argc; ++i) out = out || c.name.find(argv[i]) != c.name.npos;
+    return out;
+  };
   std::size_t run = 0, skipped = 0;
   for (const plain_tests::test_case& c : plain_tests::cases()) {
-    if (c.tags.find("[slow]") != c.tags.npos || c.tags.find("[.") != c.tags.npos ||
-        c.name.find(part) == c.name.npos)
-      continue;
+    if (is_left_out(c)) continue;
     const std::size_t before = plain_tests::failures;
     plain_tests::information.clear();
     try {
