@@ -133,7 +133,8 @@ result<std::vector<std::size_t>> expected_shape(const std::string& name, const r
         return std::vector<std::size_t>{in.sentences, in.columns, s.vocabulary};
       case lowbit::head_kind::mean_embedding:
       case lowbit::head_kind::cls_embedding:
-        return std::vector<std::size_t>{in.sentences, s.hidden};
+      case lowbit::head_kind::pooled_embedding:
+        return std::vector<std::size_t>{in.sentences, s.output_width()};
     }
   }
   if (name == "pooled") return std::vector<std::size_t>{in.sentences, s.hidden};
