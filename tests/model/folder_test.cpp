@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checkpoint folders with every head: which one is recognised, imported weights give the values of
 // the same weights in memory, also after packing, and what does not fit is named. Every hidden_act
-// gives the logits of Hugging Face's BertForMaskedLM (tests/golden/hidden_act/record.py).
+// gives the logits of Hugging Face's BertForMaskedLM (tests/golden/hidden_act.py).
 #include <catch2/catch_test_macros.hpp>
 
 #include "../support/archs.hpp"
@@ -82,8 +82,9 @@ TEST_CASE("a folder's head is what its architecture says, else what its tensors 
 
 TEST_CASE("every hidden_act gives Hugging Face's masked-LM logits", "[folder]") {
   need_arch<lowbit::native>();
-  const fs::path golden = fs::path(LOWBIT_TEST_DATA) / "hidden_act";
-  const auto recorded = lowbit::safetensors_file::open(golden / "expected.safetensors").value();
+  const fs::path golden = LOWBIT_TEST_DATA;
+  const auto recorded =
+      lowbit::safetensors_file::open(golden / "hidden_act_logits.safetensors").value();
   sentence words;
   for (const float id : lowbit::read_f32(*recorded.find("input_ids")).value())
     words.ids.push_back(static_cast<std::int32_t>(id));
@@ -101,8 +102,8 @@ TEST_CASE("every hidden_act gives Hugging Face's masked-LM logits", "[folder]") 
     if (t.name == "input_ids") continue;
     INFO(t.name);
     const crafted::scratch_folder scratch;
-    fs::copy(golden / "model.safetensors", scratch.path() / "model.safetensors");
-    json config = lowbit::read_json(golden / "config.json").value();
+    fs::copy(golden / "hidden_act.safetensors", scratch.path() / "model.safetensors");
+    json config = lowbit::read_json(golden / "hidden_act.json").value();
     config["hidden_act"] = std::string(t.name);
     crafted::write(scratch.path() / "config.json", config.dump());
     const auto opened = lowbit::open_model(scratch.path());

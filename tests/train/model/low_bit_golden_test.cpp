@@ -91,10 +91,11 @@ TEST_CASE("BinaryBERT W1A4 after its split in libtorch gives the recorded tensor
 }
 
 TEST_CASE("every hidden_act in libtorch gives Hugging Face's masked-LM logits", "[golden]") {
-  const fs::path golden = fs::path(LOWBIT_TEST_DATA) / "hidden_act";
-  const auto file = lowbit::safetensors_file::open(golden / "expected.safetensors").value();
+  const fs::path golden = LOWBIT_TEST_DATA;
+  const auto file =
+      lowbit::safetensors_file::open(golden / "hidden_act_logits.safetensors").value();
   const train_test::scratch_folder scratch("hidden-act");
-  fs::copy(golden / "model.safetensors", scratch.path / "model.safetensors");
+  fs::copy(golden / "hidden_act.safetensors", scratch.path / "model.safetensors");
   batch in;
   in.ids =
       at::tensor(lowbit::read_f32(*file.find("input_ids")).value()).to(at::kLong).view({1, -1});
@@ -106,7 +107,7 @@ TEST_CASE("every hidden_act in libtorch gives Hugging Face's masked-LM logits", 
   for (const lowbit::tensor_view& t : file.tensors()) {
     if (t.name == "input_ids") continue;
     INFO(t.name);
-    nlohmann::json fields = lowbit::read_json(golden / "config.json").value();
+    nlohmann::json fields = lowbit::read_json(golden / "hidden_act.json").value();
     fields["hidden_act"] = std::string(t.name);
     scratch.write("config.json", fields.dump());
     auto config = load_training_config(scratch.path);

@@ -3,8 +3,9 @@
 """Records a small random BertForMaskedLM of Hugging Face under every hidden_act that lowbit reads.
 
 Needs: pip install torch transformers safetensors (recorded with torch 2.8 and transformers 5.24).
-Writes next to this file: config.json and model.safetensors, one model for all functions, and
-expected.safetensors: input_ids (T), and per name the logits (T, V) computed in float64.
+Writes next to this file: hidden_act.json and hidden_act.safetensors, the config and the weights of
+one model for all functions, and hidden_act_logits.safetensors: input_ids (T), and per name the
+logits (T, V) computed in float64.
 The weights are large, so that functions that are close to each other give other logits.
 """
 import json
@@ -48,8 +49,8 @@ for name in NAMES:
     with torch.no_grad():
         expected[name] = model.double()(input_ids=ids).logits[0].float().contiguous()
 
-save_file(weights, here / "model.safetensors")
-save_file(expected, here / "expected.safetensors")
+save_file(weights, here / "hidden_act.safetensors")
+save_file(expected, here / "hidden_act_logits.safetensors")
 config = {"architectures": ["BertForMaskedLM"], "model_type": "bert", "hidden_act": "gelu",
           "layer_norm_eps": 1e-12, **SHAPE}
-(here / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+(here / "hidden_act.json").write_text(json.dumps(config, indent=1) + "\n")
