@@ -12,6 +12,6 @@ int main(int argc, char** argv) {
   if (!masks) return std::cerr << masks.status().message() << '\n', 1;
   for (const auto& mask : *masks) {
     for (const auto& c : mask.candidates)
-      std::cout << c.probability << ' ' << lowbit::with_token(argv[2], mask.at, c.token) << '\n';
+      std::cout << c.probability << ' ' << lowbit::with_token(argv[2], mask.at, c.part) << '\n';
   }
 }

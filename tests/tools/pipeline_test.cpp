@@ -124,7 +124,7 @@ TEST_CASE("masks, scores of pairs and choices are those of Hugging Face", "[pipe
     }
   }
   CHECK(filler.fill("no mask").value().empty());
-  CHECK(lowbit::with_token("a [MASK] b", {2, 8}, "##s") == "as b");
+  CHECK(lowbit::with_token("a [MASK] b", {2, 8}, {"s", true}) == "as b");
 
   const json& pairs = expected()["pairs"];
   const auto passages = pairs["passages"].get<strings>();

@@ -30,7 +30,7 @@ void print(const std::string& text, const lowbit::filled_mask& mask, bool as_jso
           {{"word", c.token}, {"id", c.id}, {"probability", c.probability}, {"logit", c.logit}});
     } else {
       put("{}\t{:.4f}\t{}\n", escaped(c.token), c.probability,
-          escaped(lowbit::with_token(text, mask.at, c.token), tabs::kept));
+          escaped(lowbit::with_token(text, mask.at, c.part), tabs::kept));
     }
   }
   if (as_json) put_json(line);

@@ -120,8 +120,8 @@ inline result<std::vector<std::string>> parse_labels(const nlohmann::json& confi
 /// Reads one extent into `out`, which holds the value of an absent field; 0: it is required.
 inline status read_extent(const nlohmann::json& config, std::string_view field,
                           std::string_view name, std::size_t& out) {
-  const std::optional<std::size_t> usual = out == 0 ? std::nullopt : std::optional(out);
-  LOWBIT_TRY_ASSIGN(out, json_size(config, field, name, usual));
+  if (out != 0 && find_member(config, field) == nullptr) return {};
+  LOWBIT_TRY_ASSIGN(out, json_size(config, field, name));
   return {};
 }
 

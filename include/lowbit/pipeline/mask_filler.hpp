@@ -10,6 +10,7 @@ namespace lowbit::inline LOWBIT_ISA {
 
 struct mask_candidate {
   std::string token;
+  token_text part;  // as a part of a text
   std::size_t id = 0;
   float probability = 0;
   float logit = 0;
@@ -20,15 +21,15 @@ struct filled_mask {
   std::vector<mask_candidate> candidates;  // best first
 };
 
-/// `text` with the mask replaced; a "##" word piece is joined to the text before it.
+/// `text` with the mask replaced; a token that continues a word is joined to the text before it.
 [[nodiscard]] inline std::string with_token(const std::string& text, const text_span& mask,
-                                            std::string_view token) {
+                                            const token_text& token) {
   std::size_t begin = mask.begin;
-  if (token.starts_with("##")) {
-    token.remove_prefix(2);
+  while (begin < mask.end && text[begin] == ' ') ++begin;  // a mask may take the space before it
+  if (token.continues) {
     while (begin > 0 && text[begin - 1] == ' ') --begin;
   }
-  return text.substr(0, begin) + std::string(token) + text.substr(mask.end);
+  return text.substr(0, begin) + token.text + text.substr(mask.end);
 }
 
 /// A text as a batch of its own, and where its masks are.
@@ -115,10 +116,13 @@ class mask_filler {
     for (std::size_t i = 0; i < top; ++i) {
       const std::size_t id = order[i];
       // A model's embedding table may be padded beyond the tokenizer's vocabulary.
-      std::string token = id < parts_.tokenizer().vocabulary_size()
-                              ? std::string(parts_.tokenizer().token(static_cast<std::int32_t>(id)))
-                              : "[word " + std::to_string(id) + "]";
-      out.push_back({std::move(token), id, p[id], logits[id]});
+      const tokenizer& words = parts_.tokenizer();
+      const auto token = static_cast<std::int32_t>(id);
+      const bool known = id < words.vocabulary_size();
+      std::string name =
+          known ? std::string(words.token(token)) : "[word " + std::to_string(id) + "]";
+      token_text part = known ? words.text_of(token) : token_text{name};
+      out.push_back({std::move(name), std::move(part), id, p[id], logits[id]});
     }
     return out;
   }
