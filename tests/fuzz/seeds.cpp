@@ -227,7 +227,7 @@ void write_loader_seeds(const fs::path& tests, const seed_folder& out) {
 void write_tokenizer_seeds(const fs::path& tests, const seed_folder& out) {
   const std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\nworld\n##s\n!\na\n";
   const std::string text = "Hello <e1> worlds!  \xC3\xA9 \xE4\xB8\x80 a";
-  out.add("vocabulary", join({vocabulary, "", "", "", "", text}));
+  out.add("vocabulary", join({vocabulary, "", "", "", "", "", "", text}));
   const json config = {{"do_lower_case", true},
                        {"tokenizer_class", "BertTokenizer"},
                        {"model_max_length", 16},
@@ -236,7 +236,7 @@ void write_tokenizer_seeds(const fs::path& tests, const seed_folder& out) {
   const json special = {{"cls_token", "[CLS]"},
                         {"unk_token", {{"content", "[UNK]"}, {"lstrip", false}}},
                         {"additional_special_tokens", {"world"}}};
-  out.add("companions", join({vocabulary, "", config.dump(), special.dump(), "", text}));
+  out.add("companions", join({vocabulary, "", config.dump(), special.dump(), "", "", "", text}));
 
   json root = json::parse(read(tests / "text/golden/tokenizer.json"));
   // The vocabulary would be nearly all of it.
@@ -264,13 +264,54 @@ void write_tokenizer_seeds(const fs::path& tests, const seed_folder& out) {
   };
   root["post_processor"] = {
       {"type", "BertProcessing"}, {"sep", {"[SEP]", 3}}, {"cls", {"[CLS]", 2}}};
-  out.add("tokenizer-json", join({"", root.dump(), "", "", "", text}));
+  out.add("tokenizer-json", join({"", root.dump(), "", "", "", "", "", text}));
   root["post_processor"] = {{"type", "TemplateProcessing"},
                             {"single", {token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0)}},
                             {"pair",
                              {token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0),
                               sequence("B", 1), token("[SEP]", 1)}}};
-  out.add("template", join({"", root.dump(), "", "", "", text}));
+  out.add("template", join({"", root.dump(), "", "", "", "", "", text}));
+}
+
+/// Small tokenizers of the other kinds: every normalizer, pre-tokenizer and post-processor.
+void write_pipeline_seeds(const fs::path& tests, const seed_folder& out) {
+  const std::string text = "Hello <s>it's  \xC3\xA9\xE4\xB8\x80 \xEA\xB0\x80 12, a\xCC\x81 worlds!";
+  const json all = json::parse(read(tests / "text/golden/pipelines.json")).at("pipelines");
+  json model;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    json root = all[i].at("tokenizer");
+    if (root["model"]["type"] == "BPE") {  // a vocabulary of a few tokens
+      json words, merges = {{"l", "o"}, {"lo", "w"}};
+      for (const char* special :
+           {"<s>", "<pad>", "</s>", "<unk>", "<mask>", "[CLS]", "[SEP]", "l", "o", "w", "lo", "low",
+            "\xC4\xA0", "e", "a", "\xC3\x83", "<0x41>"})
+        words[special] = words.size();
+      const bool plain = root["model"]["continuing_subword_prefix"].is_null();
+      root["model"]["vocab"] = words;
+      root["model"]["merges"] = plain ? merges : json::array();
+      root["added_tokens"] = json::array();
+      for (const char* special : {"<unk>", "<mask>"})
+        root["added_tokens"].push_back({{"id", words[special]}, {"content", special}});
+      const auto fix = [&](auto& self, json& part) -> void {  // ids of special tokens
+        for (const char* key : {"sep", "cls"}) {
+          if (part.is_object() && part.contains(key))
+            part[key][1] = words[part[key][0].get<std::string>()];
+        }
+        if (part.is_object() && part.contains("tokens")) {
+          for (std::size_t t = 0; t < part["tokens"].size(); ++t)
+            part["ids"][t] = words[part["tokens"][t].get<std::string>()];
+        }
+        if (part.is_structured())
+          for (json& member : part) self(self, member);
+      };
+      fix(fix, root["post_processor"]);
+      model = root["model"];
+    }
+    out.add("pipeline-" + std::to_string(i), join({"", root.dump(), "", "", "", "", "", text}));
+  }
+  const json config = {{"tokenizer_class", "RobertaTokenizer"}, {"add_prefix_space", true}};
+  out.add("roberta", join({"", "", config.dump(), "", "", model["vocab"].dump(),
+                           "#version: 0.2\nl o\nlo w\n", text}));
 }
 
 void write_text_seeds(const fs::path& tests, const seed_folder& out) {
@@ -308,6 +349,7 @@ void write_sentencepiece_seeds(const fs::path& tests, const seed_folder& out) {
 void write_all(const fs::path& tests, const fs::path& out) {
   write_loader_seeds(tests, seed_folder(out / "loader"));
   write_tokenizer_seeds(tests, seed_folder(out / "tokenizer_files"));
+  write_pipeline_seeds(tests, seed_folder(out / "tokenizer_files"));
   write_text_seeds(tests, seed_folder(out / "text"));
   write_sentencepiece_seeds(tests, seed_folder(out / "sentencepiece"));
   const seed_folder configs(out / "json_config");

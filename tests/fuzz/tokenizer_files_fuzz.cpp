@@ -10,8 +10,13 @@ namespace {
 
 using namespace lowbit_fuzz;
 
-constexpr const char* files[] = {"vocab.txt", "tokenizer.json", "tokenizer_config.json",
-                                 "special_tokens_map.json", "added_tokens.json"};
+constexpr const char* files[] = {"vocab.txt",
+                                 "tokenizer.json",
+                                 "tokenizer_config.json",
+                                 "special_tokens_map.json",
+                                 "added_tokens.json",
+                                 "vocab.json",
+                                 "merges.txt"};
 constexpr std::size_t part_count = std::size(files) + 1;
 
 const words known = words_of(
@@ -23,7 +28,12 @@ const words known = words_of(
     "direction Right strategy LongestFirst pad_token cls_token sep_token mask_token "
     "additional_special_tokens do_lower_case do_basic_tokenize tokenize_chinese_chars "
     "tokenizer_class BertTokenizer model_max_length added_tokens_decoder "
-    "extra_special_tokens");
+    "extra_special_tokens BPE merges fuse_unk byte_fallback ignore_merges dropout "
+    "end_of_word_suffix Sequence normalizers pretokenizers processors NFC NFD NFKC NFKD Lowercase "
+    "StripAccents Strip strip_left Replace pattern String Regex content Prepend prepend Nmt "
+    "Whitespace WhitespaceSplit ByteLevel add_prefix_space trim_offsets use_regex Punctuation "
+    "behavior Removed Isolated MergedWithPrevious MergedWithNext Contiguous Digits "
+    "individual_digits Split invert RobertaProcessing RobertaTokenizer <0x41>");
 
 }  // namespace
 
@@ -50,5 +60,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t max_size, unsigned seed) {
   using enum part_kind;
-  return mutate_parts(data, size, max_size, seed, 0, {text, json, json, json, json, text}, known);
+  return mutate_parts(data, size, max_size, seed, 0,
+                      {text, json, json, json, json, json, text, text}, known);
 }

@@ -98,3 +98,53 @@ TEST_CASE("the comparer of code points notices a set with one code point more or
   CHECK(disagreements(whitespace, [](char32_t c) { return c == 0x200B || is_whitespace(c); }) ==
         code_points{0x200B});
 }
+
+TEST_CASE("classes and normal forms of every code point are the reference's") {
+  using namespace lowbit::detail;
+  const auto recorded = golden::read_json("classes.json");
+  const auto check = [&](const char* name, auto&& holds) {
+    std::vector<char> expected(0x110000, 0);
+    for (const auto& range : recorded["classes"][name])
+      for (char32_t c = range[0]; c <= range[1].get<char32_t>(); ++c) expected[c] = 1;
+    std::size_t different = 0;
+    for (char32_t c = 0; c < 0x110000; ++c) {
+      if (c >= 0xD800 && c <= 0xDFFF) continue;
+      if (holds(c) == (expected[c] != 0)) continue;
+      if (++different == 1) UNSCOPED_INFO(name << ": code point " << static_cast<std::uint32_t>(c));
+    }
+    CHECK(different == 0);
+  };
+  const auto is = [](pattern_class k) {
+    return [k](char32_t c) { return class_in_pattern(c) == k; };
+  };
+  check("letter", is(pattern_class::letter));
+  check("number", is(pattern_class::number));
+  check("space", is(pattern_class::space));
+  check("digit", is_numeric);
+  check("mark", is_mark);
+
+  const std::pair<const char*, normalizer_step> forms[] = {
+      {"NFC", normal_form{.compatible = false, .composed = true}},
+      {"NFD", normal_form{.compatible = false, .composed = false}},
+      {"NFKC", normal_form{.compatible = true, .composed = true}},
+      {"NFKD", normal_form{.compatible = true, .composed = false}},
+      {"Nmt", nmt_normalizer{}}};
+  for (const auto& [name, step] : forms) {
+    const std::vector<normalizer_step> steps{step};
+    for (char32_t block = 0; block < 0x110000; block += 4096) {
+      running_hash hash;
+      for (char32_t c = block; c < block + 4096; ++c) {
+        if (c >= 0xD800 && c <= 0xDFFF) continue;
+        normalized_text t;
+        t(c, 0);
+        normalize(steps, t);
+        for (const char byte : t.text) hash.add(byte);
+        hash.add('\xFF');
+      }
+      char hex[17];
+      std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(hash.value));
+      INFO(name << " of the block at " << static_cast<std::uint32_t>(block));
+      CHECK(recorded["forms"][name][block / 4096] == hex);
+    }
+  }
+}

@@ -77,6 +77,12 @@ TEST_CASE("words and windows do not depend on how a tokenizer marks continuation
       words.push_back(text.substr(w.at.begin, w.at.end - w.at.begin));
     INFO(name);
     CHECK(words == std::vector<std::string>{"unaffable", "wide", ",", "runner", "'s", "hello"});
+    const auto id = [&](const char* token) { return t.id(token).value(); };
+    CHECK(t.text_of(id("\u0120the")).text == "the");
+    CHECK_FALSE(t.text_of(id("\u0120the")).continues);
+    CHECK(t.text_of(id("e")).continues);
+    CHECK(t.text_of(id("\u00C3")).text == "\u00C3");  // half a character
+    CHECK(t.text_of(*t.mask_id()).text == t.token(*t.mask_id()));
     const auto question = t.encode_plain("the one").value();
     const auto windows = lowbit::answer_windows(t, "the one", text, 14, 2).value();
     REQUIRE(windows.size() > 1);

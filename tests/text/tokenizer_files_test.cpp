@@ -203,6 +203,23 @@ TEST_CASE("broken steps of a pipeline are refused by place") {
       malformed, "pre_tokenizer: Split: behavior: 'Never', expected Removed");
   check_json_error(pre_tokenizer({{"type", "ByteLevel"}, {"use_regex", 1}}), malformed,
                    "ByteLevel: use_regex: number");
+  check_json_error(
+      [](json& j) {
+        json steps = json::array();
+        for (int i = 0; i < 40; ++i)
+          steps.push_back({{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}});
+        j["normalizer"] = {{"type", "Sequence"}, {"normalizers", steps}};
+      },
+      errc::unsupported, "could make a text too long");
+  check_json_error(
+      [](json& j) {
+        const json step = {{"type", "ByteLevel"}};
+        j["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {step, step}}};
+      },
+      errc::unsupported, "ByteLevel twice");
+  check_json_error(normalizer({{"type", "Sequence"},
+                               {"normalizers", json(std::size_t{65}, json{{"type", "NFC"}})}}),
+                   errc::unsupported, "more than 64");
   const auto processor = [&](const char* member, json value) {
     return [=](json& j) { j["post_processor"][member] = value; };
   };

@@ -26,19 +26,19 @@ struct masked_text {
   std::vector<lowbit::text_span> masks;
 };
 
-/// `text` with the mask replaced; a "##" word piece is joined to the text before it.
-std::string filled(const std::string& text, const lowbit::text_span& at, std::string_view word) {
+/// `text` with the mask replaced; a token that continues a word is joined to the text before it.
+std::string filled(const std::string& text, const lowbit::text_span& at,
+                   const lowbit::token_text& token) {
   std::size_t begin = at.begin;
-  if (word.starts_with("##")) {
-    word.remove_prefix(2);
+  while (begin < at.end && text[begin] == ' ') ++begin;  // a mask may take the space before it
+  if (token.continues) {
     while (begin > 0 && text[begin - 1] == ' ') --begin;
   }
-  return text.substr(0, begin) + std::string(word) + text.substr(at.end);
+  return text.substr(0, begin) + token.text + text.substr(at.end);
 }
 
-void print(const lowbit::tokenizer& tokenizer, const std::string& text,
-           const lowbit::text_span& at, const float* logits, std::size_t vocabulary,
-           const fill_options& o) {
+void print(const lowbit::tokenizer& tokenizer, const std::string& text, const lowbit::text_span& at,
+           const float* logits, std::size_t vocabulary, const fill_options& o) {
   const std::size_t top = std::min(o.top, vocabulary);
   std::vector<std::size_t> order(vocabulary);
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -54,14 +54,16 @@ void print(const lowbit::tokenizer& tokenizer, const std::string& text,
   for (std::size_t i = 0; i < top; ++i) {
     const std::size_t id = order[i];
     // A model's embedding table may be padded beyond the tokenizer's vocabulary.
-    const std::string word = id < tokenizer.vocabulary_size()
-                                 ? std::string(tokenizer.token(static_cast<std::int32_t>(id)))
-                                 : fmt::format("[word {}]", id);
+    const auto token = static_cast<std::int32_t>(id);
+    const bool known = id < tokenizer.vocabulary_size();
+    const std::string word =
+        known ? std::string(tokenizer.token(token)) : fmt::format("[word {}]", id);
+    const lowbit::token_text part = known ? tokenizer.text_of(token) : lowbit::token_text{word};
     if (o.json) {
       line["words"].push_back(
           {{"word", word}, {"id", id}, {"probability", p[id]}, {"logit", logits[id]}});
     } else {
-      put("{}\t{:.4f}\t{}\n", escaped(word), p[id], escaped(filled(text, at, word), tabs::kept));
+      put("{}\t{:.4f}\t{}\n", escaped(word), p[id], escaped(filled(text, at, part), tabs::kept));
     }
   }
   if (o.json) put_json(line);

@@ -4,8 +4,11 @@
 // linear and the classes are those of unicode.hpp.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -31,6 +34,18 @@ inline constexpr std::array<char32_t, 256> byte_characters = [] {
   }
   return out;
 }();
+
+/// The bytes that the characters of a token stand for; nothing if one stands for none.
+[[nodiscard]] inline std::optional<std::string> decode_byte_level(std::string_view token) {
+  std::string bytes;
+  for (std::size_t at = 0; at < token.size(); at += utf8_length(token[at])) {
+    const auto* found =
+        std::find(byte_characters.begin(), byte_characters.end(), decode_utf8(token, at));
+    if (found == byte_characters.end()) return std::nullopt;
+    bytes.push_back(static_cast<char>(found - byte_characters.begin()));
+  }
+  return bytes;
+}
 
 /// End of the GPT-2 word that starts at `at`.
 [[nodiscard]] inline std::size_t gpt2_word_end(std::string_view text, std::size_t at) {

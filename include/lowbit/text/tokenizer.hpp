@@ -47,6 +47,12 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
+/// What a token stands for in a text.
+struct token_text {
+  std::string text;
+  bool continues = false;  ///< no space before it
+};
+
 /// Source: Hugging Face tokenizers 0.23; compared with it by scripts/tokenizer-diff.
 /// Cost:   linear in the text, for WordPiece times at most max_input_chars_per_word, for BPE times
 ///         the logarithm of the longest word, for Unigram times the longest token; const member
@@ -158,6 +164,22 @@ class tokenizer {
   [[nodiscard]] std::optional<std::int32_t> id(std::string_view token) const {
     return vocabulary_.id(token);
   }
+  /// The text of a token: "##s" continues with "s", a byte-level "\u0120new" is the word "new".
+  /// Requires: 0 <= id < vocabulary_size()
+  [[nodiscard]] token_text text_of(std::int32_t id) const {
+    const std::string_view token = vocabulary_.token(id);
+    if (!vocabulary_.model_id(token)) return {std::string(token)};
+    if (!prefix_.empty() && token.size() > prefix_.size() && token.starts_with(prefix_))
+      return {std::string(token.substr(prefix_.size())), true};
+    const bool is_byte_level =
+        std::any_of(pre_tokenizers_.begin(), pre_tokenizers_.end(), [](const auto& step) {
+          return std::holds_alternative<detail::byte_level_pre_tokenizer>(step);
+        });
+    auto bytes = is_byte_level ? detail::decode_byte_level(token) : std::nullopt;
+    if (!bytes || detail::find_invalid_utf8(*bytes)) return {std::string(token)};
+    if (bytes->starts_with(' ')) return {bytes->substr(1)};
+    return {*std::move(bytes), true};
+  }
   /// Tokens by role; -1 if the tokenizer has no such token, which BERT's always has.
   [[nodiscard]] std::int32_t unk_id() const { return unk_; }
   [[nodiscard]] std::int32_t cls_id() const { return cls_; }
@@ -235,12 +257,16 @@ class tokenizer {
   tokenizer() = default;
 
   static result<tokenizer> make(detail::tokenizer_parts parts) {
+    LOWBIT_TRY(detail::check_steps(parts));
     const auto* wordpiece = std::get_if<detail::wordpiece_model::options>(&parts.model);
     std::optional<std::string_view> prefix;
-    if (wordpiece != nullptr) prefix = wordpiece->prefix;
+    tokenizer t;
+    if (wordpiece != nullptr) {
+      t.prefix_ = wordpiece->prefix;
+      prefix = t.prefix_;
+    }
     LOWBIT_TRY_ASSIGN(auto vocabulary,
                       detail::vocabulary::make(std::move(parts.tokens), parts.model_size, prefix));
-    tokenizer t;
     t.vocabulary_ = std::move(vocabulary);
     if (wordpiece != nullptr && !t.id(parts.unknown))
       return status::error(errc::malformed, "vocabulary: no token '", parts.unknown,
@@ -288,7 +314,7 @@ class tokenizer {
       LOWBIT_EXPECTS(id.has_value());
       a.id = *id;
       if (a.normalized) {
-        auto n = text_of(a.content, 0, a.content.size());
+        auto n = part_of(a.content, 0, a.content.size());
         detail::normalize(normalizers_, n);
         if (n.text.empty())
           return status::error(errc::unsupported, "added token '", a.content,
@@ -313,7 +339,7 @@ class tokenizer {
   }
 
   /// text[begin, end) with each byte's offset in `text`.
-  [[nodiscard]] static detail::normalized_text text_of(std::string_view text, std::size_t begin,
+  [[nodiscard]] static detail::normalized_text part_of(std::string_view text, std::size_t begin,
                                                        std::size_t end) {
     detail::normalized_text n;
     n.text.assign(text, begin, end - begin);
@@ -361,7 +387,7 @@ class tokenizer {
 
   // Any other pipeline.
   void append_stretch(token_sink& sink, std::size_t begin, std::size_t end) const {
-    auto n = text_of(sink.original, begin, end);
+    auto n = part_of(sink.original, begin, end);
     detail::normalize(normalizers_, n);
     split_normalized(sink, n, [&](std::size_t b, std::size_t e) {
       if (sink.done()) return;
@@ -415,6 +441,7 @@ class tokenizer {
   }
 
   detail::vocabulary vocabulary_;
+  std::string prefix_;  // of WordPiece's continuations
   detail::added_token_matcher added_, normalized_added_;
   std::vector<detail::normalizer_step> normalizers_;
   std::vector<detail::pre_tokenizer_step> pre_tokenizers_;

@@ -3,10 +3,14 @@
 // itself does not depend on JSON.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
+#include "lowbit/core/status.hpp"
 #include "lowbit/text/added_tokens.hpp"
 #include "lowbit/text/models.hpp"
 #include "lowbit/text/normalizers.hpp"
@@ -60,6 +64,33 @@ struct tokenizer_parts {
   parts.specials = roberta_template(parts.classifier, parts.separator);
   if (trim_offsets) parts.trimmers.push_back({add_prefix_space});
   return parts;
+}
+
+/// Bounds what a file can make of a text: its steps must not run long or blow the text up.
+/// Errors: unsupported
+[[nodiscard]] inline status check_steps(const tokenizer_parts& parts) {
+  constexpr std::size_t max_steps = 64, max_growth = 64, max_prefix = 1024;
+  if (std::max(parts.normalizers.size(), parts.pre_tokenizers.size()) > max_steps)
+    return status::error(errc::unsupported, "more than ", max_steps,
+                         " normalizers or pre-tokenizers, the limit");
+  std::size_t growth = 1;
+  for (const normalizer_step& step : parts.normalizers) {
+    if (const auto* replace = std::get_if<replace_normalizer>(&step)) {
+      const std::size_t before = replace->pattern.size() * (replace->repeated ? 2 : 1);
+      growth *= std::max<std::size_t>(1, (replace->content.size() + before - 1) / before);
+    }
+    const auto* prepend = std::get_if<prepend_normalizer>(&step);
+    if (growth > max_growth || (prepend != nullptr && prepend->content.size() > max_prefix))
+      return status::error(errc::unsupported,
+                           "normalizer: Replace or Prepend could make a text "
+                           "too long");
+  }
+  const auto rewrites = [](const auto& step) {
+    return std::holds_alternative<byte_level_pre_tokenizer>(step);
+  };
+  if (std::count_if(parts.pre_tokenizers.begin(), parts.pre_tokenizers.end(), rewrites) > 1)
+    return status::error(errc::unsupported, "pre_tokenizer: ByteLevel twice, expected it once");
+  return {};
 }
 
 }  // namespace detail

@@ -131,6 +131,8 @@ def pipelines():
     made["wordpiece, other steps"] = t
     described = {name: json.loads(t.to_str()) for name, t in made.items()}
     for description in described.values():  # bytes are tokens of the model only
+        if description["model"].get("ignore_merges"):  # tokens that only a whole word can become
+            del description["model"]["merges"][-20:]
         description["added_tokens"] = [a for a in description["added_tokens"] if not a["content"].startswith("<0x")]
     return described
 
@@ -185,6 +187,13 @@ def make_texts(count, seed):
             out.append(rnd.choice(["", "", " ", " ", "  ", rnd.choice(spaces)]))
         texts.append("".join(out))
     return texts
+
+
+def special_requests():
+    """Equal merges in a row, every word, a blocked composition, spaces before a mask, a pair of which both texts are cut."""
+    texts = ["lllll eeee nnn 3333 llllll", " ".join(words[:50]), "a\u0305\u0301 e\u0323\u0302\u0301", "  <mask>", " <mask> x"]
+    pair = {"text": "a b " * 12, "pair": "unaffable affable " * 3}
+    return [{"text": t} for t in texts] + [{**pair, "max": m} for m in (13, 14, 15)]
 
 
 def make_requests(texts, seed):
@@ -259,7 +268,7 @@ def main():
     out = []
     for name, description in pipelines().items():
         tokenizer = Tokenizer.from_str(json.dumps(description))
-        requests = make_requests(make_texts(30, 5), 5)
+        requests = special_requests() + make_requests(make_texts(24, 5), 5)
         out.append({"name": name, "tokenizer": description, "cases": [{**r, **expected(tokenizer, r)} for r in requests]})
     text = json.dumps({"source": f"tokenizers {tokenizers.__version__}", "pipelines": out}, ensure_ascii=False, separators=(",", ":"))
     (here / "pipelines.json").write_text(text.replace('{"text"', '\n{"text"') + "\n")
