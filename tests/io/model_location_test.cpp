@@ -49,6 +49,7 @@ void write_model(const fs::path& cache, const char* folder) {
   crafted::write(cache / folder / "refs" / "main", main_commit);
   crafted::write(cache / folder / "refs" / "refs" / "pr" / "1", other_commit + "\n");
   crafted::write(cache / folder / "refs" / "bad", "../../x");
+  fs::create_directory(cache / "x");  // which that would reach
   crafted::write(cache / folder / "refs" / "gone", std::string(40, '3'));
 }
 
