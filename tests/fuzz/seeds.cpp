@@ -34,7 +34,7 @@ class seed_folder {
 std::vector<fs::path> golden_models(const fs::path& tests) {
   std::vector<fs::path> folders;
   for (const auto& entry : fs::directory_iterator(tests / "golden"))
-    if (entry.is_directory()) folders.push_back(entry.path());
+    if (fs::exists(entry.path() / "config.json")) folders.push_back(entry.path());
   return folders;
 }
 

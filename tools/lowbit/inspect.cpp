@@ -19,12 +19,18 @@ status run(const std::string& folder, bool as_json) {
   LOWBIT_TRY_ASSIGN(const auto model, lowbit::open_model(folder));
   const lowbit::model_shape& s = model.config.shape;
   if (as_json) {
-    nlohmann::json out = {{"policy", model.policy},     {"zero", model.zero},
-                          {"head", name_of(s.head)},    {"packed", model.config.packed.has_value()},
-                          {"layers", s.layers},         {"hidden", s.hidden},
-                          {"heads", s.heads},           {"intermediate", s.intermediate},
-                          {"vocabulary", s.vocabulary}, {"positions", s.positions},
-                          {"labels", s.labels},         {"bytes", model.bytes()}};
+    nlohmann::json out = {{"policy", model.policy},
+                          {"zero", model.zero},
+                          {"head", model.config.kind()},
+                          {"packed", model.config.packed.has_value()},
+                          {"layers", s.layers},
+                          {"hidden", s.hidden},
+                          {"heads", s.heads},
+                          {"intermediate", s.intermediate},
+                          {"vocabulary", s.vocabulary},
+                          {"positions", s.positions},
+                          {"labels", s.labels},
+                          {"bytes", model.bytes()}};
     for (const auto& t : model.tensors()) {
       out["tensors"].push_back({{"name", t.name},
                                 {"type", name_of(t.type)},
@@ -35,7 +41,7 @@ status run(const std::string& folder, bool as_json) {
     return {};
   }
   put("{}: {} folder of a {} model, policy {}{}\n", escaped(folder),
-      model.config.packed.has_value() ? "packed" : "Hugging Face", name_of(s.head),
+      model.config.packed.has_value() ? "packed" : "Hugging Face", model.config.kind(),
       escaped(model.policy), model.policy == "bibert" ? ", sign(0) " + model.zero : "");
   put("layers {}, hidden {}, heads {} x {}, intermediate {}, vocabulary {}, positions {}, labels "
       "{}{}\n",
