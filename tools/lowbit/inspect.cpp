@@ -33,7 +33,7 @@ status run(const std::string& folder, bool as_json) {
     nlohmann::json out = {{"model_type", model.config.family->model_type},
                           {"policy", model.policy},
                           {"zero", model.zero},
-                          {"head", name_of(s.head)},
+                          {"head", model.config.kind()},
                           {"packed", model.config.packed.has_value()},
                           {"layers", s.layers},
                           {"hidden", s.hidden},
@@ -54,7 +54,7 @@ status run(const std::string& folder, bool as_json) {
   }
   put("{}: {} folder, {} {} model, policy {}{}\n", escaped(folder),
       model.config.packed.has_value() ? "packed" : "Hugging Face", model.config.family->model_type,
-      name_of(s.head), escaped(model.policy),
+      model.config.kind(), escaped(model.policy),
       model.policy == "bibert" ? ", sign(0) " + model.zero : "");
   put("layers {}, hidden {}, heads {} x {}, intermediate {}, vocabulary {}, positions {}, labels "
       "{}{}\n",

@@ -48,6 +48,10 @@ struct model_config {
     const std::size_t limit = embedding && is_embedding(shape.head) ? embedding->max_tokens : 0;
     return limit == 0 ? shape.positions : std::min(limit, shape.positions);
   }
+  /// What the model is, for messages.
+  [[nodiscard]] const char* kind() const {
+    return multiple_choice ? "multiple choice" : name_of(shape.head);
+  }
   /// Label i: from id2label, otherwise LABEL_i.
   [[nodiscard]] std::string label(std::size_t i) const {
     return i < labels.size() ? labels[i] : "LABEL_" + std::to_string(i);

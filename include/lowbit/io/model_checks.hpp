@@ -14,9 +14,8 @@ namespace lowbit::inline LOWBIT_ISA {
 /// Errors: invalid_argument if the model has another head
 [[nodiscard]] inline status check_head(const model_config& config, head_kind wanted) {
   if (config.shape.head == wanted && !config.multiple_choice) return {};
-  return status::error(errc::invalid_argument, "this is a ",
-                       config.multiple_choice ? "multiple choice" : name_of(config.shape.head),
-                       " model, expected a ", name_of(wanted), " model");
+  return status::error(errc::invalid_argument, "this is a ", config.kind(), " model, expected a ",
+                       name_of(wanted), " model");
 }
 
 /// Errors: shape_mismatch for a tokenizer with more ids than the model's table; unsupported for a

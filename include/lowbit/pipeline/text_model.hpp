@@ -34,8 +34,7 @@ class text_model {
       LOWBIT_TRY_ASSIGN(auto runner, Runner::open(at.folder, options));
       const model_config& config = runner.model().config;
       if (chooses && !config.multiple_choice) {
-        return status::error(errc::invalid_argument, folder.native(), ": this is a ",
-                             name_of(config.shape.head),
+        return status::error(errc::invalid_argument, folder.native(), ": this is a ", config.kind(),
                              " model, expected a multiple choice model");
       }
       if (!chooses && !is_embedding(wanted))
