@@ -199,6 +199,7 @@ TEST_CASE("a packed folder runs as a whole or not at all", "[folder]") {
 TEST_CASE("every recorded model opens again when it is packed", "[folder]") {
   for (const auto& entry : fs::recursive_directory_iterator(LOWBIT_TEST_DATA)) {
     if (!fs::exists(entry.path() / "config.json")) continue;
+    if (entry.path().filename() == "Dense") continue;  // a module behind a model
     INFO(entry.path().native());
     const crafted::scratch_folder scratch;
     const auto source = lowbit::open_model(entry.path());
