@@ -341,7 +341,13 @@ TEST_CASE("the class of a SentencePiece model comes from the folder or is an err
   CHECK_FALSE(lowbit::tokenizer::load(file));
   folder.write("config.json", R"({"model_type": "xlm-roberta"})");
   CHECK(error().empty());
-  CHECK(lowbit::tokenizer::load(folder.path())->mask_id() == 56);
+  const auto tokenizer = lowbit::tokenizer::load(folder.path());
+  REQUIRE(tokenizer);
+  CHECK(tokenizer->mask_id() == 56);
+  const auto word = tokenizer->text_of(tokenizer->id("\u2581cat").value());
+  CHECK((word.text == "cat" && !word.continues));
+  const auto end = tokenizer->text_of(tokenizer->id("s").value());
+  CHECK((end.text == "s" && end.continues));
   folder.write("config.json", R"({"model_type": "camembert"})");
   CHECK(lowbit::tokenizer::load(folder.path())->mask_id() == 59);
   folder.write("config.json", R"({"model_type": "albert"})");

@@ -65,7 +65,8 @@ class bpe_model {
     m.merges_.resize(slots);
     std::string merged;
     for (std::size_t rank = 0; rank < o.merges.size(); ++rank) {
-      const auto& [left, right] = o.merges[rank];
+      const std::string& left = o.merges[rank].first;  // clang 14 captures no structured binding
+      const std::string& right = o.merges[rank].second;
       const auto unknown_token = [&](std::string_view token) {
         return status::error(errc::malformed, "merges: merge ", rank, " ('", left, "' '", right,
                              "') needs '", token, "', which is not in the vocabulary");

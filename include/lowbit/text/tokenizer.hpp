@@ -186,13 +186,22 @@ class tokenizer {
   [[nodiscard]] std::optional<std::int32_t> id(std::string_view token) const {
     return vocabulary_.id(token);
   }
-  /// The text of a token: "##s" continues with "s", a byte-level "\u0120new" is the word "new".
+  /// The text of a token: "##s" continues with "s"; a byte-level "\u0120new" and
+  /// SentencePiece's "\u2581new" are the word "new".
   /// Requires: 0 <= id < vocabulary_size()
   [[nodiscard]] token_text text_of(std::int32_t id) const {
     const std::string_view token = vocabulary_.token(id);
     if (!vocabulary_.model_id(token)) return {std::string(token)};
     if (!prefix_.empty() && token.size() > prefix_.size() && token.starts_with(prefix_))
       return {std::string(token.substr(prefix_.size())), true};
+    for (const detail::pre_tokenizer_step& step : pre_tokenizers_) {
+      const auto* spaces = std::get_if<detail::metaspace>(&step);
+      if (spaces == nullptr) continue;
+      const std::string& space = spaces->replacement;
+      if (token.size() > space.size() && token.starts_with(space))
+        return {std::string(token.substr(space.size()))};
+      return {std::string(token), true};
+    }
     const bool is_byte_level =
         std::any_of(pre_tokenizers_.begin(), pre_tokenizers_.end(), [](const auto& step) {
           return std::holds_alternative<detail::byte_level_pre_tokenizer>(step);

@@ -105,11 +105,6 @@ struct step_reader {
 };
 
 inline constexpr std::array normalizer_readers{
-    step_reader<normalizer_step>{"Precompiled",
-                                 [](const nlohmann::json& part) -> result<normalizer_step> {
-                                   LOWBIT_TRY_ASSIGN(auto map, read_charsmap(part));
-                                   return normalizer_step(std::move(map));
-                                 }},
     step_reader<normalizer_step>{
         "BertNormalizer",
         [](const nlohmann::json& part) -> result<normalizer_step> {
@@ -177,14 +172,14 @@ inline constexpr std::array normalizer_readers{
                                  [](const nlohmann::json&) -> result<normalizer_step> {
                                    return normalizer_step(nmt_normalizer{});
                                  }},
+    step_reader<normalizer_step>{"Precompiled",
+                                 [](const nlohmann::json& part) -> result<normalizer_step> {
+                                   LOWBIT_TRY_ASSIGN(auto map, read_charsmap(part));
+                                   return normalizer_step(std::move(map));
+                                 }},
 };
 
 inline constexpr std::array pre_tokenizer_readers{
-    step_reader<pre_tokenizer_step>{"Metaspace",
-                                    [](const nlohmann::json& part) -> result<pre_tokenizer_step> {
-                                      LOWBIT_TRY_ASSIGN(auto p, read_metaspace(part));
-                                      return pre_tokenizer_step(std::move(p));
-                                    }},
     step_reader<pre_tokenizer_step>{"BertPreTokenizer",
                                     [](const nlohmann::json&) -> result<pre_tokenizer_step> {
                                       return pre_tokenizer_step(bert_pre_tokenizer{});
@@ -226,6 +221,11 @@ inline constexpr std::array pre_tokenizer_readers{
                                       if (!pattern.is_regex) p.pattern = std::move(pattern.text);
                                       LOWBIT_TRY_ASSIGN(p.behavior, read_behavior(part, ""));
                                       LOWBIT_TRY(read_bool(part, "invert", p.invert));
+                                      return pre_tokenizer_step(std::move(p));
+                                    }},
+    step_reader<pre_tokenizer_step>{"Metaspace",
+                                    [](const nlohmann::json& part) -> result<pre_tokenizer_step> {
+                                      LOWBIT_TRY_ASSIGN(auto p, read_metaspace(part));
                                       return pre_tokenizer_step(std::move(p));
                                     }},
 };

@@ -79,11 +79,13 @@ struct tokenizer_parts {
       const std::size_t before = replace->pattern.size() * (replace->repeated ? 2 : 1);
       growth *= std::max<std::size_t>(1, (replace->content.size() + before - 1) / before);
     }
+    if (const auto* map = std::get_if<precompiled_charsmap>(&step))
+      growth *= std::max<std::size_t>(1, map->longest_replacement());
     const auto* prepend = std::get_if<prepend_normalizer>(&step);
     if (growth > max_growth || (prepend != nullptr && prepend->content.size() > max_prefix))
-      return status::error(errc::unsupported,
-                           "normalizer: Replace or Prepend could make a text "
-                           "too long");
+      return status::error(
+          errc::unsupported,
+          "normalizer: Replace, Prepend or Precompiled could make a text too long");
   }
   const auto rewrites = [](const auto& step) {
     return std::holds_alternative<byte_level_pre_tokenizer>(step);
