@@ -30,14 +30,15 @@ struct table_model {
   canonical_model model;
 };
 
-/// What `name` can run; nothing for the other models.
-inline std::vector<table_model> models_of(const std::string& name) {
+/// What `name` can run, of the models that `wanted` names; nothing for the other models.
+template <class Wanted>
+std::vector<table_model> models_of(const std::string& name, Wanted wanted) {
   std::vector<table_model> models;
   const lowbit::load_options options = options_of(name);
   const std::filesystem::path golden(LOWBIT_TEST_DATA);
   for (const auto& parent : {golden, golden.parent_path().parent_path() / "models"}) {
     for (const auto& folder : std::filesystem::directory_iterator(parent)) {
-      if (!folder.is_directory()) continue;
+      if (!folder.is_directory() || !wanted(folder.path().filename().string())) continue;
       auto model = lowbit::open_model(folder.path(), options);
       if (model) models.push_back({folder.path().filename().string(), *std::move(model)});
     }
@@ -45,13 +46,18 @@ inline std::vector<table_model> models_of(const std::string& name) {
   for (const head_kind head :
        {head_kind::sequence, head_kind::token, head_kind::span, head_kind::masked_lm,
         head_kind::mean_embedding, head_kind::cls_embedding}) {
+    const std::string random = "random-" + std::string(name_of(head));
+    if (!wanted(random)) continue;
     lowbit::model_shape shape{3, 72, 4, 140, 211, 40, 2, 3};
     shape.head = head;
     if (head == head_kind::span) shape.labels = 2;
     auto model = lowbit_tool::random_model(shape, options.policy, options.zero, 5);
-    if (model) models.push_back({"random-" + std::string(name_of(head)), *std::move(model)});
+    if (model) models.push_back({random, *std::move(model)});
   }
   return models;
+}
+inline std::vector<table_model> models_of(const std::string& name) {
+  return models_of(name, [](const std::string&) { return true; });
 }
 
 /// Three sentences, the longest 17 tokens where the model takes that many; a masked language model
