@@ -318,8 +318,9 @@ class tokenizer {
     t.unk_ = t.id(parts.unknown).value_or(-1);
     t.cls_ = t.id(parts.classifier).value_or(-1);
     t.sep_ = t.id(parts.separator).value_or(-1);
-    t.pad_ = t.id(parts.padding);
-    t.mask_ = t.id(parts.mask);
+    // A tokenizer.json alone does not say which tokens have these roles.
+    t.pad_ = t.id(t.id(parts.padding) ? parts.padding : "<pad>");
+    t.mask_ = t.id(t.id(parts.mask) ? parts.mask : "<mask>");
     LOWBIT_TRY(t.make_matchers(std::move(parts.added)));
     return t;
   }

@@ -79,6 +79,20 @@ inline void add_special_tokens(tokenizer_parts& parts) {
   }
 }
 
+/// RoBERTa's <s> and </s> are special even if other tokens take the roles of cls_token and
+/// sep_token.
+inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_parts& parts) {
+  token_adder adder(parts);
+  for (const auto& [key, content] :
+       {std::pair{"bos_token", "<s>"}, std::pair{"eos_token", "</s>"}}) {
+    const auto names = [&, &k = key](const nlohmann::json& json) {
+      return json.is_object() && !member(json, k).is_null();
+    };
+    if (!names(files.config) && !names(files.special_map) && adder.has(content))
+      adder.add({.content = content});
+  }
+}
+
 /// Reads the object in a file, or null if there is no file; keeps only the named members, or all if
 /// none are named.
 [[nodiscard]] inline result<nlohmann::json> read_optional_object(
@@ -254,6 +268,7 @@ inline void add_special_tokens(tokenizer_parts& parts) {
                         ? bert_template(parts->classifier, parts->separator)
                         : roberta_template(parts->classifier, parts->separator);
   add_special_tokens(*parts);
+  if (kind == vocabulary_kind::byte_bpe) add_sentence_tokens(files, *parts);
   return parts;
 }
 
