@@ -99,7 +99,9 @@ class tokenizer {
         continue;
       }
       const std::size_t begin = e.ids.size();
-      LOWBIT_TRY(append_text(e, text, p.type_id, max_tokens));
+      // Without special tokens, one more token shows that the text is longer.
+      const std::size_t more = taken == 0 && max_tokens + 1 != 0 ? 1 : 0;
+      LOWBIT_TRY(append_text(e, text, p.type_id, max_tokens + more));
       detail::cut(e, begin, e.ids.size() - begin, max_tokens - taken);
     }
     return e;
