@@ -26,7 +26,8 @@ void normalise_row(float* row, std::size_t cols) {
 
 /// e = p / max(|p|, 1e-12) or, if the shape is not normalised, p: the vectors of its modes, one
 /// after the other in the order of pooling_mode. Pooling is over all tokens of the sentence,
-/// including [CLS] and [SEP] and without padding, in token order, as in sentence-transformers.
+/// including [CLS] and [SEP], in token order, as in sentence-transformers. Padding, which only
+/// policies with ranges over the batch have, is pooled by mean_embedding and by no other head.
 template <class Arch>
 class embedding_head {
  public:
@@ -39,6 +40,7 @@ class embedding_head {
 
   status load(arena&, const weight_set&, const model_shape& shape) {
     modes_ = shape.pooling_bits();
+    pools_padding_ = shape.head == head_kind::mean_embedding;
     normalised_ = shape.normalised;
     return {};
   }
@@ -66,7 +68,7 @@ class embedding_head {
         const matrix_view<const float> rows =
             mode == pooling_mode::cls
                 ? matrix_view<const float>{encoded.first_row(s), 1, d, encoded.hidden.stride}
-                : encoded.hidden.rows_from(in.batch.begin(s), in.batch.valid_length(s));
+                : encoded.hidden.rows_from(in.batch.begin(s), tokens_of(in.batch, s));
         pool(mode, rows, out);
         out += d;
       }
@@ -76,6 +78,10 @@ class embedding_head {
 
  private:
   using f = f32x16<Arch>;
+
+  [[nodiscard]] std::size_t tokens_of(const token_batch& batch, std::size_t s) const {
+    return pools_padding_ ? batch.length(s) : batch.valid_length(s);
+  }
 
   /// rows (tokens, D) -> out (D)
   static void pool(pooling_mode mode, matrix_view<const float> rows, float* out) {
@@ -108,6 +114,7 @@ class embedding_head {
 
   std::size_t modes_ = 0;  // a bit each
   bool normalised_ = true;
+  bool pools_padding_ = false;
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA
