@@ -68,7 +68,9 @@ inline std::vector<token_rows> sentences_of(const lowbit::model_shape& shape) {
   for (const std::size_t length :
        {std::size_t{2}, std::min<std::size_t>(17, shape.positions), std::size_t{9}}) {
     token_rows rows;
-    rows.add(random.tokens(length, shape.vocabulary), random.tokens(length, shape.token_types));
+    // The types first: the table was recorded so, and compilers differ in the order of arguments.
+    const std::vector<std::int32_t> types = random.tokens(length, shape.token_types);
+    rows.add(random.tokens(length, shape.vocabulary), types);
     rows.masked = {0, 1};
     sentences.push_back(std::move(rows));
   }
