@@ -3,5 +3,5 @@
 // nlohmann-json and utf8proc (the CMake target lowbit::io).
 #pragma once
 
-#include "lowbit/pipeline/text_classifier.hpp"
 #include "lowbit/lowbit.hpp"
+#include "lowbit/pipeline/text_classifier.hpp"

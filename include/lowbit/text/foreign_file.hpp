@@ -14,7 +14,7 @@
 namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
-enum class expected_file : std::uint8_t { weights, json, lines };
+enum class expected_file : std::uint8_t { weights, json, lines, sentencepiece };
 
 /// True if `text` starts with `tag` (lower case), ignoring case.
 [[nodiscard]] constexpr bool begins_with_tag(std::string_view text, std::string_view tag) {
@@ -115,6 +115,7 @@ enum class expected_file : std::uint8_t { weights, json, lines };
   if (is_onnx(bytes)) return "an ONNX model; expected the original Hugging Face folder"sv;
   if (bytes.size() > 8 && bytes.substr(4, 4) == "TFL3"sv)
     return "a TensorFlow Lite model; expected the original Hugging Face folder"sv;
+  if (expected == expected_file::sentencepiece) return {};  // its reader names the byte
   if (expected == expected_file::weights) {
     if (text.starts_with('{') && is_text(bytes)) return "a JSON text, expected weights"sv;
     return is_text(bytes) ? "a text, expected weights"sv : ""sv;

@@ -15,8 +15,21 @@ namespace detail {
 /// Values of Grapheme_Cluster_Break. Extend is divided by its role in Indic conjuncts (extend,
 /// linker, non_joiner), and consonant and pictograph are the other side of those rules.
 enum class grapheme_class : std::uint8_t {
-  other, control, extend, linker, joiner, non_joiner, spacing, prepend, pictograph, consonant,
-  hangul_l, hangul_v, hangul_t, hangul_lv, hangul_lvt
+  other,
+  control,
+  extend,
+  linker,
+  joiner,
+  non_joiner,
+  spacing,
+  prepend,
+  pictograph,
+  consonant,
+  hangul_l,
+  hangul_v,
+  hangul_t,
+  hangul_lv,
+  hangul_lvt
 };
 
 struct grapheme_range {

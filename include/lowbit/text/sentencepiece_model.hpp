@@ -187,7 +187,7 @@ inline status read_normalizer(std::string_view message, std::size_t start,
 /// Errors: malformed for bytes that are no such message, no piece, more than 2^22 pieces;
 ///         unsupported for a model that is not Unigram
 [[nodiscard]] inline result<sentencepiece_model> read_sentencepiece_model(std::string_view bytes) {
-  if (const auto kind = foreign_kind(bytes, expected_file::weights); !kind.empty())
+  if (const auto kind = foreign_kind(bytes, expected_file::sentencepiece); !kind.empty())
     return status::error(errc::malformed, "this is ", kind);
   sentencepiece_model model;
   protobuf_reader fields(bytes);

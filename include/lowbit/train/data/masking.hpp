@@ -131,8 +131,7 @@ inline result<std::vector<example>> pieces_of(std::string_view line,
 /// examples are masked once.
 /// Errors: those of pieces_of; malformed when nothing is left to train on
 inline result<tokenized_dataset> masked_dataset(const std::vector<std::string>& lines,
-                                                double held_out,
-                                                const lowbit::tokenizer& tokenizer,
+                                                double held_out, const lowbit::tokenizer& tokenizer,
                                                 std::size_t max_length, const corruption& mask,
                                                 std::uint64_t seed,
                                                 const std::filesystem::path& path) {

@@ -25,8 +25,8 @@
 #include "lowbit/io/import_heads.hpp"
 #include "lowbit/io/output_folder.hpp"
 #include "lowbit/io/safetensors_writer.hpp"
-#include "lowbit/text/tokenizer_file_names.hpp"
 #include "lowbit/text/tokenizer.hpp"
+#include "lowbit/text/tokenizer_file_names.hpp"
 #include "lowbit/train/model/bert.hpp"
 
 namespace lowbit::train {
