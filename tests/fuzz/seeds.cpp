@@ -284,7 +284,10 @@ void write_tokenizer_seeds(const fs::path& tests, const seed_folder& out) {
                             {"single", {token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0)}},
                             {"pair",
                              {token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0),
-                              sequence("B", 1), token("[SEP]", 1)}}};
+                              sequence("B", 1), token("[SEP]", 1)}},
+                            {"special_tokens",
+                             {{"[CLS]", {{"id", "[CLS]"}, {"ids", {2}}, {"tokens", {"[CLS]"}}}},
+                              {"[SEP]", {{"id", "[SEP]"}, {"ids", {3}}, {"tokens", {"[SEP]"}}}}}}};
   out.add("template", join({"", root.dump(), "", "", "", "", "", text}));
 }
 

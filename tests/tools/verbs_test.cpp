@@ -344,10 +344,13 @@ TEST_CASE("a model in the Hub's cache is found by its name", "[verbs]") {
   std::filesystem::create_directory_symlink(model.path(), repository / "snapshots" / commit);
   crafted::write(repository / "refs" / "main", commit);
   REQUIRE(::setenv("HF_HUB_CACHE", cache.path().c_str(), 1) == 0);
-  CHECK(run_json("embed -m org/name 'new york'") ==
-        run_json("embed -m " + model.path() + " 'new york'"));
-  for (const char* verb : {"tokenize -m org/name so", "inspect org/name", "flops -m org/name",
-                           "compare org/name org/name 'new york'"}) {
+  CHECK(run_json("embed --pooling mean -m org/name 'new york'") ==
+        run_json("embed --pooling mean -m " + model.path() + " 'new york'"));
+  const std::string texts = (cache.path() / "texts").native();
+  crafted::write(texts, "new york\n");
+  for (const std::string& verb :
+       {std::string("tokenize -m org/name so"), std::string("inspect org/name"),
+        std::string("flops -m org/name"), "compare org/name org/name --text " + texts}) {
     const ended e = run_program(verb);
     INFO(verb << ": " << e.out);
     CHECK(e.code == 0);
