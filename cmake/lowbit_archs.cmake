@@ -61,7 +61,7 @@ if(LOWBIT_ARCHS AND NOT LOWBIT_ARCHS STREQUAL "native")
   set(lowbit_archs ${LOWBIT_ARCHS})
 else()
   foreach(arch IN LISTS lowbit_all_archs)
-    if(known_${arch} AND lowbit_flags_${arch})
+    if(known_${arch} AND lowbit_flags_${arch} AND NOT CMAKE_SCRIPT_MODE_FILE)  # a script has no compiler to ask
       list(JOIN lowbit_flags_${arch} " " flags)
       check_cxx_compiler_flag("${flags}" LOWBIT_COMPILER_KNOWS_${arch})
       set(known_${arch} ${LOWBIT_COMPILER_KNOWS_${arch}})

@@ -299,7 +299,7 @@ void write_pipeline_seeds(const fs::path& tests, const seed_folder& out) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     json root = all[i].at("tokenizer");
     if (root["model"]["type"] == "BPE") {  // a vocabulary of a few tokens
-      json words, merges = {{"l", "o"}, {"lo", "w"}};
+      json words, merges = json::array({json::array({"l", "o"}), json::array({"lo", "w"})});
       for (const char* special :
            {"<s>", "<pad>", "</s>", "<unk>", "<mask>", "[CLS]", "[SEP]", "l", "o", "w", "lo", "low",
             "\xC4\xA0", "e", "a", "\xC3\x83", "<0x41>"})

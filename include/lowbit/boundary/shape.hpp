@@ -99,8 +99,8 @@ struct model_shape {
   /// Width of the embedding tables if a linear layer maps their rows to hidden (ALBERT, ELECTRA).
   std::size_t embedding = 0;   ///< 0: hidden, no map
   bool shared_layers = false;  ///< all layers have the weights of layer 0 (ALBERT)
-  std::size_t pooling = 0;  ///< pooled_embedding: the bits of its modes
-  bool normalised = true;   ///< embeddings have length 1
+  std::size_t pooling = 0;     ///< pooled_embedding: the bits of its modes
+  bool normalised = true;      ///< embeddings have length 1
 
   /// Width of the embedding tables, E.
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t embedding_width() const {
