@@ -58,14 +58,11 @@ expect 'bad lines with --keep-going' 1 4 3 'standard input:5: '
 run "$lines" tokens --keep-going -m model
 expect 'another head' 1 0 1 'expected a token classification model'
 for verb in embed tokenize; do
-  answers=1
-  if [[ $verb == tokenize ]]; then answers=2; fi
-  pooling=$([[ $verb == embed ]] && echo '--pooling mean' || true)
-  # shellcheck disable=SC2086
-  run "$lines" $verb -m model $pooling
+  answers=1 pooling=(--pooling mean)
+  if [[ $verb == tokenize ]]; then answers=2 pooling=(); fi
+  run "$lines" $verb -m model "${pooling[@]}"
   expect "$verb, a bad line" 1 $answers 1 'standard input:2: '
-  # shellcheck disable=SC2086
-  run "$lines" $verb -m model --keep-going $pooling
+  run "$lines" $verb -m model --keep-going "${pooling[@]}"
   expect "$verb --keep-going" 1 $((4 * answers)) 3 '2 of 6 texts failed'
 done
 run 'hello\tworld\nhello\n' classify -m model --pairs
