@@ -62,7 +62,7 @@ endfunction()
 # Builds a target that the default build leaves out. Only one such test at a time: they share the build folder.
 function(lowbit_build_test test target)
   cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
-  add_test(NAME ${test} COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target ${target} --parallel ${cores})
+  add_test(NAME ${test} COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target ${target} --parallel ${cores} ${ARGN})
   set_tests_properties(${test} PROPERTIES RESOURCE_LOCK lowbit_build_folder PROCESSORS ${cores} TIMEOUT 1800)
 endfunction()
 
