@@ -26,8 +26,8 @@ class encoder_layer {
   static_assert(!is_split<Policy> || (!bit_projections && !bit_middle),
                 "lowbit: a split layer adds float halves, its output cannot be bits");
 
-  LOWBIT_COLD status load(arena& memory, const weight_set& weights, std::size_t index,
-                          const model_shape& shape) {
+  LOWBIT_COLD constexpr status load(arena& memory, const weight_set& weights, std::size_t index,
+                                    const model_shape& shape) {
     const auto name = [index](model_part part) { return part_name(part, index); };
     const std::size_t d = shape.hidden;
     const std::size_t inner = shape.inner();
@@ -137,7 +137,7 @@ class encoder_layer {
     show_site(observer, activation_site::output_sum, w.sum, rows);
   }
 
-  void load_middle_thresholds(arena& memory, std::size_t i, std::size_t d) {
+  constexpr void load_middle_thresholds(arena& memory, std::size_t i, std::size_t d) {
     using input = typename formats::feed_forward_output::input;
     const input_encoding& encoding = feed_forward_output_.input();
     middle_thresholds_.load(memory, feed_forward_input_, i, d, [&](float y, std::size_t o) {
