@@ -200,19 +200,19 @@ class layer_norm {
   };
   LOWBIT_NOINLINE moments moments_of(const float* x) const {
     const std::size_t cols = gamma_.count;
-    const std::size_t padded = round_up(cols, virtual_lanes);
     const auto count = static_cast<float>(cols);
     f32x16<Arch> sum = f32x16<Arch>::broadcast(0.0F);
-    for (std::size_t c = 0; c < padded; ++c) {
-      float& lane = sum.part[c % virtual_lanes];
-      lane = lane + (c < cols ? arch_ops<Arch>::load(x + c) : 0.0F);
+    for (std::size_t c = 0; c < cols; c += virtual_lanes) {
+      for (std::size_t n = 0; n < virtual_lanes; ++n)
+        sum.part[n] += c + n < cols ? arch_ops<Arch>::load(x + c + n) : 0.0F;
     }
     const float mean = reduce_add(sum) / count;
     sum = f32x16<Arch>::broadcast(0.0F);
-    for (std::size_t c = 0; c < padded; ++c) {
-      float& lane = sum.part[c % virtual_lanes];
-      const float d = (c < cols ? arch_ops<Arch>::load(x + c) : mean) - mean;
-      lane = arch_ops<Arch>::fma(d, d, lane);
+    for (std::size_t c = 0; c < cols; c += virtual_lanes) {
+      for (std::size_t n = 0; n < virtual_lanes; ++n) {
+        const float d = (c + n < cols ? arch_ops<Arch>::load(x + c + n) : mean) - mean;
+        sum.part[n] = arch_ops<Arch>::fma(d, d, sum.part[n]);
+      }
     }
     const float variance = reduce_add(sum) / count;
     return {mean, variance, 1.0F / arch_ops<Arch>::sqrt(variance + eps_)};
