@@ -58,12 +58,12 @@ class linear {
   /// The size of the kernel layout depends on the file.
   static constexpr bool measures_file = runtime_bits || requires(const reader& r) { r.outliers(); };
 
-  /// name: of the part
+  /// name: of the part. Without `keeps_outputs`, scale and bias are valid only until the next
+  /// take() from the arena: for layers whose outputs are replaced by thresholds.
   constexpr status load(arena& memory, const weight_set& weights, const tensor_name& name,
-                        std::size_t n, std::size_t k) {
+                        std::size_t n, std::size_t k, bool keeps_outputs = true) {
     LOWBIT_TRY(input_.template load<typename Format::input>(memory, weights, name, k));
-    LOWBIT_TRY(load_vector(memory, weights, name(".bias").view(), n, bias_));
-    if constexpr (integer) scale_ = memory.template take_vector<float>(n);
+    if (keeps_outputs) LOWBIT_TRY(load_outputs(memory, weights, name, n));
     reader stored;
     if (measures_file || memory.fills()) {
       LOWBIT_TRY(stored.open(weights, name(".weight"), n, k));
@@ -82,6 +82,11 @@ class linear {
       weights_ = {reinterpret_cast<const typename op::weight*>(packed), n, k, Op::units(k)};
       if (memory.fills()) packing = pack_rows<Op>(stored, packed, scratch);
     });
+    if (!keeps_outputs) {
+      const std::size_t mark = memory.position();
+      LOWBIT_TRY(load_outputs(memory, weights, name, n));
+      memory.rewind(mark);
+    }
     if (!memory.fills()) return {};
     if constexpr (integer) {
       for (std::size_t o = 0; o < n; ++o)
@@ -122,6 +127,14 @@ class linear {
   }
 
  private:
+  /// Takes bias and scale; fills the bias.
+  constexpr status load_outputs(arena& memory, const weight_set& weights, const tensor_name& name,
+                                std::size_t n) {
+    LOWBIT_TRY(load_vector(memory, weights, name(".bias").view(), n, bias_));
+    if constexpr (integer) scale_ = memory.template take_vector<float>(n);
+    return {};
+  }
+
   /// Element type of a decoded row during packing.
   template <class Op>
   using row_value = std::conditional_t<
@@ -217,17 +230,20 @@ class linear {
 /// because the float expression itself is evaluated.
 class output_thresholds {
  public:
+  /// Loads a layer whose outputs nothing else reads, and replaces them.
   template <class Linear, class Predicate>
-  constexpr void load(arena& memory, const Linear& layer, std::size_t n, std::size_t k,
-                      Predicate predicate) {
+  constexpr status load(arena& memory, const weight_set& weights, const tensor_name& name,
+                        Linear& layer, std::size_t n, std::size_t k, Predicate predicate) {
     values_ = memory.take_vector<std::int32_t>(n);
-    if (!memory.fills()) return;
+    LOWBIT_TRY(layer.load(memory, weights, name, n, k, false));
+    if (!memory.fills()) return {};
     const auto bound = static_cast<std::int32_t>(k);
     for (std::size_t o = 0; o < n; ++o) {
       values_[o] = first_true(-bound, bound, [&](std::int32_t count) {
         return predicate(layer.output_of(count, o), o);
       });
     }
+    return {};
   }
   [[nodiscard]] channel_threshold get() const { return {values_}; }
 
