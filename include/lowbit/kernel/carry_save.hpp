@@ -99,18 +99,36 @@ template <class Words>
   return ((bytes & 0x00FF00FFU) + (bytes >> 8 & 0x00FF00FFU)) * 0x00010001U >> 16;
 }
 
-/// The ones of `count` words.
-template <class Op, std::size_t Stride>
-[[nodiscard]] LOWBIT_INLINE std::int32_t count_combined(const typename Op::activation* a,
-                                                        const word* w, std::size_t count) {
-  std::uint32_t total = 0;
-  for (; count >= 8; count -= 8, a += 8, w += 8 * Stride)
-    total += count_eight_words(combined_words<Op, Stride>{a, w});
-  for (; count != 0; --count, ++a, w += Stride) {
-    const word v = Op::combine(*a, *w);
-    total += sum_of_bytes(ones_of_bytes(low_half(v)) + ones_of_bytes(high_half(v)));
-  }
-  return static_cast<std::int32_t>(total);
+[[nodiscard]] LOWBIT_INLINE std::uint32_t count_word(word v) {
+  return sum_of_bytes(ones_of_bytes(low_half(v)) + ones_of_bytes(high_half(v)));
+}
+
+/// The ones of two words.
+template <class Words>
+[[nodiscard]] LOWBIT_INLINE std::uint32_t count_two_words(const Words& words) {
+  const word v = words.at(0);
+  const word next = words.at(1);
+  const carry_save_sum one = add_bits(low_half(v), high_half(v), low_half(next));
+  return sum_of_bytes(ones_of_bytes(one.sum, one.carry) + ones_of_bytes(high_half(next)));
+}
+
+/// counts[j] = the ones of Op::combine(a[u], w[u * Outputs + j]) for u < units, j < Outputs. The
+/// outputs are the inner loop: words of a stay in registers.
+template <class Op, std::size_t Outputs>
+LOWBIT_INLINE void count_combined(const typename Op::activation* a, const word* w,
+                                  std::size_t units, std::int32_t* counts) {
+#pragma GCC unroll 16
+  for (std::size_t j = 0; j < Outputs; ++j) counts[j] = 0;  // not a call of memset
+  const auto step = [&](std::size_t words, const auto& count) {
+    for (std::size_t j = 0; j < Outputs; ++j)
+      counts[j] += static_cast<std::int32_t>(count(combined_words<Op, Outputs>{a, w + j}));
+    a += words;
+    w += words * Outputs;
+    units -= words;
+  };
+  while (units >= 8) step(8, [](const auto& words) { return count_eight_words(words); });
+  while (units >= 2) step(2, [](const auto& words) { return count_two_words(words); });
+  if (units != 0) step(1, [](const auto& words) { return count_word(words.at(0)); });
 }
 
 }  // namespace detail

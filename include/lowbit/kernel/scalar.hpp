@@ -23,7 +23,7 @@ struct micro_kernel<Op, scalar> {
                   std::int32_t* acc) {
     static_assert(Rows == 1);
     if constexpr (LOWBIT_POPCOUNT == 0) {
-      for (std::size_t j = 0; j < nr; ++j) acc[j] = detail::count_combined<Op, nr>(a, w + j, units);
+      detail::count_combined<Op, nr>(a, w, units, acc);
       return;
     }
     for (std::size_t first = 0; first < nr; first += 4) {

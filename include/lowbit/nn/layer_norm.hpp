@@ -203,16 +203,19 @@ class layer_norm {
     const auto count = static_cast<float>(cols);
     f32x16<Arch> sum = f32x16<Arch>::broadcast(0.0F);
     for (std::size_t c = 0; c < cols; c += virtual_lanes) {
-      for (std::size_t n = 0; n < virtual_lanes; ++n)
-        sum.part[n] += c + n < cols ? arch_ops<Arch>::load(x + c + n) : 0.0F;
+      const std::size_t lanes = lanes_at(c, cols);
+      for (std::size_t n = 0; n < lanes; ++n) sum.part[n] += arch_ops<Arch>::load(x + c + n);
     }
     const float mean = reduce_add(sum) / count;
     sum = f32x16<Arch>::broadcast(0.0F);
+    const auto add_square = [&](float v, std::size_t n) {
+      const float d = v - mean;
+      sum.part[n] = arch_ops<Arch>::fma(d, d, sum.part[n]);
+    };
     for (std::size_t c = 0; c < cols; c += virtual_lanes) {
-      for (std::size_t n = 0; n < virtual_lanes; ++n) {
-        const float d = (c + n < cols ? arch_ops<Arch>::load(x + c + n) : mean) - mean;
-        sum.part[n] = arch_ops<Arch>::fma(d, d, sum.part[n]);
-      }
+      const std::size_t lanes = lanes_at(c, cols);
+      for (std::size_t n = 0; n < lanes; ++n) add_square(arch_ops<Arch>::load(x + c + n), n);
+      for (std::size_t n = lanes; n < virtual_lanes; ++n) add_square(mean, n);
     }
     const float variance = reduce_add(sum) / count;
     return {mean, variance, 1.0F / arch_ops<Arch>::sqrt(variance + eps_)};
@@ -220,15 +223,16 @@ class layer_norm {
   /// Sixteen normalised lanes from column c on; those past the last column are 0.
   LOWBIT_NOINLINE void normalise(const float* x, std::size_t c, const moments& m,
                                  float (&lanes)[virtual_lanes]) const {
-    for (std::size_t n = 0; n < virtual_lanes; ++n, ++c) {
-      if (c < gamma_.count) {
-        const float d = arch_ops<Arch>::load(x + c) - m.mean;
-        lanes[n] = arch_ops<Arch>::fma(d * m.inverse, arch_ops<Arch>::load(gamma_.data + c),
-                                       arch_ops<Arch>::load(beta_.data + c));
-      } else {
-        lanes[n] = 0.0F;
-      }
+    const std::size_t count = lanes_at(c, gamma_.count);
+    const float* gamma = gamma_.data + c;
+    const float* beta = beta_.data + c;
+    x += c;
+    for (std::size_t n = 0; n < count; ++n) {
+      const float d = arch_ops<Arch>::load(x + n) - m.mean;
+      lanes[n] = arch_ops<Arch>::fma(d * m.inverse, arch_ops<Arch>::load(gamma + n),
+                                     arch_ops<Arch>::load(beta + n));
     }
+    for (std::size_t n = count; n < virtual_lanes; ++n) lanes[n] = 0.0F;
   }
 
   vector_view<float> gamma_;  // (D)
