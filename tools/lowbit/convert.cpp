@@ -165,6 +165,8 @@ class device_model {
                        place(t.ids));
     out += fmt::format("  v.wraps = reinterpret_cast<const std::uint32_t*>(bytes + {});\n",
                        place(t.wraps));
+    out += fmt::format("  v.starts = reinterpret_cast<const std::uint16_t*>(bytes + {});\n",
+                       place(t.starts));
     out += fmt::format(
         "  v.wrap_count = {};\n  v.words = {};\n  v.pieces = {};\n"
         "  v.tokens = added;\n  v.token_count = {};\n  v.unknown = {};\n"

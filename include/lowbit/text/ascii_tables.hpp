@@ -15,7 +15,7 @@ namespace lowbit::inline LOWBIT_ISA {
 class ascii_tables {
  public:
   std::string bytes;
-  std::vector<std::uint16_t> offsets, ids;
+  std::vector<std::uint16_t> offsets, ids, starts;
   std::vector<std::uint32_t> wraps;
   std::vector<std::pair<std::string, std::int32_t>> added;  ///< text and id
   std::uint32_t words = 0;
@@ -23,7 +23,7 @@ class ascii_tables {
   std::uint32_t max_characters = 0;
   bool lower_case = true;
 
-  /// Errors: unsupported for anything but BERT's pipeline around WordPiece, for more than 65,536
+  /// Errors: unsupported for anything but BERT's pipeline around WordPiece, for more than 65,535
   ///         tokens, and for added tokens that match normalized text, naming what differs
   static result<ascii_tables> make(const detail::tokenizer_parts& parts) {
     LOWBIT_TRY_ASSIGN(const auto model, wordpiece_of(parts));
@@ -43,6 +43,8 @@ class ascii_tables {
     std::sort(first.begin(), first.end());
     std::sort(rest.begin(), rest.end());
     t.words = static_cast<std::uint32_t>(first.size());
+    t.add_starts(first, 0);
+    t.add_starts(rest, first.size());
     first.insert(first.end(), rest.begin(), rest.end());
     for (const auto& [text, id] : first) {
       t.mark_wrap();
@@ -64,6 +66,7 @@ class ascii_tables {
     v.ids = ids.data();
     v.wraps = wraps.data();
     v.wrap_count = static_cast<std::uint32_t>(wraps.size());
+    v.starts = starts.data();
     v.words = words;
     v.pieces = static_cast<std::uint32_t>(ids.size());
     v.tokens = tokens.data();
@@ -98,9 +101,9 @@ class ascii_tables {
     if (parts.pre_tokenizers.size() != 1 ||
         !std::holds_alternative<detail::bert_pre_tokenizer>(parts.pre_tokenizers[0]))
       return differs("pre_tokenizer");
-    if (parts.tokens.size() > std::size_t{1} << 16) {
+    if (parts.tokens.size() >= std::size_t{1} << 16) {
       return status::error(errc::unsupported, "a vocabulary of ", parts.tokens.size(),
-                           " tokens, the ASCII profile takes at most ", std::size_t{1} << 16);
+                           " tokens, the ASCII profile takes at most ", (std::size_t{1} << 16) - 1);
     }
     return *model;
   }
@@ -143,6 +146,17 @@ class ascii_tables {
   }
   [[nodiscard]] bool can_begin(const std::string& text) const {
     return can_match(text) || (text.size() == 1 && detail::is_ascii_punctuation(text[0]));
+  }
+
+  void add_starts(const std::vector<std::pair<std::string, std::size_t>>& pieces,
+                  std::size_t before) {
+    for (std::uint32_t c = 0; c < ascii_vocabulary::starts_size; ++c) {
+      const auto at = std::find_if(pieces.begin(), pieces.end(), [c](const auto& piece) {
+        return static_cast<unsigned char>(piece.first[0]) >= c;
+      });
+      starts.push_back(
+          static_cast<std::uint16_t>(before + static_cast<std::size_t>(at - pieces.begin())));
+    }
   }
 
   void mark_wrap() {

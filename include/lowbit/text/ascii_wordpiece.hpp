@@ -27,6 +27,9 @@ struct ascii_vocabulary {
   /// (wrap_count) ascending: piece p begins w * 2^16 bytes further if w of these are at most p.
   const std::uint32_t* wraps = nullptr;
   std::uint32_t wrap_count = 0;
+  /// (2, starts_size): of the words, then of the continuations, the first that begins with a byte
+  /// of at least c.
+  const std::uint16_t* starts = nullptr;
   std::uint32_t words = 0;   ///< pieces that begin a word
   std::uint32_t pieces = 0;  ///< all
   const added* tokens = nullptr;
@@ -38,17 +41,15 @@ struct ascii_vocabulary {
   bool lower_case = true;
 
   static constexpr std::uint32_t longest_word = 200;
+  static constexpr std::uint32_t starts_size = 129;
 
-  [[nodiscard]] std::string_view piece(std::uint32_t p) const {
-    const std::size_t begin = offset(p);
-    return {bytes + begin, static_cast<std::uint16_t>(offsets[p + 1] - offsets[p])};
-  }
-
- private:
-  [[nodiscard]] std::size_t offset(std::uint32_t p) const {
-    std::size_t begin = offsets[p];
+  [[nodiscard]] LOWBIT_INLINE const char* piece(std::uint32_t p) const {
+    const char* begin = bytes + offsets[p];
     for (std::uint32_t w = 0; w < wrap_count && p >= wraps[w]; ++w) begin += std::size_t{1} << 16;
     return begin;
+  }
+  [[nodiscard]] LOWBIT_INLINE std::size_t size(std::uint32_t p) const {
+    return static_cast<std::uint16_t>(offsets[p + 1] - offsets[p]);
   }
 };
 
@@ -66,18 +67,23 @@ namespace detail {
   return {text.data() + begin, text.size() - begin};
 }
 
-/// The longest piece among [first, last) that `text` begins with; false if there is none.
-inline bool longest_piece(const ascii_vocabulary& v, std::uint32_t first, std::uint32_t last,
-                          std::string_view text, std::uint32_t& found, std::size_t& length) {
+/// The longest piece that `text`, which is not empty, begins with, among those that begin a word or
+/// those that continue one; false if there is none.
+inline bool longest_piece(const ascii_vocabulary& v, bool begins_word, std::string_view text,
+                          std::uint32_t& found, std::size_t& length) {
+  const std::uint16_t* starts = v.starts + (begins_word ? 0 : ascii_vocabulary::starts_size);
+  const auto byte = static_cast<unsigned char>(text[0]);
+  std::uint32_t first = starts[byte];
+  std::uint32_t last = starts[byte + 1U];
   bool any = false;
-  // Pieces [first, last) share the first `at` bytes with the text; the one of `at` bytes is first.
-  for (std::size_t at = 0;; ++at) {
-    if (first < last && at > 0 && v.piece(first).size() == at) {
+  // Pieces [first, last) share `at` bytes with the text; if one has no more, it is the first.
+  for (std::size_t at = 1; first < last; ++at) {
+    if (v.size(first) == at) {
       any = true;
       found = first++;
       length = at;
     }
-    if (first == last || at == text.size()) return any;
+    if (at == text.size()) break;
     const auto wanted = static_cast<unsigned char>(text[at]);
     const auto lower = [&](std::uint32_t begin, unsigned least) {
       std::uint32_t end = last;
@@ -94,6 +100,7 @@ inline bool longest_piece(const ascii_vocabulary& v, std::uint32_t first, std::u
     first = lower(first, wanted);
     last = lower(first, wanted + 1U);
   }
+  return any;
 }
 
 /// Appends ids to memory for `most`; counts the rest as truncated.
@@ -141,8 +148,7 @@ class ascii_word {
     for (std::size_t begin = 0; begin < text.size();) {
       std::uint32_t piece = 0;
       std::size_t length = 0;
-      if (!longest_piece(v_, begin == 0 ? 0 : v_.words, begin == 0 ? v_.words : v_.pieces,
-                         rest_of(text, begin), piece, length)) {
+      if (!longest_piece(v_, begin == 0, rest_of(text, begin), piece, length)) {
         sink.out = before;
         return sink.push(v_.unknown);
       }
@@ -179,22 +185,29 @@ class ascii_word {
 /// [CLS] text [SEP], truncated on the right to max_tokens, in ids[0 .. tokens).
 ///
 /// Requires: max_tokens >= 2, and room for as many ids
-/// Cost:     linear in the text, times the logarithm of the vocabulary; 300 bytes of stack
+/// Cost:     linear in the text, times the logarithm of the vocabulary; 400 bytes of stack
 inline ascii_encoding encode_ascii(const ascii_vocabulary& v, std::string_view text,
                                    std::int32_t* ids, std::size_t max_tokens) {
   LOWBIT_EXPECTS(max_tokens >= 2 && v.max_characters <= v.longest_word);
   detail::id_sink sink{ids, max_tokens - 1, {}};
   detail::ascii_word word(v);
+  std::uint32_t begins_token[8] = {};  // a bit for each byte
+  for (std::uint32_t i = 0; i < v.token_count; ++i) {
+    const auto first = static_cast<unsigned char>(v.tokens[i].text[0]);
+    begins_token[first / 32] |= std::uint32_t{1} << first % 32;
+  }
   sink.push(v.classifier);
   for (std::size_t at = 0; at < text.size();) {
-    if (const auto* token = detail::added_at(v, detail::rest_of(text, at))) {
-      word.finish(sink);
-      sink.push(token->id);
-      at += token->text.size();
-      continue;
+    const auto code = static_cast<unsigned char>(text[at]);
+    if ((begins_token[code / 32] >> code % 32 & 1U) != 0) {
+      if (const auto* token = detail::added_at(v, detail::rest_of(text, at))) {
+        word.finish(sink);
+        sink.push(token->id);
+        at += token->text.size();
+        continue;
+      }
     }
     char c = text[at++];
-    const auto code = static_cast<unsigned char>(c);
     if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
       word.finish(sink);
     } else if (code >= 0x80) {
