@@ -9,6 +9,7 @@
 #include "../support/bit_rows.hpp"
 #include "../support/guarded.hpp"
 #include "../support/random.hpp"
+#include "lowbit/kernel/scalar.hpp"
 
 namespace {
 
@@ -126,4 +127,35 @@ TEST_CASE("a checked product is false exactly when it does not fit", "[bits]") {
   CHECK_FALSE(lowbit::checked_multiply(max / 2 + 1, 2, out));
   CHECK(lowbit::checked_multiply(0, max, out));
   CHECK(out == 0);
+}
+
+TEST_CASE("ones counted by carry-save adders are those of popcount", "[bits]") {
+  lowbit_test::random_source random(612);
+  CAPTURE(random.seed());
+  constexpr std::size_t outputs = 16;
+  for (std::size_t units = 0; units < 40; ++units) {
+    for (int fill = 0; fill < 3; ++fill) {  // all ones, random, mostly ones
+      std::vector<lowbit::word> a(units), w(units * outputs);
+      for (lowbit::word& v : a) v = fill == 0 ? 0 : random.bits();
+      for (lowbit::word& v : w)
+        v = fill == 0   ? ~lowbit::word{0}
+            : fill == 1 ? random.bits()
+                        : random.bits() | random.bits();
+      std::int32_t counts[outputs], expected[outputs] = {};
+      lowbit::detail::count_combined<lowbit::and_popcount, outputs>(w.data(), w.data(), units,
+                                                                    counts);
+      for (std::size_t u = 0; u < units; ++u) {
+        for (std::size_t j = 0; j < outputs; ++j)
+          expected[j] += std::popcount(w[u] & w[u * outputs + j]);
+      }
+      CHECK(std::equal(counts, counts + outputs, expected));
+      lowbit::detail::count_combined<lowbit::xor_popcount, outputs>(a.data(), w.data(), units,
+                                                                    counts);
+      for (std::size_t j = 0; j < outputs; ++j) {
+        std::int32_t ones = 0;
+        for (std::size_t u = 0; u < units; ++u) ones += std::popcount(a[u] ^ w[u * outputs + j]);
+        CHECK(counts[j] == ones);
+      }
+    }
+  }
 }

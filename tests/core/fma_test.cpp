@@ -36,12 +36,13 @@ bool right(Function function, const operands& o) {
 }
 
 void check(const operands& o) {
-  if (right(lowbit::detail::emulated_fma, o) &&
+  if (right(lowbit::detail::emulated_fma, o) && right(lowbit::detail::integer_fma, o) &&
       right([](float a, float b, float c) { return lowbit::fma(a, b, c); }, o))
     return;
   FAIL_CHECK("fma(" << std::hexfloat << o.a << ", " << o.b << ", " << o.c << ") is "
                     << lowbit::fma(o.a, o.b, o.c) << ", emulated "
-                    << lowbit::detail::emulated_fma(o.a, o.b, o.c) << ", expected "
+                    << lowbit::detail::emulated_fma(o.a, o.b, o.c) << ", in integers "
+                    << lowbit::detail::integer_fma(o.a, o.b, o.c) << ", expected "
                     << std::fma(o.a, o.b, o.c));
 }
 
@@ -165,6 +166,19 @@ TEST_CASE("fma rounds once where a double is a tie", "[fma][mutant]") {
     CHECK(fails > rounds / 4);
     CHECK(fails < 3 * rounds / 4);
   }
+}
+
+TEST_CASE("fma in integers rounds once where the C library of microcontrollers does not", "[fma]") {
+  using lowbit::detail::integer_fma;
+  const auto of = [](std::uint32_t bits) { return std::bit_cast<float>(bits); };
+  // newlib without an FMA instruction: the last bit of the first two is off by one.
+  static_assert(integer_fma(of(0x3F8C3AE8), of(0x3369AC4F), of(0x3F9EC152)) == of(0x3F9EC153));
+  check({of(0x3F9B2991), of(0x33532F6B), of(0x3F9A2595)});
+  static_assert(integer_fma((1.0F + 0x1p-23F) * 0x1p-12F, (1.0F - 0x1p-23F) * 0x1p-12F, 1.0F) ==
+                1.0F);
+  // A product beyond the floats and an infinite term.
+  CHECK(integer_fma(3e38F, 3e38F, -std::numeric_limits<float>::infinity()) ==
+        -std::numeric_limits<float>::infinity());
 }
 
 TEST_CASE("a sum is rounded to odd", "[fma]") {

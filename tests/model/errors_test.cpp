@@ -66,6 +66,38 @@ status load(const tensor_store& tensors, const lowbit::model_shape& s = shape) {
   return m.load(space, tensors.weights(), s);
 }
 
+/// A model whose packed weights were stored and moved, with the tables that stay beside them.
+template <class Policy>
+struct stored_image {
+  using model = lowbit::classifier<Policy, lowbit::scalar>;
+  static constexpr std::size_t bytes = model::image_bytes(shape);
+  static constexpr std::size_t object_bytes = model::object_bytes(shape);
+
+  guarded<std::byte> memory{bytes}, objects{object_bytes};
+  tensor_store tables;
+
+  explicit stored_image(std::uint64_t seed) : tables(random_model<Policy>(shape, seed)) {
+    const guarded<std::byte> first(bytes), used(object_bytes);
+    model m;
+    const status packed =
+        m.pack_image(first.data(), bytes, used.data(), object_bytes, tables.weights(), shape);
+    INFO(packed.message());
+    REQUIRE(packed.ok());
+    std::memcpy(memory.data(), first.data(), bytes);
+    std::vector<std::string> names;
+    for (const lowbit::stored_tensor& t : tables.weights()) {
+      const std::string name = t.name;
+      const bool embedding =
+          name.starts_with("bert.embeddings.") && !name.starts_with("bert.embeddings.LayerNorm");
+      if (!embedding && t.elements() != 1) names.push_back(name);
+    }
+    for (const std::string& name : names) tables.remove(name);
+  }
+  status use(model& m, const lowbit::model_shape& s = shape) const {
+    return m.use_image({memory.data(), bytes}, objects.data(), object_bytes, tables.weights(), s);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("a token id, type or position outside its table is named", "[model][errors]") {
@@ -249,4 +281,66 @@ TEST_CASE("a shape that cannot be is refused with the field's name", "[model][er
   s = shape;
   s.layer_norm_eps = 0.0F;
   CHECK(load<bibert>(tensors, s).message() == "layer_norm_eps is not between 0 and 1");
+}
+
+TEST_CASE("an image of packed weights is used where it is and gives the same logits",
+          "[model][image]") {
+  random_source random(450);
+  const std::vector<sentence> sentences{random_sentence(shape, 16, random)};
+  const std::size_t order[] = {0};
+  const packed_batch batch(sentences, order);
+  const auto check = [&]<class Policy>(Policy) {
+    const stored_image<Policy> image(451);
+    const std::vector<std::byte> before(image.memory.begin(), image.memory.end());
+    typename stored_image<Policy>::model stored;
+    const status used = image.use(stored);
+    INFO(used.message());
+    REQUIRE(used.ok());
+    const tensor_store tensors = random_model<Policy>(shape, 451);
+    const loaded_model<Policy, lowbit::scalar> loaded(tensors, shape);
+    two_threads serial{1};
+    CHECK(run_model(stored, batch.input(), serial) ==
+          run_model(loaded.model, batch.input(), serial));
+    CHECK(std::equal(before.begin(), before.end(), image.memory.begin()));  // read-only
+    // Objects and image make up what a loaded model takes.
+    CHECK(loaded.memory.size() == image.bytes - sizeof(lowbit::image_header) + image.object_bytes);
+  };
+  check(bibert{});
+  check(bit{});
+}
+
+TEST_CASE("an image for something else is refused with what it is for", "[model][image]") {
+  const stored_image<bibert> image(460);
+  stored_image<bibert>::model m;
+  auto* header = reinterpret_cast<lowbit::image_header*>(image.memory.data());
+  const lowbit::image_header good = *header;
+  const auto refused = [&](const std::string& message) {
+    const status s = image.use(m);
+    CHECK(s.code() == errc::malformed);
+    CHECK(s.message() == message);
+    *header = good;
+  };
+  std::memcpy(header->layout, "avx512", 7);
+  refused("image packed for avx512, this program runs on scalar");
+  std::memcpy(header->policy, "bit\0\0\0", 7);
+  refused("image of policy bit, expected bibert");
+  header->magic[7] = '2';
+  refused("not an image of packed weights");
+  ++header->bytes;
+  refused("image of " + std::to_string(image.bytes) + " bytes whose header says " +
+          std::to_string(image.bytes + 1) + ", expected " + std::to_string(image.bytes));
+  lowbit::model_shape other = shape;
+  other.heads = 5;
+  CHECK(image.use(m, other).message() == "image of a model with another shape");
+  CHECK(m.use_image({image.memory.data(), 3}, nullptr, 0, {}, shape).message() ==
+        "image of 3 bytes, expected " + std::to_string(image.bytes));
+  const std::size_t needed = image.object_bytes;
+  const status s = m.use_image({image.memory.data(), image.bytes}, image.objects.data(), needed - 1,
+                               image.tables.weights(), shape);
+  CHECK(s.code() == errc::workspace_too_small);
+  CHECK(s.message() == "memory for objects of " + std::to_string(needed - 1) +
+                           " bytes, this model needs " + std::to_string(needed));
+  CHECK(m.pack_image(image.memory.data(), 100, image.objects.data(), needed, {}, shape).message() ==
+        "image of 100 bytes, this model needs " + std::to_string(image.bytes));
+  CHECK(image.use(m).ok());
 }

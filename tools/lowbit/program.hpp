@@ -38,6 +38,7 @@ void add_answer(CLI::App& program, action& chosen);
 void add_rerank(CLI::App& program, action& chosen);
 void add_choose(CLI::App& program, action& chosen);
 void add_quantize(CLI::App& program, action& chosen);
+void add_convert(CLI::App& program, action& chosen);
 void add_fetch(CLI::App& program, action& chosen);
 void add_inspect(CLI::App& program, action& chosen);
 void add_verify(CLI::App& program, action& chosen);

@@ -18,11 +18,6 @@ LOWBIT_INLINE i32x16<Arch> each_part(Op op) {
 
 }  // namespace detail
 
-/// True if a register holds one lane. Integer-layer formulas then run lane by lane in a real loop;
-/// unrolling it 16 times would make a scalar program five times as large.
-template <class Arch>
-inline constexpr bool is_lane_by_lane = arch_ops<Arch>::width == 1;
-
 /// Applies f(value, lane index) to every lane in that loop.
 template <class Arch, class F>
 requires is_lane_by_lane<Arch>

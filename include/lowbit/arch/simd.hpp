@@ -191,6 +191,23 @@ struct f32x16 {
   }
 };
 
+/// True if a register holds one lane. Formulas of layers then run lane by lane in a real loop;
+/// unrolling it 16 times would make a scalar program five times as large.
+template <class Arch>
+inline constexpr bool is_lane_by_lane = arch_ops<Arch>::width == 1;
+
+/// An arch whose f32x16 holds one lane of sixteen: for functions that compute each lane alone, in a
+/// loop over lanes.
+struct single_lane {
+  using fallback = scalar;
+  static constexpr bool compiled = true;
+  static constexpr const char* name = "scalar";
+};
+template <>
+struct arch_ops<single_lane> : arch_ops<scalar> {
+  static constexpr std::size_t width = virtual_lanes;
+};
+
 /// Lane i of a if lane i of the mask is set, otherwise lane i of b.
 template <class Arch>
 [[nodiscard]] LOWBIT_INLINE f32x16<Arch> select(mask16<Arch> mask, f32x16<Arch> a, f32x16<Arch> b) {

@@ -48,6 +48,20 @@
 #define LOWBIT_FMA 0
 #endif
 
+/// 0: a 32-bit target that counts ones by a library call; kernel/carry_save.hpp needs fewer.
+#if defined(__arm__) || (defined(__riscv) && __riscv_xlen == 32 && !defined(__riscv_zbb))
+#define LOWBIT_POPCOUNT 0
+#else
+#define LOWBIT_POPCOUNT 1
+#endif
+
+/// 1: floats are computed by library calls, doubles by several times longer ones.
+#if (defined(__arm__) && !defined(__ARM_FP)) || (defined(__riscv) && !defined(__riscv_flen))
+#define LOWBIT_SOFT_FLOAT 1
+#else
+#define LOWBIT_SOFT_FLOAT 0
+#endif
+
 #if defined(__AVX2__) && defined(__FMA__) && defined(__BMI2__) && defined(__POPCNT__)
 #define LOWBIT_AVX2 1
 #else

@@ -33,7 +33,8 @@ enum class errc : std::uint8_t {
   not_finite,           ///< a value left the range of float32 during a run
 };
 
-/// Up to 500 bytes of text without a heap. Longer text is truncated and ends in "...".
+/// Up to 500 bytes of text without a heap, 120 on a microcontroller, where it lies on a small
+/// stack. Longer text is truncated and ends in "...".
 class short_text {
  public:
   LOWBIT_INLINE constexpr short_text() {}
@@ -50,7 +51,7 @@ class short_text {
   [[nodiscard]] LOWBIT_INLINE constexpr std::string_view view() const { return {text_, size_}; }
 
  private:
-  static constexpr std::size_t capacity = 500;
+  static constexpr std::size_t capacity = LOWBIT_HOSTED != 0 ? 500 : 120;
 
   bool cut_ = false;
   std::uint16_t size_ = 0;

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 
+#include "lowbit/kernel/carry_save.hpp"
 #include "lowbit/kernel/micro_kernel.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -21,6 +22,10 @@ struct micro_kernel<Op, scalar> {
   static void run(const typename Op::activation* a, std::size_t, const word* w, std::size_t units,
                   std::int32_t* acc) {
     static_assert(Rows == 1);
+    if constexpr (LOWBIT_POPCOUNT == 0) {
+      detail::count_combined<Op, nr>(a, w, units, acc);
+      return;
+    }
     for (std::size_t first = 0; first < nr; first += 4) {
       std::int32_t count[4] = {};
       for (std::size_t u = 0; u < units; ++u) {

@@ -10,6 +10,7 @@
 //   run(encoded, in, workspace, out, executor, observer)
 #pragma once
 
+#include "lowbit/boundary/packed_image.hpp"
 #include "lowbit/model/encoder.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -34,7 +35,8 @@ class bert {
   /// Embedding tables are not copied: the memory behind `weights` must outlive the model.
   /// Errors: malformed shape; invalid_argument for a shape with another head; not_found / malformed
   /// / shape_mismatch naming the tensor
-  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD constexpr status load(arena& memory, const weight_set& weights,
+                                    const model_shape& shape) {
     LOWBIT_TRY(shape.check());
     if (!serves(shape.head)) {
       return status::error(errc::invalid_argument, "this is a ", name_of(shape.head),
@@ -42,6 +44,53 @@ class bert {
     }
     LOWBIT_TRY(encoder_.load(memory, weights, shape));
     return head_.load(memory, weights, shape);
+  }
+
+  /// Bytes of the packed weights of an image (boundary/packed_image.hpp), header included, and of
+  /// the objects that use them. For codecs whose size does not depend on the file.
+  [[nodiscard]] static constexpr std::size_t image_bytes(const model_shape& shape) {
+    return sizeof(image_header) + measured(shape).used();
+  }
+  [[nodiscard]] static constexpr std::size_t object_bytes(const model_shape& shape) {
+    return measured(shape).objects_used();
+  }
+  [[nodiscard]] static constexpr image_header header(const model_shape& shape) {
+    return image_header::of(Policy::name, Arch::name, shape, image_bytes(shape));
+  }
+
+  /// Writes an image of packed weights, image_bytes(shape) bytes aligned to buffer_alignment; the
+  /// model then uses it.
+  /// Errors: workspace_too_small, with the bytes needed; those of load()
+  LOWBIT_COLD status pack_image(std::byte* image, std::size_t bytes, std::byte* objects,
+                                std::size_t bytes_of_objects, const weight_set& weights,
+                                const model_shape& shape) {
+    LOWBIT_TRY(shape.check());
+    LOWBIT_TRY(check_memory("image", bytes, image_bytes(shape)));
+    LOWBIT_TRY(check_memory("memory for objects", bytes_of_objects, object_bytes(shape)));
+    const image_header h = header(shape);
+    std::memset(image, 0, image_bytes(shape));
+    std::memcpy(image, &h, sizeof h);
+    arena memory(image + sizeof h, bytes - sizeof h, objects, bytes_of_objects,
+                 arena_contents::nothing);
+    return load(memory, weights, shape);
+  }
+
+  /// Uses the packed weights of an image where they are, for example in flash. Only objects with
+  /// pointers into it, object_bytes(shape), are written to `objects`, aligned to buffer_alignment.
+  /// `tables` holds what load() does not copy: embedding tables and single scales.
+  /// Errors: malformed, if the image is none, or of another policy, layout or shape, with both;
+  ///         workspace_too_small, with the bytes needed; those of load() for the tables
+  LOWBIT_COLD status use_image(const packed_image& image, std::byte* objects,
+                               std::size_t bytes_of_objects, const weight_set& tables,
+                               const model_shape& shape) {
+    LOWBIT_TRY(shape.check());
+    LOWBIT_TRY(image.check(header(shape)));
+    LOWBIT_TRY(check_memory("memory for objects", bytes_of_objects, object_bytes(shape)));
+    // Nothing is written to an arena of packed contents.
+    arena memory(const_cast<std::byte*>(image.data) + sizeof(image_header),
+                 image.bytes - sizeof(image_header), objects, bytes_of_objects,
+                 arena_contents::packed);
+    return load(memory, tables, shape);
   }
 
   [[nodiscard]] const model_shape& shape() const { return encoder_.shape(); }
@@ -146,6 +195,19 @@ class bert {
       head.plan(memory, shape, limits);
     }
   };
+
+  [[nodiscard]] static constexpr arena measured(const model_shape& shape) {
+    arena measure = arena::measure_apart();
+    bert model;
+    static_cast<void>(model.load(measure, {}, shape));
+    return measure;
+  }
+  [[nodiscard]] static status check_memory(const char* what, std::size_t bytes,
+                                           std::size_t needed) {
+    if (bytes >= needed) return {};
+    return status::error(errc::workspace_too_small, what, " of ", bytes,
+                         " bytes, this model needs ", needed);
+  }
 
   [[nodiscard]] static constexpr bool serves(head_kind head) {
     if constexpr (requires { Head::serves(head); }) {

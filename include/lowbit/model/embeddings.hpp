@@ -15,7 +15,7 @@ namespace lowbit::inline LOWBIT_ISA {
 template <class Codec, class Arch>
 class embeddings {
  public:
-  status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  constexpr status load(arena& memory, const weight_set& weights, const model_shape& shape) {
     shape_ = shape;
     const std::size_t e = shape.embedding_width();
     LOWBIT_TRY(norm_.load(memory, weights, part_name(model_part::embedding_norm), e,

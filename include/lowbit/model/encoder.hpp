@@ -43,7 +43,7 @@ template <class Arch>
 /// Float hidden rows, for observers and heads.
 struct float_rows {
   using output = encoder_output;
-  static status load(arena&, const weight_set&, const model_shape&) { return {}; }
+  static constexpr status load(arena&, const weight_set&, const model_shape&) { return {}; }
   /// Hidden rows `index`: the input of layer `index`, or the encoder output.
   template <class Workspace>
   [[nodiscard]] static matrix_view<const float> floats(const Workspace& w, std::size_t,
@@ -97,7 +97,7 @@ class encoder {
     typename segments::template each<layer_memory> layers;
 
     constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
-      stream::plan(memory, shape, limits);
+      stream::plan(memory, shape, limits, batch_range);
       each_segment([&]<std::size_t S>() {
         std::get<S>(layers).plan(memory, shape, limits, *this);
         return true;
@@ -107,7 +107,8 @@ class encoder {
 
   /// Packs the weights into `memory`. Embedding tables are not copied: the memory behind `weights`
   /// must outlive the encoder.
-  LOWBIT_COLD status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD constexpr status load(arena& memory, const weight_set& weights,
+                                    const model_shape& shape) {
     shape_ = shape;
     if (shape.shared_layers && segments::segment_count > 1) {
       return status::error(errc::unsupported, "policy ", Policy::name,
@@ -199,13 +200,13 @@ class encoder {
 
  private:
   template <class Layer>
-  status load_layers(arena& memory, const weight_set& weights, std::size_t begin, std::size_t end,
-                     vector_view<Layer>& layers) const {
+  constexpr status load_layers(arena& memory, const weight_set& weights, std::size_t begin,
+                               std::size_t end, vector_view<Layer>& layers) const {
     static_assert(
         Layer::batch_range == batch_range && std::is_same_v<typename Layer::stream, stream>,
         "lowbit: policies of floats, of ranges that span a padded batch, and of integers alone do "
         "not mix");
-    layers = memory.take_vector<Layer>(end - begin);
+    layers = memory.take_objects<Layer>(end - begin);
     for (std::size_t l = begin; l < end; ++l) {
       if (l > begin && shape_.shared_layers) {  // packed once
         if (!memory.measuring()) layers[l - begin] = layers[0];

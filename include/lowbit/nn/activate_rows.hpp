@@ -18,6 +18,15 @@ using fused_activations = activation_list<gelu_erf, relu, activation_pass>;
 /// rows = Function(rows), in place.
 template <class Arch, class Function>
 LOWBIT_NOINLINE void activate_rows(matrix_view<float> rows) {
+  if constexpr (is_lane_by_lane<Arch>) {
+    for (std::size_t row = 0; row < rows.rows; ++row) {
+      for (std::size_t c = 0; c < rows.cols; ++c) {
+        float& x = rows(row, c);
+        x = Function::apply(f32x16<single_lane>{{x}}).part[0];
+      }
+    }
+    return;
+  }
   const store out{rows};
   for (std::size_t row = 0; row < rows.rows; ++row) {
     for_each_column(rows.cols, [&](auto c) {

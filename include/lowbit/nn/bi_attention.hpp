@@ -17,7 +17,7 @@ class bi_attention_layer {
   using context = std::conditional_t<keeps_zeros, trit_word, word>;
   static constexpr std::int32_t score_threshold = keeps_zeros ? 1 : 0;
 
-  status load(arena&, const weight_set&, std::size_t, const model_shape& shape) {
+  constexpr status load(arena&, const weight_set&, std::size_t, const model_shape& shape) {
     heads_ = shape.heads;
     width_ = shape.head_width();
     return {};

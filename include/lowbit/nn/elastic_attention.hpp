@@ -20,7 +20,7 @@ class elastic_attention_layer {
   /// Loads the scales of q, k, v and the probabilities, and the input shift of the layer that reads
   /// the context.
   /// Errors: not_found, shape_mismatch, malformed
-  status load(arena& memory, const weight_set& weights, std::size_t layer,
+  constexpr status load(arena& memory, const weight_set& weights, std::size_t layer,
               const model_shape& shape) {
     heads_ = shape.heads;
     width_ = shape.head_width();
@@ -45,6 +45,7 @@ class elastic_attention_layer {
       return status::error(errc::malformed, "scales of ", self.view(),
                            ": their products are not finite");
     }
+    if (!memory.fills()) return {};
     fill_table();
     // Turns c + shift >= 0 into a threshold on the integer sum; |n| is at most the number of
     // tokens.

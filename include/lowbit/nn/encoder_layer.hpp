@@ -26,35 +26,42 @@ class encoder_layer {
   static_assert(!is_split<Policy> || (!bit_projections && !bit_middle),
                 "lowbit: a split layer adds float halves, its output cannot be bits");
 
-  LOWBIT_COLD status load(arena& memory, const weight_set& weights, std::size_t index,
-                          const model_shape& shape) {
+  LOWBIT_COLD constexpr status load(arena& memory, const weight_set& weights, std::size_t index,
+                                    const model_shape& shape) {
     const auto name = [index](model_part part) { return part_name(part, index); };
     const std::size_t d = shape.hidden;
     const std::size_t inner = shape.inner();
     const std::size_t i = shape.intermediate;
     hidden_act_ = shape.hidden_act;
-    LOWBIT_TRY(query_.load(memory, weights, name(model_part::query), inner, d));
-    LOWBIT_TRY(key_.load(memory, weights, name(model_part::key), inner, d));
-    LOWBIT_TRY(value_.load(memory, weights, name(model_part::value), inner, d));
+    const auto load_projection = [&](projection& layer, [[maybe_unused]] output_thresholds& signs,
+                                     model_part part) {
+      if constexpr (bit_projections && projection::counts) {
+        return signs.load(memory, weights, name(part), layer, inner, d,
+                          [](float y, std::size_t) { return y >= 0.0F; });
+      } else {
+        return layer.load(memory, weights, name(part), inner, d);
+      }
+    };
+    LOWBIT_TRY(load_projection(query_, query_signs_, model_part::query));
+    LOWBIT_TRY(load_projection(key_, key_signs_, model_part::key));
+    LOWBIT_TRY(load_projection(value_, value_signs_, model_part::value));
     LOWBIT_TRY(attention_.load(memory, weights, index, shape));
     LOWBIT_TRY(
         attention_output_.load(memory, weights, name(model_part::attention_output), d, inner));
     LOWBIT_TRY(attention_norm_.load(memory, weights, name(model_part::attention_norm), d,
                                     shape.layer_norm_eps));
-    LOWBIT_TRY(
-        feed_forward_input_.load(memory, weights, name(model_part::feed_forward_input), i, d));
+    // The thresholds of the first feed-forward layer depend on the input encoding of the second.
     LOWBIT_TRY(
         feed_forward_output_.load(memory, weights, name(model_part::feed_forward_output), d, i));
-    LOWBIT_TRY(
-        output_norm_.load(memory, weights, name(model_part::output_norm), d, shape.layer_norm_eps));
-    if constexpr (bit_projections && projection::counts) {
-      const auto not_negative = [](float y, std::size_t) { return y >= 0.0F; };
-      query_signs_.load(memory, query_, inner, d, not_negative);
-      key_signs_.load(memory, key_, inner, d, not_negative);
-      value_signs_.load(memory, value_, inner, d, not_negative);
+    if constexpr (bit_middle && feed_forward_layer::counts) {
+      LOWBIT_TRY(
+          load_middle_thresholds(memory, weights, name(model_part::feed_forward_input), i, d));
+    } else {
+      LOWBIT_TRY(
+          feed_forward_input_.load(memory, weights, name(model_part::feed_forward_input), i, d));
     }
-    if constexpr (bit_middle && feed_forward_layer::counts) load_middle_thresholds(memory, i, d);
-    return {};
+    return output_norm_.load(memory, weights, name(model_part::output_norm), d,
+                             shape.layer_norm_eps);
   }
 
   /// The sink that encodes normalised hidden rows as this layer's input and also stores the float
@@ -137,17 +144,19 @@ class encoder_layer {
     show_site(observer, activation_site::output_sum, w.sum, rows);
   }
 
-  void load_middle_thresholds(arena& memory, std::size_t i, std::size_t d) {
+  constexpr status load_middle_thresholds(arena& memory, const weight_set& weights,
+                                          const tensor_name& name, std::size_t i, std::size_t d) {
     using input = typename formats::feed_forward_output::input;
     const input_encoding& encoding = feed_forward_output_.input();
-    middle_thresholds_.load(memory, feed_forward_input_, i, d, [&](float y, std::size_t o) {
-      if constexpr (std::is_same_v<input, activation::elastic_bool>) {
-        const float rectified = y > 0.0F ? y : 0.0F;
-        return (rectified + encoding.shift[o]) / encoding.scale > 0.5F;
-      } else {
-        return y >= 0.0F;  // sign(GELU(y)) = sign(y)
-      }
-    });
+    return middle_thresholds_.load(
+        memory, weights, name, feed_forward_input_, i, d, [&](float y, std::size_t o) {
+          if constexpr (std::is_same_v<input, activation::elastic_bool>) {
+            const float rectified = y > 0.0F ? y : 0.0F;
+            return (rectified + encoding.shift[o]) / encoding.scale > 0.5F;
+          } else {
+            return y >= 0.0F;  // sign(GELU(y)) = sign(y)
+          }
+        });
   }
 
   /// The input of the query projection and the residual: the layer input, or the first token of

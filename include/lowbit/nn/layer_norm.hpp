@@ -33,10 +33,10 @@ LOWBIT_INLINE void for_each_column(std::size_t cols, const Visit& visit) {
 }
 
 /// Copies a stored vector of `count` floats into arena memory.
-inline status load_vector(arena& memory, const weight_set& weights, std::string_view name,
-                          std::size_t count, vector_view<float>& out) {
+constexpr status load_vector(arena& memory, const weight_set& weights, std::string_view name,
+                             std::size_t count, vector_view<float>& out) {
   out = memory.take_vector<float>(count);
-  if (memory.measuring()) return {};
+  if (!memory.fills()) return {};
   stored_tensor t;
   LOWBIT_TRY(weights.get(name, element_type::f32, 1, count, t));
   std::memcpy(out.data, t.data, count * sizeof(float));
@@ -98,8 +98,8 @@ struct sign_encoder : epilogue_stage {
 template <class Arch>
 class layer_norm {
  public:
-  status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t cols,
-              float eps) {
+  constexpr status load(arena& memory, const weight_set& weights, const tensor_name& name,
+                        std::size_t cols, float eps) {
     eps_ = eps;
     LOWBIT_TRY(load_vector(memory, weights, name(".weight").view(), cols, gamma_));
     return load_vector(memory, weights, name(".bias").view(), cols, beta_);
@@ -110,6 +110,32 @@ class layer_norm {
   template <std::size_t Rows, class Sink>
   void run_rows(matrix_view<const float> x, std::size_t row, Sink sink,
                 const row_marks& marks = {}) const {
+    if constexpr (is_lane_by_lane<Arch>) {
+      for (std::size_t r = 0; r < Rows; ++r) run_row(x.row(row + r), row + r, sink, marks);
+    } else {
+      run_rows_of_lanes<Rows>(x, row, sink, marks);
+    }
+  }
+
+  /// Normalises every row of x (T, D).
+  template <class Sink, executor Executor>
+  void run(matrix_view<const float> x, const Sink& sink, Executor& executor,
+           const row_marks& marks = {}) const {
+    constexpr std::size_t rows_per_task = 16;
+    executor.run(ceil_div(x.rows, rows_per_task), [&](std::size_t task, std::size_t) {
+      std::size_t r = task * rows_per_task;
+      const std::size_t end = r + rows_per_task < x.rows ? r + rows_per_task : x.rows;
+      if constexpr (!is_lane_by_lane<Arch>) {
+        for (; r + 4 <= end; r += 4) run_rows<4>(x, r, sink, marks);
+      }
+      for (; r < end; ++r) run_rows<1>(x, r, sink, marks);
+    });
+  }
+
+ private:
+  template <std::size_t Rows, class Sink>
+  void run_rows_of_lanes(matrix_view<const float> x, std::size_t row, Sink sink,
+                         const row_marks& marks) const {
     using f = f32x16<Arch>;
     // Local copies, which stores in the sink cannot alias.
     const vector_view<const float> gamma = gamma_;
@@ -155,20 +181,60 @@ class layer_norm {
     for (std::size_t r = 0; r < Rows; ++r) finish_row(sink, row + r);
   }
 
-  /// Normalises every row of x (T, D).
-  template <class Sink, executor Executor>
-  void run(matrix_view<const float> x, const Sink& sink, Executor& executor,
-           const row_marks& marks = {}) const {
-    constexpr std::size_t rows_per_task = 16;
-    executor.run(ceil_div(x.rows, rows_per_task), [&](std::size_t task, std::size_t) {
-      std::size_t r = task * rows_per_task;
-      const std::size_t end = r + rows_per_task < x.rows ? r + rows_per_task : x.rows;
-      for (; r + 4 <= end; r += 4) run_rows<4>(x, r, sink, marks);
-      for (; r < end; ++r) run_rows<1>(x, r, sink, marks);
-    });
+  /// The same with loops over lanes, and one copy for all sinks but of what calls them.
+  template <class Sink>
+  void run_row(const float* x, std::size_t row, const Sink& sink, const row_marks& marks) const {
+    const moments m = moments_of(x);
+    if (!is_finite(m.variance)) [[unlikely]]
+      marks.mark(row);
+    for (std::size_t c = 0; c < gamma_.count; c += virtual_lanes) {
+      f32x16<Arch> lanes;
+      normalise(x, c, m, lanes.part);
+      sink(lanes, row, c);
+    }
+    finish_row(sink, row);
   }
 
- private:
+  struct moments {
+    float mean, variance, inverse;
+  };
+  LOWBIT_NOINLINE moments moments_of(const float* x) const {
+    const std::size_t cols = gamma_.count;
+    const auto count = static_cast<float>(cols);
+    f32x16<Arch> sum = f32x16<Arch>::broadcast(0.0F);
+    for (std::size_t c = 0; c < cols; c += virtual_lanes) {
+      const std::size_t lanes = lanes_at(c, cols);
+      for (std::size_t n = 0; n < lanes; ++n) sum.part[n] += arch_ops<Arch>::load(x + c + n);
+    }
+    const float mean = reduce_add(sum) / count;
+    sum = f32x16<Arch>::broadcast(0.0F);
+    const auto add_square = [&](float v, std::size_t n) {
+      const float d = v - mean;
+      sum.part[n] = arch_ops<Arch>::fma(d, d, sum.part[n]);
+    };
+    for (std::size_t c = 0; c < cols; c += virtual_lanes) {
+      const std::size_t lanes = lanes_at(c, cols);
+      for (std::size_t n = 0; n < lanes; ++n) add_square(arch_ops<Arch>::load(x + c + n), n);
+      for (std::size_t n = lanes; n < virtual_lanes; ++n) add_square(mean, n);
+    }
+    const float variance = reduce_add(sum) / count;
+    return {mean, variance, 1.0F / arch_ops<Arch>::sqrt(variance + eps_)};
+  }
+  /// Sixteen normalised lanes from column c on; those past the last column are 0.
+  LOWBIT_NOINLINE void normalise(const float* x, std::size_t c, const moments& m,
+                                 float (&lanes)[virtual_lanes]) const {
+    const std::size_t count = lanes_at(c, gamma_.count);
+    const float* gamma = gamma_.data + c;
+    const float* beta = beta_.data + c;
+    x += c;
+    for (std::size_t n = 0; n < count; ++n) {
+      const float d = arch_ops<Arch>::load(x + n) - m.mean;
+      lanes[n] = arch_ops<Arch>::fma(d * m.inverse, arch_ops<Arch>::load(gamma + n),
+                                     arch_ops<Arch>::load(beta + n));
+    }
+    for (std::size_t n = count; n < virtual_lanes; ++n) lanes[n] = 0.0F;
+  }
+
   vector_view<float> gamma_;  // (D)
   vector_view<float> beta_;   // (D)
   float eps_ = 0.0F;

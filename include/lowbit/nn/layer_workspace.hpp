@@ -32,13 +32,23 @@ struct attention_of<batch_range_attention<Projected, Probability>, Policy, Arch>
 struct residual_stream {
   row_marks marks;            // (T): marks of non-finite rows
   matrix_view<float> hidden;  // (T, D)
-  matrix_view<float> sum;     // (T, D): input of a layer norm
+  /// (T, D): input of a layer norm. The memory of hidden, if in_place(): every step then reads an
+  /// element, the last time anything does, before it writes the same one.
+  matrix_view<float> sum;
 
-  constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+  constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits,
+                      bool batch_range) {
     const std::size_t d = shape.hidden;
     marks.plan(memory, limits.tokens);
     hidden = memory.take_matrix<float>(limits.tokens, d, float_stride(d));
-    sum = memory.take_matrix<float>(limits.tokens, d, float_stride(d));
+    sum = in_place(shape, batch_range)
+              ? hidden
+              : memory.take_matrix<float>(limits.tokens, d, float_stride(d));
+  }
+  /// Not with linear layers in two halves, which are summed in `sum`, nor if the embeddings are
+  /// mapped from one to the other.
+  [[nodiscard]] static constexpr bool in_place(const model_shape& shape, bool batch_range) {
+    return !batch_range && shape.embedding == 0;
   }
   /// The sink for rows that no layer reads.
   [[nodiscard]] store sink() const { return store{hidden}; }
@@ -93,7 +103,7 @@ struct layer_workspace : residual_stream {
     const std::size_t stride = bits ? words_for(inner) : float_stride(inner);
     for (auto* m : {&q, &k, &v}) *m = memory.take_matrix<projected>(t, cols, stride);
     context.plan(memory, t, inner, float_context ? floats(t, inner) : matrix_view<float>{});
-    attended.plan(memory, t, d, floats(t, d));
+    attended.plan(memory, t, d, in_place(shape, batch_range) ? sum : floats(t, d));
     const std::size_t i = shape.intermediate;
     middle.plan(memory, t, i, bit_middle ? matrix_view<float>{} : floats(t, i));
     heads.plan(memory, shape, limits);

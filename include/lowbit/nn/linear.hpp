@@ -20,7 +20,8 @@ struct input_encoding {
   /// Loads NAME.input.scale and NAME.input.shift if the encoding has them.
   /// Errors: not_found, shape_mismatch, malformed
   template <class Activation>
-  status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t k) {
+  constexpr status load(arena& memory, const weight_set& weights, const tensor_name& name,
+                        std::size_t k) {
     constexpr bool elastic = std::is_same_v<Activation, activation::elastic_sign> ||
                              std::is_same_v<Activation, activation::elastic_bool>;
     if constexpr (elastic) {
@@ -57,14 +58,14 @@ class linear {
   /// The size of the kernel layout depends on the file.
   static constexpr bool measures_file = runtime_bits || requires(const reader& r) { r.outliers(); };
 
-  /// name: of the part
-  status load(arena& memory, const weight_set& weights, const tensor_name& name, std::size_t n,
-              std::size_t k) {
+  /// name: of the part. Without `keeps_outputs`, scale and bias are valid only until the next
+  /// take() from the arena: for layers whose outputs are replaced by thresholds.
+  constexpr status load(arena& memory, const weight_set& weights, const tensor_name& name,
+                        std::size_t n, std::size_t k, bool keeps_outputs = true) {
     LOWBIT_TRY(input_.template load<typename Format::input>(memory, weights, name, k));
-    LOWBIT_TRY(load_vector(memory, weights, name(".bias").view(), n, bias_));
-    if constexpr (integer) scale_ = memory.template take_vector<float>(n);
+    if (keeps_outputs) LOWBIT_TRY(load_outputs(memory, weights, name, n));
     reader stored;
-    if (measures_file || !memory.measuring()) {
+    if (measures_file || memory.fills()) {
       LOWBIT_TRY(stored.open(weights, name(".weight"), n, k));
     }
     if constexpr (runtime_bits) {
@@ -79,9 +80,14 @@ class linear {
       memory.rewind(mark);
       if (memory.measuring()) return;
       weights_ = {reinterpret_cast<const typename op::weight*>(packed), n, k, Op::units(k)};
-      packing = pack_rows<Op>(stored, packed, scratch);
+      if (memory.fills()) packing = pack_rows<Op>(stored, packed, scratch);
     });
-    if (memory.measuring()) return {};
+    if (!keeps_outputs) {
+      const std::size_t mark = memory.position();
+      LOWBIT_TRY(load_outputs(memory, weights, name, n));
+      memory.rewind(mark);
+    }
+    if (!memory.fills()) return {};
     if constexpr (integer) {
       for (std::size_t o = 0; o < n; ++o)
         scale_[o] = (group_ == 0 ? stored.scale(o) : 1.0F) * input_.scale;
@@ -90,7 +96,7 @@ class linear {
   }
 
   [[nodiscard]] std::size_t outputs() const { return weights_.n; }
-  [[nodiscard]] const input_encoding& input() const { return input_; }
+  [[nodiscard]] constexpr const input_encoding& input() const { return input_; }
 
   /// The layer's float output as the first stages of an epilogue. row_scales: (M), of the encoded
   /// input, if its encoding has them.
@@ -121,6 +127,14 @@ class linear {
   }
 
  private:
+  /// Takes bias and scale; fills the bias.
+  constexpr status load_outputs(arena& memory, const weight_set& weights, const tensor_name& name,
+                                std::size_t n) {
+    LOWBIT_TRY(load_vector(memory, weights, name(".bias").view(), n, bias_));
+    if constexpr (integer) scale_ = memory.template take_vector<float>(n);
+    return {};
+  }
+
   /// Element type of a decoded row during packing.
   template <class Op>
   using row_value = std::conditional_t<
@@ -130,7 +144,7 @@ class linear {
 
   /// Calls function(std::type_identity<Op>) for the op of these weights.
   template <class Function>
-  void with_op(Function function) const {
+  constexpr void with_op(Function function) const {
     if constexpr (runtime_bits) {
       if constexpr (codec::template has_groups<4>) {
         if (group_ != 0 && bits_ == 4) return function(std::type_identity<group_dot<4>>{});
@@ -150,8 +164,8 @@ class linear {
 
   /// Number of elements in the kernel layout.
   template <class Op>
-  [[nodiscard]] std::size_t elements([[maybe_unused]] const reader& stored, std::size_t n,
-                                     std::size_t k) const {
+  [[nodiscard]] constexpr std::size_t elements([[maybe_unused]] const reader& stored, std::size_t n,
+                                               std::size_t k) const {
     using packed = packed_weights<Op, Arch>;
     if constexpr (is_group_dot<Op>) {
       return ceil_div(n, packed::nr) * Op::panel_elements(k, packed::nr, group_);
@@ -216,16 +230,20 @@ class linear {
 /// because the float expression itself is evaluated.
 class output_thresholds {
  public:
+  /// Loads a layer whose outputs nothing else reads, and replaces them.
   template <class Linear, class Predicate>
-  void load(arena& memory, const Linear& layer, std::size_t n, std::size_t k, Predicate predicate) {
+  constexpr status load(arena& memory, const weight_set& weights, const tensor_name& name,
+                        Linear& layer, std::size_t n, std::size_t k, Predicate predicate) {
     values_ = memory.take_vector<std::int32_t>(n);
-    if (memory.measuring()) return;
+    LOWBIT_TRY(layer.load(memory, weights, name, n, k, false));
+    if (!memory.fills()) return {};
     const auto bound = static_cast<std::int32_t>(k);
     for (std::size_t o = 0; o < n; ++o) {
       values_[o] = first_true(-bound, bound, [&](std::int32_t count) {
         return predicate(layer.output_of(count, o), o);
       });
     }
+    return {};
   }
   [[nodiscard]] channel_threshold get() const { return {values_}; }
 

@@ -40,7 +40,7 @@ class softmax_attention_layer {
   using projected = float;
   using context = float;
 
-  status load(arena&, const weight_set&, std::size_t, const model_shape& shape) {
+  constexpr status load(arena&, const weight_set&, std::size_t, const model_shape& shape) {
     heads_ = shape.heads;
     width_ = shape.head_width();
     scale_ = 1.0F / __builtin_sqrtf(static_cast<float>(width_));

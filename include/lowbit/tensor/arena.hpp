@@ -17,12 +17,35 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
+/// What a loader finds in an arena's memory.
+enum class arena_contents : std::uint8_t {
+  nothing,  ///< fills it
+  packed,   ///< the bytes that the same loader left in it: only takes pointers, never writes
+};
+
 class arena {
  public:
   /// A measuring arena: take() returns null and only counts bytes.
   constexpr arena() = default;
   /// Allocates from `bytes` bytes at `memory`, which must be aligned to buffer_alignment.
   constexpr arena(std::byte* memory, std::size_t bytes) : memory_(memory), capacity_(bytes) {}
+
+  /// A measuring arena that counts objects apart.
+  [[nodiscard]] static constexpr arena measure_apart() {
+    arena a;
+    a.apart_ = true;
+    return a;
+  }
+  /// With objects in memory of their own, so that the rest, which holds no pointers, can be stored
+  /// and used as `packed` later, perhaps on another machine.
+  arena(std::byte* memory, std::size_t bytes, std::byte* objects, std::size_t object_bytes,
+        arena_contents contents)
+      : memory_(memory),
+        capacity_(bytes),
+        objects_(objects),
+        object_capacity_(object_bytes),
+        apart_(true),
+        contents_(contents) {}
 
   template <class T>
   [[nodiscard]] constexpr T* take(std::size_t count) {
@@ -42,10 +65,26 @@ class arena {
   [[nodiscard]] constexpr vector_view<T> take_vector(std::size_t count) {
     return {take<T>(count), count};
   }
+  /// Like take_vector, for objects that may hold pointers.
+  template <class T>
+  [[nodiscard]] constexpr vector_view<T> take_objects(std::size_t count) {
+    if (!apart_) return take_vector<T>(count);
+    const std::size_t begin = objects_used_;
+    objects_used_ += round_up(count * sizeof(T), buffer_alignment);
+    if (memory_ == nullptr) return {nullptr, count};
+    LOWBIT_EXPECTS(objects_used_ <= object_capacity_);
+    return {reinterpret_cast<T*>(objects_ + begin), count};
+  }
 
   /// Peak number of bytes in use.
   [[nodiscard]] constexpr std::size_t used() const { return used_; }
+  /// Bytes of objects kept apart.
+  [[nodiscard]] constexpr std::size_t objects_used() const { return objects_used_; }
   [[nodiscard]] constexpr bool measuring() const { return memory_ == nullptr; }
+  /// Whether a loader writes to what it takes.
+  [[nodiscard]] constexpr bool fills() const {
+    return memory_ != nullptr && contents_ == arena_contents::nothing;
+  }
 
   [[nodiscard]] constexpr std::size_t position() const { return position_; }
   /// Frees everything taken since position() returned `mark`.
@@ -56,6 +95,11 @@ class arena {
   std::size_t capacity_ = 0;
   std::size_t position_ = 0;
   std::size_t used_ = 0;
+  std::byte* objects_ = nullptr;
+  std::size_t object_capacity_ = 0;
+  std::size_t objects_used_ = 0;
+  bool apart_ = false;
+  arena_contents contents_ = arena_contents::nothing;
 };
 
 #if LOWBIT_HOSTED

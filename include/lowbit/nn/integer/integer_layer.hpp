@@ -23,7 +23,7 @@ struct integer_stream {
   matrix_view<std::int32_t> sum;  // (T, D): input of a layer norm
   matrix_view<float> floats;      // (T, D): decoded rows; shares the memory of sum
 
-  constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits) {
+  constexpr void plan(arena& memory, const model_shape& shape, const batch_limits& limits, bool) {
     const std::size_t d = shape.hidden;
     hidden.plan(memory, limits.tokens, d);
     const std::size_t mark = memory.position();

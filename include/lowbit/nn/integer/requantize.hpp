@@ -85,10 +85,10 @@ struct dyadic_lanes {
 struct channel_dyadics {
   vector_view<std::int32_t> multiplier, shift, limit;  // (N rounded up to 16)
 
-  void plan(arena& memory, std::size_t n) {
+  constexpr void plan(arena& memory, std::size_t n) {
     const std::size_t padded = round_up(n, virtual_lanes);
     for (auto* v : {&multiplier, &shift, &limit}) *v = memory.take_vector<std::int32_t>(padded);
-    if (memory.measuring()) return;
+    if (!memory.fills()) return;
     for (std::size_t c = 0; c < padded; ++c) set(c, {});
   }
   void set(std::size_t c, const dyadic& d) const {
