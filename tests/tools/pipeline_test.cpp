@@ -247,6 +247,69 @@ TEST_CASE("an embedder refuses modules and options that it does not know", "[pip
   CHECK(lowbit::text_embedder<any_policy>::load(model.path).value().embed("a").value().size() == 9);
 }
 
+TEST_CASE("sparse vectors are those of sentence-transformers", "[pipeline]") {
+  for (const json& wanted : expected()["sparse"]) {
+    CAPTURE(wanted["modules"].dump());
+    folder model("masked");
+    model.module("SpladePooling", wanted["modules"][0]["config"]);
+    const auto embedder = lowbit::sparse_embedder<any_policy>::load(model.path).value();
+    CHECK(embedder.warnings().empty());
+    const auto texts = wanted["texts"].get<strings>();
+    const auto found = embedder.embed(texts).value();
+    REQUIRE(found.size() == texts.size());
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+      const json& vector = wanted["vectors"][t];
+      std::vector<float> all(vector.size());
+      for (std::size_t i = 0; i < found[t].size(); ++i) {
+        CHECK((i == 0 || found[t][i - 1].weight >= found[t][i].weight));
+        CHECK(found[t][i].weight > 0);
+        all.at(found[t][i].id) = found[t][i].weight;
+      }
+      for (std::size_t v = 0; v < all.size(); ++v) CHECK(near(all[v], vector[v]));
+    }
+    float product = 0;
+    for (const auto& a : found[0])
+      for (const auto& b : found[1]) product += a.id == b.id ? a.weight * b.weight : 0;
+    CHECK(std::abs(lowbit::dot_product(found[0], found[1]) - product) <= 1e-5F * product);
+    const auto same = [&](const auto& other) {
+      const auto again = other.embed(texts).value();
+      for (std::size_t t = 0; t < texts.size(); ++t) {
+        REQUIRE(again[t].size() == found[t].size());
+        for (std::size_t i = 0; i < again[t].size(); ++i) {
+          CHECK(again[t][i].id == found[t][i].id);
+          CHECK(again[t][i].weight == found[t][i].weight);
+        }
+      }
+    };
+    same(lowbit::sparse_embedder<lowbit::policy::fp32>::load(model.path).value());
+    const fs::path packed = model.path / "packed";
+    REQUIRE(lowbit::save_packed(embedder.parts().model(), packed, model.path).ok());
+    same(lowbit::sparse_embedder<any_policy>::load(packed).value());
+    CHECK(lowbit::mask_filler<any_policy>::load(packed).value().fill("the [MASK]").ok());
+    holds(lowbit::text_embedder<any_policy>::load(model.path).status(), "(SPLADE: ");
+  }
+  const auto refusal = [](const char* field, const char* value, const char* part) {
+    folder model("masked");
+    model.module("SpladePooling", {{field, value}});
+    holds(lowbit::sparse_embedder<any_policy>::load(model.path).status(), part);
+  };
+  refusal("pooling_strategy", "mean", "pooling_strategy is \"mean\", expected \"max\" or \"sum\"");
+  refusal("activation_function", "gelu", "activation_function is \"gelu\"");
+  folder more("masked");
+  more.module("SpladePooling", json::object());
+  more.module("Normalize");
+  holds(lowbit::sparse_embedder<any_policy>::load(more.path).status(),
+        "module 2 is \"sentence_transformers.models.Normalize\", expected none behind Splade");
+  const folder plain("masked"), tokens("token");
+  auto assumed = lowbit::sparse_embedder<any_policy>::load(plain.path).value();
+  REQUIRE(assumed.warnings().size() == 1);
+  CHECK(assumed.warnings()[0].find("no SpladePooling") != std::string::npos);
+  holds(assumed.set_prompt("query"), "prompt is \"query\", but the folder has none");
+  CHECK(assumed.embed(strings{"\xff"}).status().code() == lowbit::errc::malformed);
+  holds(lowbit::sparse_embedder<any_policy>::load(tokens.path).status(),
+        "expected a masked language model");
+}
+
 TEST_CASE("a long text is read in windows that cover it", "[pipeline]") {
   const folder model("token");
   const auto tagger = lowbit::entity_tagger<any_policy>::load(model.path).value();

@@ -2,7 +2,9 @@
 // The verbs of `lowbit` that stand on a head, as a user runs them, on random checkpoints: what they
 // print is what the same weights give in memory, offsets are characters of the text, and every
 // refusal is one line on stderr.
+#include <bit>
 #include <catch2/catch_test_macros.hpp>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "lowbit/io/checkpoint_tensors.hpp"
@@ -137,6 +139,11 @@ TEST_CASE("embed prints the vectors of any encoder, and their codes", "[verbs]")
   REQUIRE(bits.size() == 6);
   for (std::size_t c = 0; c < 45; ++c)
     CHECK((bits[c / 8].get<unsigned>() >> (c % 8) & 1U) == (mean[c] < 0 ? 1U : 0U));
+  const json unsigned_bits = embed(" --pooling mean --output ubinary");
+  REQUIRE(unsigned_bits.size() == 6);
+  for (std::size_t c = 0; c < 48; ++c)
+    CHECK((unsigned_bits[c / 8].get<unsigned>() >> (7 - c % 8) & 1U) ==
+          (c < 45 && mean[c] > 0 ? 1U : 0U));
   CHECK(embed(" --pooling mean --output int8").size() == 45);
   CHECK(embed(" --pooling cls+max+lasttoken").size() == 3 * 45);
   const ended assumed = run_program("embed -m " + model.path() + " 'new york is big'");
@@ -145,6 +152,31 @@ TEST_CASE("embed prints the vectors of any encoder, and their codes", "[verbs]")
     CHECK(run_program("embed -m " + model.path() + " a --pooling mean --raw --output " + form)
               .out.size() == static_cast<std::size_t>(bytes));
   }
+}
+
+TEST_CASE("embed prints weights of words, largest first", "[verbs]") {
+  const model_folder model(head_kind::masked_lm, "BertForMaskedLM", 2010);
+  const std::string embed = "embed -m " + model.path() + " 'new york is big' --output sparse ";
+  CHECK(run_program(embed).out.find("no SpladePooling in modules.json") != std::string::npos);
+  std::filesystem::create_directories(model.path() + "/1_SpladePooling");
+  crafted::write(model.path() + "/1_SpladePooling/config.json", "{}");
+  crafted::write(model.path() + "/modules.json",
+                 R"([{"path": "", "type": "s.MLMTransformer"},
+                     {"path": "1_SpladePooling", "type": "s.SpladePooling"}])");
+  const json words = run_json(embed)["words"];
+  REQUIRE(words.size() > 3);
+  for (std::size_t i = 1; i < words.size(); ++i)
+    CHECK(words[i - 1]["weight"].get<float>() >= words[i]["weight"].get<float>());
+  CHECK(words[0]["word"] == tokenizer().token(words[0]["id"].get<std::int32_t>()));
+  const json top = run_json(embed + "--top 3")["words"];
+  REQUIRE(top.size() == 3);
+  CHECK(top[2] == words[2]);
+  const std::string line = run_program(embed + "--top 2").out;
+  CHECK(line.find(words[0]["word"].get<std::string>() + " ") != std::string::npos);
+  CHECK(std::count(line.begin(), line.end(), '\t') == 1);
+  for (const char* option : {"--raw", "--dimensions 3", "--pooling mean"})
+    check_refusal(embed + option, "is an option of vectors");
+  check_refusal("embed -m " + model.path() + " a --top 3", "--top is an option of --output sparse");
 }
 
 TEST_CASE("eval scores entities, pairs and several models", "[verbs]") {
@@ -165,6 +197,29 @@ TEST_CASE("eval scores entities, pairs and several models", "[verbs]") {
   CHECK(both[0]["metric"] == "spearman");
   CHECK(both[0]["score"] == both[1]["score"]);
   CHECK(both[0]["score"] > 0.5);  // equal texts have the largest cosine
+  // Codes of the embeddings: the similarity of the bits that embed prints.
+  const auto distance = [&](const char* a, const char* b) {
+    const std::string embed = "embed -m " + model.path() + " --pooling mean --output binary ";
+    const json x = run_json(embed + a)["embedding"], y = run_json(embed + b)["embedding"];
+    int bits = 0;
+    for (std::size_t i = 0; i < x.size(); ++i)
+      bits += std::popcount(x[i].get<unsigned>() ^ y[i].get<unsigned>());
+    return static_cast<double>(bits);
+  };
+  const std::string eval = "eval -m " + model.path() + " --pooling mean --data " + pairs;
+  const double unlike = distance("'new york'", "'is big'");
+  CHECK(unlike > 0);  // then the similarities are 1, less, 1: a line through the scores
+  for (const char* output : {"binary", "int8"})
+    CHECK(run_json(eval + " --output " + output)["scores"]["pearson"].get<double>() > 0.999999);
+  crafted::write(pairs, "a\ta\t3\nnew york\tis big\t1\nnew\tb\t2\n");
+  const double middle = distance("new", "b"), mean = (unlike + middle) / 3;
+  const double pearson = (mean * 1 + (unlike - mean) * 1) /
+                         std::sqrt(2 * (mean * mean + (unlike - mean) * (unlike - mean) +
+                                        (middle - mean) * (middle - mean)));
+  CHECK(std::abs(run_json(eval + " --output binary")["scores"]["pearson"].get<double>() - pearson) <
+        1e-9);
+  check_refusal("eval -m " + model.path() + " --output binary --data " + bio,
+                "--output binary is for embeddings, this is a token classification model");
   CHECK((both[0]["front"].get<bool>() || both[1]["front"].get<bool>()));
   CHECK(crafted::read(svg).starts_with("<svg"));
   const std::string wrong = (data.path() / "wrong.txt").native();

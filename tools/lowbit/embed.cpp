@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// lowbit embed: one vector per sentence, as floats, int8 codes or bits.
+// lowbit embed: one vector per sentence, as floats, int8 codes, bits or weights of words.
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 
 #include "lowbit/model/embedding_search.hpp"
+#include "lowbit/pipeline/sparse_embedder.hpp"
 #include "lowbit/pipeline/text_embedder.hpp"
 #include "number_checks.hpp"
 #include "program.hpp"
@@ -27,6 +29,7 @@ struct embed_options : model_options, text_options {
   std::string output = "f32";
   std::optional<std::string> prompt;
   std::size_t dimensions = 0;  // 0: all
+  std::size_t top = 0;         // 0: all
   bool raw = false;
   bool truncate = false;
 };
@@ -39,6 +42,13 @@ struct coded {
   std::vector<lowbit::word> words;
   std::vector<unsigned> bytes;  // the words, little-endian, ceil(D / 8) of them
 };
+
+/// numpy.packbits(row > 0)
+std::vector<unsigned> positive_bits(const float* row, std::size_t d) {
+  std::vector<unsigned> bytes(lowbit::bytes_for(d));
+  for (std::size_t c = 0; c < d; ++c) bytes[c / 8] |= (row[c] > 0 ? 0x80U : 0U) >> c % 8;
+  return bytes;
+}
 
 coded encode(const float* row, std::size_t d, const std::string& output) {
   coded c;
@@ -53,6 +63,7 @@ coded encode(const float* row, std::size_t d, const std::string& output) {
     lowbit::encode_one_bit(e, c.words.data());
     for (std::size_t b = 0; b < lowbit::bytes_for(d); ++b)
       c.bytes.push_back(static_cast<unsigned>(c.words[b / 8] >> (b % 8 * 8) & 0xFFU));
+    if (output == "ubinary") c.bytes = positive_bits(row, d);
   }
   return c;
 }
@@ -87,7 +98,50 @@ void print(const std::string& text, const coded& c, const embed_options& o) {
   }
 }
 
+void print(const std::string& text, lowbit::sparse_vector weights,
+           const std::function<std::string(std::size_t)>& name, const embed_options& o) {
+  if (o.top != 0) weights.resize(std::min(weights.size(), o.top));
+  nlohmann::json line = {{"text", text}, {"words", nlohmann::json::array()}};
+  std::string shown;
+  for (const lowbit::weighted_token& w : weights) {
+    if (o.json) {
+      line["words"].push_back({{"word", name(w.id)}, {"id", w.id}, {"weight", w.weight}});
+    } else {
+      shown += fmt::format("{}{} {:.4f}", shown.empty() ? "" : "\t", escaped(name(w.id)), w.weight);
+    }
+  }
+  if (o.json) put_json(line);
+  if (!o.json) put("{}\n", shown);
+}
+
+/// Errors: invalid_argument for options that only vectors have
+status run_sparse(const embed_options& o) {
+  const std::pair<const char*, bool> dense_only[] = {
+      {"--raw", o.raw}, {"--dimensions", o.dimensions != 0}, {"--pooling", o.pooling != "folder"}};
+  for (const auto& [option, given] : dense_only) {
+    if (given) {
+      return status::error(errc::invalid_argument, option,
+                           " is an option of vectors, not of --output sparse");
+    }
+  }
+  LOWBIT_TRY_ASSIGN(auto s, open_pipeline<lowbit::sparse_embedder<lowbit::any_policy>>(o));
+  if (o.prompt) LOWBIT_TRY(s.pipeline.set_prompt(*o.prompt).in(o.model));
+  const auto encode_one = [&](const std::string& text) {
+    return checked(text, s.pipeline.encode(text), s.pipeline.config().max_tokens(), o.truncate);
+  };
+  const auto name = [&](std::size_t id) { return s.pipeline.parts().token_name(id); };
+  return answer_all(o, s.batch(), encode_one, [&](auto texts, auto encoded) -> status {
+    LOWBIT_TRY_ASSIGN(auto found, s.pipeline.embed_encoded(encoded, *s.threads, &s.memory));
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      print(texts[i].text, std::move(found[i]), name, o);
+    return {};
+  });
+}
+
 status run(const embed_options& o) {
+  if (o.output == "sparse") return run_sparse(o);
+  if (o.top != 0)
+    return status::error(errc::invalid_argument, "--top is an option of --output sparse");
   if (o.raw && isatty(STDOUT_FILENO) != 0) {
     return status::error(errc::invalid_argument,
                          "--raw writes binary data: redirect standard output to a file or a pipe");
@@ -128,9 +182,12 @@ void add_embed(CLI::App& program, action& chosen) {
       ->check(positive());
   verb->add_option(
           "--output", o->output,
-          "f32; int8: scale and codes; binary: sign bits, 1 for negative, lowest bit first")
-      ->check(CLI::IsMember({"f32", "int8", "binary"}))
+          "f32; int8: scale and codes; binary: sign bits, 1 for negative, lowest bit first; "
+          "ubinary: 1 for positive, highest bit first, as sentence-transformers and vector "
+          "databases expect; sparse: weights of words (SPLADE), largest first")
+      ->check(CLI::IsMember({"f32", "int8", "binary", "ubinary", "sparse"}))
       ->capture_default_str();
+  verb->add_option("--top", o->top, "sparse: at most so many words")->check(positive());
   verb->add_flag("--raw", o->raw, "raw little-endian bytes, one vector after another")
       ->excludes("--json");
   verb->add_flag("--truncate", o->truncate,

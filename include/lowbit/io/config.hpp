@@ -45,7 +45,9 @@ struct model_config {
 
   /// Longest text, in tokens, that is not truncated.
   [[nodiscard]] std::size_t max_tokens() const {
-    const std::size_t limit = embedding && is_embedding(shape.head) ? embedding->max_tokens : 0;
+    const bool embeds = embedding && (is_embedding(shape.head) || embedding->is_sparse() ||
+                                      embedding->is_per_token());
+    const std::size_t limit = embeds ? embedding->max_tokens : 0;
     return limit == 0 ? shape.positions : std::min(limit, shape.positions);
   }
   /// What the model is, for messages.

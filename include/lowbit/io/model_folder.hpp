@@ -19,7 +19,7 @@ struct load_options {
   std::string zero;
   std::vector<format_override> formats{};
   /// An embedder with this pooling, such as "mean", "cls" or "cls+mean"; "folder": with the
-  /// folder's own.
+  /// folder's own; "tokens": without one, the hidden row of every token.
   std::string pooling{};
 };
 
@@ -121,16 +121,45 @@ inline status read_dense(canonical_model& model) {
   return {};
 }
 
+/// The hidden rows of all tokens, through the head that has a linear layer for each of them: with
+/// the identity, whose products are exact and few beside the encoder's.
+inline void read_hidden_rows(canonical_model& model) {
+  model_shape& shape = model.config.shape;
+  const std::size_t d = shape.hidden;
+  std::vector<float> identity(d * d);
+  for (std::size_t i = 0; i < d; ++i) identity[i * d + i] = 1.0F;
+  shape.head = head_kind::token;
+  shape.labels = d;
+  model.replace("classifier.weight", {d, d}, identity);
+  model.replace("classifier.bias", {d}, std::vector<float>(d));
+}
+
 /// Sets the embedding head of a model that is an embedder or was requested as one, and reads the
 /// modules behind it.
 inline status find_pooling(const std::filesystem::path& folder, const std::string& wanted,
                            canonical_model& model) {
   model_config& config = model.config;
-  if (wanted.empty() && !is_embedding(config.shape.head)) return {};
+  const bool masked_lm = config.shape.head == head_kind::masked_lm;
+  if (wanted.empty() && !is_embedding(config.shape.head) && !masked_lm) return {};
   if (!config.embedding) {
-    LOWBIT_TRY_ASSIGN(config.embedding, read_embedding_format(folder, config.shape.hidden));
+    LOWBIT_TRY_ASSIGN(auto found, read_embedding_format(folder, config.shape.hidden));
+    if (wanted.empty() && masked_lm && !(found && found->is_sparse())) return {};
+    config.embedding = std::move(found);
     if (config.embedding) LOWBIT_TRY(read_dense(model));
   }
+  const bool per_token = config.embedding && config.embedding->is_per_token();
+  if (wanted == embedding_format::tokens) {
+    read_hidden_rows(model);
+    return {};
+  }
+  if (wanted == "folder" && config.embedding && (per_token || config.embedding->is_sparse())) {
+    return status::error(errc::unsupported, folder.native(), ": modules.json gives a ",
+                         per_token ? "vector for each token (ColBERT: token_embedder, --tokens)"
+                                   : "weight for each word (SPLADE: sparse_embedder, --output "
+                                     "sparse)",
+                         ", expected one vector, or a pooling that overrides it");
+  }
+  if (wanted.empty() && (per_token || masked_lm)) return {};
   const bool chosen = !wanted.empty() && wanted != "folder";
   const std::string pooling = chosen             ? wanted
                               : config.embedding ? config.embedding->pooling

@@ -17,7 +17,7 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/diagnostics.hpp"
-#include "lowbit/io/embedding_format.hpp"
+#include "lowbit/io/embedding_folder.hpp"
 #include "lowbit/io/mapped_file.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {

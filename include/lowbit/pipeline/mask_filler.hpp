@@ -115,13 +115,10 @@ class mask_filler {
     std::vector<mask_candidate> out;
     for (std::size_t i = 0; i < top; ++i) {
       const std::size_t id = order[i];
-      // A model's embedding table may be padded beyond the tokenizer's vocabulary.
       const tokenizer& words = parts_.tokenizer();
-      const auto token = static_cast<std::int32_t>(id);
-      const bool known = id < words.vocabulary_size();
-      std::string name =
-          known ? std::string(words.token(token)) : "[word " + std::to_string(id) + "]";
-      token_text part = known ? words.text_of(token) : token_text{name};
+      std::string name = parts_.token_name(id);
+      token_text part = id < words.vocabulary_size() ? words.text_of(static_cast<std::int32_t>(id))
+                                                     : token_text{name};
       out.push_back({std::move(name), std::move(part), id, p[id], logits[id]});
     }
     return out;

@@ -61,6 +61,11 @@ class text_model {
     for (std::size_t i = 0; i < shape().labels; ++i) names.push_back(config().label(i));
     return names;
   }
+  /// Token `id` of the model's table, which may be padded beyond the tokenizer's vocabulary.
+  [[nodiscard]] std::string token_name(std::size_t id) const {
+    if (id >= tokenizer_.vocabulary_size()) return "[word " + std::to_string(id) + "]";
+    return std::string(tokenizer_.token(static_cast<std::int32_t>(id)));
+  }
   /// Texts that may run together without changing each other's results.
   [[nodiscard]] std::size_t batch() const { return runner_.pads() ? 1 : 32; }
 
