@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "../io/crafted.hpp"
+#include "lowbit/model/max_sim.hpp"
 #include "lowbit/pipeline/dispatch_runner.hpp"
 
 namespace {
@@ -32,13 +33,14 @@ class folder {
     fs::copy(golden / name, path, fs::copy_options::recursive);
     fs::copy(golden / "vocab.txt", path);
   }
-  void module(const std::string& type, const json& config = nullptr) {
+  void module(const std::string& type, const json& config = nullptr,
+              const char* weights = "Dense") {
     if (modules_.empty()) add("", "Transformer");
     const std::string at = std::to_string(modules_.size()) + "_" + type;
     fs::create_directories(path / at);
     if (!config.is_null()) crafted::write(path / at / "config.json", config.dump());
     if (type == "Dense")
-      fs::copy(golden / "embed" / "Dense" / "model.safetensors", path / at / "model.safetensors");
+      fs::copy(golden / "embed" / weights / "model.safetensors", path / at / "model.safetensors");
     add(at, type);
   }
 
@@ -308,6 +310,77 @@ TEST_CASE("sparse vectors are those of sentence-transformers", "[pipeline]") {
   CHECK(assumed.embed(strings{"\xff"}).status().code() == lowbit::errc::malformed);
   holds(lowbit::sparse_embedder<any_policy>::load(tokens.path).status(),
         "expected a masked language model");
+}
+
+TEST_CASE("vectors of tokens are those of sentence-transformers and PyLate", "[pipeline]") {
+  for (const json& wanted : expected()["tokens"]) {
+    CAPTURE(wanted["modules"].dump(), wanted["settings"].dump(), wanted["prompt"].dump());
+    folder model("embed");
+    for (const json& m : wanted["modules"]) model.module(m["type"], m["config"], "Projection");
+    crafted::write(model.path / "config_sentence_transformers.json", wanted["settings"].dump());
+    // PyLate's prefixes are tokens.
+    crafted::write(model.path / "added_tokens.json", R"({"[MASK]": 4, "[UNK]": 1})");
+    const auto texts = wanted["texts"].get<strings>();
+    const auto check = [&](auto embedder) {
+      CHECK(embedder.warnings().empty());
+      if (wanted["prompt"].is_string())
+        REQUIRE(embedder.set_prompt(wanted["prompt"].template get<std::string>()).ok());
+      const auto found = embedder.embed(texts).value();
+      REQUIRE(found.size() == texts.size());
+      for (std::size_t t = 0; t < texts.size(); ++t) {
+        const json& rows = wanted["vectors"][t];
+        REQUIRE(found[t].size() == rows.size());
+        for (std::size_t r = 0; r < rows.size(); ++r) {
+          REQUIRE(found[t].width == rows[r].size());
+          for (std::size_t c = 0; c < found[t].width; ++c) CHECK(near(found[t][r][c], rows[r][c]));
+        }
+      }
+      const auto alone = embedder.embed(std::span(texts).subspan(1)).value();
+      CHECK(alone[0].values == found[1].values);
+      return found[1].values;
+    };
+    const auto values = check(lowbit::token_embedder<any_policy>::load(model.path).value());
+    CHECK(check(lowbit::token_embedder<lowbit::policy::fp32>::load(model.path).value()) == values);
+    const fs::path packed = model.path / "packed";
+    REQUIRE(lowbit::save_packed(lowbit::open_model(model.path).value(), packed, model.path).ok());
+    CHECK(check(lowbit::token_embedder<any_policy>::load(packed).value()) == values);
+    holds(lowbit::text_embedder<any_policy>::load(packed).status(), "(ColBERT: token_embedder");
+  }
+}
+
+TEST_CASE("any model gives a vector for each token", "[pipeline]") {
+  const folder tokens("token"), plain("embed");
+  const strings texts{"the good movie"};
+  for (const folder* model : {&tokens, &plain}) {  // with a head of its own, which is replaced
+    const auto found = lowbit::token_embedder<any_policy>::load(model->path).value();
+    REQUIRE(found.warnings().size() == 1);
+    CHECK(found.warnings()[0].find("hidden rows") != std::string::npos);
+    const auto vectors = found.embed(texts).value()[0];
+    CHECK(vectors.size() == 5);
+    CHECK(vectors.width == 16);
+    // The first one is what CLS pooling takes.
+    const auto cls = lowbit::text_embedder<any_policy>::load(model->path, {{{}, {}, {}, "cls"}, {}})
+                         .value()
+                         .embed(texts[0])
+                         .value();
+    CHECK(std::vector<float>(vectors[0].begin(), vectors[0].end()) == cls);
+    float score = 0;
+    for (std::size_t i = 0; i < vectors.size(); ++i) score += 1;
+    CHECK(std::abs(lowbit::max_sim(vectors.view(), vectors.view()) - score) < 1e-5F);
+  }
+  folder model("embed");
+  model.module("MultiVectorMask", {{"skiplist_words", 3}});
+  holds(lowbit::token_embedder<any_policy>::load(model.path).status(), "\"skiplist_words\"");
+  crafted::write(model.path / "1_MultiVectorMask" / "config.json", "{}");
+  crafted::write(model.path / "config_sentence_transformers.json",
+                 R"({"query_prefix": "##ger", "document_prefix": 7})");
+  holds(lowbit::token_embedder<any_policy>::load(model.path).status(), "\"document_prefix\"");
+  crafted::write(model.path / "config_sentence_transformers.json", R"({"query_prefix": "##ger "})");
+  auto embedder = lowbit::token_embedder<any_policy>::load(model.path).value();
+  holds(embedder.set_prompt("query"), "begins with \"##ger\", a token of the vocabulary that");
+  CHECK(embedder.embed(strings{"\xff"}).status().code() == lowbit::errc::malformed);
+  model.module("Dense", {{"in_features", 7}, {"out_features", 5}}, "Projection");
+  holds(lowbit::token_embedder<any_policy>::load(model.path).status(), "model.safetensors");
 }
 
 TEST_CASE("a long text is read in windows that cover it", "[pipeline]") {

@@ -179,6 +179,36 @@ TEST_CASE("embed prints weights of words, largest first", "[verbs]") {
   check_refusal("embed -m " + model.path() + " a --top 3", "--top is an option of --output sparse");
 }
 
+TEST_CASE("embed prints a vector for each token in every output", "[verbs]") {
+  const model_folder model(head_kind::mean_embedding, "BertModel", 2060);
+  std::filesystem::create_directories(model.path() + "/1_Normalize");
+  crafted::write(model.path() + "/modules.json",
+                 R"([{"path": "", "type": "s.Transformer"},
+                     {"path": "1_Normalize", "type": "s.Normalize"}])");
+  const std::string embed = "embed -m " + model.path() + " 'new york is big' --tokens";
+  const json rows = run_json(embed)["tokens"];
+  REQUIRE(rows.size() == 6);
+  CHECK(rows[0]["token"] == "[CLS]");
+  CHECK(rows[4]["token"] == "big");
+  for (const json& row : rows) {
+    double squares = 0;
+    for (const json& v : row["embedding"]) squares += v.get<double>() * v.get<double>();
+    CHECK(std::abs(squares - 1) < 1e-5);
+  }
+  const json bits = run_json(embed + " --output ubinary")["tokens"];
+  REQUIRE(bits.size() == 6);
+  for (std::size_t c = 0; c < 45; ++c)
+    CHECK((bits[4]["embedding"][c / 8].get<unsigned>() >> (7 - c % 8) & 1U) ==
+          (rows[4]["embedding"][c].get<float>() > 0 ? 1U : 0U));
+  CHECK(run_program(embed + " --raw").out.size() == 4 + 6 * 45 * 4);
+  CHECK(run_program(embed + " --raw --output int8").out.size() == 4 + 6 * (4 + 45));
+  const std::string lines = run_program(embed + " --output binary").out;
+  CHECK(std::count(lines.begin(), lines.end(), '\n') == 7);  // and an empty one after the text
+  check_refusal(embed + " --dimensions 3", "--dimensions is an option of one vector");
+  check_refusal(embed + " --output sparse", "--tokens is an option of vectors");
+  check_refusal("embed -m " + model.path() + " a", "modules.json gives a vector for each token");
+}
+
 TEST_CASE("eval scores entities, pairs and several models", "[verbs]") {
   const model_folder model(head_kind::token, "BertForTokenClassification", 2040);
   const crafted::scratch_folder data;

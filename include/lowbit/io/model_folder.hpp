@@ -130,6 +130,7 @@ inline void read_hidden_rows(canonical_model& model) {
   for (std::size_t i = 0; i < d; ++i) identity[i * d + i] = 1.0F;
   shape.head = head_kind::token;
   shape.labels = d;
+  shape.normalised = false;
   model.replace("classifier.weight", {d, d}, identity);
   model.replace("classifier.bias", {d}, std::vector<float>(d));
 }
@@ -149,6 +150,15 @@ inline status find_pooling(const std::filesystem::path& folder, const std::strin
   }
   const bool per_token = config.embedding && config.embedding->is_per_token();
   if (wanted == embedding_format::tokens) {
+    if (!per_token) {
+      model.warnings.push_back(folder.native() +
+                               ": no modules.json with a vector for each token: the encoder's "
+                               "hidden rows, length 1");
+      if (!config.embedding) config.embedding.emplace();
+      config.embedding->pooling = embedding_format::tokens;
+      config.embedding->modules = embedding_format().modules;
+      config.embedding->dimensions = 0;
+    }
     read_hidden_rows(model);
     return {};
   }
