@@ -17,14 +17,13 @@ namespace lowbit::inline LOWBIT_ISA {
 namespace detail {
 
 /// The array in modules.json, or null if there is no such file.
-inline result<nlohmann::json> read_modules(const std::filesystem::path& file) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return nlohmann::json();
-  auto modules = read_json(file);
+inline result<nlohmann::json> read_modules(const model_files& folder) {
+  if (!folder.has("modules.json")) return nlohmann::json();
+  auto modules = read_json(folder, "modules.json");
   constexpr std::size_t limit = 100;
   if (modules && (!modules->is_array() || modules->empty() || modules->size() > limit)) {
-    return status::error(errc::malformed, file.native(), ": is ", describe(*modules),
-                         ", expected an array of 2 to ", limit, " modules");
+    return status::error(errc::malformed, (folder / "modules.json").native(), ": is ",
+                         describe(*modules), ", expected an array of 2 to ", limit, " modules");
   }
   return modules;
 }
@@ -46,11 +45,12 @@ inline result<std::string> module_path(const nlohmann::json& module, std::string
 }
 
 /// Reads sentence_bert_config.json, beside the transformer, and config_sentence_transformers.json.
-inline status read_text_options(const std::filesystem::path& folder,
-                                const std::filesystem::path& transformer, embedding_format& out) {
-  const auto options = transformer / "sentence_bert_config.json";
-  if (std::filesystem::exists(options)) {
-    LOWBIT_TRY_ASSIGN(const auto json, read_json(options, {.object = true}));
+inline status read_text_options(const model_files& folder, const model_files& transformer,
+                                embedding_format& out) {
+  constexpr std::string_view options_file = "sentence_bert_config.json";
+  const auto options = transformer / options_file;
+  if (transformer.has(options_file)) {
+    LOWBIT_TRY_ASSIGN(const auto json, read_json(transformer, options_file, {.object = true}));
     const auto* limit = find_member(json, "max_seq_length");
     const bool limited = limit != nullptr && !limit->is_null();
     if (limited) {
@@ -62,9 +62,10 @@ inline status read_text_options(const std::filesystem::path& folder,
                            out.max_tokens, ", expected at least 3");
     }
   }
-  const auto prompts = folder / "config_sentence_transformers.json";
-  if (!std::filesystem::exists(prompts)) return {};
-  LOWBIT_TRY_ASSIGN(const auto json, read_json(prompts, {.object = true}));
+  constexpr std::string_view prompts_file = "config_sentence_transformers.json";
+  const auto prompts = folder / prompts_file;
+  if (!folder.has(prompts_file)) return {};
+  LOWBIT_TRY_ASSIGN(const auto json, read_json(folder, prompts_file, {.object = true}));
   LOWBIT_TRY(parse_prompts(json, prompts.native(), out));
   if (out.is_per_token()) LOWBIT_TRY(parse_pylate(json, prompts.native(), out));
   const auto* cut = find_member(json, "truncate_dim");
@@ -75,7 +76,7 @@ inline status read_text_options(const std::filesystem::path& folder,
 
 /// One module of modules.json. The first is the transformer; the second says what a text becomes:
 /// Pooling one vector, SpladePooling weights of words, any other module a vector for each token.
-inline status read_module(const std::filesystem::path& folder, const nlohmann::json& module,
+inline status read_module(const model_files& folder, const nlohmann::json& module,
                           std::size_t index, std::string_view name, std::size_t hidden,
                           embedding_format& out) {
   LOWBIT_TRY_ASSIGN(const auto type, json_string(module, "type", name));
@@ -103,20 +104,21 @@ inline status read_module(const std::filesystem::path& folder, const nlohmann::j
     return status::error(errc::malformed, name, ": path of the ", last,
                          " module is empty, expected the plain name of a folder");
   }
-  const auto file = folder / at / "config.json";
+  const model_files inside = at.empty() ? folder : folder.in(at);
+  const auto file = inside / "config.json";
   if (last == "Normalize" || masks) {
-    if (!at.empty() && std::filesystem::exists(file)) {
-      LOWBIT_TRY_ASSIGN(const auto json, read_json(file, {.object = true}));
+    if (!at.empty() && inside.has("config.json")) {
+      LOWBIT_TRY_ASSIGN(const auto json, read_json(inside, "config.json", {.object = true}));
       LOWBIT_TRY(masks ? parse_skipped(json, file.native(), out.skipped)
                        : check_module_names(json, file.native(), per_token));
     }
     if (!masks) out.modules.emplace_back();
     return {};
   }
-  LOWBIT_TRY_ASSIGN(const auto json, read_json(file, {.object = true}));
+  LOWBIT_TRY_ASSIGN(const auto json, read_json(inside, "config.json", {.object = true}));
   if (last == "Dense") {
     LOWBIT_TRY_ASSIGN(auto dense, parse_dense(json, file.native(), per_token));
-    dense.folder = folder / at;
+    dense.folder = at;
     out.modules.push_back(std::move(dense));
     return {};
   }
@@ -134,25 +136,24 @@ inline status read_module(const std::filesystem::path& folder, const nlohmann::j
 /// The folder with config.json, weights and tokenizer of a model folder: the folder itself or, in
 /// the older layout of sentence-transformers, the one in modules.json (0_Transformer, 0_BERT).
 /// Errors: malformed for a path that is no plain name, or a malformed modules.json
-inline result<std::filesystem::path> transformer_folder(const std::filesystem::path& folder) {
+inline result<model_files> transformer_folder(const model_files& folder) {
   const auto path = folder / "modules.json";
-  LOWBIT_TRY_ASSIGN(const auto modules, detail::read_modules(path));
+  LOWBIT_TRY_ASSIGN(const auto modules, detail::read_modules(folder));
   for (const nlohmann::json& module : modules) {
     LOWBIT_TRY_ASSIGN(const auto type, json_string(module, "type", path.native()));
     if (!detail::is_transformer(type)) continue;
     LOWBIT_TRY_ASSIGN(const auto at, detail::module_path(module, path.native()));
-    return at.empty() ? folder : folder / at;
+    return at.empty() ? folder : folder.in(at);
   }
   return folder;
 }
 
 /// Reads the modules of a folder; nullopt if it is not a sentence-transformers folder.
 /// Errors: unsupported for another module, with its name; malformed or missing files
-inline result<std::optional<embedding_format>> read_embedding_format(
-    const std::filesystem::path& folder, std::size_t hidden) {
-  const auto path = folder / "modules.json";
-  const std::string& name = path.native();
-  LOWBIT_TRY_ASSIGN(const auto modules, detail::read_modules(path));
+inline result<std::optional<embedding_format>> read_embedding_format(const model_files& folder,
+                                                                     std::size_t hidden) {
+  const std::string name = (folder / "modules.json").native();
+  LOWBIT_TRY_ASSIGN(const auto modules, detail::read_modules(folder));
   if (modules.is_null()) return std::optional<embedding_format>();
   embedding_format out;
   out.modules.clear();

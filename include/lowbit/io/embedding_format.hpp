@@ -28,9 +28,9 @@ struct embedding_module {
   /// Names of Dense's activation_function, without the modules of Python before them.
   static constexpr std::string_view activations[] = {"Tanh", "Identity", "ReLU", "GELU"};
 
-  std::size_t in = 0, out = 0;     ///< of Dense: y = activation(W x + b), W (out, in)
-  std::string activation{};        ///< of Dense
-  std::filesystem::path folder{};  ///< with the tensors of Dense; empty in a packed folder
+  std::size_t in = 0, out = 0;  ///< of Dense: y = activation(W x + b), W (out, in)
+  std::string activation{};     ///< of Dense
+  std::string folder{};         ///< with the tensors of Dense; empty in a packed folder
 
   /// Otherwise it is Normalize: x / max(|x|, 1e-12).
   [[nodiscard]] bool is_dense() const { return out != 0; }

@@ -47,8 +47,7 @@ class mask_filler {
  public:
   /// Errors: invalid_argument for a folder of another policy, scheme or head; not_found for a
   ///         tokenizer without a mask token; all of open_model
-  static result<mask_filler> load(const std::filesystem::path& folder,
-                                  const open_options& options = {}) {
+  static result<mask_filler> load(const model_files& folder, const open_options& options = {}) {
     LOWBIT_TRY_ASSIGN(auto parts, text_model<runner>::load(folder, head_kind::masked_lm, options));
     const auto mask = parts.tokenizer().mask_id();
     if (mask) return mask_filler(std::move(parts), *mask);

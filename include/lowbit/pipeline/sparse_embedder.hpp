@@ -70,8 +70,7 @@ class sparse_embedder {
 
  public:
   /// Errors: invalid_argument for a folder of another policy, scheme or head; all of open_model
-  static result<sparse_embedder> load(const std::filesystem::path& folder,
-                                      const open_options& options = {}) {
+  static result<sparse_embedder> load(const model_files& folder, const open_options& options = {}) {
     LOWBIT_TRY_ASSIGN(auto parts, text_model<runner>::load(folder, head_kind::masked_lm, options));
     sparse_embedder out(std::move(parts));
     LOWBIT_TRY(out.prompt_.choose_default(out.parts_.config().embedding).in(folder.native()));

@@ -42,8 +42,7 @@ class text_embedder {
  public:
   /// Opens a folder of any head; options.pooling replaces the pooling of the folder.
   /// Errors: unsupported for modules that are not known, by name; all of open_model
-  static result<text_embedder> load(const std::filesystem::path& folder,
-                                    const open_options& options = {}) {
+  static result<text_embedder> load(const model_files& folder, const open_options& options = {}) {
     LOWBIT_TRY_ASSIGN(auto parts,
                       text_model<runner>::load(folder, head_kind::mean_embedding, options));
     auto modules = embedding_modules<Arch>::load(parts.model());

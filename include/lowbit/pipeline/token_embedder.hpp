@@ -37,8 +37,7 @@ class token_embedder {
  public:
   /// Opens a folder of any head.
   /// Errors: unsupported for modules that are not known, by name; all of open_model
-  static result<token_embedder> load(const std::filesystem::path& folder,
-                                     open_options options = {}) {
+  static result<token_embedder> load(const model_files& folder, open_options options = {}) {
     options.pooling = embedding_format::tokens;
     LOWBIT_TRY_ASSIGN(auto parts, text_model<runner>::load(folder, head_kind::token, options));
     auto modules = embedding_modules<Arch>::load(parts.model());
