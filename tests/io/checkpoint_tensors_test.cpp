@@ -186,9 +186,9 @@ TEST_CASE("a foreign file is named wherever it stands", "[io][checkpoint][negati
       lowbit::status error;
       if (file == "config.json") error = lowbit::read_json(scratch.path() / file).status();
       if (file == "vocab.txt")
-        error = lowbit::detail::read_vocabulary_file(scratch.path() / file).status();
+        error = lowbit::detail::read_vocabulary_file(scratch.path(), file).status();
       if (file == "tokenizer.json")
-        error = lowbit::detail::read_tokenizer_json_file(scratch.path() / file).status();
+        error = lowbit::detail::read_tokenizer_json_file(scratch.path(), file).status();
       if (error.ok()) error = checkpoint_tensors::open(scratch.path()).status();
       expect_error(error, errc::malformed, {file, "this is ", kind});
       std::filesystem::remove(scratch.path() / file);

@@ -2,7 +2,10 @@
 // Codes of embeddings against their definition, searches against sorting everything.
 #include "lowbit/model/embedding_search.hpp"
 
+#include "lowbit/model/max_sim.hpp"
+
 #include <algorithm>
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <limits>
@@ -139,4 +142,50 @@ TEST_CASE("searches find what sorting all rows finds", "[model][search]") {
     }
   }
   CHECK(lowbit::hamming_search({codes.data(), 0, words, words}, query_code.data(), {}) == 0);
+}
+
+TEST_CASE("late interaction sums each query row's best match, in f32 and on sign bits",
+          "[model][search]") {
+  random_source random(1710);
+  for (const auto& [q, t, d] : {std::array<std::size_t, 3>{1, 1, 1},
+                                {2, 5, 16},
+                                {3, 7, 128},
+                                {4, 1, 65},
+                                {1, 9, 100},
+                                {0, 3, 8},
+                                {3, 0, 8}}) {
+    CAPTURE(q, t, d);
+    const std::size_t words = lowbit::words_for(d), stride = d + 3;
+    const std::vector<float> query = random.floats(q * stride + 1, 0.0F, 1.0F);
+    const std::vector<float> document = random.floats(t * stride + 1, -0.5F, 1.0F);
+    std::vector<word> query_bits(q * words + 1), document_bits(t * words + 1);
+    double best_sum = 0;
+    std::int64_t bits_sum = 0;
+    for (std::size_t i = 0; i < q; ++i) {
+      lowbit::encode_one_bit({query.data() + i * stride, d}, query_bits.data() + i * words);
+      double best = -1e30;
+      std::int64_t best_bits = -1000;
+      for (std::size_t j = 0; j < t; ++j) {
+        lowbit::encode_one_bit({document.data() + j * stride, d}, document_bits.data() + j * words);
+        double dot = 0;
+        std::int64_t signs = 0;
+        for (std::size_t c = 0; c < d; ++c) {
+          const float x = query[i * stride + c], y = document[j * stride + c];
+          dot += static_cast<double>(x) * static_cast<double>(y);
+          signs += (x < 0) == (y < 0) ? 1 : -1;
+        }
+        best = std::max(best, dot);
+        best_bits = std::max(best_bits, signs);
+      }
+      if (t != 0) best_sum += best;
+      if (t != 0) bits_sum += best_bits;
+    }
+    CHECK(lowbit::max_sim_one_bit({query_bits.data(), q, words, words},
+                                  {document_bits.data(), t, words, words}, d) == bits_sum);
+    const float score =
+        lowbit::max_sim({query.data(), q, d, stride}, {document.data(), t, d, stride});
+    CHECK(std::abs(static_cast<double>(score) - best_sum) <= 1e-5 * (1 + std::abs(best_sum)));
+    CHECK(score == lowbit::max_sim<lowbit::scalar>({query.data(), q, d, stride},
+                                                   {document.data(), t, d, stride}));
+  }
 }

@@ -44,6 +44,7 @@ if [[ -x $programs/example_embed ]]; then
     }
   }
   expect '0.*' embed embed 'the good movie' 'good movies'
+  expect "$(cat answers)" embed embed 'the good movie' 'good movies' memory
   expect 'LOC 0.43* Angela' entities token 'Angela Merkel is in New Yorks, bigger washington movies.'
   expect 'days in new yorks *' answer span 'the movie' 'good movies and biggers bad days in new yorks.'
   expect '0.167007 the angela movie' fill masked 'the [MASK] movie'

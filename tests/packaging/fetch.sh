@@ -105,9 +105,13 @@ rm model/model.safetensors
 cp "$tests/io/golden/zip.bin" model/0_Transformer/pytorch_model-1.bin
 printf '{"weight_map": {"a": "pytorch_model-1.bin"}}' >model/0_Transformer/pytorch_model.bin.index.json
 printf '{"pooling_mode_mean_tokens": true}' >model/1_Pooling/config.json
-printf '[{"path": "0_Transformer", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.Pooling"}]' >model/modules.json
+mkdir model/2_Dense
+cp "$tests/io/golden/zip.bin" model/2_Dense/pytorch_model.bin
+printf '{"in_features": 2, "out_features": 1}' >model/2_Dense/config.json
+printf '[{"path": "0_Transformer", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.Pooling"},
+  {"path": "2_Dense", "type": "a.Dense"}]' >model/modules.json
 fetch 0 "$commit" old/model
-for file in modules.json 1_Pooling/config.json 0_Transformer/{config.json,vocab.txt,pytorch_model.bin.index.json,pytorch_model-1.bin}; do
+for file in modules.json 1_Pooling/config.json 2_Dense/{config.json,pytorch_model.bin} 0_Transformer/{config.json,vocab.txt,pytorch_model.bin.index.json,pytorch_model-1.bin}; do
   if ! cmp -s "model/$file" "$(repository old)/snapshots/$commit/$file"; then problem "$file is missing"; fi
 done
 

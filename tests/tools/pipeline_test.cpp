@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "../io/crafted.hpp"
+#include "lowbit/model/max_sim.hpp"
 #include "lowbit/pipeline/dispatch_runner.hpp"
 
 namespace {
@@ -32,13 +33,14 @@ class folder {
     fs::copy(golden / name, path, fs::copy_options::recursive);
     fs::copy(golden / "vocab.txt", path);
   }
-  void module(const std::string& type, const json& config = nullptr) {
+  void module(const std::string& type, const json& config = nullptr,
+              const char* weights = "Dense") {
     if (modules_.empty()) add("", "Transformer");
     const std::string at = std::to_string(modules_.size()) + "_" + type;
     fs::create_directories(path / at);
     if (!config.is_null()) crafted::write(path / at / "config.json", config.dump());
     if (type == "Dense")
-      fs::copy(golden / "embed" / "Dense" / "model.safetensors", path / at / "model.safetensors");
+      fs::copy(golden / "embed" / weights / "model.safetensors", path / at / "model.safetensors");
     add(at, type);
   }
 
@@ -247,6 +249,164 @@ TEST_CASE("an embedder refuses modules and options that it does not know", "[pip
   CHECK(lowbit::text_embedder<any_policy>::load(model.path).value().embed("a").value().size() == 9);
 }
 
+TEST_CASE("sparse vectors are those of sentence-transformers", "[pipeline]") {
+  for (const json& wanted : expected()["sparse"]) {
+    CAPTURE(wanted["modules"].dump());
+    folder model("masked");
+    model.module("SpladePooling", wanted["modules"][0]["config"]);
+    const auto embedder = lowbit::sparse_embedder<any_policy>::load(model.path).value();
+    CHECK(embedder.warnings().empty());
+    const auto texts = wanted["texts"].get<strings>();
+    const auto found = embedder.embed(texts).value();
+    REQUIRE(found.size() == texts.size());
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+      const json& vector = wanted["vectors"][t];
+      std::vector<float> all(vector.size());
+      for (std::size_t i = 0; i < found[t].size(); ++i) {
+        CHECK((i == 0 || found[t][i - 1].weight >= found[t][i].weight));
+        CHECK(found[t][i].weight > 0);
+        all.at(found[t][i].id) = found[t][i].weight;
+      }
+      for (std::size_t v = 0; v < all.size(); ++v) CHECK(near(all[v], vector[v]));
+    }
+    float product = 0;
+    for (const auto& a : found[0])
+      for (const auto& b : found[1]) product += a.id == b.id ? a.weight * b.weight : 0;
+    CHECK(std::abs(lowbit::dot_product(found[0], found[1]) - product) <= 1e-5F * product);
+    const auto same = [&](const auto& other) {
+      const auto again = other.embed(texts).value();
+      for (std::size_t t = 0; t < texts.size(); ++t) {
+        REQUIRE(again[t].size() == found[t].size());
+        for (std::size_t i = 0; i < again[t].size(); ++i) {
+          CHECK(again[t][i].id == found[t][i].id);
+          CHECK(again[t][i].weight == found[t][i].weight);
+        }
+      }
+    };
+    same(lowbit::sparse_embedder<lowbit::policy::fp32>::load(model.path).value());
+    const fs::path packed = model.path / "packed";
+    REQUIRE(lowbit::save_packed(embedder.parts().model(), packed, model.path).ok());
+    same(lowbit::sparse_embedder<any_policy>::load(packed).value());
+    CHECK(lowbit::mask_filler<any_policy>::load(packed).value().fill("the [MASK]").ok());
+    holds(lowbit::text_embedder<any_policy>::load(model.path).status(), "(SPLADE: ");
+  }
+  const auto refusal = [](const char* field, const char* value, const char* part) {
+    folder model("masked");
+    model.module("SpladePooling", {{field, value}});
+    holds(lowbit::sparse_embedder<any_policy>::load(model.path).status(), part);
+  };
+  refusal("pooling_strategy", "mean", "pooling_strategy is \"mean\", expected \"max\" or \"sum\"");
+  refusal("activation_function", "gelu", "activation_function is \"gelu\"");
+  folder more("masked");
+  more.module("SpladePooling", json::object());
+  more.module("Normalize");
+  holds(lowbit::sparse_embedder<any_policy>::load(more.path).status(),
+        "module 2 is \"sentence_transformers.models.Normalize\", expected none behind Splade");
+  const folder plain("masked"), tokens("token");
+  auto assumed = lowbit::sparse_embedder<any_policy>::load(plain.path).value();
+  REQUIRE(assumed.warnings().size() == 1);
+  CHECK(assumed.warnings()[0].find("no SpladePooling") != std::string::npos);
+  holds(assumed.set_prompt("query"), "prompt is \"query\", but the folder has none");
+  CHECK(assumed.embed(strings{"\xff"}).status().code() == lowbit::errc::malformed);
+  holds(lowbit::sparse_embedder<any_policy>::load(tokens.path).status(),
+        "expected a masked language model");
+}
+
+TEST_CASE("vectors of tokens are those of sentence-transformers and PyLate", "[pipeline]") {
+  for (const json& wanted : expected()["tokens"]) {
+    CAPTURE(wanted["modules"].dump(), wanted["settings"].dump(), wanted["prompt"].dump());
+    folder model("embed");
+    for (const json& m : wanted["modules"]) model.module(m["type"], m["config"], "Projection");
+    crafted::write(model.path / "config_sentence_transformers.json", wanted["settings"].dump());
+    // PyLate's prefixes are tokens.
+    crafted::write(model.path / "added_tokens.json", R"({"[MASK]": 4, "[UNK]": 1})");
+    const auto texts = wanted["texts"].get<strings>();
+    const auto check = [&](auto embedder) {
+      CHECK(embedder.warnings().empty());
+      if (wanted["prompt"].is_string())
+        REQUIRE(embedder.set_prompt(wanted["prompt"].template get<std::string>()).ok());
+      const auto found = embedder.embed(texts).value();
+      REQUIRE(found.size() == texts.size());
+      for (std::size_t t = 0; t < texts.size(); ++t) {
+        const json& rows = wanted["vectors"][t];
+        REQUIRE(found[t].size() == rows.size());
+        for (std::size_t r = 0; r < rows.size(); ++r) {
+          REQUIRE(found[t].width == rows[r].size());
+          for (std::size_t c = 0; c < found[t].width; ++c) CHECK(near(found[t][r][c], rows[r][c]));
+        }
+      }
+      const auto alone = embedder.embed(std::span(texts).subspan(1)).value();
+      CHECK(alone[0].values == found[1].values);
+      return found[1].values;
+    };
+    const auto values = check(lowbit::token_embedder<any_policy>::load(model.path).value());
+    CHECK(check(lowbit::token_embedder<lowbit::policy::fp32>::load(model.path).value()) == values);
+    const fs::path packed = model.path / "packed";
+    REQUIRE(lowbit::save_packed(lowbit::open_model(model.path).value(), packed, model.path).ok());
+    CHECK(check(lowbit::token_embedder<any_policy>::load(packed).value()) == values);
+    holds(lowbit::text_embedder<any_policy>::load(packed).status(), "(ColBERT: token_embedder");
+  }
+}
+
+TEST_CASE("any model gives a vector for each token", "[pipeline]") {
+  const folder tokens("token"), plain("embed");
+  const strings texts{"the good movie"};
+  for (const folder* model : {&tokens, &plain}) {  // with a head of its own, which is replaced
+    const auto found = lowbit::token_embedder<any_policy>::load(model->path).value();
+    REQUIRE(found.warnings().size() == 1);
+    CHECK(found.warnings()[0].find("hidden rows") != std::string::npos);
+    const auto vectors = found.embed(texts).value()[0];
+    CHECK(vectors.size() == 5);
+    CHECK(vectors.width == 16);
+    // The first one is what CLS pooling takes.
+    const auto cls = lowbit::text_embedder<any_policy>::load(model->path, {{{}, {}, {}, "cls"}, {}})
+                         .value()
+                         .embed(texts[0])
+                         .value();
+    CHECK(std::vector<float>(vectors[0].begin(), vectors[0].end()) == cls);
+    float score = 0;
+    for (std::size_t i = 0; i < vectors.size(); ++i) score += 1;
+    CHECK(std::abs(lowbit::max_sim(vectors.view(), vectors.view()) - score) < 1e-5F);
+  }
+  folder model("embed");
+  model.module("MultiVectorMask", {{"skiplist_words", 3}});
+  holds(lowbit::token_embedder<any_policy>::load(model.path).status(), "\"skiplist_words\"");
+  crafted::write(model.path / "1_MultiVectorMask" / "config.json", "{}");
+  crafted::write(model.path / "config_sentence_transformers.json",
+                 R"({"query_prefix": "##ger", "document_prefix": 7})");
+  holds(lowbit::token_embedder<any_policy>::load(model.path).status(), "\"document_prefix\"");
+  crafted::write(model.path / "config_sentence_transformers.json", R"({"query_prefix": "##ger "})");
+  auto embedder = lowbit::token_embedder<any_policy>::load(model.path).value();
+  holds(embedder.set_prompt("query"), "begins with \"##ger\", a token of the vocabulary that");
+  CHECK(embedder.embed(strings{"\xff"}).status().code() == lowbit::errc::malformed);
+  model.module("Dense", {{"in_features", 7}, {"out_features", 5}}, "Projection");
+  holds(lowbit::token_embedder<any_policy>::load(model.path).status(), "model.safetensors");
+}
+
+TEST_CASE("do_lower_case lowers the text of a tokenizer that keeps case", "[pipeline]") {
+  folder model("embed");
+  model.module("Pooling", {{"pooling_mode", "mean"}});
+  crafted::write(model.path / "tokenizer_config.json", R"({"do_lower_case": false})");
+  const auto embed = [&](const std::string& text) {
+    return lowbit::text_embedder<any_policy>::load(model.path).value().embed(text).value();
+  };
+  const auto lower = embed("angela merkel is [MASK]"), upper = embed("Angela MERKEL is [MASK]");
+  CHECK(lower != upper);
+  crafted::write(model.path / "sentence_bert_config.json", R"({"do_lower_case": true})");
+  CHECK(embed("Angela MERKEL is [MASK]") == lower);  // added tokens are found before
+  CHECK(lowbit::token_embedder<any_policy>::load(model.path)
+            .value()
+            .parts()
+            .tokenizer()
+            .lowers_case());
+  // Other pipelines of the folder read it as their tokenizer does.
+  CHECK(!lowbit::tokenizer::load(model.path).value().lowers_case());
+  // An accent stays: the letter is lower case, not replaced.
+  const auto& tokenizer = lowbit::tokenizer::load(model.path, true).value();
+  CHECK(tokenizer.encode("\xC3\x89 bAd", 9).value().ids ==
+        tokenizer.encode("\xC3\xA9 bad", 9).value().ids);
+}
+
 TEST_CASE("a long text is read in windows that cover it", "[pipeline]") {
   const folder model("token");
   const auto tagger = lowbit::entity_tagger<any_policy>::load(model.path).value();
@@ -300,6 +460,135 @@ TEST_CASE("a long text is read in windows that cover it", "[pipeline]") {
   float sum = 0;
   for (const auto& p : parts) sum += p.logits[0];
   CHECK(mean == sum / static_cast<float>(parts.size()));
+}
+
+namespace {
+
+/// The files of a folder, read into memory; the folder is gone when a test loads them.
+class files_in_memory {
+ public:
+  explicit files_in_memory(const fs::path& from) {
+    for (const auto& entry : fs::recursive_directory_iterator(from)) {
+      if (entry.is_regular_file())
+        texts[fs::relative(entry.path(), from).native()] = crafted::read(entry.path());
+    }
+  }
+  [[nodiscard]] lowbit::model_files view() const {
+    lowbit::model_files::contents bytes;
+    for (const auto& [name, text] : texts) bytes.emplace(name, text);
+    return lowbit::model_files::in_memory(bytes);
+  }
+  std::map<std::string, std::string> texts;
+};
+
+files_in_memory read_folder(const char* name) { return files_in_memory(folder(name).path); }
+
+}  // namespace
+
+TEST_CASE("every pipeline loads from bytes in memory, with the same answers", "[pipeline]") {
+  const strings texts{"angela merkel is in new yorks", "the good movie"};
+  const auto tokens = read_folder("token"), span = read_folder("span"), pair = read_folder("pair"),
+             masked = read_folder("masked"), choice = read_folder("choice");
+  const auto at = [](const char* name) { return folder(name); };
+  {
+    const auto a = lowbit::entity_tagger<any_policy>::load(tokens.view()).value().tag(texts[0]);
+    const auto b = lowbit::entity_tagger<any_policy>::load(at("token").path).value().tag(texts[0]);
+    REQUIRE(a->size() == b->size());
+    for (std::size_t i = 0; i < a->size(); ++i) CHECK((*a)[i].score == (*b)[i].score);
+  }
+  const auto answer = [&](const lowbit::model_files& from) {
+    return lowbit::question_answerer<any_policy>::load(from)
+        .value()
+        .answer("who is big", texts[0])
+        .value()
+        .best[0]
+        .score;
+  };
+  CHECK(answer(span.view()) == answer(at("span").path));
+  const auto fill = [&](const lowbit::model_files& from) {
+    return lowbit::mask_filler<lowbit::policy::int8>::load(from)
+        .value()
+        .fill("the [MASK]")
+        .value()[0]
+        .candidates[0]
+        .logit;
+  };
+  CHECK(fill(masked.view()) == fill(at("masked").path));
+  const auto weight = [&](const lowbit::model_files& from) {
+    return lowbit::sparse_embedder<any_policy>::load(from)
+        .value()
+        .embed(texts)
+        .value()[1][0]
+        .weight;
+  };
+  CHECK(weight(masked.view()) == weight(at("masked").path));
+  const auto rank = [&](const lowbit::model_files& from) {
+    return lowbit::reranker<any_policy>::load(from).value().rank("who", texts).value()[0].logit;
+  };
+  CHECK(rank(pair.view()) == rank(at("pair").path));
+  const auto choose = [&](const lowbit::model_files& from) {
+    return lowbit::multiple_choice<any_policy>::load(from).value().choose("who", texts)->logits;
+  };
+  CHECK(choose(choice.view()) == choose(at("choice").path));
+  const auto classify = [&](const lowbit::model_files& from) {
+    return lowbit::text_classifier<lowbit::policy::fp32>::load(from)->classify(texts[0])->logits;
+  };
+  CHECK(classify(pair.view()) == classify(at("pair").path));
+
+  // With the modules of a folder, whose Dense has a file of its own; and packed.
+  folder model("embed");
+  model.module("Pooling", {{"pooling_mode", {"cls", "mean"}}});
+  model.module("Dense", {{"in_features", 32}, {"out_features", 5}});
+  crafted::write(model.path / "config_sentence_transformers.json",
+                 R"({"prompts": {"q": "who "}, "default_prompt_name": "q"})");
+  const auto original = lowbit::text_embedder<any_policy>::load(model.path).value();
+  const auto vectors = original.embed(texts).value().values;
+  const files_in_memory modules(model.path);
+  CHECK(lowbit::text_embedder<any_policy>::load(modules.view()).value().embed(texts)->values ==
+        vectors);
+  const auto fixed = lowbit::text_embedder<lowbit::policy::fp32>::load(modules.view()).value();
+  CHECK(fixed.embed(texts)->values == vectors);
+  const fs::path packed = model.path / "packed";
+  REQUIRE(lowbit::save_packed(fixed.parts().model(), packed, modules.view()).ok());
+  const files_in_memory again(packed);
+  CHECK(again.texts.contains("vocab.txt"));
+  CHECK(lowbit::text_embedder<any_policy>::load(again.view()).value().embed(texts)->values ==
+        vectors);
+  CHECK(lowbit::token_embedder<any_policy>::load(again.view()).value().embed(texts)->size() == 2);
+}
+
+TEST_CASE("messages name the file in memory", "[pipeline]") {
+  folder model("embed");
+  model.module("Pooling", {{"pooling_mode", {"cls", "mean"}}});
+  model.module("Dense", {{"in_features", 32}, {"out_features", 5}});
+  const auto refusal = [&](const char* file, std::optional<std::string> text, const char* part) {
+    files_in_memory files(model.path);
+    if (text) files.texts[file] = *text;
+    if (!text) files.texts.erase(file);
+    CAPTURE(file);
+    holds(lowbit::text_embedder<any_policy>::load(files.view()).status(), part);
+    holds(lowbit::text_embedder<lowbit::policy::fp32>::load(files.view()).status(), part);
+  };
+  refusal("config.json", {}, "memory/config.json: no such file");
+  refusal("config.json", "{", "memory/config.json: ");
+  refusal("config.json", R"({"hidden_size": "a"})", "memory/config.json: ");
+  refusal("model.safetensors", {}, "memory: neither model.safetensors nor pytorch_model.bin");
+  refusal("model.safetensors", "short", "memory/model.safetensors: 5 bytes");
+  refusal("vocab.txt", {}, "memory: neither tokenizer.json nor vocab.txt");
+  refusal("vocab.txt", "a\n\nb\n", "memory/vocab.txt: line 2 is empty");
+  refusal("tokenizer.json", "[]", "memory/tokenizer.json: ");
+  refusal("modules.json", "{}", "memory/modules.json: ");
+  refusal("1_Pooling/config.json", {}, "memory/1_Pooling/config.json: no such file");
+  refusal("2_Dense/model.safetensors", {}, "memory/2_Dense: neither model.safetensors");
+  refusal("2_Dense/config.json", R"({"in_features": 31, "out_features": 5})", "2_Dense");
+  files_in_memory files(model.path);
+  files.texts.erase("model.safetensors");
+  files.texts["model.safetensors.index.json"] = R"({"weight_map": {"a": "model-1.safetensors"}})";
+  holds(lowbit::text_embedder<any_policy>::load(files.view()).status(),
+        "memory/model-1.safetensors: no such file");
+  holds(
+      lowbit::text_embedder<any_policy>::load(lowbit::model_files::in_memory({}, "mine")).status(),
+      "mine/config.json: no such file");
 }
 
 TEST_CASE("two threads share one pipeline", "[pipeline][threads]") {

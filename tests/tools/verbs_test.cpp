@@ -2,7 +2,9 @@
 // The verbs of `lowbit` that stand on a head, as a user runs them, on random checkpoints: what they
 // print is what the same weights give in memory, offsets are characters of the text, and every
 // refusal is one line on stderr.
+#include <bit>
 #include <catch2/catch_test_macros.hpp>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "lowbit/io/checkpoint_tensors.hpp"
@@ -137,6 +139,11 @@ TEST_CASE("embed prints the vectors of any encoder, and their codes", "[verbs]")
   REQUIRE(bits.size() == 6);
   for (std::size_t c = 0; c < 45; ++c)
     CHECK((bits[c / 8].get<unsigned>() >> (c % 8) & 1U) == (mean[c] < 0 ? 1U : 0U));
+  const json unsigned_bits = embed(" --pooling mean --output ubinary");
+  REQUIRE(unsigned_bits.size() == 6);
+  for (std::size_t c = 0; c < 48; ++c)
+    CHECK((unsigned_bits[c / 8].get<unsigned>() >> (7 - c % 8) & 1U) ==
+          (c < 45 && mean[c] > 0 ? 1U : 0U));
   CHECK(embed(" --pooling mean --output int8").size() == 45);
   CHECK(embed(" --pooling cls+max+lasttoken").size() == 3 * 45);
   const ended assumed = run_program("embed -m " + model.path() + " 'new york is big'");
@@ -145,6 +152,65 @@ TEST_CASE("embed prints the vectors of any encoder, and their codes", "[verbs]")
     CHECK(run_program("embed -m " + model.path() + " a --pooling mean --raw --output " + form)
               .out.size() == static_cast<std::size_t>(bytes));
   }
+}
+
+TEST_CASE("embed prints weights of words, largest first", "[verbs]") {
+  const model_folder model(head_kind::masked_lm, "BertForMaskedLM", 2010);
+  const std::string embed = "embed -m " + model.path() + " 'new york is big' --output sparse ";
+  CHECK(run_program(embed).out.find("no SpladePooling in modules.json") != std::string::npos);
+  std::filesystem::create_directories(model.path() + "/1_SpladePooling");
+  crafted::write(model.path() + "/1_SpladePooling/config.json", "{}");
+  crafted::write(model.path() + "/modules.json",
+                 R"([{"path": "", "type": "s.MLMTransformer"},
+                     {"path": "1_SpladePooling", "type": "s.SpladePooling"}])");
+  const json words = run_json(embed)["words"];
+  REQUIRE(words.size() > 3);
+  for (std::size_t i = 1; i < words.size(); ++i)
+    CHECK(words[i - 1]["weight"].get<float>() >= words[i]["weight"].get<float>());
+  for (const json& w : words) {
+    const auto id = w["id"].get<std::size_t>();
+    CHECK(w["word"] == (id < lowbit_test::words.size() ? lowbit_test::words[id]
+                                                       : "[unused" + std::to_string(id) + "]"));
+  }
+  const json top = run_json(embed + "--top 3")["words"];
+  REQUIRE(top.size() == 3);
+  CHECK(top[2] == words[2]);
+  const std::string line = run_program(embed + "--top 2").out;
+  CHECK(line.find(words[0]["word"].get<std::string>() + " ") != std::string::npos);
+  CHECK(std::count(line.begin(), line.end(), '\t') == 1);
+  for (const char* option : {"--raw", "--dimensions 3", "--pooling mean"})
+    check_refusal(embed + option, "is an option of vectors");
+  check_refusal("embed -m " + model.path() + " a --top 3", "--top is an option of --output sparse");
+}
+
+TEST_CASE("embed prints a vector for each token in every output", "[verbs]") {
+  const model_folder model(head_kind::mean_embedding, "BertModel", 2060);
+  std::filesystem::create_directories(model.path() + "/1_Normalize");
+  crafted::write(model.path() + "/modules.json",
+                 R"([{"path": "", "type": "s.Transformer"},
+                     {"path": "1_Normalize", "type": "s.Normalize"}])");
+  const std::string embed = "embed -m " + model.path() + " 'new york is big' --tokens";
+  const json rows = run_json(embed)["tokens"];
+  REQUIRE(rows.size() == 6);
+  CHECK(rows[0]["token"] == "[CLS]");
+  CHECK(rows[4]["token"] == "big");
+  for (const json& row : rows) {
+    double squares = 0;
+    for (const json& v : row["embedding"]) squares += v.get<double>() * v.get<double>();
+    CHECK(std::abs(squares - 1) < 1e-5);
+  }
+  const json bits = run_json(embed + " --output ubinary")["tokens"];
+  REQUIRE(bits.size() == 6);
+  for (std::size_t c = 0; c < 45; ++c)
+    CHECK((bits[4]["embedding"][c / 8].get<unsigned>() >> (7 - c % 8) & 1U) ==
+          (rows[4]["embedding"][c].get<float>() > 0 ? 1U : 0U));
+  CHECK(run_program(embed + " --raw").out.size() == 4 + 6 * 45 * 4);
+  CHECK(run_program(embed + " --raw --output int8").out.size() == 4 + 6 * (4 + 45));
+  const std::string lines = run_program(embed + " --output binary").out;
+  CHECK(std::count(lines.begin(), lines.end(), '\n') == 7);  // and an empty one after the text
+  check_refusal(embed + " --dimensions 3", "--dimensions is an option of one vector");
+  check_refusal(embed + " --output sparse", "--tokens is an option of vectors");
+  check_refusal("embed -m " + model.path() + " a", "modules.json gives a vector for each token");
 }
 
 TEST_CASE("eval scores entities, pairs and several models", "[verbs]") {
@@ -165,6 +231,29 @@ TEST_CASE("eval scores entities, pairs and several models", "[verbs]") {
   CHECK(both[0]["metric"] == "spearman");
   CHECK(both[0]["score"] == both[1]["score"]);
   CHECK(both[0]["score"] > 0.5);  // equal texts have the largest cosine
+  // Codes of the embeddings: the similarity of the bits that embed prints.
+  const auto distance = [&](const char* a, const char* b) {
+    const std::string embed = "embed -m " + model.path() + " --pooling mean --output binary ";
+    const json x = run_json(embed + a)["embedding"], y = run_json(embed + b)["embedding"];
+    int bits = 0;
+    for (std::size_t i = 0; i < x.size(); ++i)
+      bits += std::popcount(x[i].get<unsigned>() ^ y[i].get<unsigned>());
+    return static_cast<double>(bits);
+  };
+  const std::string eval = "eval -m " + model.path() + " --pooling mean --data " + pairs;
+  const double unlike = distance("'new york'", "'is big'");
+  CHECK(unlike > 0);  // then the similarities are 1, less, 1: a line through the scores
+  for (const char* output : {"binary", "int8"})
+    CHECK(run_json(eval + " --output " + output)["scores"]["pearson"].get<double>() > 0.999999);
+  crafted::write(pairs, "a\ta\t3\nnew york\tis big\t1\nnew\tb\t2\n");
+  const double middle = distance("new", "b"), mean = (unlike + middle) / 3;
+  const double pearson = (mean * 1 + (unlike - mean) * 1) /
+                         std::sqrt(2 * (mean * mean + (unlike - mean) * (unlike - mean) +
+                                        (middle - mean) * (middle - mean)));
+  CHECK(std::abs(run_json(eval + " --output binary")["scores"]["pearson"].get<double>() - pearson) <
+        1e-9);
+  check_refusal("eval -m " + model.path() + " --output binary --data " + bio,
+                "--output binary is for embeddings, this is a token classification model");
   CHECK((both[0]["front"].get<bool>() || both[1]["front"].get<bool>()));
   CHECK(crafted::read(svg).starts_with("<svg"));
   const std::string wrong = (data.path() / "wrong.txt").native();

@@ -45,7 +45,7 @@ result<contestant> open_contestant(const std::string& folder, const std::string&
   LOWBIT_TRY_ASSIGN(auto s, session::open(folder, {}, arch, threads, head));
   LOWBIT_TRY_ASSIGN(auto tokenizer, open_tokenizer(folder, s.model().config));
   LOWBIT_TRY_ASSIGN(const auto at, lowbit::locate_model(folder));
-  LOWBIT_TRY_ASSIGN(const auto bytes, file_bytes(at.transformer));
+  LOWBIT_TRY_ASSIGN(const auto bytes, file_bytes(at.transformer.path()));
   const std::filesystem::path path = std::filesystem::path(folder + "/").lexically_normal();
   return contestant{path.parent_path().filename().string(), bytes, std::move(s),
                     std::move(tokenizer)};

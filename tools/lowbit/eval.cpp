@@ -113,6 +113,11 @@ void add_eval(CLI::App& program, action& chosen) {
   verb->add_option("--pooling", o->pooling,
                    "score embedding similarity of sentence pairs: mean or cls pooling")
       ->check(CLI::IsMember({"mean", "cls"}));
+  verb->add_option("--output", o->output,
+                   "codes of the embeddings whose similarity is scored: f32, int8 or binary "
+                   "(one bit)")
+      ->check(CLI::IsMember({"f32", "int8", "binary"}))
+      ->capture_default_str();
   verb->add_option("--svg", o->svg, "write a plot of score against size");
   verb->add_flag("--truncate", o->truncate, "do not warn about truncated sentences");
   verb->callback([o, &chosen] { chosen = [o] { return run(*o); }; });

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "labelled.hpp"
+#include "lowbit/model/embedding_search.hpp"
 #include "lowbit/pipeline/text_embedder.hpp"
 #include "metrics.hpp"
 
@@ -142,6 +143,23 @@ double dot_product(std::span<const float> a, std::span<const float> b) {
   return sum;
 }
 
+/// Cosine similarity of int8 or one-bit codes of two embeddings.
+double code_similarity(std::span<const float> a, std::span<const float> b, bool one_bit) {
+  const lowbit::vector_view<const float> left{a.data(), a.size()}, right{b.data(), b.size()};
+  if (one_bit) {
+    std::vector<lowbit::word> x(lowbit::words_for(a.size())), y(x.size());
+    lowbit::encode_one_bit(left, x.data());
+    lowbit::encode_one_bit(right, y.data());
+    const auto differ = static_cast<double>(lowbit::hamming_distance(x.data(), y.data(), x.size()));
+    return 1 - 2 * differ / static_cast<double>(a.size());
+  }
+  std::vector<std::int8_t> x(a.size()), y(b.size());
+  lowbit::encode_int8(left, x.data());
+  lowbit::encode_int8(right, y.data());
+  return lowbit::cosine_similarity(std::vector<float>(x.begin(), x.end()),
+                                   std::vector<float>(y.begin(), y.end()));
+}
+
 /// Cosine similarity of the embeddings of two sentences.
 status score_similarity(session& s, runner& run, const eval_options& o, evaluation& out) {
   const auto data = read_labelled(o.data, o.split);
@@ -171,6 +189,10 @@ status score_similarity(session& s, runner& run, const eval_options& o, evaluati
       [&](std::size_t, const token_rows& rows, const std::vector<float>& pooled) {
         const lowbit::text_embeddings e{modules->run(pooled, rows.sentences(), d, here), d};
         for (std::size_t r = 0; r + 1 < rows.sentences(); r += 2) {
+          if (o.output != "f32") {
+            cosines.push_back(code_similarity(e[r], e[r + 1], o.output == "binary"));
+            continue;
+          }
           cosines.push_back(modules->unit_length() ? dot_product(e[r], e[r + 1])
                                                    : lowbit::cosine_similarity(e[r], e[r + 1]));
         }
@@ -231,6 +253,10 @@ result<evaluation> evaluate(const std::string& model, const eval_options& o) {
   LOWBIT_TRY_ASSIGN(auto s,
                     session::open(model, {o.policy, o.zero, {}, o.pooling}, o.arch, o.threads));
   LOWBIT_TRY_ASSIGN(const auto tokenizer, open_tokenizer(model, s.model().config));
+  if (o.output != "f32" && !lowbit::is_embedding(s.shape().head)) {
+    return status::error(errc::invalid_argument, model, ": --output ", o.output,
+                         " is for embeddings, this is a ", s.model().config.kind(), " model");
+  }
   evaluation out;
   out.model = model;
   out.policy = s.model().policy;

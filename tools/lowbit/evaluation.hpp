@@ -16,8 +16,9 @@ struct eval_options : model_options {
   std::vector<std::string> models;
   std::string data;
   std::string split = "test";
-  std::string metric;   // empty: the default for the task
-  std::string pooling;  // mean or cls: similarity of pairs, whatever the model's head
+  std::string metric;          // empty: the default for the task
+  std::string pooling;         // mean or cls: similarity of pairs, whatever the model's head
+  std::string output = "f32";  // codes of embeddings to compare: f32, int8 or binary
   std::string svg;
   bool truncate = false;
 };

@@ -131,11 +131,11 @@ class fetcher {
   fetcher(http_client http, lowbit::hub_name name, hub_snapshot snapshot)
       : http_(std::move(http)), name_(std::move(name)), snapshot_(std::move(snapshot)) {}
 
-  /// Downloads config.json of the modules and returns the transformer's folder, "" or "NAME/".
+  /// Downloads config.json of the modules and the weights of Dense, and returns the transformer's folder, "" or "NAME/".
   result<std::string> find_transformer() {
     if (!listed_.contains("modules.json")) return std::string();
     const auto file = snapshot_.folder() / "modules.json";
-    LOWBIT_TRY_ASSIGN(const auto modules, lowbit::detail::read_modules(file));
+    LOWBIT_TRY_ASSIGN(const auto modules, lowbit::detail::read_modules(snapshot_.folder()));
     std::string transformer;
     for (const nlohmann::json& module : modules) {
       LOWBIT_TRY_ASSIGN(const auto type, lowbit::json_string(module, "type", file.native()));
@@ -143,6 +143,7 @@ class fetcher {
       if (at.empty()) continue;
       LOWBIT_TRY(fetch_listed(at + "/config.json"));
       if (lowbit::detail::is_transformer(type)) transformer = at + "/";
+      if (type.ends_with(".Dense")) LOWBIT_TRY(fetch_weights(at + "/"));
     }
     return transformer;
   }

@@ -94,7 +94,7 @@ result<std::string> read_input() {
 result<lowbit::tokenizer> open_tokenizer(const std::string& folder,
                                          const lowbit::model_config& config) {
   LOWBIT_TRY_ASSIGN(const auto at, lowbit::locate_model(folder));
-  auto tokenizer = lowbit::tokenizer::load(at.transformer);
+  auto tokenizer = lowbit::tokenizer::load(at.transformer, config.lower_case());
   if (!tokenizer) return tokenizer;
   LOWBIT_TRY(lowbit::check_vocabulary(*tokenizer, config).in(folder));
   if (tokenizer->vocabulary_size() < config.shape.vocabulary) {  // the table may be padded

@@ -56,6 +56,12 @@ class canonical_model {
     own(std::move(name), element_type::f32, std::move(shape),
         std::vector<std::byte>(bytes.begin(), bytes.end()));
   }
+  /// Like own, in place of a tensor of that name.
+  void replace(const std::string& name, std::vector<std::size_t> shape,
+               std::span<const float> values) {
+    std::erase_if(tensors_, [&](const stored_tensor& t) { return name == t.name; });
+    own(name, std::move(shape), values);
+  }
   void keep_open(checkpoint_tensors files) {
     files_ = std::make_unique<checkpoint_tensors>(std::move(files));
   }

@@ -33,7 +33,7 @@ class checkpoint_tensors {
   /// Errors: not_found for a missing folder or shard, or a listed tensor that its shard lacks;
   ///         malformed for a bad file or index, a shard name that is not a plain file name, or a
   ///         tensor not listed for its shard; unsupported: see torch_file
-  static result<checkpoint_tensors> open(const std::filesystem::path& folder,
+  static result<checkpoint_tensors> open(const model_files& folder,
                                          const safetensors_limits& limits = {}) {
     return detail::without_exceptions(folder.native(),
                                       [&]() { return open_checked(folder, limits); });
@@ -57,30 +57,22 @@ class checkpoint_tensors {
   }
 
  private:
-  using path = std::filesystem::path;
-
   checkpoint_tensors() = default;
 
-  static bool exists(const path& file) {
-    std::error_code ignored;
-    return std::filesystem::exists(file, ignored);
-  }
-
-  static result<checkpoint_tensors> open_checked(const path& folder,
+  static result<checkpoint_tensors> open_checked(const model_files& folder,
                                                  const safetensors_limits& limits) {
     std::error_code ignored;
-    if (!std::filesystem::is_directory(folder, ignored)) {
+    if (!folder.are_in_memory() && !std::filesystem::is_directory(folder.path(), ignored)) {
       return status::error(errc::not_found, folder.native(), ": no such folder");
     }
     for (const format& kind : formats) {
       checkpoint_tensors checkpoint;
-      const path single = folder / kind.file;
-      const path index = folder / (std::string(kind.file) + ".index.json");
-      if (exists(single)) {
-        LOWBIT_TRY(checkpoint.add_file(single, kind, limits));
+      const std::string index = std::string(kind.file) + ".index.json";
+      if (folder.has(kind.file)) {
+        LOWBIT_TRY(checkpoint.add_file(folder, kind.file, kind, limits));
         return checkpoint;
       }
-      if (exists(index)) {
+      if (folder.has(index)) {
         LOWBIT_TRY(checkpoint.add_shards(folder, index, kind, limits));
         return checkpoint;
       }
@@ -93,13 +85,14 @@ class checkpoint_tensors {
 
   /// For the message: what the folder holds instead. The first by name, so that it is always the
   /// same.
-  static std::string other_weights(const path& folder) {
+  static std::string other_weights(const model_files& folder) {
+    if (folder.are_in_memory()) return {};
     constexpr std::pair<std::string_view, std::string_view> kinds[] = {
         {".h5", "TensorFlow"},  {".msgpack", "Flax"}, {".onnx", "ONNX"},
         {".gguf", "llama.cpp"}, {".ot", "rust-bert"}, {".tflite", "TensorFlow Lite"}};
     std::string first, of;
     std::error_code failed;
-    for (std::filesystem::directory_iterator at(folder, failed), end; !failed && at != end;
+    for (std::filesystem::directory_iterator at(folder.path(), failed), end; !failed && at != end;
          at.increment(failed)) {
       const std::string name = at->path().filename().native();
       for (const auto& [suffix, program] : kinds) {
@@ -120,12 +113,22 @@ class checkpoint_tensors {
   static constexpr format formats[] = {{"model.safetensors", ".safetensors", true},
                                        {"pytorch_model.bin", ".bin", false}};
 
-  status add_file(const path& file, const format& kind, const safetensors_limits& limits) {
+  status add_file(const model_files& folder, const std::string& name, const format& kind,
+                  const safetensors_limits& limits) {
+    const std::filesystem::path file = folder / name;
+    const auto text = folder.bytes(name).value_or("");
+    const auto bytes = std::as_bytes(std::span(text.data(), text.size()));
+    if (folder.are_in_memory() && !folder.has(name))
+      return status::error(errc::not_found, file.native(), ": no such file");
     if (kind.is_safetensors) {
-      LOWBIT_TRY_ASSIGN(auto opened, safetensors_file::open(file, limits));
+      LOWBIT_TRY_ASSIGN(auto opened, folder.are_in_memory()
+                                         ? safetensors_file::parse(bytes, file.native(), limits)
+                                         : safetensors_file::open(file, limits));
       add(std::move(opened), files_);
     } else {
-      LOWBIT_TRY_ASSIGN(auto opened, torch_file::open(file));
+      LOWBIT_TRY_ASSIGN(auto opened, folder.are_in_memory()
+                                         ? torch_file::parse(bytes, file.native())
+                                         : torch_file::open(file));
       add(std::move(opened), torch_files_);
     }
     return {};
@@ -146,9 +149,10 @@ class checkpoint_tensors {
   }
 
   /// Opens the shards and checks both ways that index and shards list the same tensors.
-  status add_shards(const path& folder, const path& index, const format& kind,
+  status add_shards(const model_files& folder, const std::string& file, const format& kind,
                     const safetensors_limits& limits) {
-    LOWBIT_TRY_ASSIGN(const auto parsed, read_json(index, {.bytes = limits.header_bytes}));
+    LOWBIT_TRY_ASSIGN(const auto parsed, read_json(folder, file, {.bytes = limits.header_bytes}));
+    const std::filesystem::path index = folder / file;
     const nlohmann::json* weight_map = detail::find_member(parsed, "weight_map");
     if (weight_map == nullptr || !weight_map->is_object() || weight_map->empty()) {
       return status::error(errc::malformed, index.native(),
@@ -167,7 +171,7 @@ class checkpoint_tensors {
     }
     for (const auto& [shard, names] : listed) {
       const std::size_t first = tensors_.size();
-      LOWBIT_TRY(add_file(folder / shard, kind, limits));
+      LOWBIT_TRY(add_file(folder, shard, kind, limits));
       const auto views = std::span<const tensor_view>(tensors_).subspan(first);
       for (const std::string& name : names) {
         if (detail::find_sorted(views, name) == nullptr) {

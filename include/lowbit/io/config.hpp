@@ -43,9 +43,16 @@ struct model_config {
   std::optional<embedding_format> embedding;
   nlohmann::json raw;
 
+  /// Whether `embedding` says how texts are read.
+  [[nodiscard]] bool embeds() const {
+    return embedding &&
+           (is_embedding(shape.head) || embedding->is_sparse() || embedding->is_per_token());
+  }
+  /// Whether texts become lower case, whatever the tokenizer does.
+  [[nodiscard]] bool lower_case() const { return embeds() && embedding->lower_case; }
   /// Longest text, in tokens, that is not truncated.
   [[nodiscard]] std::size_t max_tokens() const {
-    const std::size_t limit = embedding && is_embedding(shape.head) ? embedding->max_tokens : 0;
+    const std::size_t limit = embeds() ? embedding->max_tokens : 0;
     return limit == 0 ? shape.positions : std::min(limit, shape.positions);
   }
   /// What the model is, for messages.
@@ -280,11 +287,10 @@ inline result<model_config> parse_config(const nlohmann::json& config, std::stri
 }
 
 /// Reads config.json of a model folder.
-inline result<model_config> load_config(const std::filesystem::path& folder) {
+inline result<model_config> load_config(const model_files& folder) {
   return detail::without_exceptions(folder.native(), [&]() -> result<model_config> {
-    const auto path = folder / "config.json";
-    LOWBIT_TRY_ASSIGN(const auto config, read_json(path));
-    return parse_config(config, path.native());
+    LOWBIT_TRY_ASSIGN(const auto config, read_json(folder, "config.json"));
+    return parse_config(config, (folder / "config.json").native());
   });
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a sentence-transformers folder embeds text: modules.json with the modules Transformer,
-// Pooling, Dense and Normalize, sentence_bert_config.json and config_sentence_transformers.json.
-// Unsupported settings are rejected by name. Reads no tensors.
+// How an embedder turns text into a vector, as the modules of a sentence-transformers folder say:
+// Transformer, Pooling, Dense and Normalize (one vector), without Pooling (a vector for each token,
+// ColBERT) or with SpladePooling (a weight for each word of the vocabulary). Parses the fields of
+// each module; unsupported settings are rejected by name. embedding_folder.hpp reads the files.
 #pragma once
 
 #include <algorithm>
@@ -27,27 +28,42 @@ struct embedding_module {
   /// Names of Dense's activation_function, without the modules of Python before them.
   static constexpr std::string_view activations[] = {"Tanh", "Identity", "ReLU", "GELU"};
 
-  std::size_t in = 0, out = 0;     ///< of Dense: y = activation(W x + b), W (out, in)
-  std::string activation{};        ///< of Dense
-  std::filesystem::path folder{};  ///< with the tensors of Dense; empty in a packed folder
+  std::size_t in = 0, out = 0;  ///< of Dense: y = activation(W x + b), W (out, in)
+  std::string activation{};     ///< of Dense
+  std::string folder{};         ///< with the tensors of Dense; empty in a packed folder
 
   /// Otherwise it is Normalize: x / max(|x|, 1e-12).
   [[nodiscard]] bool is_dense() const { return out != 0; }
 };
 
+/// SpladePooling: the weight of a word of the vocabulary from its masked-LM logits in a text.
+struct splade_options {
+  bool sum = false;    ///< of the tokens' weights; otherwise the largest
+  bool twice = false;  ///< log(1 + log(1 + relu(logit))), otherwise log(1 + relu(logit))
+};
+
 struct embedding_format {
-  std::string pooling = "mean";  ///< names of pooling modes, joined by "+" in the order of the enum
-  std::size_t max_tokens = 0;    ///< truncation limit; 0: the number of positions
-  bool lower_case = false;       ///< lower-case the text before tokenization
+  static constexpr std::string_view tokens = "tokens", splade = "splade";
+
+  /// Names of pooling modes, joined by "+" in the order of the enum; `tokens`: no pooling, the
+  /// modules apply to every token; `splade`: weights of words.
+  std::string pooling = "mean";
+  splade_options weights{};    ///< of splade
+  std::size_t max_tokens = 0;  ///< truncation limit; 0: the number of positions
+  bool lower_case = false;     ///< lower-case the text before tokenization
   std::vector<embedding_module> modules{embedding_module()};  ///< behind the pooling
   std::map<std::string, std::string> prompts{};               ///< put before a text, by name
   std::string default_prompt{};  ///< the prompt of a text without a named one; empty: none
   bool pools_prompt = true;      ///< the tokens of a prompt are pooled like those of the text
   std::size_t dimensions = 0;    ///< of the vector, that many are kept; 0: all
+  /// `tokens`: words whose tokens a text with another prompt than "query" leaves out.
+  std::vector<std::string> skipped{};
 
   [[nodiscard]] bool normalises_first() const {
     return !modules.empty() && !modules.front().is_dense();
   }
+  [[nodiscard]] bool is_sparse() const { return pooling == splade; }
+  [[nodiscard]] bool is_per_token() const { return pooling == tokens; }
 };
 
 namespace detail {
@@ -104,51 +120,28 @@ inline result<std::string> parse_pooling(const nlohmann::json& pooling, std::str
   return joined;
 }
 
-/// The array in modules.json, or null if there is no such file.
-inline result<nlohmann::json> read_modules(const std::filesystem::path& file) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return nlohmann::json();
-  auto modules = read_json(file);
-  constexpr std::size_t limit = 100;
-  if (modules && (!modules->is_array() || modules->empty() || modules->size() > limit)) {
-    return status::error(errc::malformed, file.native(), ": is ", describe(*modules),
-                         ", expected an array of 2 to ", limit, " modules");
-  }
-  return modules;
-}
-
-/// True for the module of the encoder; sentence-transformers before 0.4 called it BERT.
-inline bool is_transformer(std::string_view type) {
-  return type.ends_with("Transformer") || type.ends_with(".BERT");
-}
-
-/// The folder of a module: a plain name, or empty for the model's own folder.
-inline result<std::string> module_path(const nlohmann::json& module, std::string_view name) {
-  LOWBIT_TRY_ASSIGN(auto at, json_string(module, "path", name, ""));
-  if (at.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos && at != ".." &&
-      at != ".") {
-    return at;
-  }
-  return status::error(errc::malformed, name, ": path ", quote_name(at),
-                       ", expected the plain name of a folder");
-}
-
-/// Checks that a module reads and writes the sentence embedding.
-inline status check_module_names(const nlohmann::json& config, std::string_view name) {
+/// Checks that a module reads and writes the sentence embedding or, without Pooling before it, the
+/// token embeddings.
+inline status check_module_names(const nlohmann::json& config, std::string_view name,
+                                 bool per_token) {
+  const std::string expected = per_token ? "token_embeddings" : "sentence_embedding";
   for (const std::string_view field : {"module_input_name", "module_output_name"}) {
-    LOWBIT_TRY_ASSIGN(const auto found, json_string(config, field, name, "sentence_embedding"));
-    if (found != "sentence_embedding") {
+    if (const auto* found = find_member(config, field); found != nullptr && found->is_null())
+      continue;
+    LOWBIT_TRY_ASSIGN(const auto found, json_string(config, field, name, expected));
+    if (found != expected) {
       return status::error(errc::unsupported, name, ": ", field, " is ", quote_name(found),
-                           ", expected \"sentence_embedding\"");
+                           ", expected ", quote_name(expected));
     }
   }
   return {};
 }
 
 /// A Dense module from the fields of its config.json.
-inline result<embedding_module> parse_dense(const nlohmann::json& config, std::string_view name) {
+inline result<embedding_module> parse_dense(const nlohmann::json& config, std::string_view name,
+                                            bool per_token) {
   embedding_module dense;
-  LOWBIT_TRY(check_module_names(config, name));
+  LOWBIT_TRY(check_module_names(config, name, per_token));
   constexpr std::size_t limit = std::size_t{1} << 17U;
   for (const auto& [field, value] :
        {std::pair{"in_features", &dense.in}, std::pair{"out_features", &dense.out}}) {
@@ -193,109 +186,61 @@ inline status parse_prompts(const nlohmann::json& config, std::string_view name,
                        quote_name(out.default_prompt), ", which is not a name in prompts");
 }
 
-/// Reads sentence_bert_config.json, beside the transformer, and config_sentence_transformers.json.
-inline status read_text_options(const std::filesystem::path& folder,
-                                const std::filesystem::path& transformer, embedding_format& out) {
-  const auto options = transformer / "sentence_bert_config.json";
-  if (std::filesystem::exists(options)) {
-    LOWBIT_TRY_ASSIGN(const auto json, read_json(options, {.object = true}));
-    const auto* limit = find_member(json, "max_seq_length");
-    const bool limited = limit != nullptr && !limit->is_null();
-    if (limited) {
-      LOWBIT_TRY_ASSIGN(out.max_tokens, json_size(json, "max_seq_length", options.native()));
-    }
-    LOWBIT_TRY_ASSIGN(out.lower_case, json_bool(json, "do_lower_case", options.native(), false));
-    if (limited && out.max_tokens < 3) {
-      return status::error(errc::malformed, options.native(), ": max_seq_length is ",
-                           out.max_tokens, ", expected at least 3");
+/// SpladePooling, from the fields of its config.json.
+/// Errors: unsupported for another strategy or function, with its name
+inline status parse_splade(const nlohmann::json& config, std::string_view name,
+                           splade_options& out) {
+  struct choice {
+    std::string_view field, usual, other;
+    bool& chosen;
+  };
+  for (const choice& c : {choice{"pooling_strategy", "max", "sum", out.sum},
+                          choice{"activation_function", "relu", "log1p_relu", out.twice}}) {
+    LOWBIT_TRY_ASSIGN(const auto found, json_string(config, c.field, name, std::string(c.usual)));
+    c.chosen = found == c.other;
+    if (!c.chosen && found != c.usual) {
+      return status::error(errc::unsupported, name, ": ", c.field, " is ", quote_name(found),
+                           ", expected \"", c.usual, "\" or \"", c.other, "\"");
     }
   }
-  const auto prompts = folder / "config_sentence_transformers.json";
-  if (!std::filesystem::exists(prompts)) return {};
-  LOWBIT_TRY_ASSIGN(const auto json, read_json(prompts, {.object = true}));
-  LOWBIT_TRY(parse_prompts(json, prompts.native(), out));
-  const auto* cut = find_member(json, "truncate_dim");
-  if (cut == nullptr || cut->is_null()) return {};
-  LOWBIT_TRY_ASSIGN(out.dimensions, json_size(json, "truncate_dim", prompts.native()));
   return {};
 }
 
-/// One module of modules.json; the first is the transformer, the second the pooling.
-inline status read_module(const std::filesystem::path& folder, const nlohmann::json& module,
-                          std::size_t index, std::string_view name, std::size_t hidden,
-                          embedding_format& out) {
-  LOWBIT_TRY_ASSIGN(const auto type, json_string(module, "type", name));
-  LOWBIT_TRY_ASSIGN(const auto at, module_path(module, name));
-  const std::string_view last = std::string_view(type).substr(type.rfind('.') + 1);
-  constexpr std::string_view expected[] = {"Transformer", "Pooling", "Dense or Normalize"};
-  const bool known = index == 0   ? is_transformer(type)
-                     : index == 1 ? last == "Pooling"
-                                  : last == "Dense" || last == "Normalize";
-  if (!known) {
-    return status::error(errc::unsupported, name, ": module ", index, " is ", quote_name(type),
-                         ", expected ", expected[std::min<std::size_t>(index, 2)]);
+/// The words of a MultiVectorMask, whose tokens a document leaves out.
+inline status parse_skipped(const nlohmann::json& config, std::string_view name,
+                            std::vector<std::string>& out) {
+  const auto* words = find_member(config, "skiplist_words");
+  if (words == nullptr) return {};
+  if (!words->is_array()) return wrong_type(name, "skiplist_words", *words, "an array of words");
+  out.clear();
+  for (const nlohmann::json& word : *words) {
+    if (!word.is_string()) return wrong_type(name, "skiplist_words", word, "a word");
+    out.push_back(word.get<std::string>());
   }
-  if (index == 0) return {};  // its folder: transformer_folder()
-  if (at.empty() && last != "Normalize") {
-    return status::error(errc::malformed, name, ": path of the ", last,
-                         " module is empty, expected the plain name of a folder");
-  }
-  const auto file = folder / at / "config.json";
-  if (last == "Normalize") {
-    if (!at.empty() && std::filesystem::exists(file)) {
-      LOWBIT_TRY_ASSIGN(const auto json, read_json(file, {.object = true}));
-      LOWBIT_TRY(check_module_names(json, file.native()));
-    }
-    out.modules.emplace_back();
-    return {};
-  }
-  LOWBIT_TRY_ASSIGN(const auto json, read_json(file, {.object = true}));
-  if (last == "Dense") {
-    LOWBIT_TRY_ASSIGN(auto dense, parse_dense(json, file.native()));
-    dense.folder = folder / at;
-    out.modules.push_back(std::move(dense));
-    return {};
-  }
-  LOWBIT_TRY_ASSIGN(out.pooling, parse_pooling(json, file.native(), hidden));
-  LOWBIT_TRY_ASSIGN(out.pools_prompt, json_bool(json, "include_prompt", file.native(), true));
   return {};
+}
+
+/// What PyLate writes of a ColBERT model: prefixes, which are prompts here, words that documents
+/// leave out (punctuation unless it says otherwise), and vectors of length 1 without a module that
+/// says so.
+inline status parse_pylate(const nlohmann::json& config, std::string_view name,
+                           embedding_format& out) {
+  for (const char* prompt : {"query", "document"}) {
+    const std::string field = std::string(prompt) + "_prefix";
+    LOWBIT_TRY_ASSIGN(const auto prefix, json_string(config, field, name, ""));
+    std::string& text = out.prompts[prompt];
+    if (!text.starts_with(prefix)) text = prefix + text;
+  }
+  LOWBIT_TRY_ASSIGN(const auto type, json_string(config, "model_type", name, ""));
+  if (type == "ColBERT") {
+    for (const char c : std::string_view("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"))
+      out.skipped.emplace_back(1, c);
+    out.modules.emplace_back();
+  }
+  return parse_skipped(config, name, out.skipped);
 }
 
 }  // namespace detail
-
-/// The folder with config.json, weights and tokenizer of a model folder: the folder itself or, in
-/// the older layout of sentence-transformers, the one in modules.json (0_Transformer, 0_BERT).
-/// Errors: malformed for a path that is no plain name, or a malformed modules.json
-inline result<std::filesystem::path> transformer_folder(const std::filesystem::path& folder) {
-  const auto path = folder / "modules.json";
-  LOWBIT_TRY_ASSIGN(const auto modules, detail::read_modules(path));
-  for (const nlohmann::json& module : modules) {
-    LOWBIT_TRY_ASSIGN(const auto type, json_string(module, "type", path.native()));
-    if (!detail::is_transformer(type)) continue;
-    LOWBIT_TRY_ASSIGN(const auto at, detail::module_path(module, path.native()));
-    return at.empty() ? folder : folder / at;
-  }
-  return folder;
-}
-
-/// Reads the modules of a folder; nullopt if it is not a sentence-transformers folder.
-/// Errors: unsupported for another module, with its name; malformed or missing files
-inline result<std::optional<embedding_format>> read_embedding_format(
-    const std::filesystem::path& folder, std::size_t hidden) {
-  const auto path = folder / "modules.json";
-  const std::string& name = path.native();
-  LOWBIT_TRY_ASSIGN(const auto modules, detail::read_modules(path));
-  if (modules.is_null()) return std::optional<embedding_format>();
-  embedding_format out;
-  out.modules.clear();
-  for (std::size_t i = 0; i < modules.size(); ++i)
-    LOWBIT_TRY(detail::read_module(folder, modules[i], i, name, hidden, out));
-  if (modules.size() < 2)
-    return status::error(errc::unsupported, name, ": no Pooling module, expected one");
-  LOWBIT_TRY_ASSIGN(const auto transformer, transformer_folder(folder));
-  LOWBIT_TRY(detail::read_text_options(folder, transformer, out));
-  return std::optional(std::move(out));
-}
 
 /// Sets head and pooling of a shape from names joined by "+".
 /// Errors: unsupported for an unsupported pooling, with its name

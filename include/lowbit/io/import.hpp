@@ -200,8 +200,7 @@ class importer : checkpoint_values {
 /// Errors: those of checkpoint_tensors::open; shape_mismatch, not_found, malformed, unsupported
 /// naming the tensor
 template <class Policy>
-result<canonical_model> import_checkpoint(const std::filesystem::path& folder,
-                                          canonical_model model) {
+result<canonical_model> import_checkpoint(const model_files& folder, canonical_model model) {
   return detail::without_exceptions(folder.native(), [&]() -> result<canonical_model> {
     LOWBIT_TRY_ASSIGN(auto files, checkpoint_tensors::open(folder));
     const std::string& place = folder.native();

@@ -32,7 +32,7 @@ inline status check_policy(const canonical_model& model, std::string_view place)
 
 /// The one policy that a TernaryBERT or BinaryBERT folder can run under; if `wanted` is not empty,
 /// it must be that policy.
-inline result<std::string> find_quantized_bert_policy(const std::filesystem::path& folder,
+inline result<std::string> find_quantized_bert_policy(const model_files& folder,
                                                       const model_config& config,
                                                       std::string_view wanted) {
   LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder));
@@ -55,7 +55,7 @@ inline result<std::string> find_quantized_bert_policy(const std::filesystem::pat
 /// Errors: invalid_argument if checkpoint, policy and overrides do not match; those of
 /// import_checkpoint and encode_model
 template <class Policies = program_policies>
-result<canonical_model> import_by_name(const std::filesystem::path& folder, model_config config,
+result<canonical_model> import_by_name(const model_files& folder, model_config config,
                                        std::string policy_name, std::string zero,
                                        const std::vector<format_override>& overrides = {}) {
   canonical_model model;

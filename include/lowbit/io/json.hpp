@@ -19,6 +19,7 @@
 #include "lowbit/io/diagnostics.hpp"
 #include "lowbit/io/mapped_file.hpp"
 #include "lowbit/text/json_builder.hpp"
+#include "lowbit/text/model_files.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -85,6 +86,16 @@ inline result<nlohmann::json> read_json(const std::filesystem::path& path,
   const auto bytes = file.bytes();
   return parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.native(),
                     limits);
+}
+
+/// Parses a file of a model as one JSON value.
+inline result<nlohmann::json> read_json(const model_files& folder, std::string_view file,
+                                        const json_limits& limits = {}) {
+  if (!folder.are_in_memory()) return read_json(folder / file, limits);
+  const std::string place = (folder / file).native();
+  const auto bytes = folder.bytes(file);
+  if (!bytes) return status::error(errc::not_found, place, ": no such file");
+  return parse_json(*bytes, place, limits);
 }
 
 /// The getters below read one member of `object`; an absent or null member gives `fallback`.

@@ -18,18 +18,12 @@ namespace lowbit::inline LOWBIT_ISA {
                        name_of(wanted), " model");
 }
 
-/// Errors: shape_mismatch for a tokenizer with more ids than the model's table; unsupported for a
-///         cased tokenizer if the embedder requires lower case
+/// Errors: shape_mismatch for a tokenizer with more ids than the model's table
 [[nodiscard]] inline status check_vocabulary(const lowbit::tokenizer& tokenizer,
                                              const model_config& config) {
   if (tokenizer.vocabulary_size() > config.shape.vocabulary) {
     return status::error(errc::shape_mismatch, "the tokenizer has ", tokenizer.vocabulary_size(),
                          " tokens, the model's word table ", config.shape.vocabulary);
-  }
-  if (config.embedding && config.embedding->lower_case && is_embedding(config.shape.head) &&
-      !tokenizer.lowers_case()) {
-    return status::error(errc::unsupported,
-                         "do_lower_case is true for a tokenizer that keeps the case of letters");
   }
   return {};
 }

@@ -19,7 +19,7 @@ struct load_options {
   std::string zero;
   std::vector<format_override> formats{};
   /// An embedder with this pooling, such as "mean", "cls" or "cls+mean"; "folder": with the
-  /// folder's own.
+  /// folder's own; "tokens": without one, the hidden row of every token.
   std::string pooling{};
 };
 
@@ -46,7 +46,7 @@ inline bool is_canonical(element_type type) {
 
 /// Opens a packed folder, which may contain only canonical tensors of its model. The engine checks
 /// the type and shape of each when it loads them.
-inline result<canonical_model> open_packed(const std::filesystem::path& folder, model_config config,
+inline result<canonical_model> open_packed(const model_files& folder, model_config config,
                                            const load_options& options) {
   LOWBIT_TRY_ASSIGN(auto files, checkpoint_tensors::open(folder));
   canonical_model model;
@@ -86,12 +86,12 @@ inline result<canonical_model> open_packed(const std::filesystem::path& folder, 
 }
 
 /// Reads the tensors of Dense modules, which are in folders of their own.
-inline status read_dense(canonical_model& model) {
+inline status read_dense(const model_files& folder, canonical_model& model) {
   const auto& modules = model.config.embedding->modules;
   for (std::size_t i = 0; i < modules.size(); ++i) {
     const embedding_module& m = modules[i];
     if (!m.is_dense() || m.folder.empty()) continue;
-    LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(m.folder));
+    LOWBIT_TRY_ASSIGN(const auto files, checkpoint_tensors::open(folder.in(m.folder)));
     for (const tensor_view& t : files.tensors()) {
       if (t.name == "linear.weight" || t.name == "linear.bias") continue;
       return status::error(errc::unsupported, t.place(), " is not part of a Dense module");
@@ -109,7 +109,8 @@ inline status read_dense(canonical_model& model) {
     };
     const tensor_view* weight = files.find("linear.weight");
     if (weight == nullptr) {
-      return status::error(errc::not_found, m.folder.native(), ": tensor linear.weight is missing");
+      return status::error(errc::not_found, folder.in(m.folder).native(),
+                           ": tensor linear.weight is missing");
     }
     LOWBIT_TRY(add(".weight", *weight, {m.out, m.in}));
     if (const tensor_view* bias = files.find("linear.bias")) {
@@ -121,16 +122,55 @@ inline status read_dense(canonical_model& model) {
   return {};
 }
 
+/// The hidden rows of all tokens, through the head that has a linear layer for each of them: with
+/// the identity, whose products are exact and few beside the encoder's.
+inline void read_hidden_rows(canonical_model& model) {
+  model_shape& shape = model.config.shape;
+  const std::size_t d = shape.hidden;
+  std::vector<float> identity(d * d);
+  for (std::size_t i = 0; i < d; ++i) identity[i * d + i] = 1.0F;
+  shape.head = head_kind::token;
+  shape.labels = d;
+  shape.normalised = false;
+  model.replace("classifier.weight", {d, d}, identity);
+  model.replace("classifier.bias", {d}, std::vector<float>(d));
+}
+
 /// Sets the embedding head of a model that is an embedder or was requested as one, and reads the
 /// modules behind it.
-inline status find_pooling(const std::filesystem::path& folder, const std::string& wanted,
+inline status find_pooling(const model_files& folder, const std::string& wanted,
                            canonical_model& model) {
   model_config& config = model.config;
-  if (wanted.empty() && !is_embedding(config.shape.head)) return {};
+  const bool masked_lm = config.shape.head == head_kind::masked_lm;
+  if (wanted.empty() && !is_embedding(config.shape.head) && !masked_lm) return {};
   if (!config.embedding) {
-    LOWBIT_TRY_ASSIGN(config.embedding, read_embedding_format(folder, config.shape.hidden));
-    if (config.embedding) LOWBIT_TRY(read_dense(model));
+    LOWBIT_TRY_ASSIGN(auto found, read_embedding_format(folder, config.shape.hidden));
+    if (wanted.empty() && masked_lm && !(found && found->is_sparse())) return {};
+    config.embedding = std::move(found);
+    if (config.embedding) LOWBIT_TRY(read_dense(folder, model));
   }
+  const bool per_token = config.embedding && config.embedding->is_per_token();
+  if (wanted == embedding_format::tokens) {
+    if (!per_token) {
+      model.warnings.push_back(folder.native() +
+                               ": no modules.json with a vector for each token: the encoder's "
+                               "hidden rows, length 1");
+      if (!config.embedding) config.embedding.emplace();
+      config.embedding->pooling = embedding_format::tokens;
+      config.embedding->modules = embedding_format().modules;
+      config.embedding->dimensions = 0;
+    }
+    read_hidden_rows(model);
+    return {};
+  }
+  if (wanted == "folder" && config.embedding && (per_token || config.embedding->is_sparse())) {
+    return status::error(errc::unsupported, folder.native(), ": modules.json gives a ",
+                         per_token ? "vector for each token (ColBERT: token_embedder, --tokens)"
+                                   : "weight for each word (SPLADE: sparse_embedder, --output "
+                                     "sparse)",
+                         ", expected one vector, or a pooling that overrides it");
+  }
+  if (wanted.empty() && (per_token || masked_lm)) return {};
   const bool chosen = !wanted.empty() && wanted != "folder";
   const std::string pooling = chosen             ? wanted
                               : config.embedding ? config.embedding->pooling
@@ -144,16 +184,15 @@ inline status find_pooling(const std::filesystem::path& folder, const std::strin
 
 }  // namespace detail
 
-/// Opens a model folder of either kind, by path or by name (find_model_folder).
+/// Opens a model folder of either kind, by path or by name (find_model_folder), or files in memory.
 /// Errors: every malformed, missing or mismatched part, naming the file and the field or tensor
 template <class Policies = program_policies>
-result<canonical_model> open_model(const std::filesystem::path& path,
-                                   const load_options& options = {}) {
+result<canonical_model> open_model(const model_files& path, const load_options& options = {}) {
   return detail::without_exceptions(path.native(), [&]() -> result<canonical_model> {
     LOWBIT_TRY_ASSIGN(const auto at, locate_model(path));
-    const std::filesystem::path& folder = at.transformer;
+    const model_files& folder = at.transformer;
     std::error_code error;
-    if (!std::filesystem::is_directory(folder, error)) {
+    if (!folder.are_in_memory() && !std::filesystem::is_directory(folder.path(), error)) {
       return status::error(errc::not_found, folder.native(),
                            ": no such folder, expected one with config.json and model.safetensors");
     }
@@ -179,7 +218,7 @@ result<canonical_model> open_model(const std::filesystem::path& path,
 /// `tokenizer_source`, a folder or name as for open_model. Only a packed folder with no other files
 /// in it is replaced. Errors: those of output_folder and write_safetensors
 inline status save_packed(const canonical_model& model, const std::filesystem::path& target,
-                          const std::filesystem::path& tokenizer_source,
+                          const model_files& tokenizer_source,
                           existing overwrite = existing::refuse) {
   return detail::without_exceptions(target.native(), [&]() -> status {
     LOWBIT_TRY_ASSIGN(auto output,
@@ -199,8 +238,12 @@ inline status save_packed(const canonical_model& model, const std::filesystem::p
     LOWBIT_TRY(write_file(output.folder() / "config.json", config.dump(2) + "\n"));
     LOWBIT_TRY_ASSIGN(const auto source, locate_model(tokenizer_source));
     for (const char* name : tokenizer_file_names) {
-      const auto from = source.transformer / name;
-      if (std::filesystem::exists(from)) std::filesystem::copy_file(from, output.folder() / name);
+      if (!source.transformer.has(name)) continue;
+      if (const auto bytes = source.transformer.bytes(name)) {
+        LOWBIT_TRY(write_file(output.folder() / name, std::string(*bytes)));
+      } else {
+        std::filesystem::copy_file(source.transformer / name, output.folder() / name);
+      }
     }
     return output.commit();
   });

@@ -17,7 +17,7 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/io/diagnostics.hpp"
-#include "lowbit/io/embedding_format.hpp"
+#include "lowbit/io/embedding_folder.hpp"
 #include "lowbit/io/mapped_file.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -143,13 +143,16 @@ inline result<std::filesystem::path> find_model_folder(const std::filesystem::pa
 
 /// Where the parts of a model are.
 struct model_location {
-  std::filesystem::path folder;       ///< modules.json, if there is one
-  std::filesystem::path transformer;  ///< config.json, weights, tokenizer
+  model_files folder;       ///< modules.json, if there is one
+  model_files transformer;  ///< config.json, weights, tokenizer
 };
 
 /// Errors: those of find_model_folder and transformer_folder
-inline result<model_location> locate_model(const std::filesystem::path& model) {
-  LOWBIT_TRY_ASSIGN(const auto folder, find_model_folder(model));
+inline result<model_location> locate_model(const model_files& model) {
+  model_files folder = model;
+  if (!model.are_in_memory()) {
+    LOWBIT_TRY_ASSIGN(folder, find_model_folder(model.path()));
+  }
   LOWBIT_TRY_ASSIGN(const auto transformer, transformer_folder(folder));
   return model_location{folder, transformer};
 }

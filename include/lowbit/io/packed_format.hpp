@@ -30,12 +30,13 @@ namespace detail {
 
 /// The fields of an embedding model beside "pooling".
 inline constexpr std::string_view embedding_fields[] = {
-    "max_tokens",          "lower_case",     "modules",   "prompts",
-    "default_prompt_name", "include_prompt", "dimensions"};
+    "max_tokens",          "lower_case",     "modules",    "prompts",
+    "default_prompt_name", "include_prompt", "dimensions", "pooling_strategy",
+    "activation_function", "skiplist_words"};
 
 /// The modules behind the pooling: {"type": "Normalize"} or a Dense with its fields.
 inline status parse_packed_modules(const nlohmann::json& field, std::string_view place,
-                                   std::vector<embedding_module>& out) {
+                                   bool per_token, std::vector<embedding_module>& out) {
   const nlohmann::json* modules = find_member(field, "modules");
   if (modules == nullptr) return {};
   if (!modules->is_array()) return wrong_type(place, "modules", *modules, "an array of modules");
@@ -46,7 +47,7 @@ inline status parse_packed_modules(const nlohmann::json& field, std::string_view
     if (type == "Normalize") {
       out.emplace_back();
     } else if (type == "Dense") {
-      LOWBIT_TRY_ASSIGN(auto dense, parse_dense(module, place));
+      LOWBIT_TRY_ASSIGN(auto dense, parse_dense(module, place, per_token));
       out.push_back(std::move(dense));
     } else {
       return status::error(errc::unsupported, place, ": module ", quote_name(type),
@@ -73,7 +74,9 @@ inline status parse_packed_embedding(const nlohmann::json& field, std::string_vi
     return status::error(errc::malformed, place, ": max_tokens is ", found.max_tokens,
                          ", expected at least 3");
   }
-  LOWBIT_TRY(parse_packed_modules(field, place, found.modules));
+  LOWBIT_TRY(parse_packed_modules(field, place, found.is_per_token(), found.modules));
+  if (found.is_sparse()) LOWBIT_TRY(parse_splade(field, place, found.weights));
+  if (found.is_per_token()) LOWBIT_TRY(parse_skipped(field, place, found.skipped));
   LOWBIT_TRY(parse_prompts(field, place, found));
   LOWBIT_TRY_ASSIGN(found.pools_prompt, json_bool(field, "include_prompt", place, true));
   LOWBIT_TRY_ASSIGN(found.dimensions, json_size(field, "dimensions", place, 0));
@@ -148,6 +151,9 @@ inline nlohmann::json packed_fields(const packed_format& format,
   if (!embedding->default_prompt.empty()) out["default_prompt_name"] = embedding->default_prompt;
   if (!embedding->pools_prompt) out["include_prompt"] = false;
   if (embedding->dimensions != 0) out["dimensions"] = embedding->dimensions;
+  if (embedding->weights.sum) out["pooling_strategy"] = "sum";
+  if (embedding->weights.twice) out["activation_function"] = "log1p_relu";
+  if (!embedding->skipped.empty()) out["skiplist_words"] = embedding->skipped;
   return out;
 }
 

@@ -13,10 +13,9 @@ namespace lowbit::inline LOWBIT_ISA {
 
 class dispatch_runner {
  public:
-  /// Opens a Hugging Face or packed folder.
+  /// Opens a Hugging Face or packed folder, or its files in memory.
   /// Errors: those of open_model and find_engine
-  static result<dispatch_runner> open(const std::filesystem::path& folder,
-                                      const open_options& options) {
+  static result<dispatch_runner> open(const model_files& folder, const open_options& options) {
     LOWBIT_TRY_ASSIGN(auto model, open_model(folder, options));
     auto made = make(std::move(model), options.arch);
     if (!made) return made.status().in(folder.native());

@@ -21,8 +21,7 @@ class entity_tagger {
 
  public:
   /// Errors: invalid_argument for a folder of another policy, scheme or head; all of open_model
-  static result<entity_tagger> load(const std::filesystem::path& folder,
-                                    const open_options& options = {}) {
+  static result<entity_tagger> load(const model_files& folder, const open_options& options = {}) {
     LOWBIT_TRY_ASSIGN(auto parts, text_model<runner>::load(folder, head_kind::token, options));
     return entity_tagger(std::move(parts));
   }

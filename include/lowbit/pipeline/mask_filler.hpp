@@ -47,8 +47,7 @@ class mask_filler {
  public:
   /// Errors: invalid_argument for a folder of another policy, scheme or head; not_found for a
   ///         tokenizer without a mask token; all of open_model
-  static result<mask_filler> load(const std::filesystem::path& folder,
-                                  const open_options& options = {}) {
+  static result<mask_filler> load(const model_files& folder, const open_options& options = {}) {
     LOWBIT_TRY_ASSIGN(auto parts, text_model<runner>::load(folder, head_kind::masked_lm, options));
     const auto mask = parts.tokenizer().mask_id();
     if (mask) return mask_filler(std::move(parts), *mask);
@@ -115,13 +114,10 @@ class mask_filler {
     std::vector<mask_candidate> out;
     for (std::size_t i = 0; i < top; ++i) {
       const std::size_t id = order[i];
-      // A model's embedding table may be padded beyond the tokenizer's vocabulary.
       const tokenizer& words = parts_.tokenizer();
-      const auto token = static_cast<std::int32_t>(id);
-      const bool known = id < words.vocabulary_size();
-      std::string name =
-          known ? std::string(words.token(token)) : "[word " + std::to_string(id) + "]";
-      token_text part = known ? words.text_of(token) : token_text{name};
+      std::string name = parts_.token_name(id);
+      token_text part = id < words.vocabulary_size() ? words.text_of(static_cast<std::int32_t>(id))
+                                                     : token_text{name};
       out.push_back({std::move(name), std::move(part), id, p[id], logits[id]});
     }
     return out;

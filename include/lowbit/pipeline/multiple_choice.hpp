@@ -19,8 +19,7 @@ class multiple_choice {
 
  public:
   /// Errors: invalid_argument for a folder of another policy, scheme or kind; all of open_model
-  static result<multiple_choice> load(const std::filesystem::path& folder,
-                                      const open_options& options = {}) {
+  static result<multiple_choice> load(const model_files& folder, const open_options& options = {}) {
     LOWBIT_TRY_ASSIGN(auto parts, text_model<runner>::load(folder, head_kind::sequence, options,
                                                            /*chooses=*/true));
     return multiple_choice(std::move(parts));

@@ -18,12 +18,11 @@ class policy_runner {
   using policy = typename Model::policy;
 
  public:
-  /// Opens a Hugging Face or packed folder under the policy.
+  /// Opens a Hugging Face or packed folder, or its files in memory, under the policy.
   /// Errors: invalid_argument for a folder of another policy or scheme; all of open_model
-  static result<policy_runner> open(const std::filesystem::path& path,
-                                    const open_options& options) {
+  static result<policy_runner> open(const model_files& path, const open_options& options) {
     LOWBIT_TRY_ASSIGN(const auto at, locate_model(path));
-    const std::filesystem::path& folder = at.transformer;
+    const model_files& folder = at.transformer;
     LOWBIT_TRY_ASSIGN(auto config, load_config(folder));
     const activation_function found = config.shape.hidden_act;
     if (!computes_activation<typename policy::hidden_act>(found)) {
@@ -77,7 +76,7 @@ class policy_runner {
  private:
   explicit policy_runner(canonical_model model) : model_(std::move(model)) {}
 
-  static result<canonical_model> open_as(const std::filesystem::path& folder, model_config config) {
+  static result<canonical_model> open_as(const model_files& folder, model_config config) {
     if (config.packed.has_value()) {
       auto model = detail::open_packed(folder, std::move(config), {policy::name, {}});
       if (model) LOWBIT_TRY(check(*model, folder));
@@ -103,7 +102,7 @@ class policy_runner {
   static constexpr const char* zero = stored_zero<policy>;
 
   /// Checks what open_model checks for a named policy, and what is known only from the type.
-  static status check(const canonical_model& model, const std::filesystem::path& folder) {
+  static status check(const canonical_model& model, const model_files& folder) {
     if (find_policy(policy::name)) LOWBIT_TRY(detail::check_policy(model, folder.native()));
     if (model.zero == zero) return {};
     return status::error(

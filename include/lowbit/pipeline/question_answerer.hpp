@@ -36,7 +36,7 @@ class question_answerer {
 
  public:
   /// Errors: invalid_argument for a folder of another policy, scheme or head; all of open_model
-  static result<question_answerer> load(const std::filesystem::path& folder,
+  static result<question_answerer> load(const model_files& folder,
                                         const open_options& options = {}) {
     LOWBIT_TRY_ASSIGN(auto parts, text_model<runner>::load(folder, head_kind::span, options));
     return question_answerer(std::move(parts));

@@ -20,8 +20,7 @@ class reranker {
  public:
   /// Errors: unsupported for more than one label; invalid_argument for a folder of another policy,
   ///         scheme or head; all of open_model
-  static result<reranker> load(const std::filesystem::path& folder,
-                               const open_options& options = {}) {
+  static result<reranker> load(const model_files& folder, const open_options& options = {}) {
     LOWBIT_TRY_ASSIGN(auto parts, text_model<runner>::load(folder, head_kind::sequence, options));
     if (parts.shape().labels != 1) {
       return status::error(errc::unsupported, folder.native(), ": the model has ",

@@ -22,8 +22,7 @@ class text_classifier {
  public:
   /// Opens a Hugging Face or packed folder.
   /// Errors: invalid_argument for a folder of another policy, scheme or head; all of open_model
-  static result<text_classifier> load(const std::filesystem::path& folder,
-                                      const open_options& options = {}) {
+  static result<text_classifier> load(const model_files& folder, const open_options& options = {}) {
     LOWBIT_TRY_ASSIGN(auto model, text_model<runner>::load(folder, head_kind::sequence, options));
     return text_classifier(std::move(model));
   }
@@ -117,7 +116,7 @@ class text_classifier {
 
 /// load<policy::bibert>(folder)
 template <class Policy, class Arch = native>
-result<text_classifier<Policy, Arch>> load(const std::filesystem::path& folder) {
+result<text_classifier<Policy, Arch>> load(const model_files& folder) {
   return text_classifier<Policy, Arch>::load(folder);
 }
 

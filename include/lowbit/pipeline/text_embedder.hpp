@@ -7,6 +7,7 @@
 
 #include "lowbit/pipeline/embedding_modules.hpp"
 #include "lowbit/pipeline/text_model.hpp"
+#include "lowbit/pipeline/text_prompt.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -41,8 +42,7 @@ class text_embedder {
  public:
   /// Opens a folder of any head; options.pooling replaces the pooling of the folder.
   /// Errors: unsupported for modules that are not known, by name; all of open_model
-  static result<text_embedder> load(const std::filesystem::path& folder,
-                                    const open_options& options = {}) {
+  static result<text_embedder> load(const model_files& folder, const open_options& options = {}) {
     LOWBIT_TRY_ASSIGN(auto parts,
                       text_model<runner>::load(folder, head_kind::mean_embedding, options));
     auto modules = embedding_modules<Arch>::load(parts.model());
@@ -72,24 +72,15 @@ class text_embedder {
   /// The prompt, by its name in the folder, that is put before every text.
   /// Errors: invalid_argument listing the names; unsupported if its tokens are not to be pooled
   status set_prompt(std::string_view name) {
-    const auto& format = parts_.config().embedding;
-    std::string known;
-    if (format) {
-      const auto found = format->prompts.find(std::string(name));
-      if (found != format->prompts.end()) {
-        if (!format->pools_prompt && !found->second.empty()) {
-          return status::error(errc::unsupported,
-                               "include_prompt is false, expected true with a "
-                               "prompt: its tokens are pooled");
-        }
-        prompt_ = found->second;
-        return {};
-      }
-      for (const auto& [other, text] : format->prompts)
-        known += (known.empty() ? "" : ", ") + detail::quote_name(other);
+    text_prompt chosen;
+    LOWBIT_TRY(chosen.choose(parts_.config().embedding, name));
+    if (!parts_.config().embedding->pools_prompt && !chosen.text().empty()) {
+      return status::error(errc::unsupported,
+                           "include_prompt is false, expected true with a "
+                           "prompt: its tokens are pooled");
     }
-    return status::error(errc::invalid_argument, "prompt is ", detail::quote_name(name),
-                         known.empty() ? ", but the folder has none" : ", expected one of ", known);
+    prompt_ = std::move(chosen);
+    return {};
   }
 
   /// The vectors of the texts, in order. Texts longer than the model's limit are truncated.
@@ -117,8 +108,7 @@ class text_embedder {
 
   /// With the prompt, truncated.
   [[nodiscard]] result<encoding> encode(std::string_view text) const {
-    if (prompt_.empty()) return parts_.encode(text);
-    return parts_.encode(prompt_ + std::string(text));
+    return parts_.encode(prompt_.before(text));
   }
   template <executor Executor>
   result<text_embeddings> embed_encoded(std::span<const encoding> texts, Executor& threads,
@@ -154,7 +144,7 @@ class text_embedder {
   text_model<runner> parts_;
   embedding_modules<Arch> modules_;
   std::size_t dimensions_;
-  std::string prompt_;
+  text_prompt prompt_;
   std::vector<std::string> warnings_;
 };
 

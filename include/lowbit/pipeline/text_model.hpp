@@ -20,16 +20,16 @@ namespace lowbit::inline LOWBIT_ISA {
 template <model_runner Runner>
 class text_model {
  public:
-  /// Opens a folder, by path or by name (find_model_folder), whose model has the head `wanted`, or
-  /// as an embedder if that is an embedding. chooses: a multiple choice model, whose head is the
-  /// one for sequences.
+  /// Opens a folder, by path or by name (find_model_folder), or files in memory, whose model has
+  /// the head `wanted`, or as an embedder if that is an embedding. chooses: a multiple choice
+  /// model, whose head is the one for sequences.
   ///
   /// Errors: invalid_argument for another head; those of the runner and of the tokenizer
-  static result<text_model> load(const std::filesystem::path& path, head_kind wanted,
-                                 open_options options, bool chooses = false) {
+  static result<text_model> load(const model_files& path, head_kind wanted, open_options options,
+                                 bool chooses = false) {
     return detail::without_exceptions(path.native(), [&]() -> result<text_model> {
       LOWBIT_TRY_ASSIGN(const auto at, locate_model(path));
-      const std::filesystem::path& folder = at.transformer;
+      const model_files& folder = at.transformer;
       if (is_embedding(wanted) && options.pooling.empty()) options.pooling = "folder";
       LOWBIT_TRY_ASSIGN(auto runner, Runner::open(at.folder, options));
       const model_config& config = runner.model().config;
@@ -39,7 +39,7 @@ class text_model {
       }
       if (!chooses && !is_embedding(wanted))
         LOWBIT_TRY(check_head(config, wanted).in(folder.native()));
-      LOWBIT_TRY_ASSIGN(auto tokenizer, lowbit::tokenizer::load(folder));
+      LOWBIT_TRY_ASSIGN(auto tokenizer, lowbit::tokenizer::load(folder, config.lower_case()));
       LOWBIT_TRY(check_vocabulary(tokenizer, config).in(folder.native()));
       text_model out(std::move(runner), std::move(tokenizer), folder);
       LOWBIT_TRY(out.runner_.pack().in(folder.native()));
@@ -52,7 +52,7 @@ class text_model {
   [[nodiscard]] const model_config& config() const { return model().config; }
   [[nodiscard]] const model_shape& shape() const { return config().shape; }
   [[nodiscard]] const lowbit::tokenizer& tokenizer() const { return tokenizer_; }
-  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  [[nodiscard]] const model_files& folder() const { return folder_; }
   /// Warnings about the folder, one sentence each.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
   /// The label names, by index.
@@ -60,6 +60,11 @@ class text_model {
     std::vector<std::string> names;
     for (std::size_t i = 0; i < shape().labels; ++i) names.push_back(config().label(i));
     return names;
+  }
+  /// Token `id` of the model's table, which may be padded beyond the tokenizer's vocabulary.
+  [[nodiscard]] std::string token_name(std::size_t id) const {
+    if (id >= tokenizer_.vocabulary_size()) return "[word " + std::to_string(id) + "]";
+    return std::string(tokenizer_.token(static_cast<std::int32_t>(id)));
   }
   /// Texts that may run together without changing each other's results.
   [[nodiscard]] std::size_t batch() const { return runner_.pads() ? 1 : 32; }
@@ -151,7 +156,7 @@ class text_model {
   }
 
  private:
-  text_model(Runner runner, lowbit::tokenizer tokenizer, std::filesystem::path folder)
+  text_model(Runner runner, lowbit::tokenizer tokenizer, model_files folder)
       : runner_(std::move(runner)),
         tokenizer_(std::move(tokenizer)),
         folder_(std::move(folder)),
@@ -166,7 +171,7 @@ class text_model {
 
   Runner runner_;
   lowbit::tokenizer tokenizer_;
-  std::filesystem::path folder_;
+  model_files folder_;
   std::vector<std::string> warnings_;
 };
 

@@ -64,15 +64,18 @@ class tokenizer {
   /// with the optional files beside it: tokenizer_config.json, special_tokens_map.json,
   /// added_tokens.json, config.json), or a single file (`*.json` is a tokenizer.json, anything else
   /// a vocab.txt with the defaults of BERT uncased). Truncation and padding settings of a
-  /// tokenizer.json are left to the caller.
+  /// tokenizer.json are left to the caller. lower_case: the text becomes lower case before all
+  /// else, unless the tokenizer does that itself (do_lower_case of sentence-transformers).
   ///
   /// Errors: not_found, io_error; malformed for invalid JSON or UTF-8, duplicate tokens, gaps in
   ///         the ids, a special token that is not in the vocabulary; unsupported for what the
   ///         library does not have, by name
-  static result<tokenizer> load(const std::filesystem::path& folder_or_file) {
+  static result<tokenizer> load(const model_files& folder_or_file, bool lower_case = false) {
     LOWBIT_TRY_ASSIGN(auto parts, detail::read_tokenizer(folder_or_file));
+    if (lower_case && !lowers_case(parts.normalizers))
+      parts.normalizers.insert(parts.normalizers.begin(), detail::lowercase_normalizer{});
     auto made = make(std::move(parts));
-    if (!made) return made.status().in(folder_or_file.string());
+    if (!made) return made.status().in(folder_or_file.native());
     return made;
   }
 
@@ -220,13 +223,7 @@ class tokenizer {
   [[nodiscard]] std::optional<std::int32_t> pad_id() const { return pad_; }
   [[nodiscard]] std::optional<std::int32_t> mask_id() const { return mask_; }
   /// True if a normalizer turns the text into lower case.
-  [[nodiscard]] bool lowers_case() const {
-    return std::any_of(normalizers_.begin(), normalizers_.end(), [](const auto& step) {
-      const auto* bert = std::get_if<detail::bert_normalizer>(&step);
-      return bert != nullptr ? bert->options.lower_case
-                             : std::holds_alternative<detail::lowercase_normalizer>(step);
-    });
-  }
+  [[nodiscard]] bool lowers_case() const { return lowers_case(normalizers_); }
   /// The options of BERT's pipeline, or nullptr for any other.
   [[nodiscard]] const normalizer_options* bert_options() const { return bert_ ? &*bert_ : nullptr; }
   /// The type id of the second text of a pair: 1, or 0 for models without segment ids.
@@ -288,6 +285,14 @@ class tokenizer {
   };
 
   tokenizer() = default;
+
+  [[nodiscard]] static bool lowers_case(const std::vector<detail::normalizer_step>& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const auto& step) {
+      const auto* bert = std::get_if<detail::bert_normalizer>(&step);
+      return bert != nullptr ? bert->options.lower_case
+                             : std::holds_alternative<detail::lowercase_normalizer>(step);
+    });
+  }
 
   static result<tokenizer> make(detail::tokenizer_parts parts) {
     LOWBIT_TRY(detail::check_steps(parts));

@@ -19,6 +19,7 @@
 
 #include "lowbit/core/status.hpp"
 #include "lowbit/text/foreign_file.hpp"
+#include "lowbit/text/model_files.hpp"
 #include "lowbit/text/sentencepiece_parts.hpp"
 #include "lowbit/text/tokenizer_companions.hpp"
 #include "lowbit/text/tokenizer_file_names.hpp"
@@ -32,18 +33,37 @@ inline constexpr std::uintmax_t max_tokenizer_file_bytes = std::uintmax_t{1} << 
 /// Bounds memory: a two-byte line becomes a 32-byte string.
 inline constexpr std::size_t max_vocabulary_tokens = std::size_t{1} << 22;
 
+[[nodiscard]] inline status check_file_size(std::uintmax_t bytes) {
+  if (bytes <= max_tokenizer_file_bytes) return {};
+  return status::error(errc::malformed, "file of ", bytes, " bytes, expected at most ",
+                       max_tokenizer_file_bytes);
+}
+
 [[nodiscard]] inline result<std::string> read_text_file(const std::filesystem::path& path) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
   if (error) return status::error(errc::io_error, "cannot read: ", error.message());
-  if (size > max_tokenizer_file_bytes)
-    return status::error(errc::malformed, "file of ", size, " bytes, expected at most ",
-                         max_tokenizer_file_bytes);
+  LOWBIT_TRY(check_file_size(size));
   std::ifstream in(path, std::ios::binary);
   std::string bytes(static_cast<std::size_t>(size), '\0');
   if (!in.read(bytes.data(), static_cast<std::streamsize>(size)))
     return status::error(errc::io_error, "cannot read ", size, " bytes");
   return bytes;
+}
+
+/// Errors name the file.
+[[nodiscard]] inline result<std::string> read_text_file(const model_files& folder,
+                                                        std::string_view file) {
+  const auto read = [&]() -> result<std::string> {
+    if (!folder.are_in_memory()) return read_text_file(folder / file);
+    const auto bytes = folder.bytes(file);
+    if (!bytes) return status::error(errc::not_found, "no such file");
+    LOWBIT_TRY(check_file_size(bytes->size()));
+    return std::string(*bytes);
+  };
+  auto text = read();
+  if (!text) return text.status().in((folder / file).string());
+  return text;
 }
 
 /// Parses one token per line. A final line break and "\r\n" are accepted, empty lines are not.
@@ -96,18 +116,16 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
 /// Reads the object in a file, or null if there is no file; keeps only the named members, or all if
 /// none are named.
 [[nodiscard]] inline result<nlohmann::json> read_optional_object(
-    const std::filesystem::path& file, std::span<const std::string_view> members = {}) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return nlohmann::json();
-  const auto text = read_text_file(file);
-  if (!text) return text.status().in(file.string());
-  auto json = parse_object(*text, members);
-  if (!json) return json.status().in(file.string());
+    const model_files& folder, std::string_view file,
+    std::span<const std::string_view> members = {}) {
+  if (!folder.has(file)) return nlohmann::json();
+  LOWBIT_TRY_ASSIGN(const auto text, read_text_file(folder, file));
+  auto json = parse_object(text, members);
+  if (!json) return json.status().in((folder / file).string());
   return json;
 }
 
-[[nodiscard]] inline result<tokenizer_companions> read_companions(
-    const std::filesystem::path& folder) {
+[[nodiscard]] inline result<tokenizer_companions> read_companions(const model_files& folder) {
   constexpr std::string_view model_members[] = {"tokenizer_class", "model_type"};
   tokenizer_companions files;
   struct entry {
@@ -119,25 +137,24 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
                          entry{"special_tokens_map.json", &files.special_map, {}},
                          entry{"added_tokens.json", &files.added, {}},
                          entry{"config.json", &files.model_config, model_members}}) {
-    LOWBIT_TRY_ASSIGN(auto json, read_optional_object(folder / e.name, e.members));
+    LOWBIT_TRY_ASSIGN(auto json, read_optional_object(folder, e.name, e.members));
     *e.json = std::move(json);
   }
   return files;
 }
 
 [[nodiscard]] inline result<std::vector<std::string>> read_vocabulary_file(
-    const std::filesystem::path& file) {
-  const auto text = read_text_file(file);
-  if (!text) return text.status().in(file.string());
-  auto tokens = parse_vocabulary_text(*text);
-  if (!tokens) return tokens.status().in(file.string());
+    const model_files& folder, const std::string& file) {
+  LOWBIT_TRY_ASSIGN(const auto text, read_text_file(folder, file));
+  auto tokens = parse_vocabulary_text(text);
+  if (!tokens) return tokens.status().in((folder / file).string());
   return tokens;
 }
 
 /// BERT's tokenizer from vocab.txt; `config`: tokenizer_config.json or null.
-[[nodiscard]] inline result<tokenizer_parts> read_bert_files(const std::filesystem::path& folder,
+[[nodiscard]] inline result<tokenizer_parts> read_bert_files(const model_files& folder,
                                                              const nlohmann::json& config) {
-  LOWBIT_TRY_ASSIGN(auto tokens, read_vocabulary_file(folder / "vocab.txt"));
+  LOWBIT_TRY_ASSIGN(auto tokens, read_vocabulary_file(folder, "vocab.txt"));
   normalizer_options options;
   if (config.is_object()) LOWBIT_TRY(apply_normalizer(config, options).in("tokenizer_config.json"));
   return bert_parts(std::move(tokens), options);
@@ -158,7 +175,7 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
 }
 
 /// RoBERTa's tokenizer from vocab.json and merges.txt.
-[[nodiscard]] inline result<tokenizer_parts> read_roberta_files(const std::filesystem::path& folder,
+[[nodiscard]] inline result<tokenizer_parts> read_roberta_files(const model_files& folder,
                                                                 const nlohmann::json& config) {
   bool add_prefix_space = false, trim_offsets = true;
   if (config.is_object()) {
@@ -167,16 +184,14 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
       LOWBIT_TRY(read_bool(config, key, *value).in("tokenizer_config.json"));
   }
   const auto words_file = folder / "vocab.json", merges_file = folder / "merges.txt";
-  const auto words = read_text_file(words_file);
-  if (!words) return words.status().in(words_file.string());
-  const auto json = parse_object(*words);
+  LOWBIT_TRY_ASSIGN(const auto words, read_text_file(folder, "vocab.json"));
+  const auto json = parse_object(words);
   if (!json) return json.status().in(words_file.string());
   tokenizer_parts read;
   LOWBIT_TRY(read_vocabulary(*json, read).in(words_file.string()));
-  const auto merges = read_text_file(merges_file);
-  if (!merges) return merges.status().in(merges_file.string());
+  LOWBIT_TRY_ASSIGN(const auto merges, read_text_file(folder, "merges.txt"));
   bpe_model::options model;
-  LOWBIT_TRY(parse_merges_text(*merges, model).in(merges_file.string()));
+  LOWBIT_TRY(parse_merges_text(merges, model).in(merges_file.string()));
   return roberta_parts(std::move(read.tokens), std::move(model), add_prefix_space, trim_offsets);
 }
 
@@ -189,41 +204,36 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
 }
 
 [[nodiscard]] inline result<tokenizer_parts> read_sentencepiece_files(
-    const std::filesystem::path& folder, vocabulary_kind kind, const tokenizer_companions& files) {
-  const auto file = folder / sentencepiece_file(kind);
-  const auto bytes = read_text_file(file);
-  if (!bytes) return bytes.status().in(file.string());
-  auto parts = read_sentencepiece_parts(*bytes, kind, files);
-  if (!parts) return parts.status().in(file.string());
+    const model_files& folder, vocabulary_kind kind, const tokenizer_companions& files) {
+  const std::string file = sentencepiece_file(kind);
+  LOWBIT_TRY_ASSIGN(const auto bytes, read_text_file(folder, file));
+  auto parts = read_sentencepiece_parts(bytes, kind, files);
+  if (!parts) return parts.status().in((folder / file).string());
   return parts;
 }
 
-[[nodiscard]] inline result<tokenizer_parts> read_tokenizer_json_file(
-    const std::filesystem::path& file) {
-  const auto text = read_text_file(file);
-  if (!text) return text.status().in(file.string());
-  auto parts = parse_tokenizer_json(*text);
-  if (!parts) return parts.status().in(file.string());
+[[nodiscard]] inline result<tokenizer_parts> read_tokenizer_json_file(const model_files& folder,
+                                                                      const std::string& file) {
+  LOWBIT_TRY_ASSIGN(const auto text, read_text_file(folder, file));
+  auto parts = parse_tokenizer_json(text);
+  if (!parts) return parts.status().in((folder / file).string());
   return parts;
 }
 
 /// The kind of vocabulary in a folder: tokenizer.json first, otherwise that of the class.
 /// Errors: not_found if its files are absent
-[[nodiscard]] inline result<vocabulary_kind> find_vocabulary(const std::filesystem::path& folder,
+[[nodiscard]] inline result<vocabulary_kind> find_vocabulary(const model_files& folder,
                                                              const tokenizer_class* named) {
-  std::error_code ignored;
-  const auto has = [&](const char* name) {
-    return std::filesystem::exists(folder / name, ignored);
-  };
+  const auto has = [&](const char* name) { return folder.has(name); };
   if (has("tokenizer.json")) return vocabulary_kind::json;
   if (const char* file = named == nullptr ? nullptr : sentencepiece_file(named->kind)) {
     if (has(file)) return named->kind;
-    return status::error(errc::not_found, folder.string(), ": neither tokenizer.json nor ", file,
+    return status::error(errc::not_found, folder.native(), ": neither tokenizer.json nor ", file,
                          ", expected one of them");
   }
   for (const char* file : {"sentencepiece.bpe.model", "spiece.model"}) {
     if (named == nullptr && has(file) && !has("vocab.txt") && !has("vocab.json"))
-      return status::error(errc::unsupported, folder.string(), ": ", file,
+      return status::error(errc::unsupported, folder.native(), ": ", file,
                            " with neither a tokenizer_class in tokenizer_config.json nor a "
                            "model_type in config.json that says how to read it");
   }
@@ -231,38 +241,47 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
   const bool may_be_bpe = named == nullptr || named->kind == vocabulary_kind::byte_bpe;
   if (may_be_bert && has("vocab.txt")) return vocabulary_kind::wordpiece;
   if (may_be_bpe && has("vocab.json") && has("merges.txt")) return vocabulary_kind::byte_bpe;
-  return status::error(errc::not_found, folder.string(), ": neither tokenizer.json nor ",
+  return status::error(errc::not_found, folder.native(), ": neither tokenizer.json nor ",
                        named == nullptr ? "vocab.txt nor vocab.json with merges.txt"
                        : may_be_bert    ? "vocab.txt"
                                         : "vocab.json with merges.txt",
                        ", expected one of them");
 }
 
-[[nodiscard]] inline result<tokenizer_parts> read_tokenizer(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored))
-    return status::error(errc::not_found, path.string(), ": no such file or folder");
-  if (!std::filesystem::is_directory(path, ignored)) {
-    if (path.extension() == ".json") return read_tokenizer_json_file(path);
-    if (path.extension() == ".model")
-      return status::error(errc::unsupported, path.string(),
-                           ": a .model file is read with its folder, which names the class");
-    LOWBIT_TRY_ASSIGN(auto tokens, read_vocabulary_file(path));
-    auto parts = bert_parts(std::move(tokens));
-    add_special_tokens(parts);
-    return parts;
+/// A single file, see tokenizer::load.
+[[nodiscard]] inline result<tokenizer_parts> read_tokenizer_file(
+    const std::filesystem::path& path) {
+  const model_files folder(path.parent_path());
+  const std::string file = path.filename().string();
+  if (path.extension() == ".json") return read_tokenizer_json_file(folder, file);
+  if (path.extension() == ".model")
+    return status::error(errc::unsupported, path.string(),
+                         ": a .model file is read with its folder, which names the class");
+  LOWBIT_TRY_ASSIGN(auto tokens, read_vocabulary_file(folder, file));
+  auto parts = bert_parts(std::move(tokens));
+  add_special_tokens(parts);
+  return parts;
+}
+
+[[nodiscard]] inline result<tokenizer_parts> read_tokenizer(const model_files& path) {
+  if (!path.are_in_memory()) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(path.path(), ignored))
+      return status::error(errc::not_found, path.native(), ": no such file or folder");
+    if (!std::filesystem::is_directory(path.path(), ignored))
+      return read_tokenizer_file(path.path());
   }
   LOWBIT_TRY_ASSIGN(auto files, read_companions(path));
-  files.is_tokenizer_json = std::filesystem::exists(path / "tokenizer.json", ignored);
+  files.is_tokenizer_json = path.has("tokenizer.json");
   const auto named = find_tokenizer_class(files);
-  if (!named) return named.status().in(path.string());
+  if (!named) return named.status().in(path.native());
   LOWBIT_TRY_ASSIGN(const auto kind, find_vocabulary(path, *named));
-  auto parts = kind == vocabulary_kind::json ? read_tokenizer_json_file(path / "tokenizer.json")
+  auto parts = kind == vocabulary_kind::json ? read_tokenizer_json_file(path, "tokenizer.json")
                : sentencepiece_file(kind) != nullptr ? read_sentencepiece_files(path, kind, files)
                : kind == vocabulary_kind::wordpiece  ? read_bert_files(path, files.config)
                                                      : read_roberta_files(path, files.config);
   if (!parts) return parts;
-  LOWBIT_TRY(apply_companions(files, *named, *parts).in(path.string()));
+  LOWBIT_TRY(apply_companions(files, *named, *parts).in(path.native()));
   if (kind == vocabulary_kind::json || sentencepiece_file(kind) != nullptr) return parts;
   parts->specials = kind == vocabulary_kind::wordpiece
                         ? bert_template(parts->classifier, parts->separator)

@@ -15,7 +15,7 @@ import tempfile
 import torch
 import transformers
 from safetensors.torch import save_file
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import MultiVectorEncoder, SentenceTransformer, SparseEncoder
 from transformers import BertConfig, BertTokenizerFast
 
 here = pathlib.Path(__file__).parent
@@ -169,4 +169,74 @@ for modules, options in cases:
         vectors = [st.encode([t], prompt_name=options.get("prompt"), **cut)[0].tolist() for t in texts]
         expected["embeddings"].append({"modules": modules, "options": options, "texts": texts,
                                        "vectors": [rounded(v) for v in vectors]})
+
+
+def with_modules(folder, modules, scratch):
+    """A sentence-transformers folder around a model."""
+    at = pathlib.Path(scratch)
+    shutil.copytree(here / folder, at, dirs_exist_ok=True)
+    tokenizer.save_pretrained(at)
+    listed = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]
+    for i, m in enumerate(modules, 1):
+        listed.append({"idx": i, "name": str(i), "path": f"{i}_{m['type']}", "type": m["class"]})
+        (at / f"{i}_{m['type']}").mkdir()
+        (at / f"{i}_{m['type']}" / "config.json").write_text(json.dumps(m["config"]))
+    (at / "modules.json").write_text(json.dumps(listed))
+    return at, listed
+
+
+# Sparse vectors: the masked language model under SpladePooling.
+expected["sparse"] = []
+for strategy, function in (("max", "relu"), ("sum", "relu"), ("max", "log1p_relu"), ("sum", "log1p_relu")):
+    pool = {"type": "SpladePooling", "class": "sentence_transformers.sparse_encoder.models.SpladePooling",
+            "config": {"pooling_strategy": strategy, "activation_function": function, "word_embedding_dimension": None}}
+    with tempfile.TemporaryDirectory() as scratch:
+        at, listed = with_modules("masked", [pool], scratch)
+        listed[0]["type"] = "sentence_transformers.sparse_encoder.models.MLMTransformer"
+        (at / "modules.json").write_text(json.dumps(listed))
+        (at / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 24, "do_lower_case": False}))
+        (at / "config_sentence_transformers.json").write_text(json.dumps({"model_type": "SparseEncoder"}))
+        encoder = SparseEncoder(str(at), device="cpu")
+        vectors = [rounded(encoder.encode([t], convert_to_sparse_tensor=False)[0].tolist()) for t in texts]
+    expected["sparse"].append({"modules": [{k: pool[k] for k in ("type", "config")}], "texts": texts, "vectors": vectors})
+
+# A vector for each token (ColBERT): one encoder, a projection of every token, words that documents skip. The test writes
+# the folders of the modules.
+projection = torch.randn(5, 16) * 0.3
+(here / "embed" / "Projection").mkdir()
+save_file({"linear.weight": projection}, here / "embed" / "Projection" / "model.safetensors")
+per_token = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
+project = {"type": "Dense", "class": "sentence_transformers.base.modules.dense.Dense",
+           "config": {"in_features": 16, "out_features": 5, "bias": False,
+                      "activation_function": "torch.nn.modules.linear.Identity", **per_token}}
+mask = {"type": "MultiVectorMask", "class": "sentence_transformers.multi_vector_encoder.modules.MultiVectorMask",
+        "config": {"skiplist_words": [",", "."]}}
+unit = {"type": "Normalize", "class": "sentence_transformers.base.modules.normalize.Normalize", "config": per_token}
+pylate = {**project, "class": "pylate.models.Dense.Dense",
+          "config": {k: v for k, v in project["config"].items() if k not in per_token}}
+cases = [([project, mask, unit], {}), ([mask, unit], {}), ([project], {}),
+         ([project, mask, unit], {"prompt": "query", "prompts": {"query": "who , ", "document": "is "}}),
+         ([project, mask, unit], {"prompt": "document", "prompts": {"query": "who , ", "document": "is "}}),
+         ([pylate], {"pylate": {"model_type": "ColBERT", "query_prefix": "[MASK]", "document_prefix": "[UNK]",
+                                "do_query_expansion": False}, "prompt": "query"}),
+         ([pylate], {"pylate": {"model_type": "ColBERT", "query_prefix": "[MASK]", "document_prefix": "[UNK]",
+                                "do_query_expansion": False}, "prompt": "document"})]
+expected["tokens"] = []
+for modules, options in cases:
+    with tempfile.TemporaryDirectory() as scratch:
+        at, listed = with_modules("embed", modules, scratch)
+        (at / "Projection" / "model.safetensors").unlink()
+        for i, m in enumerate(modules, 1):
+            if m["type"] == "Dense":
+                shutil.copy(here / "embed" / "Projection" / "model.safetensors", at / f"{i}_Dense")
+        (at / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 24, "do_lower_case": False}))
+        settings = options.get("pylate", {"model_type": "MultiVectorEncoder", "prompts": options.get("prompts", {})})
+        (at / "config_sentence_transformers.json").write_text(json.dumps(settings))
+        encoder = MultiVectorEncoder(str(at), device="cpu")
+        vectors = [encoder.encode([t], prompt_name=options.get("prompt"), task=options.get("prompt"))[0] for t in texts]
+    expected["tokens"].append({
+        "modules": [{k: m[k] for k in ("type", "config")} for m in modules], "settings": settings,
+        "prompt": options.get("prompt"), "texts": texts,
+        "vectors": [[rounded(row.tolist()) for row in v] for v in vectors]})
+
 (here / "expected.json").write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in expected.items()) + "\n}" + "\n")
