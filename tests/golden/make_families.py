@@ -25,6 +25,7 @@ HEAD_CLASSES = {
     "masked_lm": "ForMaskedLM",
     "embedding": "Model",
     "pretraining": "ForPreTraining",
+    "choice": "ForMultipleChoice",
 }
 BERT = dict(hidden_size=HIDDEN, num_attention_heads=HEADS, num_hidden_layers=LAYERS, intermediate_size=INNER,
             vocab_size=VOCABULARY, max_position_embeddings=POSITIONS)
@@ -41,7 +42,12 @@ FAMILIES = {
     "bort": ("Bert", BERT | dict(type_vocab_size=1), ["masked_lm"]),
     "electra": ("Electra", BERT | dict(embedding_size=12), ["sequence", "token", "span", "masked_lm", "pretraining"]),
     "albert": ("Albert", BERT | dict(embedding_size=12, hidden_act="gelu"), ["sequence", "token", "span", "masked_lm"]),
+    # Longer texts than the distance from which its attention bias is constant, and than a vector of keys.
+    "mpnet": ("MPNet", BERT | dict(max_position_embeddings=130, layer_norm_eps=1e-5),
+              ["sequence", "token", "span", "masked_lm", "embedding", "choice"]),
 }
+# Tokens of the two texts of a batch, of which the second is padded.
+LENGTHS = {"mpnet": {"sequence": (120, 40)}}
 
 
 def randomize(model, generator):
@@ -56,11 +62,12 @@ def randomize(model, generator):
 
 def make(family, stem, fields, head, seed):
     generator = torch.Generator().manual_seed(seed)
-    config = getattr(transformers, stem + "Config")(num_labels=2 if head == "span" else LABELS, **fields)
+    config = getattr(transformers, stem + "Config")(num_labels=2 if head in ("span", "choice") else LABELS, **fields)
     model = getattr(transformers, stem + HEAD_CLASSES[head])(config).double().eval()
     randomize(model, generator)
 
-    columns, lengths = 9, (9, 5)
+    lengths = LENGTHS.get(family, {}).get(head, (9, 5))
+    columns = lengths[0]
     ids = torch.randint(5, VOCABULARY, (len(lengths), columns), generator=generator)
     mask = torch.tensor([[int(c < n) for c in range(columns)] for n in lengths])
     ids[mask == 0] = config.pad_token_id
@@ -70,6 +77,8 @@ def make(family, stem, fields, head, seed):
         types[:, 3:] = 1
         inputs["token_type_ids"] = types
     with torch.no_grad():
+        if head == "choice":
+            inputs = {k: v[None] for k, v in inputs.items()}
         out = model(**inputs, output_hidden_states=True)
 
     expected = {}
@@ -81,6 +90,8 @@ def make(family, stem, fields, head, seed):
                 expected[f"hidden.{l}"] = out.hidden_states[l]
     elif head == "span":
         expected["logits"] = torch.stack([out.start_logits, out.end_logits], -1)
+    elif head == "choice":
+        expected["logits"] = out.logits[0, :, None]
     elif head in ("token", "masked_lm"):
         expected["logits"] = out.logits
     else:

@@ -52,6 +52,9 @@ TEST_CASE("fields that config.json omits have the values of the family's config 
   const auto albert = parse({{"model_type", "albert"}, {"hidden_act", "gelu"}}).shape;
   CHECK((albert.hidden == 4096 && albert.embedding == 128 && albert.shared_layers));
   CHECK((albert.stored_layers() == 1 && albert.layers == 12));
+  const auto mpnet = parse({{"model_type", "mpnet"}}).shape;
+  CHECK((mpnet.vocabulary == 30527 && mpnet.positions == 510 && mpnet.token_types == 0));
+  CHECK(mpnet.relative_bias);
   refuse({{"model_type", "bert"}}, errc::not_found, {"num_hidden_layers"});
 }
 
@@ -105,6 +108,10 @@ TEST_CASE("what a family's layers and embeddings cannot be is refused", "[famili
   refuse(with(albert, "embedding_size", 0), errc::malformed, {"embedding_size is 0"});
   refuse(with(albert, "embedding_size", 4097), errc::malformed, {"embedding_size is 4097"});
   CHECK(parse(with(albert, "embedding_size", 4096)).shape.embedding == 4096);
+  const json mpnet = {{"model_type", "mpnet"}};
+  refuse(with(mpnet, "relative_attention_num_buckets", 16), errc::unsupported,
+         {"relative_attention_num_buckets is 16, expected 32"});
+  refuse(with(mpnet, "pad_token_id", 0), errc::unsupported, {"pad_token_id is 0, expected 1"});
   const json electra = {{"model_type", "electra"}};
   CHECK(parse(with(electra, "embedding_size", 256)).shape.embedding == 0);
   refuse(with(electra, "type_vocab_size", 0), errc::malformed, {"type_vocab_size is 0"});
@@ -139,6 +146,12 @@ TEST_CASE("names of a family's tensors become canonical ones", "[families]") {
   CHECK(canonical("roberta", "classifier.weight") == text(classifier, 0, ".weight"));
   CHECK(canonical("roberta", "roberta.pooler.dense.weight") == "roberta.pooler.dense.weight");
   CHECK(canonical("electra", "embeddings_project.bias") == text(embedding_map, 0, ".bias"));
+  CHECK(canonical("mpnet", "encoder.layer.1.attention.attn.o.bias") ==
+        text(attention_output, 1, ".bias"));
+  CHECK(canonical("mpnet", "mpnet.encoder.layer.1.attention.LayerNorm.weight") ==
+        text(attention_norm, 1, ".weight"));
+  CHECK(canonical("mpnet", "encoder.relative_attention_bias.weight") ==
+        text(relative_bias, 0, ".weight"));
   CHECK(canonical("albert", "albert.encoder.embedding_hidden_mapping_in.weight") ==
         text(embedding_map, 0, ".weight"));
   const std::string group = "albert.encoder.albert_layer_groups.0.albert_layers.0.";

@@ -228,7 +228,49 @@ TEST_CASE("without architectures the tensors of every family say what a folder i
     CHECK(opened->config.shape.head == source->config.shape.head);
     ++folders;
   }
-  CHECK(folders == 21);
+  CHECK(folders == 27);
+}
+
+TEST_CASE("a model whose attention needs a softmax is refused by policies without one",
+          "[folder]") {
+  const std::string mpnet = LOWBIT_TEST_DATA "/families/mpnet-sequence";
+  for (const char* policy : {"bibert", "ibert"}) {
+    const auto refused = lowbit::open_model(mpnet, {policy, {}});
+    INFO(refused.status().message());
+    CHECK(refused.status().code() == lowbit::errc::unsupported);
+    holds(std::string(refused.status().message()),
+          std::string("mpnet-sequence: policy ") + policy +
+              " has no bias of attention scores by distance");
+  }
+  // In memory, too, where no folder was opened under that policy.
+  const auto source = lowbit::open_model(mpnet);
+  REQUIRE(source.ok());
+  lowbit::arena measure;
+  lowbit::classifier<lowbit::policy::bibert> model;
+  const auto loaded = model.load(measure, source->weights(), source->config.shape);
+  CHECK(loaded.code() == lowbit::errc::unsupported);
+  holds(std::string(loaded.message()), "policy bibert has no bias of attention scores by distance");
+}
+
+TEST_CASE("an encoder saved alone is one, whatever class it was pre-trained with", "[folder]") {
+  const fs::path from = fs::path(LOWBIT_TEST_DATA) / "families/mpnet-embedding";
+  const crafted::scratch_folder scratch;
+  fs::copy(from, scratch.path() / "model");
+  json config = json::parse(crafted::read(from / "config.json"));
+  config["architectures"] = {"MPNetForMaskedLM"};
+  crafted::write(scratch.path() / "model" / "config.json", config.dump());
+  const auto opened = lowbit::open_model(scratch.path() / "model");
+  INFO(opened.status().message());
+  REQUIRE(opened.ok());
+  CHECK(opened->config.shape.head == head_kind::mean_embedding);
+  REQUIRE(lowbit::save_packed(*opened, scratch.path() / "packed", from).ok());
+  const auto packed = lowbit::open_model(scratch.path() / "packed");
+  INFO(packed.status().message());
+  CHECK(packed.ok());
+  // With the names of a model that has a head, the head is missing.
+  const tensor_store tensors = random_model<fp32>(shape_of(head_kind::mean_embedding), 1922);
+  CHECK(holds(refusal(tensors, config_of(shape_of(head_kind::masked_lm), "BertForMaskedLM")),
+              "tensor cls.predictions.transform."));
 }
 
 TEST_CASE("without architectures the tensors of a packed folder say what it is", "[folder]") {

@@ -17,6 +17,7 @@ using lowbit::word;
 
 struct attention_case {
   std::size_t heads, width;
+  bool relative_bias = false;
   std::vector<std::uint32_t> offsets{0};
 
   attention_case(std::size_t h, std::size_t d, const std::vector<std::size_t>& lengths)
@@ -33,6 +34,7 @@ struct attention_case {
     lowbit::model_shape s;
     s.hidden = hidden();
     s.heads = heads;
+    s.relative_bias = relative_bias;
     return s;
   }
   [[nodiscard]] lowbit::batch_limits limits(std::size_t workers) const {

@@ -17,13 +17,24 @@ using namespace lowbit_test;
 struct float_qkv {
   attention_case c;
   std::vector<float> q, k, v;
+  std::vector<float> bias;  // (buckets, heads), or empty
   float_qkv(const attention_case& batch, random_source& random) : c(batch) {
     const std::size_t n = c.tokens() * c.hidden();
     q = random.floats(n, 0.0F, 1.5F);
     k = random.floats(n, 0.0F, 1.5F);
     v = random.floats(n, 0.0F, 1.0F);
+    if (c.relative_bias) bias = random.floats(lowbit::relative_buckets * c.heads, 0.0F, 2.0F);
   }
 };
+
+/// The row of the bias table as Hugging Face's MPNet computes it, in double.
+std::size_t bucket_by_logarithm(std::ptrdiff_t distance) {
+  const double n = std::abs(static_cast<double>(distance));
+  double bucket = n;
+  // The nudge is for n = 16, 32 and 64, where the quotient of logarithms is an integer.
+  if (n >= 8) bucket = std::fmin(8 + std::floor(std::log(n / 8) / std::log(16) * 8 + 1e-9), 15);
+  return static_cast<std::size_t>(bucket) + (distance > 0 ? 16 : 0);
+}
 
 std::vector<double> expected_context(const float_qkv& x, bool first_only) {
   const attention_case& c = x.c;
@@ -43,7 +54,12 @@ std::vector<double> expected_context(const float_qkv& x, bool first_only) {
         for (std::size_t i = first; i < first + c.width; ++i) {
           score += product(x.q[t * d + i], x.k[(c.begin(s) + j) * d + i]);
         }
-        p[j] = std::exp(score / std::sqrt(static_cast<double>(c.width)));
+        score /= std::sqrt(static_cast<double>(c.width));
+        const auto distance =
+            static_cast<std::ptrdiff_t>(c.begin(s) + j) - static_cast<std::ptrdiff_t>(t);
+        if (!x.bias.empty())
+          score += static_cast<double>(x.bias[bucket_by_logarithm(distance) * c.heads + head]);
+        p[j] = std::exp(score);
         sum += p[j];
       }
       for (std::size_t i = first; i < first + c.width; ++i) {
@@ -80,7 +96,12 @@ std::vector<float> actual_context(const float_qkv& x, bool first_only, Executor&
   const auto view = [&](const auto& memory, std::size_t n) {
     return lowbit::matrix_view<float>{memory.data(), n, d, stride};
   };
-  run_attention<layer>(x.c, {}, view(q, tokens.size()), view(k, all), view(v, all), first_only,
+  tensor_store tensors;
+  if (!x.bias.empty()) {
+    tensors.add("bert.encoder.relative_attention_bias.weight",
+                {lowbit::relative_buckets, x.c.heads}, x.bias);
+  }
+  run_attention<layer>(x.c, tensors, view(q, tokens.size()), view(k, all), view(v, all), first_only,
                        out.view(), nullptr, executor);
   CHECK(out.damage() == "");
   std::vector<float> context;
@@ -101,7 +122,9 @@ TEMPLATE_LIST_TEST_CASE("softmax attention is close to loops in double, the same
   two_threads pair;
   for (const std::size_t width : {1U, 15U, 26U, 32U, 64U, 80U, 128U}) {
     for (const auto& lengths : sentence_batches()) {
-      const float_qkv x(attention_case(2, width, lengths), random);
+      attention_case batch(2, width, lengths);
+      batch.relative_bias = width == 26;
+      const float_qkv x(batch, random);
       for (const bool first_only : {false, true}) {
         const auto actual = actual_context<TestType>(x, first_only, executor);
         CAPTURE(width, lengths, first_only);
@@ -133,4 +156,11 @@ TEMPLATE_LIST_TEST_CASE("equal scores, however large, share the attention evenly
   for (float& v : x.k) v = -1e4F;
   for (std::size_t i = 0; i < x.v.size(); ++i) x.v[i] = static_cast<float>(i / 16);
   CHECK(difference(actual_context<TestType>(x, false, executor), std::vector(64, 1.5F)) == "");
+}
+
+TEST_CASE("a bias by distance has the row that the logarithm of the distance says", "[attention]") {
+  for (std::ptrdiff_t distance = -300; distance <= 300; ++distance) {
+    CAPTURE(distance);
+    CHECK(lowbit::relative_bucket(distance) == bucket_by_logarithm(distance));
+  }
 }

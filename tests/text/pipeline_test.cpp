@@ -61,6 +61,32 @@ TEST_CASE("folders with vocab.json and merges.txt have the ids that AutoTokenize
   }
 }
 
+TEST_CASE("a folder of MPNet with vocab.txt is read as AutoTokenizer reads it", "[pipelines]") {
+  const auto recorded = golden::read_json("mpnet_folders.json");
+  std::string vocabulary;
+  for (const auto& word : recorded["words"]) vocabulary += word.get<std::string>() + '\n';
+  REQUIRE(recorded["cases"].size() == 5);
+  for (const auto& c : recorded["cases"]) {
+    const golden::temporary_folder folder;
+    folder.write("vocab.txt", vocabulary);
+    for (const auto& [file, content] : c["files"].items()) folder.write(file, content.dump());
+    INFO(c["files"].dump());
+    const auto t = lowbit::tokenizer::load(folder.path());
+    INFO(t.status().message());
+    REQUIRE(t.ok());
+    for (std::size_t i = 0; i < recorded["texts"].size(); ++i) {
+      const auto e = t->encode(recorded["texts"][i].get<std::string>(), 512).value();
+      CHECK(golden::difference(e, c["texts"][i]).value_or("") == "");
+    }
+    for (std::size_t i = 0; i < recorded["pairs"].size(); ++i) {
+      const auto pair = recorded["pairs"][i].get<std::vector<std::string>>();
+      const auto e = t->encode_pair(pair[0], pair[1], 512).value();
+      CHECK(golden::difference(e, c["pairs"][i]).value_or("") == "");
+    }
+    CHECK(t->token(*t->mask_id()) == "<mask>");
+  }
+}
+
 TEST_CASE("words and windows do not depend on how a tokenizer marks continuations") {
   const auto all = golden::read_json("pipelines.json").at("pipelines");
   const golden::temporary_folder folder;

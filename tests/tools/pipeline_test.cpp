@@ -620,3 +620,31 @@ TEST_CASE("two threads share one pipeline", "[pipeline][threads]") {
   CHECK(same[0]);
   CHECK(same[1]);
 }
+
+TEST_CASE("texts become the ids and embeddings of Hugging Face's encoders", "[pipeline]") {
+  std::size_t folders = 0;
+  for (const auto& entry : fs::directory_iterator(golden.parent_path() / "texts")) {
+    CAPTURE(entry.path().native());
+    ++folders;
+    const auto embedder = lowbit::text_embedder<any_policy>::load(entry.path()).value();
+    const auto compiled = lowbit::text_embedder<lowbit::policy::fp32>::load(entry.path()).value();
+    const json cases = json::parse(crafted::read(entry.path() / "expected.json"));
+    strings texts;
+    for (const json& wanted : cases) texts.push_back(wanted["text"]);
+    const auto together = embedder.embed(texts).value();
+    const auto of_type = compiled.embed(texts).value();
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+      CAPTURE(texts[t]);
+      const auto ids = lowbit::tokenizer::load(entry.path()).value().encode(texts[t], 512);
+      REQUIRE(ids.ok());
+      CHECK(ids->ids == cases[t]["ids"].get<std::vector<std::int32_t>>());
+      const json& vector = cases[t]["embedding"];
+      REQUIRE(together.width == vector.size());
+      for (std::size_t c = 0; c < together.width; ++c) CHECK(near(together[t][c], vector[c]));
+      const std::vector<float> one(together[t].begin(), together[t].end());
+      CHECK(embedder.embed(texts[t]).value() == one);
+      CHECK(std::vector<float>(of_type[t].begin(), of_type[t].end()) == one);
+    }
+  }
+  CHECK(folders == 1);
+}

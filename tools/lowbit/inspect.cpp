@@ -22,6 +22,7 @@ std::string other_parts(const lowbit::model_shape& s) {
     text += fmt::format(", {} before the classifier", name_of(s.pooler_act));
   if (s.embedding != 0) text += fmt::format(", embeddings {} wide", s.embedding);
   if (s.token_types == 0) text += ", no token types";
+  if (s.relative_bias) text += ", attention biased by distance";
   if (s.shared_layers) text += ", all layers share weights";
   return text;
 }

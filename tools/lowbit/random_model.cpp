@@ -37,7 +37,7 @@ class random_tensors {
     LOWBIT_TRY(matrix<typename Policy::embedding>(part_text(model_part::word_embeddings),
                                                   s.vocabulary, s.embedding_width()));
     for (const lowbit::table_layout& t : lowbit::small_tables(s)) {
-      floats(part_text(t.part, 0, ".weight"), {t.rows, s.embedding_width()}, 0.0F,
+      floats(part_text(t.part, 0, ".weight"), {t.rows, t.cols}, 0.0F,
              t.part == model_part::position_embeddings ? 0.04F : 0.02F);
     }
     for (const lowbit::norm_layout& norm : lowbit::layer_norms(s)) {

@@ -64,6 +64,16 @@ constexpr model_shape albert() {
   return shape;
 }
 
+/// mpnet-base, as roberta-base without the two positions that no text uses.
+constexpr model_shape mpnet() {
+  model_shape shape = bert(12, 768, 12, 3072);
+  shape.vocabulary = 30527;
+  shape.token_types = 0;
+  shape.layer_norm_eps = 1e-5F;
+  shape.relative_bias = true;
+  return shape;
+}
+
 struct entry {
   const char* name;
   model_shape shape;
@@ -77,6 +87,7 @@ constexpr entry entries[] = {
     {"roberta-base", roberta()},
     {"electra-small", electra()},
     {"albert-base", albert()},
+    {"mpnet-base", mpnet()},
 };
 
 /// The names of all shapes.

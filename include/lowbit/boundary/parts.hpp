@@ -28,6 +28,7 @@ enum class model_part : std::uint8_t {
   feed_forward_output,
   output_norm,
   encoder_output,
+  relative_bias,  ///< (relative_buckets, heads), shared by all layers
   pooler,
   classifier,       ///< for sequences or tokens
   span_classifier,  ///< for answer spans: start and end
@@ -58,6 +59,7 @@ inline constexpr std::string_view part_names[] = {
     ".output.dense",
     ".output.LayerNorm",
     "bert.encoder.output",
+    "bert.encoder.relative_attention_bias",
     "bert.pooler.dense",
     "classifier",
     "qa_outputs",

@@ -47,6 +47,9 @@ enum class pooling_mode : std::uint8_t {
 };
 inline constexpr std::size_t pooling_modes = 6;
 
+/// Rows of the table of relative_bias.
+inline constexpr std::size_t relative_buckets = 32;
+
 [[nodiscard]] LOWBIT_INLINE constexpr std::size_t bit_of(pooling_mode mode) {
   return std::size_t{1} << static_cast<std::size_t>(mode);
 }
@@ -101,6 +104,8 @@ struct model_shape {
   bool shared_layers = false;  ///< all layers have the weights of layer 0 (ALBERT)
   std::size_t pooling = 0;     ///< pooled_embedding: the bits of its modes
   bool normalised = true;      ///< embeddings have length 1
+  /// Scores get a learned bias by the distance of key and query, one table for all layers (MPNet).
+  bool relative_bias = false;
 
   /// Width of the embedding tables, E.
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t embedding_width() const {
@@ -124,6 +129,10 @@ struct model_shape {
     return head == head_kind::pooled_embedding ? pooling
            : head == head_kind::cls_embedding  ? bit_of(pooling_mode::cls)
                                                : bit_of(pooling_mode::mean);
+  }
+  /// What only attention with a softmax computes, for messages; null: nothing.
+  [[nodiscard]] LOWBIT_INLINE constexpr const char* needs_softmax() const {
+    return relative_bias ? "bias of attention scores by distance" : nullptr;
   }
   /// Values of an embedding: D for each mode.
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t output_width() const {

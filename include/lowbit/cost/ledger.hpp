@@ -145,8 +145,10 @@ class policy_ledger {
     cost c;
     c.defined = macs_of<op>(std::uint64_t{tokens_} * tokens_ * shape_.inner());
     c.executed = macs_of<op>(std::uint64_t{rows} * tokens_ * shape_.inner());
-    c.defined.f32_operations = tokens_ * tokens_ * shape_.heads * attention::defined_per_score;
-    c.executed.f32_operations = rows * tokens_ * shape_.heads * attention::executed_per_score;
+    const std::size_t biased = shape_.relative_bias ? 1 : 0;
+    const std::size_t each = tokens_ * shape_.heads;  // scores of a query
+    c.defined.f32_operations = tokens_ * each * (attention::defined_per_score + biased);
+    c.executed.f32_operations = rows * each * (attention::executed_per_score + biased);
     c.stored.inputs = attention::parameters * sizeof(float);
     return priced(c, papers_share(attention::bits, attention::bits));
   }
@@ -185,6 +187,7 @@ class policy_ledger {
     c.executed = c.defined;
     c.stored = matrix_bytes<typename Policy::embedding>(shape_.vocabulary, e);
     c.stored.tables = (shape_.positions + shape_.token_types) * e * sizeof(float);
+    if (shape_.relative_bias) c.stored.tables += relative_buckets * shape_.heads * sizeof(float);
     c.stored.norms = 2 * e * sizeof(float);
     c = priced(c, 1);
     if (shape_.embedding != 0)

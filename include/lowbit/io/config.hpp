@@ -182,6 +182,16 @@ inline status parse_optional_parts(const nlohmann::json& config, std::string_vie
                            ", expected 1: all layers share one group of weights");
     }
   }
+  if (shape.relative_bias) {  // MPNet's code assumes these values
+    for (const auto& [field, expected] :
+         {std::pair{"relative_attention_num_buckets", relative_buckets},
+          std::pair{"pad_token_id", std::size_t{1}}}) {
+      LOWBIT_TRY_ASSIGN(const auto found, json_size(config, field, name, expected));
+      if (found == expected) continue;
+      return status::error(errc::unsupported, name, ": ", field, " is ", found, ", expected ",
+                           expected);
+    }
+  }
   if (family.positions_after_padding) {
     LOWBIT_TRY_ASSIGN(const auto padding, json_size(config, "pad_token_id", name, 1));
     if (shape.positions < 2 || padding > shape.positions - 2) {

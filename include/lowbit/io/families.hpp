@@ -101,6 +101,13 @@ inline constexpr model_shape usual_albert = [] {
   return s;
 }();
 
+inline constexpr model_shape usual_mpnet = [] {
+  model_shape s = usual_extents(30527);
+  s.token_types = 0;
+  s.relative_bias = true;
+  return s;
+}();
+
 inline constexpr part_alias distilbert_aliases[] = {
     {".attention.q_lin", model_part::query},
     {".attention.k_lin", model_part::key},
@@ -132,6 +139,18 @@ inline constexpr part_alias electra_aliases[] = {
     {"generator_predictions.LayerNorm", model_part::masked_lm_norm},
     {"generator_lm_head.bias", model_part::masked_lm, ".bias"},
     {"generator_lm_head.weight", model_part::masked_lm, ".decoder.weight"},
+};
+inline constexpr part_alias mpnet_aliases[] = {
+    {".attention.attn.q", model_part::query},
+    {".attention.attn.k", model_part::key},
+    {".attention.attn.v", model_part::value},
+    {".attention.attn.o", model_part::attention_output},
+    {".attention.LayerNorm", model_part::attention_norm},
+    {"classifier.dense", model_part::pooler},
+    {"classifier.out_proj", model_part::classifier},
+    {"lm_head.dense", model_part::masked_lm_transform},
+    {"lm_head.layer_norm", model_part::masked_lm_norm},
+    {"lm_head", model_part::masked_lm},
 };
 inline constexpr part_alias albert_aliases[] = {
     {".attention.query", model_part::query},
@@ -232,6 +251,14 @@ inline constexpr model_family model_families[] = {
      .aliases = detail::albert_aliases,
      .unused = detail::albert_unused,
      .map = embedding_map::always},
+    {.model_type = "mpnet",
+     .model_class = "MPNetModel",
+     .prefix = "mpnet.",
+     .usual = detail::usual_mpnet,
+     .fields = {.token_types = {}},
+     .aliases = detail::mpnet_aliases,
+     .positions_after_padding = true,
+     .masked_lm_act = activation_function::gelu},
 };
 
 /// The family of a config: by model_type or, in configs that have none, by the class in

@@ -34,7 +34,7 @@ class importer : checkpoint_values {
     for (const table_layout& t : small_tables(s)) {
       const std::size_t skipped =
           t.part == model_part::position_embeddings ? model_.config.first_position : 0;
-      LOWBIT_TRY(table(part_text(t.part, 0, ".weight"), t.rows, s.embedding_width(), skipped));
+      LOWBIT_TRY(table(part_text(t.part, 0, ".weight"), t.rows, t.cols, skipped));
     }
     for (const norm_layout& norm : layer_norms(s)) {
       LOWBIT_TRY(floats(norm.name + ".weight", {norm.width}));

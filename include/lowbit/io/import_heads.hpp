@@ -117,6 +117,15 @@ inline head_kind head_by_tensors(const named_tensors& tensors) {
   return head_kind::mean_embedding;
 }
 
+/// True if the files have what a family's class without a head saves. Its config.json may name the
+/// class that it was pre-trained with (sentence-transformers/all-mpnet-base-v2).
+inline bool is_bare_encoder(const checkpoint_tensors& files, const model_family& family,
+                            const named_tensors& tensors) {
+  return head_by_tensors(tensors) == head_kind::mean_embedding &&
+         std::none_of(files.tensors().begin(), files.tensors().end(),
+                      [&](const tensor_view& t) { return t.name.starts_with(family.prefix); });
+}
+
 /// Sets head and labels of config.shape.
 /// Errors: not_found for a classifier with an unknown number of labels; unsupported for an
 /// unsupported
@@ -127,6 +136,11 @@ inline status find_head(model_config& config, const checkpoint_tensors& files,
   const auto named = head_by_architecture(config.raw, *config.family, place);
   if (!named) return named.status();
   shape.head = *named ? **named : head_by_tensors(tensors);
+  if (shape.head == head_kind::masked_lm && is_bare_encoder(files, *config.family, tensors)) {
+    shape.head = head_kind::mean_embedding;
+    config.raw["architectures"] =
+        nlohmann::json::array({config.family->model_class});  // for a packed folder
+  }
   if (shape.head == head_kind::span && shape.labels == 0) shape.labels = 2;
   config.multiple_choice = *named && is_multiple_choice(config.raw);
   if (config.multiple_choice) {  // num_labels and id2label are BertConfig's defaults

@@ -45,6 +45,7 @@ class integer_importer {
       return status::error(errc::unsupported, "policy ibert has no linear layer after the ",
                            "embeddings and no layers that share weights");
     }
+    LOWBIT_TRY(check_attention<policy::ibert>(shape));
     LOWBIT_TRY(embeddings(shape));
     for (std::size_t l = 0; l < shape.layers; ++l) LOWBIT_TRY(layer(shape, l));
     float output = 0;

@@ -22,6 +22,9 @@ inline status check_policy(const canonical_model& model, std::string_view place)
     return status::error(errc::invalid_argument, place, ": policy ", name,
                          " needs a checkpoint that was trained for it");
   }
+  LOWBIT_TRY(with_policy<program_policies>(known.row, [&]<class P>(std::type_identity<P>) {
+               return check_attention<P>(model.config.shape);
+             }).in(place));
   const activation_function found = model.config.shape.hidden_act;
   if (known.hidden_act && *known.hidden_act != found) {
     return status::error(errc::unsupported, place, ": policy ", name, " needs hidden_act ",

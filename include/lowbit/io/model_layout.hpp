@@ -105,13 +105,17 @@ inline std::vector<norm_layout> layer_norms(const model_shape& shape) {
 struct table_layout {
   model_part part;
   std::size_t rows;
+  std::size_t cols;
 };
 
-/// The embedding tables besides that of the words, each embedding_width() wide; f32, or int8 in an
-/// integer-only model.
+/// The tables besides that of the words; f32, or int8 in an integer-only model.
 inline std::vector<table_layout> small_tables(const model_shape& shape) {
-  std::vector<table_layout> out{{model_part::position_embeddings, shape.positions}};
-  if (shape.token_types != 0) out.push_back({model_part::token_type_embeddings, shape.token_types});
+  const std::size_t e = shape.embedding_width();
+  std::vector<table_layout> out{{model_part::position_embeddings, shape.positions, e}};
+  if (shape.token_types != 0)
+    out.push_back({model_part::token_type_embeddings, shape.token_types, e});
+  if (shape.relative_bias)
+    out.push_back({model_part::relative_bias, relative_buckets, shape.heads});
   return out;
 }
 

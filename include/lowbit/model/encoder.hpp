@@ -114,6 +114,12 @@ class encoder {
       return status::error(errc::unsupported, "policy ", Policy::name,
                            " differs between layers, but all layers of this model share weights");
     }
+    status attends;
+    each_segment([&]<std::size_t S>() {
+      attends = check_attention<typename segments::template policy_at<S>>(shape);
+      return attends.ok();
+    });
+    LOWBIT_TRY(attends);
     LOWBIT_TRY(embeddings_.load(memory, weights, shape));
     LOWBIT_TRY(rows_.load(memory, weights, shape));
     status loaded;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scaled dot-product attention in f32 (Vaswani et al., equation 1), one head and a block of queries
-// at a time.
+// at a time; with the shape's relative_bias, softmax(q k^T / sqrt(d) + bias) v.
 #pragma once
 
 #include "lowbit/epilogue/activation.hpp"
 #include "lowbit/nn/attention.hpp"
+#include "lowbit/nn/relative_bias.hpp"
 #include "lowbit/policy/policy.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -40,11 +41,12 @@ class softmax_attention_layer {
   using projected = float;
   using context = float;
 
-  constexpr status load(arena&, const weight_set&, std::size_t, const model_shape& shape) {
+  constexpr status load(arena& memory, const weight_set& weights, std::size_t,
+                        const model_shape& shape) {
     heads_ = shape.heads;
     width_ = shape.head_width();
     scale_ = 1.0F / __builtin_sqrtf(static_cast<float>(width_));
-    return {};
+    return shape.relative_bias ? bias_.load(memory, weights, shape) : status{};
   }
 
   template <bool Observed>
@@ -96,9 +98,12 @@ class softmax_attention_layer {
         if constexpr (Observed) {
           const matrix_view<float> scaled = w.observed.rows(span.count, length);
           gemm<mul_add, Arch>(queries, keys, scale_by{scale_} | store{scaled}, here);
+          if (bias_) bias_.add(span, blocks, head, 1.0F, scaled);
           observer.scores(span, head, scaled);
         }
-        for (std::size_t r = 0; r < span.count; ++r) softmax<Arch>(scores.row(r), length, scale_);
+        if (bias_) bias_.add(span, blocks, head, scale_, scores);
+        const float scale = bias_ ? 1.0F : scale_;
+        for (std::size_t r = 0; r < span.count; ++r) softmax<Arch>(scores.row(r), length, scale);
         const matrix_view<float> rows{out.row(span.first) + first, span.count, width_, out.stride};
         gemm<mul_add, Arch>(activation_rows<mul_add>{scores, length},
                             w.heads.value_view(head, span.sentence, blocks.batch), store{rows},
@@ -111,7 +116,8 @@ class softmax_attention_layer {
  private:
   std::size_t heads_ = 0;
   std::size_t width_ = 0;
-  float scale_ = 0;  // 1 / sqrt(d)
+  float scale_ = 0;           // 1 / sqrt(d)
+  relative_bias<Arch> bias_;  // empty without shape.relative_bias
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

@@ -5,6 +5,7 @@
 //   struct mine : lowbit::policy::fp32 { using hidden_act = lowbit::relu; };
 #pragma once
 
+#include "lowbit/boundary/shape.hpp"
 #include "lowbit/epilogue/activation.hpp"
 #include "lowbit/policy/format.hpp"
 
@@ -32,6 +33,19 @@ struct batch_range_attention {
   using projected = Projected;
   using probability = Probability;
 };
+
+/// Checks that the attention of Policy can compute the scores of a model.
+/// Errors: unsupported
+template <class Policy>
+[[nodiscard]] constexpr status check_attention(const model_shape& shape) {
+  if constexpr (!std::is_same_v<typename Policy::attention, softmax_attention>) {
+    if (const char* needed = shape.needs_softmax()) {
+      return status::error(errc::unsupported, "policy ", Policy::name, " has no ", needed,
+                           ", expected one with softmax attention");
+    }
+  }
+  return {};
+}
 
 /// True if every matrix is stored as two halves, NAME_1 and NAME_2 (see sign_pair).
 template <class Policy>

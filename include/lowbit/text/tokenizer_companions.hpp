@@ -27,6 +27,7 @@ namespace detail {
 /// The files that define the vocabulary.
 enum class vocabulary_kind {
   wordpiece,    ///< vocab.txt
+  mpnet,        ///< vocab.txt
   byte_bpe,     ///< vocab.json and merges.txt
   xlm_roberta,  ///< sentencepiece.bpe.model
   camembert,    ///< sentencepiece.bpe.model
@@ -89,6 +90,7 @@ inline constexpr tokenizer_class tokenizer_classes[] = {
     {"LayoutLMTokenizer", vocabulary_kind::wordpiece},
     {"RealmTokenizer", vocabulary_kind::wordpiece},
     {"DPRQuestionEncoderTokenizer", vocabulary_kind::wordpiece},
+    {"MPNetTokenizer", vocabulary_kind::mpnet},
     {"RobertaTokenizer", vocabulary_kind::byte_bpe},
     {"LongformerTokenizer", vocabulary_kind::byte_bpe},
     {"XLMRobertaTokenizer", vocabulary_kind::xlm_roberta},
@@ -338,9 +340,10 @@ using named_tokens = std::vector<std::pair<std::string, added_token>>;
 /// Errors: malformed or unsupported naming file and field
 [[nodiscard]] inline status apply_companions(const tokenizer_companions& files,
                                              const tokenizer_class* found, tokenizer_parts& parts) {
-  // DistilBERT and RetriBERT take no segment ids, nor does a model without that input.
-  parts.has_type_ids = found == nullptr || (found->name != "DistilBertTokenizer" &&
-                                            found->name != "RetriBertTokenizer");
+  // DistilBERT, RetriBERT and MPNet take no segment ids, nor does a model without that input.
+  parts.has_type_ids =
+      found == nullptr || (found->name != "DistilBertTokenizer" &&
+                           found->name != "RetriBertTokenizer" && found->name != "MPNetTokenizer");
   if (files.config.is_object()) {
     LOWBIT_TRY(check_tokenizer_options(files.config).in("tokenizer_config.json"));
     const auto& inputs = member(files.config, "model_input_names");

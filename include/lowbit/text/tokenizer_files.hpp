@@ -160,6 +160,18 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
   return bert_parts(std::move(tokens), options);
 }
 
+/// MPNet's: BERT's pipeline with the special tokens and the template of RoBERTa. Its mask token
+/// also takes the white space to its left there, which neither ids nor trimmed offsets show.
+[[nodiscard]] inline result<tokenizer_parts> read_mpnet_files(const std::filesystem::path& folder,
+                                                              const nlohmann::json& config) {
+  auto parts = read_bert_files(folder, config);
+  if (!parts) return parts;
+  set_roberta_tokens(*parts);
+  parts->unknown = "[UNK]";
+  parts->trimmers.push_back({false});
+  return parts;
+}
+
 /// One merge per line after an optional "#version" line; empty lines are skipped.
 [[nodiscard]] inline status parse_merges_text(std::string_view text, bpe_model::options& o) {
   if (const auto kind = foreign_kind(text, expected_file::lines); !kind.empty())
@@ -237,9 +249,11 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
                            " with neither a tokenizer_class in tokenizer_config.json nor a "
                            "model_type in config.json that says how to read it");
   }
-  const bool may_be_bert = named == nullptr || named->kind == vocabulary_kind::wordpiece;
+  const bool may_be_bert = named == nullptr || named->kind == vocabulary_kind::wordpiece ||
+                           named->kind == vocabulary_kind::mpnet;
   const bool may_be_bpe = named == nullptr || named->kind == vocabulary_kind::byte_bpe;
-  if (may_be_bert && has("vocab.txt")) return vocabulary_kind::wordpiece;
+  if (may_be_bert && has("vocab.txt"))
+    return named == nullptr ? vocabulary_kind::wordpiece : named->kind;
   if (may_be_bpe && has("vocab.json") && has("merges.txt")) return vocabulary_kind::byte_bpe;
   return status::error(errc::not_found, folder.native(), ": neither tokenizer.json nor ",
                        named == nullptr ? "vocab.txt nor vocab.json with merges.txt"
@@ -279,6 +293,7 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
   auto parts = kind == vocabulary_kind::json ? read_tokenizer_json_file(path, "tokenizer.json")
                : sentencepiece_file(kind) != nullptr ? read_sentencepiece_files(path, kind, files)
                : kind == vocabulary_kind::wordpiece  ? read_bert_files(path, files.config)
+               : kind == vocabulary_kind::mpnet      ? read_mpnet_files(path, files.config)
                                                      : read_roberta_files(path, files.config);
   if (!parts) return parts;
   LOWBIT_TRY(apply_companions(files, *named, *parts).in(path.native()));
@@ -287,7 +302,7 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
                         ? bert_template(parts->classifier, parts->separator)
                         : roberta_template(parts->classifier, parts->separator);
   add_special_tokens(*parts);
-  if (kind == vocabulary_kind::byte_bpe) add_sentence_tokens(files, *parts);
+  if (kind != vocabulary_kind::wordpiece) add_sentence_tokens(files, *parts);
   return parts;
 }
 

@@ -47,6 +47,16 @@ struct tokenizer_parts {
   return parts;
 }
 
+/// The special tokens and the template of RoBERTa.
+inline void set_roberta_tokens(tokenizer_parts& parts) {
+  parts.unknown = "<unk>";
+  parts.classifier = "<s>";
+  parts.separator = "</s>";
+  parts.padding = "<pad>";
+  parts.mask = "<mask>";
+  parts.specials = roberta_template(parts.classifier, parts.separator);
+}
+
 /// RoBERTa's pipeline around a byte-level vocabulary.
 [[nodiscard]] inline tokenizer_parts roberta_parts(std::vector<std::string> tokens,
                                                    bpe_model::options model, bool add_prefix_space,
@@ -56,12 +66,7 @@ struct tokenizer_parts {
   parts.tokens = std::move(tokens);
   parts.pre_tokenizers.emplace_back(byte_level_pre_tokenizer{add_prefix_space, true});
   parts.model = std::move(model);
-  parts.unknown = "<unk>";
-  parts.classifier = "<s>";
-  parts.separator = "</s>";
-  parts.padding = "<pad>";
-  parts.mask = "<mask>";
-  parts.specials = roberta_template(parts.classifier, parts.separator);
+  set_roberta_tokens(parts);
   if (trim_offsets) parts.trimmers.push_back({add_prefix_space});
   return parts;
 }
