@@ -58,18 +58,19 @@ coded encode(const float* row, std::size_t d, const std::string& output) {
 }
 
 template <class Value>
-void put_values(std::span<const Value> values) {
-  put_bytes({reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+void append_values(std::string& out, std::span<const Value> values) {
+  out.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
 }
 
-void print(const std::string& text, const coded& c, const embed_options& o) {
+std::string output_of(const std::string& text, const coded& c, const embed_options& o) {
   if (o.raw) {
-    put_values(std::span(c.floats));
-    if (!c.int8.empty()) put_values(std::span(&c.scale, 1));
-    put_values(std::span(c.int8));
+    std::string out;
+    append_values(out, std::span(c.floats));
+    if (!c.int8.empty()) append_values(out, std::span(&c.scale, 1));
+    append_values(out, std::span(c.int8));
     const std::vector<std::uint8_t> bits(c.bytes.begin(), c.bytes.end());
-    put_values(std::span(bits));
-    return;
+    append_values(out, std::span(bits));
+    return out;
   }
   const std::vector<int> codes(c.int8.begin(), c.int8.end());
   if (o.json) {
@@ -77,14 +78,11 @@ void print(const std::string& text, const coded& c, const embed_options& o) {
     if (!c.floats.empty()) line["embedding"] = c.floats;
     if (!codes.empty()) line["scale"] = c.scale, line["embedding"] = codes;
     if (!c.bytes.empty()) line["embedding"] = c.bytes;
-    put_json(line);
-  } else if (!c.floats.empty()) {
-    put("{}\n", fmt::join(c.floats, " "));
-  } else if (!codes.empty()) {
-    put("{} {}\n", c.scale, fmt::join(codes, " "));
-  } else {
-    put("{:02x}\n", fmt::join(c.bytes, ""));
+    return json_line(line);
   }
+  if (!c.floats.empty()) return fmt::format("{}\n", fmt::join(c.floats, " "));
+  if (!codes.empty()) return fmt::format("{} {}\n", c.scale, fmt::join(codes, " "));
+  return fmt::format("{:02x}\n", fmt::join(c.bytes, ""));
 }
 
 status run(const embed_options& o) {
@@ -99,12 +97,15 @@ status run(const embed_options& o) {
   const auto encode_one = [&](const std::string& text) {
     return checked(text, s.pipeline.encode(text), longest, o.truncate);
   };
-  return answer_all(o, s.batch(), encode_one, [&](auto texts, auto encoded) -> status {
-    LOWBIT_TRY_ASSIGN(const auto found, s.pipeline.embed_encoded(encoded, *s.threads, &s.memory));
+  const auto answer = [&](auto texts, auto encoded, auto& threads,
+                          auto& memory) -> lowbit::result<std::string> {
+    LOWBIT_TRY_ASSIGN(const auto found, s.pipeline.embed_encoded(encoded, threads, &memory));
+    std::string out;
     for (std::size_t i = 0; i < texts.size(); ++i)
-      print(texts[i].text, encode(found[i].data(), found.width, o.output), o);
-    return {};
-  });
+      out += output_of(texts[i].text, encode(found[i].data(), found.width, o.output), o);
+    return out;
+  };
+  return answer_all(o, s.batch(), *s.threads, encode_one, answer);
 }
 
 }  // namespace
