@@ -591,6 +591,84 @@ TEST_CASE("messages name the file in memory", "[pipeline]") {
       "mine/config.json: no such file");
 }
 
+namespace {
+
+/// Overflows at every sentence that contains `bad`, as an encoder does.
+class overflowing : public lowbit::dispatch_runner {
+ public:
+  static constexpr std::int32_t bad = 7;
+  static lowbit::result<overflowing> open(const fs::path& at, const lowbit::open_options& o) {
+    LOWBIT_TRY_ASSIGN(auto runner, lowbit::dispatch_runner::open(at, o));
+    return overflowing(std::move(runner));
+  }
+  template <lowbit::executor Executor>
+  lowbit::result<std::vector<float>> run(const lowbit::token_rows& rows, Executor& threads,
+                                         lowbit::run_memory& memory) const {
+    for (std::size_t s = 0; s < rows.sentences(); ++s) {
+      for (std::size_t t = rows.offsets[s]; t < rows.offsets[s + 1]; ++t)
+        if (rows.ids[t] == bad) return lowbit::overflow_error(s, "embeddings");
+    }
+    return dispatch_runner::run(rows, threads, memory);
+  }
+
+ private:
+  explicit overflowing(dispatch_runner runner) : dispatch_runner(std::move(runner)) {}
+};
+
+}  // namespace
+
+TEST_CASE("texts on several threads have the answers of one, in order", "[pipeline][threads]") {
+  const folder pair("pair"), embed("embed"), token("token");
+  const auto classifier = lowbit::text_classifier<any_policy>::load(pair.path).value();
+  const auto embedder = lowbit::text_embedder<lowbit::policy::fp32>::load(embed.path).value();
+  const auto tagger = lowbit::entity_tagger<any_policy>::load(token.path).value();
+  strings texts;
+  for (std::size_t i = 0; i < 70; ++i)
+    texts.push_back(std::string(i % 3, 'a') + " angela merkel is in new yorks" +
+                    (i % 2 ? "" : " so"));
+  std::vector<lowbit::text_windows> windows;
+  for (const std::string& t : texts) windows.push_back(tagger.parts().windows(t, 6).value());
+  lowbit::serial here;
+  const auto logits = classifier.classify(texts).value();
+  const auto vectors = embedder.embed(texts).value().values;
+  const auto entities = tagger.tag_encoded(windows, lowbit::aggregation::first, here).value();
+  lowbit::run_memory memory;
+  for (const std::size_t workers : {2, 3}) {
+    lowbit::thread_pool threads(workers);
+    for (const std::size_t count : {0, 1, 3, 4, 6, 7, 33, 64, 65, 70}) {
+      CAPTURE(workers, count);
+      const auto some = std::span(std::as_const(texts)).first(count);
+      const auto found = classifier.classify(some, threads, &memory).value();
+      REQUIRE(found.size() == count);
+      for (std::size_t i = 0; i < count; ++i) CHECK(found[i].logits == logits[i].logits);
+      const auto embedded = embedder.embed(some, threads, &memory).value().values;
+      REQUIRE(embedded.size() == vectors.size() / texts.size() * count);
+      CHECK(std::equal(embedded.begin(), embedded.end(), vectors.begin()));
+      const auto tagged = tagger
+                              .tag_encoded(std::span(std::as_const(windows)).first(count),
+                                           lowbit::aggregation::first, threads, &memory)
+                              .value();
+      REQUIRE(tagged.size() == count);
+      for (std::size_t i = 0; i < count; ++i) {
+        REQUIRE(tagged[i].size() == entities[i].size());
+        for (std::size_t e = 0; e < tagged[i].size(); ++e)
+          CHECK(tagged[i][e].score == entities[i][e].score);
+      }
+    }
+    auto bad = texts;
+    bad[50] = "\xFF";
+    bad[60] = "\xFF\xFF";
+    CHECK(classifier.classify(bad, threads).status().message() ==
+          classifier.parts().encode(bad[50]).status().message());
+    const auto model =
+        lowbit::text_model<overflowing>::load(pair.path, lowbit::head_kind::sequence, {}).value();
+    std::vector<lowbit::encoding> encoded(70, model.encode(texts[0]).value());
+    REQUIRE(model.run(encoded, threads, &memory).ok());
+    encoded[41].ids[1] = encoded[69].ids[1] = overflowing::bad;
+    holds(model.run(encoded, threads, &memory).status(), "sentence 41, embeddings");
+  }
+}
+
 TEST_CASE("two threads share one pipeline", "[pipeline][threads]") {
   const folder tokens("token");
   folder model("embed");

@@ -85,8 +85,8 @@ struct ended {
   int code;
   std::string out;  // stdout and stderr
 };
-inline ended run_program(const std::string& arguments) {
-  const std::string command = std::string(LOWBIT_PROGRAM) + " " + arguments + " 2>&1 </dev/null";
+inline ended run_program(const std::string& arguments, const std::string& input = "/dev/null") {
+  const std::string command = std::string(LOWBIT_PROGRAM) + " " + arguments + " 2>&1 <" + input;
   std::FILE* pipe = ::popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
   ended e{0, ""};

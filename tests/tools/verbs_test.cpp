@@ -502,3 +502,43 @@ TEST_CASE("classify prints the labels that reach a threshold, also of long texts
   CHECK(windows != run_json("classify --truncate -m " + model.path() + longer)["labels"]);
   check_refusal("classify --stride 68 -m " + model.path() + longer, "more than the overlap of 68");
 }
+
+TEST_CASE("a file on several threads has the answers of one, in order", "[verbs]") {
+  const model_folder model(head_kind::sequence, "BertForSequenceClassification", 2090);
+  const crafted::scratch_folder scratch;
+  std::string lines;
+  for (std::size_t i = 0; i < 90; ++i) {
+    for (std::size_t w = 0; w <= i % 7; ++w) lines += words[5 + (i + w) % 15] + " ";
+    lines += i == 40 || i == 77 ? "\xFF\n" : "\n";
+  }
+  crafted::write(scratch.path() / "lines", lines);
+  const auto run = [&](const std::string& verb, const std::string& threads) {
+    return run_program(verb + " -m " + model.path() + " -t " + threads,
+                       (scratch.path() / "lines").native());
+  };
+  for (const std::string verb : {"classify --json --top 3", "embed --json"}) {
+    const ended all = run(verb + " --keep-going", "1"), some = run(verb, "1");
+    CAPTURE(verb, all.out);
+    CHECK(all.code == 1);
+    CHECK(std::count(all.out.begin(), all.out.end(), '\n') == 92 - (verb[0] == 'c'));
+    CHECK(all.out.find("standard input:78: ") != std::string::npos);
+    CHECK(some.out.find("standard input:41: ") != std::string::npos);
+    CHECK(std::count(some.out.begin(), some.out.end(), '\n') == 42 - (verb[0] == 'c'));
+    for (const std::string threads : {"2", "3"}) {
+      CHECK(run(verb + " --keep-going", threads).out == all.out);
+      CHECK(run(verb, threads).out == some.out);
+    }
+  }
+  lines.clear();
+  for (std::size_t i = 0; i < 200; ++i)
+    lines +=
+        words[5 + i % 15] + " " + words[5 + i % 11] + "\tLABEL_" + std::to_string(i % 3) + "\n";
+  crafted::write(scratch.path() / "labelled.tsv", lines);
+  const auto scores = [&](const std::string& threads) {
+    return run_json("eval -m " + model.path() + " -t " + threads + " --data " +
+                    (scratch.path() / "labelled.tsv").native())["scores"];
+  };
+  CHECK(scores("1")["macro_f1"] > 0);
+  CHECK(scores("2") == scores("1"));
+  CHECK(scores("3") == scores("1"));
+}

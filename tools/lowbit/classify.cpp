@@ -25,8 +25,8 @@ struct classify_options : model_options, text_options {
   bool truncate = false;
 };
 
-void print(const lowbit::model_config& config, const std::string& text,
-           const lowbit::prediction& found, const classify_options& o) {
+std::string line_of(const lowbit::model_config& config, const std::string& text,
+                    const lowbit::prediction& found, const classify_options& o) {
   const std::vector<float>& p = found.scores;
   const bool values = config.problem == lowbit::problem_type::regression;
   std::vector<std::size_t> order(p.size());
@@ -43,11 +43,14 @@ void print(const lowbit::model_config& config, const std::string& text,
                                 {values ? "score" : "probability", p[i]},
                                 {"logit", found.logits[i]}});
     }
-    put_json(line);
-    return;
+    return json_line(line);
   }
-  for (const std::size_t i : order)
-    put("{}\t{:.4f}\t{}\n", escaped(config.label(i)), p[i], escaped(text, tabs::kept));
+  std::string lines;
+  for (const std::size_t i : order) {
+    lines +=
+        fmt::format("{}\t{:.4f}\t{}\n", escaped(config.label(i)), p[i], escaped(text, tabs::kept));
+  }
+  return lines;
 }
 
 status run(const classify_options& o) {
@@ -63,13 +66,15 @@ status run(const classify_options& o) {
     one.parts.push_back(std::move(e));
     return one;
   };
-  return answer_all(o, s.batch(), encode, [&](auto texts, auto encoded) -> status {
-    LOWBIT_TRY_ASSIGN(const auto found,
-                      s.pipeline.classify_windows(encoded, *s.threads, &s.memory));
+  const auto answer = [&](auto texts, auto encoded, auto& threads,
+                          auto& memory) -> lowbit::result<std::string> {
+    LOWBIT_TRY_ASSIGN(const auto found, s.pipeline.classify_windows(encoded, threads, &memory));
+    std::string lines;
     for (std::size_t i = 0; i < texts.size(); ++i)
-      print(parts.config(), texts[i].text, found[i], o);
-    return {};
-  });
+      lines += line_of(parts.config(), texts[i].text, found[i], o);
+    return lines;
+  };
+  return answer_all(o, s.batch(), *s.threads, encode, answer);
 }
 
 }  // namespace

@@ -72,16 +72,16 @@ coded encode(const float* row, std::size_t d, const std::string& output) {
 }
 
 template <class Value>
-void put_values(std::span<const Value> values) {
-  put_bytes({reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+void append_values(std::string& out, std::span<const Value> values) {
+  out.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
 }
 
-void put_raw(const coded& c) {
-  put_values(std::span(c.floats));
-  if (!c.int8.empty()) put_values(std::span(&c.scale, 1));
-  put_values(std::span(c.int8));
+void append_raw(std::string& out, const coded& c) {
+  append_values(out, std::span(c.floats));
+  if (!c.int8.empty()) append_values(out, std::span(&c.scale, 1));
+  append_values(out, std::span(c.int8));
   const std::vector<std::uint8_t> bits(c.bytes.begin(), c.bytes.end());
-  put_values(std::span(bits));
+  append_values(out, std::span(bits));
 }
 
 nlohmann::json to_json(const coded& c) {
@@ -97,20 +97,20 @@ std::string shown(const coded& c) {
   return fmt::format("{} {}", c.scale, fmt::join(codes, " "));
 }
 
-void print(const std::string& text, const coded& c, const embed_options& o) {
+std::string output_of(const std::string& text, const coded& c, const embed_options& o) {
   if (o.raw) {
-    put_raw(c);
-  } else if (o.json) {
-    nlohmann::json line = to_json(c);
-    line["text"] = text;
-    put_json(line);
-  } else {
-    put("{}\n", shown(c));
+    std::string out;
+    append_raw(out, c);
+    return out;
   }
+  if (!o.json) return shown(c) + '\n';
+  nlohmann::json line = to_json(c);
+  line["text"] = text;
+  return json_line(line);
 }
 
-void print(const std::string& text, lowbit::sparse_vector weights,
-           const std::function<std::string(std::size_t)>& name, const embed_options& o) {
+std::string output_of(const std::string& text, lowbit::sparse_vector weights,
+                      const std::function<std::string(std::size_t)>& name, const embed_options& o) {
   if (o.top != 0) weights.resize(std::min(weights.size(), o.top));
   nlohmann::json line = {{"text", text}, {"words", nlohmann::json::array()}};
   std::string shown;
@@ -121,33 +121,33 @@ void print(const std::string& text, lowbit::sparse_vector weights,
       shown += fmt::format("{}{} {:.4f}", shown.empty() ? "" : "\t", escaped(name(w.id)), w.weight);
     }
   }
-  if (o.json) put_json(line);
-  if (!o.json) put("{}\n", shown);
+  return o.json ? json_line(line) : shown + '\n';
 }
 
 /// --tokens: a line for each token.
-void print(const std::string& text, const lowbit::encoding& encoded,
-           const lowbit::token_vectors& rows, const std::function<std::string(std::size_t)>& name,
-           const embed_options& o) {
+std::string output_of(const std::string& text, const lowbit::encoding& encoded,
+                      const lowbit::token_vectors& rows,
+                      const std::function<std::string(std::size_t)>& name, const embed_options& o) {
   nlohmann::json line = {{"text", text}, {"tokens", nlohmann::json::array()}};
+  std::string out;
   if (o.raw) {
     const auto count = static_cast<std::uint32_t>(rows.size());
-    put_values(std::span(&count, 1));
+    append_values(out, std::span(&count, 1));
   }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const coded c = encode(rows[i].data(), rows.width, o.output);
     const std::string token = name(static_cast<std::size_t>(encoded.ids[rows.tokens[i]]));
     if (o.raw) {
-      put_raw(c);
+      append_raw(out, c);
     } else if (o.json) {
       line["tokens"].push_back(to_json(c));
       line["tokens"].back()["token"] = token;
     } else {
-      put("{}\t{}\n", escaped(token), shown(c));
+      out += fmt::format("{}\t{}\n", escaped(token), shown(c));
     }
   }
-  if (o.json) put_json(line);
-  if (!o.json && !o.raw) put("\n");
+  if (o.json) return json_line(line);
+  return o.raw ? out : out + '\n';
 }
 
 status run_tokens(const embed_options& o) {
@@ -161,12 +161,15 @@ status run_tokens(const embed_options& o) {
     return checked(text, s.pipeline.encode(text), s.pipeline.config().max_tokens(), o.truncate);
   };
   const auto name = [&](std::size_t id) { return s.pipeline.parts().token_name(id); };
-  return answer_all(o, s.batch(), encode_one, [&](auto texts, auto encoded) -> status {
-    LOWBIT_TRY_ASSIGN(const auto found, s.pipeline.embed_encoded(encoded, *s.threads, &s.memory));
+  const auto answer = [&](auto texts, auto encoded, auto& threads,
+                          auto& memory) -> lowbit::result<std::string> {
+    LOWBIT_TRY_ASSIGN(const auto found, s.pipeline.embed_encoded(encoded, threads, &memory));
+    std::string out;
     for (std::size_t i = 0; i < texts.size(); ++i)
-      print(texts[i].text, encoded[i], found[i], name, o);
-    return {};
-  });
+      out += output_of(texts[i].text, encoded[i], found[i], name, o);
+    return out;
+  };
+  return answer_all(o, s.batch(), *s.threads, encode_one, answer);
 }
 
 /// Errors: invalid_argument for options that only vectors have
@@ -187,12 +190,15 @@ status run_sparse(const embed_options& o) {
     return checked(text, s.pipeline.encode(text), s.pipeline.config().max_tokens(), o.truncate);
   };
   const auto name = [&](std::size_t id) { return s.pipeline.parts().token_name(id); };
-  return answer_all(o, s.batch(), encode_one, [&](auto texts, auto encoded) -> status {
-    LOWBIT_TRY_ASSIGN(auto found, s.pipeline.embed_encoded(encoded, *s.threads, &s.memory));
+  const auto answer = [&](auto texts, auto encoded, auto& threads,
+                          auto& memory) -> lowbit::result<std::string> {
+    LOWBIT_TRY_ASSIGN(auto found, s.pipeline.embed_encoded(encoded, threads, &memory));
+    std::string out;
     for (std::size_t i = 0; i < texts.size(); ++i)
-      print(texts[i].text, std::move(found[i]), name, o);
-    return {};
-  });
+      out += output_of(texts[i].text, std::move(found[i]), name, o);
+    return out;
+  };
+  return answer_all(o, s.batch(), *s.threads, encode_one, answer);
 }
 
 status run(const embed_options& o) {
@@ -211,12 +217,15 @@ status run(const embed_options& o) {
   const auto encode_one = [&](const std::string& text) {
     return checked(text, s.pipeline.encode(text), longest, o.truncate);
   };
-  return answer_all(o, s.batch(), encode_one, [&](auto texts, auto encoded) -> status {
-    LOWBIT_TRY_ASSIGN(const auto found, s.pipeline.embed_encoded(encoded, *s.threads, &s.memory));
+  const auto answer = [&](auto texts, auto encoded, auto& threads,
+                          auto& memory) -> lowbit::result<std::string> {
+    LOWBIT_TRY_ASSIGN(const auto found, s.pipeline.embed_encoded(encoded, threads, &memory));
+    std::string out;
     for (std::size_t i = 0; i < texts.size(); ++i)
-      print(texts[i].text, encode(found[i].data(), found.width, o.output), o);
-    return {};
-  });
+      out += output_of(texts[i].text, encode(found[i].data(), found.width, o.output), o);
+    return out;
+  };
+  return answer_all(o, s.batch(), *s.threads, encode_one, answer);
 }
 
 }  // namespace

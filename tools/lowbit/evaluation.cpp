@@ -37,7 +37,17 @@ status evaluation::choose(const std::string& wanted) {
 
 namespace {
 
-/// Runs all texts in batches, calling visit(first example of the batch, rows, values) -> status.
+/// A batch of encoded texts, and the head's output for them.
+struct scored_batch {
+  std::size_t first = 0;  // text
+  std::vector<lowbit::encoding> encodings;
+  token_rows rows;
+  std::vector<float> values;
+  double seconds = 0;  // of one thread
+};
+
+/// Runs all texts in batches, with several threads several batches at a time, and calls
+/// visit(scored_batch) -> status in order.
 class runner {
  public:
   runner(session& s, const lowbit::tokenizer& tokenizer, const eval_options& o)
@@ -46,23 +56,26 @@ class runner {
   template <class Text, class Visit>
   status run(std::size_t count, bool pairs, Text text, Visit visit) {
     const bool terminal = isatty(STDERR_FILENO) != 0;
-    for (std::size_t begin = 0; begin < count; begin += eval_batch) {
-      const std::size_t end = std::min(begin + eval_batch, count);
-      token_rows rows;
-      for (std::size_t i = begin; i < end; ++i) {
-        LOWBIT_TRY_ASSIGN(
-            const auto encoded,
-            encode_text(tokenizer_, text(i), session_.model().config.max_tokens(), pairs, true));
-        rows.add(encoded.ids, encoded.type_ids);
-        cut_ += encoded.truncated ? 1 : 0;
-      }
-      const auto started = std::chrono::steady_clock::now();
-      const auto values = session_.run(rows);
-      seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-      if (!values) return values.status();
-      LOWBIT_TRY(visit(begin, rows, *values));
-      if (terminal) print_error(fmt::format("\r{} of {}", end, count));
-    }
+    const std::size_t batches = (count + eval_batch - 1) / eval_batch;
+    const lowbit::text_groups tasks(batches, 1, session_.workers());
+    const auto take = [&](std::size_t, result<scored_batch> batch) -> status {
+      if (!batch) return batch.status();
+      for (const lowbit::encoding& e : batch->encodings) cut_ += e.truncated ? 1 : 0;
+      seconds_ += batch->seconds / static_cast<double>(tasks.concurrent() ? session_.workers() : 1);
+      LOWBIT_TRY(visit(*batch));
+      if (terminal)
+        print_error(fmt::format("\r{} of {}", batch->first + batch->encodings.size(), count));
+      return {};
+    };
+    in_order<result<scored_batch>, decltype(take)> taken(batches, take);
+    session_.for_each_group(tasks, [&](std::size_t i, const auto& run_rows) {
+      if (taken.failed()) return;
+      taken.done(i, lowbit::detail::without_exceptions(options_.data, [&] {
+                   return score(i * eval_batch, std::min((i + 1) * eval_batch, count), pairs, text,
+                                run_rows);
+                 }));
+    });
+    LOWBIT_TRY(taken.status());
     if (terminal) print_error(fmt::format("\r{:40}\r", ""));
     if (cut_ != 0 && !options_.truncate) {
       warn(fmt::format(
@@ -75,6 +88,25 @@ class runner {
   [[nodiscard]] double seconds() const { return seconds_; }
 
  private:
+  template <class Text, class Run>
+  result<scored_batch> score(std::size_t begin, std::size_t end, bool pairs, const Text& text,
+                             const Run& run_rows) const {
+    scored_batch batch;
+    batch.first = begin;
+    for (std::size_t i = begin; i < end; ++i) {
+      LOWBIT_TRY_ASSIGN(
+          auto encoded,
+          encode_text(tokenizer_, text(i), session_.model().config.max_tokens(), pairs, true));
+      batch.rows.add(encoded.ids, encoded.type_ids);
+      batch.encodings.push_back(std::move(encoded));
+    }
+    const auto started = std::chrono::steady_clock::now();
+    LOWBIT_TRY_ASSIGN(batch.values, run_rows(batch.rows));
+    batch.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    return batch;
+  }
+
   session& session_;
   const lowbit::tokenizer& tokenizer_;
   const eval_options& options_;
@@ -106,9 +138,9 @@ status score_classes(session& s, runner& run, const eval_options& o, evaluation&
   const std::size_t labels = s.shape().labels;
   LOWBIT_TRY(run.run(
       ids.size(), data.pairs, [&](std::size_t i) { return data.examples[i].text; },
-      [&](std::size_t, const token_rows& rows, const std::vector<float>& logits) {
-        for (std::size_t r = 0; r < rows.sentences(); ++r)
-          classes.predicted.push_back(lowbit::largest_logit(logits.data() + r * labels, labels));
+      [&](const scored_batch& b) {
+        for (std::size_t r = 0; r < b.rows.sentences(); ++r)
+          classes.predicted.push_back(lowbit::largest_logit(b.values.data() + r * labels, labels));
         return status();
       }));
   out.examples = classes.size();
@@ -126,8 +158,8 @@ status score_numbers(runner& run, const eval_options& o, evaluation& out) {
   std::vector<double> predicted;
   LOWBIT_TRY(run.run(
       expected.size(), data.pairs, [&](std::size_t i) { return data.examples[i].text; },
-      [&](std::size_t, const token_rows&, const std::vector<float>& values) {
-        predicted.insert(predicted.end(), values.begin(), values.end());
+      [&](const scored_batch& b) {
+        predicted.insert(predicted.end(), b.values.begin(), b.values.end());
         return status();
       }));
   out.examples = expected.size();
@@ -184,28 +216,26 @@ status score_similarity(session& s, runner& run, const eval_options& o, evaluati
     return prompt + (i % 2 == 0 ? text.substr(0, tab) : text.substr(tab + 1));
   };
   lowbit::serial here;
-  LOWBIT_TRY(run.run(
-      2 * expected.size(), false, sentence,
-      [&](std::size_t, const token_rows& rows, const std::vector<float>& pooled) {
-        const lowbit::text_embeddings e{modules->run(pooled, rows.sentences(), d, here), d};
-        for (std::size_t r = 0; r + 1 < rows.sentences(); r += 2) {
-          if (o.output != "f32") {
-            cosines.push_back(code_similarity(e[r], e[r + 1], o.output == "binary"));
-            continue;
-          }
-          cosines.push_back(modules->unit_length() ? dot_product(e[r], e[r + 1])
-                                                   : lowbit::cosine_similarity(e[r], e[r + 1]));
-        }
-        return status();
-      }));
+  LOWBIT_TRY(run.run(2 * expected.size(), false, sentence, [&](const scored_batch& b) {
+    const std::size_t sentences = b.rows.sentences();
+    const lowbit::text_embeddings e{modules->run(b.values, sentences, d, here), d};
+    for (std::size_t r = 0; r + 1 < sentences; r += 2) {
+      if (o.output != "f32") {
+        cosines.push_back(code_similarity(e[r], e[r + 1], o.output == "binary"));
+        continue;
+      }
+      cosines.push_back(modules->unit_length() ? dot_product(e[r], e[r + 1])
+                                               : lowbit::cosine_similarity(e[r], e[r + 1]));
+    }
+    return status();
+  }));
   out.examples = expected.size();
   out.scores = {{"spearman", spearman(cosines, expected)}, {"pearson", pearson(cosines, expected)}};
   return {};
 }
 
 /// Words by their first word piece. A word beyond the maximum length counts as O.
-status score_entities(session& s, const lowbit::tokenizer& tokenizer, runner& run,
-                      const eval_options& o, evaluation& out) {
+status score_entities(session& s, runner& run, const eval_options& o, evaluation& out) {
   LOWBIT_TRY_ASSIGN(const auto data, read_tagged(o.data));
   const std::vector<std::string> names = label_names(s);
   std::vector<std::string> texts;
@@ -222,15 +252,12 @@ status score_entities(session& s, const lowbit::tokenizer& tokenizer, runner& ru
   std::size_t words = 0;
   LOWBIT_TRY(run.run(
       texts.size(), false, [&](std::size_t i) { return texts[i]; },
-      [&](std::size_t first, const token_rows& rows, const std::vector<float>& logits) -> status {
-        for (std::size_t r = 0; r < rows.sentences(); ++r) {
-          const tagged_sentence& wanted = data[first + r];
-          const std::string& text = texts[first + r];
-          LOWBIT_TRY_ASSIGN(
-              const auto encoded,
-              encode_text(tokenizer, text, s.model().config.max_tokens(), false, true));
-          const auto found = label_words(names, lowbit::pieces_by_white_space(text, encoded),
-                                         logits.data() + rows.offsets[r] * names.size());
+      [&](const scored_batch& b) -> status {
+        for (std::size_t r = 0; r < b.rows.sentences(); ++r) {
+          const tagged_sentence& wanted = data[b.first + r];
+          const std::string& text = texts[b.first + r];
+          const auto found = label_words(names, lowbit::pieces_by_white_space(text, b.encodings[r]),
+                                         b.values.data() + b.rows.offsets[r] * names.size());
           const bio_pair both = align(text, found, wanted);
           entities.add(lowbit::decode_bio(both.found), lowbit::decode_bio(both.wanted));
           for (std::size_t w = 0; w < both.found.size(); ++w)
@@ -269,7 +296,7 @@ result<evaluation> evaluate(const std::string& model, const eval_options& o) {
                                        : score_classes(s, run, o, out));
       break;
     case head_kind::token:
-      LOWBIT_TRY(score_entities(s, tokenizer, run, o, out));
+      LOWBIT_TRY(score_entities(s, run, o, out));
       break;
     case head_kind::mean_embedding:
     case head_kind::cls_embedding:

@@ -19,7 +19,8 @@ struct fill_options : model_options, text_options {
   bool truncate = false;
 };
 
-void print(const std::string& text, const lowbit::filled_mask& mask, bool as_json) {
+std::string lines_of(const std::string& text, const lowbit::filled_mask& mask, bool as_json) {
+  std::string lines;
   nlohmann::json line = {{"text", text},
                          {"begin", lowbit::characters_before(text, mask.at.begin)},
                          {"end", lowbit::characters_before(text, mask.at.end)},
@@ -29,11 +30,11 @@ void print(const std::string& text, const lowbit::filled_mask& mask, bool as_jso
       line["words"].push_back(
           {{"word", c.token}, {"id", c.id}, {"probability", c.probability}, {"logit", c.logit}});
     } else {
-      put("{}\t{:.4f}\t{}\n", escaped(c.token), c.probability,
-          escaped(lowbit::with_token(text, mask.at, c.part), tabs::kept));
+      lines += fmt::format("{}\t{:.4f}\t{}\n", escaped(c.token), c.probability,
+                           escaped(lowbit::with_token(text, mask.at, c.part), tabs::kept));
     }
   }
-  if (as_json) put_json(line);
+  return as_json ? json_line(line) : lines;
 }
 
 status run(const fill_options& o) {
@@ -45,12 +46,15 @@ status run(const fill_options& o) {
     return status::error(errc::invalid_argument, start_of(text), " has no ",
                          s.pipeline.mask_token(), ", expected at least one");
   };
-  return answer_all(o, 1, prepare, [&](auto texts, auto masked) -> status {
+  const auto answer = [&](auto texts, auto masked, auto& threads,
+                          auto& memory) -> lowbit::result<std::string> {
     LOWBIT_TRY_ASSIGN(const auto found,
-                      s.pipeline.fill_encoded(masked[0], o.top, *s.threads, &s.memory));
-    for (const lowbit::filled_mask& mask : found) print(texts[0].text, mask, o.json);
-    return {};
-  });
+                      s.pipeline.fill_encoded(masked[0], o.top, threads, &memory));
+    std::string lines;
+    for (const lowbit::filled_mask& mask : found) lines += lines_of(texts[0].text, mask, o.json);
+    return lines;
+  };
+  return answer_all(o, 1, *s.threads, prepare, answer);
 }
 
 }  // namespace

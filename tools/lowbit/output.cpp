@@ -23,7 +23,7 @@ void put_bytes(std::string_view bytes) {
   remember(std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size());
 }
 
-void put_json(const nlohmann::json& value, int indent) {
+std::string json_line(const nlohmann::json& value, int indent) {
   const std::string text =
       value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
   std::string out;  // dump() leaves DEL and C1 controls, which occur only in strings, unescaped
@@ -36,7 +36,7 @@ void put_json(const nlohmann::json& value, int indent) {
       out += text[i];
     }
   }
-  put_bytes(out);
+  return out;
 }
 
 lowbit::status check_output() {

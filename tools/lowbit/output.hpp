@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -23,9 +24,12 @@ void put(fmt::format_string<Values...> format, Values&&... values) {
   put_bytes(fmt::format(format, std::forward<Values>(values)...));
 }
 
-/// Writes one value and a newline; on one line without `indent`. Control characters are written as
-/// \u00NN, and bytes that are not UTF-8 (possible in a path) become U+FFFD.
-void put_json(const nlohmann::json& value, int indent = -1);
+/// One value and a newline; on one line without `indent`. Control characters are written as \u00NN,
+/// and bytes that are not UTF-8 (possible in a path) become U+FFFD.
+std::string json_line(const nlohmann::json& value, int indent = -1);
+inline void put_json(const nlohmann::json& value, int indent = -1) {
+  put_bytes(json_line(value, indent));
+}
 
 /// The first failure so far. Errors: io_error
 lowbit::status check_output();

@@ -11,6 +11,7 @@
 #include "lowbit/core/thread_pool.hpp"
 #include "lowbit/io/model_checks.hpp"
 #include "lowbit/pipeline/dispatch_runner.hpp"
+#include "lowbit/pipeline/text_groups.hpp"
 
 namespace lowbit_tool {
 
@@ -36,6 +37,15 @@ class session {
   lowbit::result<std::vector<float>> run(const token_rows& rows,
                                          const lowbit::run_observer* watch = nullptr) {
     return runner_.run(rows, *pool_, memory_, watch);
+  }
+  [[nodiscard]] std::size_t workers() const { return pool_->workers(); }
+  /// Calls work(i, run) for every group, where run(rows) is run() on the threads of that group.
+  template <class Work>
+  void for_each_group(const lowbit::text_groups& groups, const Work& work) {
+    lowbit::for_each_group(
+        groups, *pool_, memory_, [&](std::size_t i, auto& threads, auto& memory) {
+          work(i, [&](const token_rows& rows) { return runner_.run(rows, threads, memory); });
+        });
   }
   /// Whether results depend on the batch and its padding, which run() adds if it is missing.
   [[nodiscard]] bool pads() const { return runner_.pads(); }

@@ -31,10 +31,13 @@ std::string start_of(std::string_view text) {
 }
 
 result<std::vector<given_text>> text_source::next(std::size_t most) {
+  constexpr std::size_t most_bytes = std::size_t{4} << 20U;
   std::vector<given_text> texts;
-  while (at_ < arguments_.size() && texts.size() < most) {
+  std::size_t bytes = 0;
+  while (at_ < arguments_.size() && texts.size() < most && bytes < most_bytes) {
     if (arguments_[at_] != "-") {
       texts.push_back({std::move(arguments_[at_++]), ++number_, {}});
+      bytes += texts.back().text.size();
       continue;
     }
     if (!texts.empty() && !lines_.ready()) break;
@@ -53,6 +56,7 @@ result<std::vector<given_text>> text_source::next(std::size_t most) {
       text.problem = status::error(errc::invalid_argument, "line is longer than ",
                                    line_reader::longest, " bytes");
     }
+    bytes += text.text.size();
     texts.push_back(std::move(text));
   }
   return texts;

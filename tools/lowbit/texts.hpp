@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "in_order.hpp"
 #include "line_reader.hpp"
 #include "lowbit/pipeline/text_model.hpp"
 #include "lowbit/text/spans.hpp"
@@ -41,8 +42,8 @@ std::string start_of(std::string_view text);
 class text_source {
  public:
   explicit text_source(const std::vector<std::string>& arguments);
-  /// The next texts, at most `most`: those available without blocking, but at least one; empty at
-  /// the end. Errors: io_error
+  /// The next texts, at most `most` and a few megabytes: those available without blocking, but at
+  /// least one; empty at the end. Errors: io_error
   lowbit::result<std::vector<given_text>> next(std::size_t most);
   /// Whether next() would block: flush the output first.
   [[nodiscard]] bool waits();
@@ -54,67 +55,116 @@ class text_source {
   line_reader lines_;
 };
 
+/// What to print for some texts, followed by the problem of the next one, with its place.
+struct answered {
+  std::string output;
+  lowbit::status problem{};
+};
+
+/// Prepares and answers texts together. If that fails, each is answered alone, to find the one that
+/// fails.
+template <class Prepare, class Answer>
+std::vector<answered> answer_group(std::span<const given_text> texts, const Prepare& prepare,
+                                   const Answer& answer) {
+  using lowbit::status;
+  using prepared = std::decay_t<decltype(*prepare(std::string()))>;
+  std::vector<answered> answers(1);
+  std::vector<prepared> inputs;  // of the texts before `next` that are valid and not yet answered
+  std::size_t next = 0;
+  const auto refuse = [&](const given_text& text, const status& why) {
+    answers.back().problem = text.place.empty() ? why : why.in(text.place);
+    answers.emplace_back();
+  };
+  const auto try_answer = [&](std::size_t first, std::span<prepared> some) -> status {
+    return lowbit::detail::without_exceptions("texts", [&]() -> status {
+      LOWBIT_TRY_ASSIGN(const auto output, answer(texts.subspan(first, some.size()), some));
+      answers.back().output += output;
+      return {};
+    });
+  };
+  const auto answer_prepared = [&] {
+    const std::size_t first = next - inputs.size();
+    if (!inputs.empty() && !try_answer(first, inputs).ok()) {
+      for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const status one = try_answer(first + i, std::span(inputs).subspan(i, 1));
+        if (!one.ok()) refuse(texts[first + i], one.in(start_of(texts[first + i].text)));
+      }
+    }
+    inputs.clear();
+  };
+  for (const given_text& text : texts) {
+    auto input = text.problem.ok() ? lowbit::detail::without_exceptions(
+                                         "text", [&] { return prepare(text.text); })
+                                   : lowbit::result<prepared>(text.problem);
+    if (input) {
+      inputs.push_back(*std::move(input));
+      ++next;
+      continue;
+    }
+    answer_prepared();
+    refuse(text, input.status());
+    ++next;
+  }
+  answer_prepared();
+  return answers;
+}
+
 /// All texts of a source at once. Errors: io_error; invalid_argument if there is no text
 lowbit::result<std::vector<std::string>> read_texts(const std::vector<std::string>& arguments);
 /// Standard input as one text, without trailing newlines.
 lowbit::result<std::string> read_input();
 
-/// Processes texts in batches of at most `most`; output is flushed before blocking for more input.
-/// prepare(text) -> result<T>; answer(texts, their Ts) -> status prints an answer for each, or
-/// fails before it printed anything. A text that fails ends the run after the answers to the texts
-/// before it; with --keep-going it is reported and the others are still answered. Errors: those of
-/// both callbacks, with the line; invalid_argument if there is no text
+/// Processes texts in groups of at most `most`: with several threads and enough texts that have
+/// arrived, several groups at a time. Answers appear in the order of the texts; output is flushed
+/// before blocking for more input. prepare(text) -> result<T>; answer(texts, their Ts, threads,
+/// memory) -> result<std::string>, what to print; both must be safe to call concurrently. A text
+/// that fails ends the run after the answers to the texts before it; with --keep-going it is
+/// reported and the others are still answered. Errors: those of both callbacks, with the line;
+/// invalid_argument if there is no text
 template <class Prepare, class Answer>
-lowbit::status answer_all(const text_options& o, std::size_t most, Prepare prepare, Answer answer) {
-  using lowbit::status;
-  using prepared = std::decay_t<decltype(*prepare(std::string()))>;
-  std::vector<given_text> texts;  // current batch: valid, not yet answered
-  std::vector<prepared> inputs;
+lowbit::status answer_all(const text_options& o, std::size_t most, lowbit::thread_pool& threads,
+                          Prepare prepare, Answer answer) {
+  lowbit::run_memory memory;
   std::size_t read = 0, bad = 0;
-  const auto refuse = [&](const given_text& text, const status& why) -> status {
-    const status full = text.place.empty() ? why : why.in(text.place);
-    if (!o.keep_going) return full;
-    LOWBIT_TRY(flush_output());
-    report(full.message());
-    ++bad;
-    return {};
-  };
-  const auto answer_batch = [&]() -> status {
-    status done;
-    if (!texts.empty()) done = answer(std::span(std::as_const(texts)), std::span(inputs));
-    for (std::size_t i = 0; !done.ok() && i < texts.size(); ++i) {  // find the one that failed
-      const status one =
-          answer(std::span(std::as_const(texts)).subspan(i, 1), std::span(inputs).subspan(i, 1));
-      if (!one.ok()) LOWBIT_TRY(refuse(texts[i], one.in(start_of(texts[i].text))));
+  const auto print = [&](std::size_t, std::vector<answered> answers) -> lowbit::status {
+    for (const answered& a : answers) {
+      put_bytes(a.output);
+      if (a.problem.ok()) continue;
+      if (!o.keep_going) return a.problem;
+      LOWBIT_TRY(flush_output());
+      report(a.problem.message());
+      ++bad;
     }
-    texts.clear();
-    inputs.clear();
     return check_output();
   };
+  // Threads finish at different times: a round has many groups.
+  const std::size_t workers = threads.workers();
+  const std::size_t round = workers == 1 ? most : std::size_t{1024} * workers;
   text_source source(o.texts);
   while (true) {
-    LOWBIT_TRY_ASSIGN(auto next, source.next(most));
-    if (next.empty()) break;
-    for (given_text& text : next) {
-      ++read;
-      auto input = text.problem.ok() ? prepare(text.text) : lowbit::result<prepared>(text.problem);
-      if (input) {
-        texts.push_back(std::move(text));
-        inputs.push_back(*std::move(input));
-        continue;
-      }
-      LOWBIT_TRY(answer_batch());
-      LOWBIT_TRY(refuse(text, input.status()));
-    }
-    LOWBIT_TRY(answer_batch());
+    LOWBIT_TRY_ASSIGN(const auto texts, source.next(round));
+    if (texts.empty()) break;
+    read += texts.size();
+    const lowbit::text_groups groups(texts.size(), most, workers);
+    in_order<std::vector<answered>, decltype(print)> printed(groups.size(), print);
+    lowbit::for_each_group(groups, threads, memory, [&](std::size_t i, auto& pool, auto& space) {
+      if (printed.failed()) return;
+      const std::size_t first = groups.begin(i);
+      const auto group = std::span(texts).subspan(first, groups.begin(i + 1) - first);
+      printed.done(i, answer_group(group, prepare, [&](auto some, auto inputs) {
+                     return answer(some, inputs, pool, space);
+                   }));
+    });
+    LOWBIT_TRY(printed.status());
     if (source.waits()) LOWBIT_TRY(flush_output());
   }
   if (read == 0) {
-    return status::error(lowbit::errc::invalid_argument,
-                         "no text: pass sentences as arguments or as lines of standard input");
+    return lowbit::status::error(
+        lowbit::errc::invalid_argument,
+        "no text: pass sentences as arguments or as lines of standard input");
   }
   if (bad == 0) return {};
-  return status::error(lowbit::errc::invalid_argument, bad, " of ", read, " texts failed");
+  return lowbit::status::error(lowbit::errc::invalid_argument, bad, " of ", read, " texts failed");
 }
 
 /// A pipeline of the library, with threads and workspace of its own.

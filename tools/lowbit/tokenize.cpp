@@ -33,13 +33,12 @@ lowbit::result<lowbit::encoding> encode(const lowbit::tokenizer& tokenizer,
   return tokenizer.encode_pair(text.substr(0, tab), text.substr(tab + 1), o.max_tokens);
 }
 
-void print(const lowbit::tokenizer& tokenizer, const lowbit::encoding& e, bool as_json) {
+std::string lines_of(const lowbit::tokenizer& tokenizer, const lowbit::encoding& e, bool as_json) {
   std::vector<std::string> tokens;
   for (const std::int32_t id : e.ids) tokens.emplace_back(tokenizer.token(id));
   if (!as_json) {
     for (std::string& token : tokens) token = escaped(token);
-    put("{}\n{}\n", fmt::join(tokens, " "), fmt::join(e.ids, " "));
-    return;
+    return fmt::format("{}\n{}\n", fmt::join(tokens, " "), fmt::join(e.ids, " "));
   }
   nlohmann::json offsets = nlohmann::json::array();
   for (const lowbit::text_span& span : e.offsets) offsets.push_back({span.begin, span.end});
@@ -48,17 +47,17 @@ void print(const lowbit::tokenizer& tokenizer, const lowbit::encoding& e, bool a
                                {"type_ids", e.type_ids},
                                {"offsets", offsets},
                                {"truncated", e.truncated}};
-  put_json(line);
+  return json_line(line);
 }
 
 status run(const tokenize_options& o) {
   LOWBIT_TRY_ASSIGN(const auto at, lowbit::locate_model(o.model));
   LOWBIT_TRY_ASSIGN(const auto tokenizer, lowbit::tokenizer::load(at.transformer));
+  LOWBIT_TRY_ASSIGN(const auto threads, lowbit::thread_pool::start(1));
   return answer_all(
-      o, 1, [&](const std::string& text) { return encode(tokenizer, o, text); },
-      [&](auto, auto encoded) -> status {
-        print(tokenizer, encoded[0], o.json);
-        return {};
+      o, 1, *threads, [&](const std::string& text) { return encode(tokenizer, o, text); },
+      [&](auto, auto encoded, auto&, auto&) -> lowbit::result<std::string> {
+        return lines_of(tokenizer, encoded[0], o.json);
       });
 }
 

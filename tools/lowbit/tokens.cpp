@@ -21,8 +21,9 @@ struct tokens_options : model_options, text_options {
   bool truncate = false;
 };
 
-void print(std::size_t number, const std::string& text, const std::vector<lowbit::entity>& found,
-           bool as_json) {
+std::string lines_of(std::size_t number, const std::string& text,
+                     const std::vector<lowbit::entity>& found, bool as_json) {
+  std::string lines;
   nlohmann::json spans = nlohmann::json::array();
   for (const lowbit::entity& e : found) {
     const std::string part = text.substr(e.at.begin, e.at.end - e.at.begin);
@@ -32,11 +33,12 @@ void print(std::size_t number, const std::string& text, const std::vector<lowbit
       spans.push_back(
           {{"text", part}, {"type", e.type}, {"begin", begin}, {"end", end}, {"score", e.score}});
     } else {
-      put("{}\t{}\t{}\t{}\t{:.4f}\t{}\n", number, begin, end, escaped(e.type), e.score,
-          escaped(part, tabs::kept));
+      lines += fmt::format("{}\t{}\t{}\t{}\t{:.4f}\t{}\n", number, begin, end, escaped(e.type),
+                           e.score, escaped(part, tabs::kept));
     }
   }
-  if (as_json) put_json(nlohmann::json({{"text", text}, {"entities", std::move(spans)}}));
+  if (!as_json) return lines;
+  return json_line(nlohmann::json({{"text", text}, {"entities", std::move(spans)}}));
 }
 
 status run(const tokens_options& o) {
@@ -46,13 +48,15 @@ status run(const tokens_options& o) {
   const auto encode = [&](const std::string& text) {
     return checked(text, parts.windows(text, o.stride), parts.config().max_tokens(), o.truncate);
   };
-  return answer_all(o, s.batch(), encode, [&](auto texts, auto encoded) -> status {
-    LOWBIT_TRY_ASSIGN(const auto found,
-                      s.pipeline.tag_encoded(encoded, how, *s.threads, &s.memory));
+  const auto answer = [&](auto texts, auto encoded, auto& threads,
+                          auto& memory) -> lowbit::result<std::string> {
+    LOWBIT_TRY_ASSIGN(const auto found, s.pipeline.tag_encoded(encoded, how, threads, &memory));
+    std::string lines;
     for (std::size_t i = 0; i < texts.size(); ++i)
-      print(texts[i].number, texts[i].text, found[i], o.json);
-    return {};
-  });
+      lines += lines_of(texts[i].number, texts[i].text, found[i], o.json);
+    return lines;
+  };
+  return answer_all(o, s.batch(), *s.threads, encode, answer);
 }
 
 }  // namespace

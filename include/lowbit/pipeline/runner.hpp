@@ -15,9 +15,15 @@
 
 namespace lowbit::inline LOWBIT_ISA {
 
-/// Workspace of one caller, kept between calls. It grows to the largest batch.
+/// Workspace of one caller, kept between calls. It grows to the largest batch. Threads that run
+/// batches of their own have a part each.
 class run_memory {
  public:
+  /// Provides a part for each of `workers` threads. Throws std::bad_alloc.
+  void divide(std::size_t workers) {
+    if (parts_.size() < workers) parts_.resize(workers);
+  }
+  [[nodiscard]] run_memory& of(std::size_t worker) { return parts_[worker]; }
   /// Errors: io_error if memory runs out
   status reserve(std::size_t bytes) {
     if (buffer_.size() >= bytes) return {};
@@ -30,6 +36,7 @@ class run_memory {
 
  private:
   aligned_buffer buffer_;
+  std::vector<run_memory> parts_;
 };
 
 /// How a folder is opened. A policy chosen at compile time ignores all but the pooling.

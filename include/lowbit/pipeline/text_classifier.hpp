@@ -37,7 +37,7 @@ class text_classifier {
   template <executor Executor>
   result<std::vector<prediction>> classify(std::span<const std::string> texts, Executor& threads,
                                            run_memory* memory = nullptr) const {
-    LOWBIT_TRY_ASSIGN(const auto encoded, parts_.encode_all(texts));
+    LOWBIT_TRY_ASSIGN(const auto encoded, parts_.encode_all(texts, threads));
     return classify_encoded(encoded, threads, memory);
   }
   result<prediction> classify(const std::string& text) const {

@@ -13,6 +13,7 @@
 
 #include "lowbit/io/model_checks.hpp"
 #include "lowbit/pipeline/policy_runner.hpp"
+#include "lowbit/pipeline/text_groups.hpp"
 #include "lowbit/text/text_windows.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -67,7 +68,7 @@ class text_model {
     return std::string(tokenizer_.token(static_cast<std::int32_t>(id)));
   }
   /// Texts that may run together without changing each other's results.
-  [[nodiscard]] std::size_t batch() const { return runner_.pads() ? 1 : 32; }
+  [[nodiscard]] std::size_t batch() const { return runner_.pads() ? 1 : group_size; }
 
   /// Truncated to the model's limit (encoding::truncated says so).
   /// Errors: malformed for invalid UTF-8
@@ -92,61 +93,82 @@ class text_model {
       return out;
     });
   }
-  [[nodiscard]] result<std::vector<encoding>> encode_all(std::span<const std::string> texts) const {
+  /// encode_one(text) of every text, in order; with several threads, of several at a time.
+  template <executor Executor, class Encode>
+  result<std::vector<encoding>> encode_all(std::span<const std::string> texts, Executor& threads,
+                                           const Encode& encode_one) const {
     return detail::without_exceptions(folder_.native(), [&]() -> result<std::vector<encoding>> {
-      std::vector<encoding> encoded;
-      for (const std::string& text : texts) {
-        LOWBIT_TRY_ASSIGN(auto e, encode(text));
-        encoded.push_back(std::move(e));
-      }
+      std::vector<encoding> encoded(texts.size());
+      const text_groups groups(texts.size(), group_size, threads.workers());
+      LOWBIT_TRY(each_group(groups, threads, nullptr, [&](std::size_t i, auto&, auto&) -> status {
+        for (std::size_t t = groups.begin(i); t < groups.begin(i + 1); ++t) {
+          LOWBIT_TRY_ASSIGN(encoded[t], encode_one(texts[t]));
+        }
+        return {};
+      }));
       return encoded;
     });
   }
+  template <executor Executor>
+  result<std::vector<encoding>> encode_all(std::span<const std::string> texts,
+                                           Executor& threads) const {
+    return encode_all(texts, threads, [&](const std::string& text) { return encode(text); });
+  }
 
-  /// The head's output for the texts in one batch, row by row. Without `memory`, the workspace is
-  /// allocated for this call.
+  /// The head's output for one batch, row by row.
   template <executor Executor>
   result<std::vector<float>> run(const token_rows& rows, Executor& threads,
                                  run_memory* memory) const {
     run_memory own;
     return runner_.run(rows, threads, memory == nullptr ? own : *memory);
   }
+  /// The same for each text; if they do not depend on each other, several
+  /// threads run some texts each. Without `memory`, the workspace is allocated for each call.
   template <executor Executor>
   result<std::vector<float>> run(std::span<const encoding> texts, Executor& threads,
                                  run_memory* memory) const {
-    return run(rows_of(texts), threads, memory);
+    const text_groups groups(texts.size(), group_size, threads.workers());
+    if (runner_.pads() || !groups.concurrent()) return run(rows_of(texts), threads, memory);
+    std::vector<std::vector<float>> found(groups.size());
+    const status done =
+        each_group(groups, threads, memory, [&](std::size_t i, auto& pool, auto& space) -> status {
+          const std::size_t first = groups.begin(i);
+          const auto some = texts.subspan(first, groups.begin(i + 1) - first);
+          LOWBIT_TRY_ASSIGN(found[i], runner_.run(rows_of(some), pool, space));
+          return {};
+        });
+    // The message must name the sentence among all.
+    if (!done.ok()) return run(rows_of(texts), threads, memory);
+    std::vector<float> all;
+    for (const auto& some : found) all.insert(all.end(), some.begin(), some.end());
+    return all;
   }
   /// The output for each part of each text, as many parts in a batch as batch() allows.
   template <executor Executor>
   result<std::vector<std::vector<float>>> run_windows(std::span<const text_windows> texts,
                                                       Executor& threads, run_memory* memory) const {
-    run_memory own;
-    if (memory == nullptr) memory = &own;
-    std::vector<std::vector<float>> out;
-    std::vector<encoding> parts;
-    const auto run_batch = [&]() -> status {
-      if (parts.empty()) return {};
-      LOWBIT_TRY_ASSIGN(const auto values, run(parts, threads, memory));
-      const bool by_token = shape().head == head_kind::token;
-      std::size_t units = 0;
-      for (const encoding& e : parts) units += by_token ? e.ids.size() : 1;
-      const std::size_t cols = values.size() / units;
-      const float* from = values.data();
-      for (const encoding& e : parts) {
-        const float* end = from + (by_token ? e.ids.size() : 1) * cols;
-        out.emplace_back(from, end);
-        from = end;
-      }
-      parts.clear();
-      return {};
-    };
+    std::vector<const encoding*> parts;
     for (const text_windows& text : texts) {
-      for (const encoding& e : text.parts) {
-        parts.push_back(e);
-        if (parts.size() == batch()) LOWBIT_TRY(run_batch());
-      }
+      for (const encoding& e : text.parts) parts.push_back(&e);
     }
-    LOWBIT_TRY(run_batch());
+    std::vector<std::vector<float>> out(parts.size());
+    const text_groups groups(parts.size(), batch(), threads.workers());
+    LOWBIT_TRY(
+        each_group(groups, threads, memory, [&](std::size_t i, auto& pool, auto& space) -> status {
+          const std::size_t first = groups.begin(i), end = groups.begin(i + 1);
+          token_rows rows;
+          for (std::size_t p = first; p < end; ++p) rows.add(parts[p]->ids, parts[p]->type_ids);
+          LOWBIT_TRY_ASSIGN(const auto values, runner_.run(rows, pool, space));
+          const bool by_token = shape().head == head_kind::token;
+          const std::size_t cols = values.size() / (by_token ? rows.ids.size() : end - first);
+          const float* from = values.data();
+          for (std::size_t p = first; p < end; ++p) {
+            const float* stop = from + (by_token ? parts[p]->ids.size() : 1) * cols;
+            out[p].assign(from, stop);
+            from = stop;
+          }
+          return {};
+        }));
     return out;
   }
   [[nodiscard]] static token_rows rows_of(std::span<const encoding> texts) {
@@ -156,6 +178,24 @@ class text_model {
   }
 
  private:
+  static constexpr std::size_t group_size = 32;
+
+  /// Calls work(i, threads, memory) -> status for every group. Errors: the first group's that
+  /// failed; io_error if memory runs out
+  template <executor Executor, class Work>
+  status each_group(const text_groups& groups, Executor& threads, run_memory* memory,
+                    const Work& work) const {
+    run_memory own;
+    std::vector<status> done(groups.size());
+    for_each_group(groups, threads, memory == nullptr ? own : *memory,
+                   [&](std::size_t i, auto& pool, run_memory& space) {
+                     done[i] = detail::without_exceptions(folder_.native(),
+                                                          [&] { return work(i, pool, space); });
+                   });
+    for (status& one : done) LOWBIT_TRY(std::move(one));
+    return {};
+  }
+
   text_model(Runner runner, lowbit::tokenizer tokenizer, model_files folder)
       : runner_(std::move(runner)),
         tokenizer_(std::move(tokenizer)),

@@ -162,7 +162,7 @@ inline void add_sentence_tokens(const tokenizer_companions& files, tokenizer_par
 
 /// MPNet's: BERT's pipeline with the special tokens and the template of RoBERTa. Its mask token
 /// also takes the white space to its left there, which neither ids nor trimmed offsets show.
-[[nodiscard]] inline result<tokenizer_parts> read_mpnet_files(const std::filesystem::path& folder,
+[[nodiscard]] inline result<tokenizer_parts> read_mpnet_files(const model_files& folder,
                                                               const nlohmann::json& config) {
   auto parts = read_bert_files(folder, config);
   if (!parts) return parts;
