@@ -476,6 +476,14 @@ TEST_CASE("rerank and choose print the scores of pairs", "[verbs]") {
   check_refusal("rerank -m " + choice + texts, "this is a multiple choice model");
   check_refusal("choose -m " + pair + texts, "expected a multiple choice model");
   check_refusal("rerank -m " + pair + " 'who is big'", "no text");
+  // A bad passage is named, and the others keep their numbers and scores.
+  check_refusal("rerank -m " + pair + " 'who is big' bad \"$(printf '\\377')\"", "not valid UTF-8");
+  const ended kept = run_program("rerank --json --keep-going -m " + pair +
+                                 " 'who is big' \"$(printf '\\377')\" bad");
+  CHECK(kept.code == 1);
+  CHECK(kept.out.find("not valid UTF-8") != std::string::npos);
+  CHECK(kept.out.find("\"index\":1,") != std::string::npos);
+  CHECK(kept.out.find("1 of 2 texts failed") != std::string::npos);
   std::string longer;
   for (int i = 0; i < 20; ++i) longer += "a b ";
   check_refusal("rerank -m " + pair + " who '" + longer + "'", "maximum of 24 tokens");

@@ -12,33 +12,43 @@ namespace {
 
 using lowbit::status;
 
-struct rerank_options : model_options {
+struct rerank_options : model_options, text_options {
   std::string query;
-  std::vector<std::string> passages;
   std::size_t top = 0;  // 0: all
   bool truncate = false;
 };
 
 status run(const rerank_options& o) {
   LOWBIT_TRY_ASSIGN(auto s, open_pipeline<lowbit::reranker<lowbit::any_policy>>(o));
-  LOWBIT_TRY_ASSIGN(const auto passages, read_texts(o.passages));
   const auto& parts = s.pipeline.parts();
-  for (const std::string& passage : passages) {
-    LOWBIT_TRY(checked(passage, parts.encode_pair(o.query, passage), parts.config().max_tokens(),
-                       o.truncate)
-                   .status());
-  }
+  std::vector<std::string> passages;
+  std::vector<std::size_t> numbers;  // among all that were given
+  const auto encode_one = [&](const std::string& passage) {
+    return checked(passage, parts.encode_pair(o.query, passage), parts.config().max_tokens(),
+                   o.truncate);
+  };
+  const status read = answer_all(o, s.batch(), encode_one, [&](auto texts, auto) -> status {
+    for (const given_text& t : texts) {
+      passages.push_back(t.text);
+      numbers.push_back(t.number);
+    }
+    return {};
+  });
+  if (!read.ok() && (!o.keep_going || passages.empty())) return read;
   LOWBIT_TRY_ASSIGN(auto ranked, s.pipeline.rank(o.query, passages, *s.threads, &s.memory));
   if (o.top != 0) ranked.resize(std::min(o.top, ranked.size()));
   for (const lowbit::ranked_passage& p : ranked) {
     const std::string& text = passages[p.index];
     if (o.json) {
-      put_json({{"index", p.index}, {"score", p.score}, {"logit", p.logit}, {"text", text}});
+      put_json({{"index", numbers[p.index] - 1},
+                {"score", p.score},
+                {"logit", p.logit},
+                {"text", text}});
     } else {
-      put("{:.4f}\t{}\t{}\n", p.score, p.index + 1, escaped(text, tabs::kept));
+      put("{:.4f}\t{}\t{}\n", p.score, numbers[p.index], escaped(text, tabs::kept));
     }
   }
-  return {};
+  return read;
 }
 
 }  // namespace
@@ -49,8 +59,7 @@ void add_rerank(CLI::App& program, action& chosen) {
       "rerank", "Sort passages by their score for a query: score, number, passage");
   add_model_options(*verb, *o);
   add_argument(*verb, "query", o->query, "the query")->required();
-  add_arguments(*verb, "passages", o->passages,
-                "passages (default, or -: lines of standard input)");
+  add_text_options(*verb, *o, "passages");
   verb->add_option("--top", o->top, "number of passages to print (default: all)")
       ->check(CLI::Range(1, 1 << 20));
   verb->add_flag("--truncate", o->truncate,
