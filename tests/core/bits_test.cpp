@@ -119,6 +119,22 @@ TEST_CASE("transpose_64x64 moves bit j of row i to bit i of row j", "[bits]") {
   }
 }
 
+TEST_CASE("transpose_64x64 of fewer rows is that of the rows and zeros", "[bits]") {
+  random_source random(15);
+  CAPTURE(random.seed());
+  for (std::size_t count = 1; count <= 64; ++count) {
+    word rows[64] = {};
+    for (std::size_t r = 0; r < count; ++r) rows[r] = random.bits();
+    word few[64], all[64];
+    std::copy(std::begin(rows), std::end(rows), std::begin(few));
+    std::copy(std::begin(rows), std::end(rows), std::begin(all));
+    lowbit::transpose_64x64(few, count);
+    lowbit::transpose_64x64(all);
+    CAPTURE(count);
+    CHECK(std::equal(std::begin(few), std::end(few), std::begin(all)));
+  }
+}
+
 TEST_CASE("a checked product is false exactly when it does not fit", "[bits]") {
   constexpr std::size_t max = std::numeric_limits<std::size_t>::max();
   std::size_t out = 0;

@@ -121,10 +121,12 @@ void pack_bit_head(const packed_heads<xor_popcount, and_popcount, Arch>& heads,
     for (std::size_t c = 0; c < round_up(width, nr); c += word_bits) {
       word block[word_bits] = {};
       if (c < width) {
-        for (std::size_t t = 0; t < word_bits && u * word_bits + t < length; ++t) {
+        const std::size_t left = length - u * word_bits;
+        const std::size_t tokens = left < word_bits ? left : word_bits;
+        for (std::size_t t = 0; t < tokens; ++t) {
           block[t] = extract_bits(v.row(begin + u * word_bits + t), first + c, part(c / word_bits));
         }
-        transpose_64x64(block);
+        transpose_64x64(block, tokens);
       }
       for (std::size_t j = 0; j < word_bits && c + j < round_up(width, nr); ++j) {
         const std::size_t n = c + j;
