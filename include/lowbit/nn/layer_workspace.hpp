@@ -74,6 +74,7 @@ struct layer_workspace : residual_stream {
   context_site context;            // (T, inner)
   attended_site attended;          // (T, D): output of the attention half
   middle_site middle;              // (T, I)
+  matrix_view<float> gate;         // (T, I); pre_norm only
   typename attention::template workspace<Observed> heads;
 
   LOWBIT_NOINLINE constexpr void plan(arena& memory, const model_shape& shape,
@@ -96,6 +97,7 @@ struct layer_workspace : residual_stream {
     attended.plan(memory, t, d, floats(t, d));
     const std::size_t i = shape.intermediate;
     middle.plan(memory, t, i, bit_middle ? matrix_view<float>{} : floats(t, i));
+    if (shape.pre_norm()) gate = floats(t, i);
     heads.plan(memory, shape, limits);
     if constexpr (requires { heads.marks; }) heads.marks = marks;
   }
