@@ -45,9 +45,23 @@ FAMILIES = {
     # Longer texts than the distance from which its attention bias is constant, and than a vector of keys.
     "mpnet": ("MPNet", BERT | dict(max_position_embeddings=130, layer_norm_eps=1e-5),
               ["sequence", "token", "span", "masked_lm", "embedding", "choice"]),
+    # Windows of 3 tokens to each side in layers 1 and 2.
+    "modernbert": ("ModernBert", dict(
+        hidden_size=20, num_attention_heads=2, num_hidden_layers=4, intermediate_size=26, vocab_size=VOCABULARY,
+        max_position_embeddings=160, pad_token_id=1, bos_token_id=0, eos_token_id=2, cls_token_id=0, sep_token_id=2,
+        local_attention=6, rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 5000.0},
+                                            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}),
+                   ["sequence", "token", "span", "masked_lm", "embedding", "choice"]),
 }
+# What differs for one head.
+FIELDS = {"modernbert": {
+    "token": dict(norm_bias=True, attention_bias=True, mlp_bias=True, classifier_bias=True),
+    "span": dict(classifier_activation="silu", hidden_activation="gelu_pytorch_tanh"),
+    "masked_lm": dict(norm_bias=True, decoder_bias=False),
+    "choice": dict(classifier_pooling="mean"),
+}}
 # Tokens of the two texts of a batch, of which the second is padded.
-LENGTHS = {"mpnet": {"sequence": (120, 40)}}
+LENGTHS = {"mpnet": {"sequence": (120, 40)}, "modernbert": {"embedding": (150, 70)}}
 
 
 def randomize(model, generator):
@@ -60,8 +74,17 @@ def randomize(model, generator):
             p.copy_(((1.0 if norm else 0.0) + spread * values).half().to(p.dtype))
 
 
+def with_older_names(config):
+    """The config as transformers 4 wrote it."""
+    rope = config.pop("rope_parameters")
+    del config["layer_types"]
+    return config | dict(global_rope_theta=rope["full_attention"]["rope_theta"], global_attn_every_n_layers=3,
+                         local_rope_theta=rope["sliding_attention"]["rope_theta"])
+
+
 def make(family, stem, fields, head, seed):
     generator = torch.Generator().manual_seed(seed)
+    fields = fields | FIELDS.get(family, {}).get(head, {})
     config = getattr(transformers, stem + "Config")(num_labels=2 if head in ("span", "choice") else LABELS, **fields)
     model = getattr(transformers, stem + HEAD_CLASSES[head])(config).double().eval()
     randomize(model, generator)
@@ -76,6 +99,10 @@ def make(family, stem, fields, head, seed):
     if getattr(config, "type_vocab_size", 1) > 1:
         types[:, 3:] = 1
         inputs["token_type_ids"] = types
+    normalised = []  # the hidden rows that layers of a model with norms first read
+    if family == "modernbert":
+        for layer in model.model.layers if hasattr(model, "model") else model.layers:
+            layer.attn.register_forward_pre_hook(lambda _, args: normalised.append(args[0]))
     with torch.no_grad():
         if head == "choice":
             inputs = {k: v[None] for k, v in inputs.items()}
@@ -84,10 +111,11 @@ def make(family, stem, fields, head, seed):
     expected = {}
     if head == "sequence":
         expected["logits"] = out.logits
-        for l in range(LAYERS + 1):
+        hidden = normalised + [out.hidden_states[-1]] if normalised else out.hidden_states
+        for l, rows in enumerate(hidden):
             # transformers gives ALBERT's and ELECTRA's embeddings after their linear map
-            if out.hidden_states[l].shape[-1] == HIDDEN:
-                expected[f"hidden.{l}"] = out.hidden_states[l]
+            if rows.shape[-1] == config.hidden_size:
+                expected[f"hidden.{l}"] = rows
     elif head == "span":
         expected["logits"] = torch.stack([out.start_logits, out.end_logits], -1)
     elif head == "choice":
@@ -106,6 +134,8 @@ def make(family, stem, fields, head, seed):
     written = json.loads((folder / "config.json").read_text())
     if family == "bort":
         written["model_type"] = "bort"
+    if (family, head) == ("modernbert", "token"):
+        written = with_older_names(written)
     (folder / "config.json").write_text(json.dumps(written, indent=1) + "\n")
     save_file({k: v.float().contiguous() for k, v in expected.items()}, folder / "expected.safetensors")
     recorded = dict(input_ids=ids.tolist(), token_type_ids=types.tolist(), attention_mask=mask.tolist())

@@ -3,15 +3,16 @@
 """Writes tests/golden/texts: tiny encoders with random weights and their tokenizers, and what Hugging Face
 transformers makes of texts: ids, and the mean of the last hidden rows with length 1.
 
-    pip install torch transformers safetensors
+    pip install torch transformers safetensors tokenizers
     tests/golden/make_texts.py [FOLDER]
 
-Made with transformers 5.24 and torch 2.8.
+Made with transformers 5.24, tokenizers 0.23 and torch 2.8.
 """
 import json
 import pathlib
 import sys
 
+import tokenizers
 import torch
 import transformers
 
@@ -30,7 +31,30 @@ def mpnet(folder):
     return transformers.MPNetModel(config), "MPNetForMaskedLM"
 
 
-for number, make in enumerate([mpnet]):
+def modernbert(folder):
+    """With the tokenizer's pipeline of the published one: NFC, byte-level BPE, added tokens of blanks."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.normalizer = tokenizers.normalizers.NFC()
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    specials = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=290, special_tokens=specials, show_progress=False,
+                                             initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(["the good movies", "president", "who is bigger", "bad days"], trainer)
+    tokenizer.add_tokens([tokenizers.AddedToken("  ", normalized=True)])
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:0 [SEP]:0", special_tokens=[("[CLS]", 0), ("[SEP]", 2)])
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]", unk_token="[UNK]",
+        mask_token="[MASK]", model_input_names=["input_ids", "attention_mask"]).save_pretrained(folder)
+    config = transformers.ModernBertConfig(
+        vocab_size=len(tokenizer.get_vocab()), hidden_size=16, num_attention_heads=2, num_hidden_layers=4, intermediate_size=24,
+        max_position_embeddings=220, local_attention=8, pad_token_id=1, cls_token_id=0, bos_token_id=0, sep_token_id=2,
+        eos_token_id=2)
+    return transformers.ModernBertModel(config), "ModernBertForMaskedLM"
+
+
+for number, make in enumerate([mpnet, modernbert]):
     folder = OUT / make.__name__
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(number)

@@ -217,6 +217,8 @@ TEST_CASE("without architectures the tensors of every family say what a folder i
     INFO(entry.path().native());
     const auto source = lowbit::open_model(entry.path());
     REQUIRE(source.ok());
+    // All heads of ModernBERT but that for words have the same tensors.
+    if (source->config.shape.pre_norm() && source->config.shape.has_labels()) continue;
     const crafted::scratch_folder scratch;
     fs::copy_file(entry.path() / "model.safetensors", scratch.path() / "model.safetensors");
     json config = json::parse(crafted::read(entry.path() / "config.json"));
@@ -228,13 +230,18 @@ TEST_CASE("without architectures the tensors of every family say what a folder i
     CHECK(opened->config.shape.head == source->config.shape.head);
     ++folders;
   }
-  CHECK(folders == 27);
+  CHECK(folders == 29);
 }
 
 TEST_CASE("a model whose attention needs a softmax is refused by policies without one",
           "[folder]") {
-  const std::string mpnet = LOWBIT_TEST_DATA "/families/mpnet-sequence";
+  const std::string families = LOWBIT_TEST_DATA "/families/";
+  const std::string mpnet = families + "mpnet-sequence";
   for (const char* policy : {"bibert", "ibert"}) {
+    const auto rotary = lowbit::open_model(families + "modernbert-sequence", {policy, {}});
+    CHECK(rotary.status().code() == lowbit::errc::unsupported);
+    holds(std::string(rotary.status().message()),
+          std::string("policy ") + policy + " has no layers with rotary positions and a gate");
     const auto refused = lowbit::open_model(mpnet, {policy, {}});
     INFO(refused.status().message());
     CHECK(refused.status().code() == lowbit::errc::unsupported);

@@ -18,6 +18,7 @@ using lowbit::word;
 struct attention_case {
   std::size_t heads, width;
   bool relative_bias = false;
+  std::size_t window = 0;  // rotary positions, and this window; 0: neither
   std::vector<std::uint32_t> offsets{0};
 
   attention_case(std::size_t h, std::size_t d, const std::vector<std::size_t>& lengths)
@@ -35,6 +36,12 @@ struct attention_case {
     s.hidden = hidden();
     s.heads = heads;
     s.relative_bias = relative_bias;
+    if (window != 0) {
+      s.block = lowbit::block_kind::pre_norm;
+      s.global_every = 2;
+      s.window = window;
+      s.global_theta = 7.0F, s.local_theta = 100.0F;
+    }
     return s;
   }
   [[nodiscard]] lowbit::batch_limits limits(std::size_t workers) const {
@@ -86,10 +93,11 @@ void run_attention(const attention_case& c, const tensor_store& tensors, const R
                    std::int32_t* counts, Executor& executor) {
   Layer layer;
   lowbit::arena measure;
-  REQUIRE(layer.load(measure, {}, 0, c.shape()).ok());
+  const std::size_t index = c.window == 0 ? 0 : 1;
+  REQUIRE(layer.load(measure, {}, index, c.shape()).ok());
   const guarded<std::byte> weights(measure.used());
   lowbit::arena weight_space(weights.data(), weights.size());
-  REQUIRE(layer.load(weight_space, tensors.weights(), 0, c.shape()).ok());
+  REQUIRE(layer.load(weight_space, tensors.weights(), index, c.shape()).ok());
 
   typename Layer::template workspace<false> w;
   lowbit::arena plan;
@@ -98,6 +106,8 @@ void run_attention(const attention_case& c, const tensor_store& tensors, const R
   lowbit::arena space(memory.data(), memory.size());
   w.plan(space, c.shape(), c.limits(executor.workers()));
   lowbit::no_observer observer;
+  if constexpr (requires { layer.turn(q, k, lowbit::query_blocks{}, executor); })
+    layer.turn(q, k, {c.batch(), first_only}, executor);
   layer.prepare(w, k, v, c.batch(), executor);
   layer.run(w, q, {c.batch(), first_only}, out, counts, executor, observer);
 }

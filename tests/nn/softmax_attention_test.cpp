@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "../support/archs.hpp"
+#include "../support/lanes.hpp"
 #include "../support/two_threads.hpp"
 #include "attention_case.hpp"
 #include "lowbit/nn/layer_norm.hpp"
@@ -36,12 +37,30 @@ std::size_t bucket_by_logarithm(std::ptrdiff_t distance) {
   return static_cast<std::size_t>(bucket) + (distance > 0 ? 16 : 0);
 }
 
+/// Rows (T, H d) with rotary positions; the angles are floats, as in the reference.
+std::vector<double> turned(const attention_case& c, const std::vector<float>& rows) {
+  std::vector<double> out(rows.begin(), rows.end());
+  if (c.window == 0) return out;
+  const std::size_t half = c.width / 2;
+  for (std::size_t t = 0; t < c.tokens(); ++t) {
+    const auto position = static_cast<float>(t - c.begin(c.sentence_of(t)));
+    for (std::size_t i = 0; i < c.heads * half; ++i) {
+      const double power = -2.0 * static_cast<double>(i % half) / static_cast<double>(c.width);
+      const double angle = static_cast<double>(position * static_cast<float>(std::pow(100, power)));
+      double& low = out[t * c.hidden() + i / half * c.width + i % half];
+      double& high = (&low)[half];
+      const double a = low, b = high;
+      low = a * std::cos(angle) - b * std::sin(angle);
+      high = b * std::cos(angle) + a * std::sin(angle);
+    }
+  }
+  return out;
+}
+
 std::vector<double> expected_context(const float_qkv& x, bool first_only) {
   const attention_case& c = x.c;
   const std::size_t d = c.hidden();
-  const auto product = [](float a, float b) {
-    return static_cast<double>(a) * static_cast<double>(b);
-  };
+  const std::vector<double> q = turned(c, x.q), k = turned(c, x.k);
   std::vector<double> context;
   for (const std::size_t t : c.query_tokens(first_only)) {
     const std::size_t s = c.sentence_of(t);
@@ -52,14 +71,16 @@ std::vector<double> expected_context(const float_qkv& x, bool first_only) {
       for (std::size_t j = 0; j < p.size(); ++j) {
         double score = 0;
         for (std::size_t i = first; i < first + c.width; ++i) {
-          score += product(x.q[t * d + i], x.k[(c.begin(s) + j) * d + i]);
+          score += q[t * d + i] * k[(c.begin(s) + j) * d + i];
         }
         score /= std::sqrt(static_cast<double>(c.width));
         const auto distance =
             static_cast<std::ptrdiff_t>(c.begin(s) + j) - static_cast<std::ptrdiff_t>(t);
         if (!x.bias.empty())
           score += static_cast<double>(x.bias[bucket_by_logarithm(distance) * c.heads + head]);
-        p[j] = std::exp(score);
+        const bool near =
+            c.window == 0 || std::abs(distance) <= static_cast<std::ptrdiff_t>(c.window);
+        p[j] = near ? std::exp(score) : 0.0;
         sum += p[j];
       }
       for (std::size_t i = first; i < first + c.width; ++i) {
@@ -124,6 +145,7 @@ TEMPLATE_LIST_TEST_CASE("softmax attention is close to loops in double, the same
     for (const auto& lengths : sentence_batches()) {
       attention_case batch(2, width, lengths);
       batch.relative_bias = width == 26;
+      batch.window = width == 32 ? 3 : width == 80 ? 70 : 0;
       const float_qkv x(batch, random);
       for (const bool first_only : {false, true}) {
         const auto actual = actual_context<TestType>(x, first_only, executor);
@@ -163,4 +185,44 @@ TEST_CASE("a bias by distance has the row that the logarithm of the distance say
     CAPTURE(distance);
     CHECK(lowbit::relative_bucket(distance) == bucket_by_logarithm(distance));
   }
+}
+
+TEST_CASE("frequencies of rotary positions are powers to the last bit or its neighbour",
+          "[attention]") {
+  for (const float theta : {1.0F, 2.0F, 100.0F, 5000.5F, 10000.0F, 160000.0F, 1e12F}) {
+    for (const std::size_t d : {2U, 10U, 64U, 4096U}) {
+      for (std::size_t j = 0; 2 * j < d; ++j) {
+        const double power = -2.0 * static_cast<double>(j) / static_cast<double>(d);
+        const auto exact = static_cast<float>(std::pow(static_cast<double>(theta), power));
+        const float found = lowbit::detail::rotary_frequency(theta, j, d);
+        CAPTURE(theta, d, j, exact, found);
+        CHECK(std::nextafter(exact, 0.0F) <= found);
+        CHECK(found <= std::nextafter(exact, 2.0F));
+        if (j == 0) CHECK(found == 1.0F);
+      }
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("sine and cosine are close to libm, the same bits everywhere",
+                        "[attention]", compiled_archs) {
+  need_arch<TestType>();
+  double largest = 0;
+  std::size_t different = 0;
+  for (std::size_t i = 0; i < 100000; ++i) {
+    const double x = i < 50000 ? static_cast<double>(i) * 1e-3 : static_cast<double>(i) * 10.4857;
+    const auto angle = static_cast<float>(x);
+    const auto both = [&]<class Arch>(std::type_identity<Arch>) {
+      const auto found = lowbit::sine_cosine(lowbit::f32x16<Arch>::broadcast(angle));
+      return std::pair{to_array(found.sine)[0], to_array(found.cosine)[0]};
+    };
+    const auto [sine, cosine] = both(std::type_identity<TestType>{});
+    largest = std::fmax(
+        largest, std::fabs(static_cast<double>(sine) - std::sin(static_cast<double>(angle))));
+    largest = std::fmax(
+        largest, std::fabs(static_cast<double>(cosine) - std::cos(static_cast<double>(angle))));
+    if (both(std::type_identity<lowbit::scalar>{}) != std::pair{sine, cosine}) ++different;
+  }
+  CHECK(largest < 2e-7);
+  CHECK(different == 0);
 }

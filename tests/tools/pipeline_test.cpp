@@ -724,5 +724,5 @@ TEST_CASE("texts become the ids and embeddings of Hugging Face's encoders", "[pi
       CHECK(std::vector<float>(of_type[t].begin(), of_type[t].end()) == one);
     }
   }
-  CHECK(folders == 1);
+  CHECK(folders == 2);
 }

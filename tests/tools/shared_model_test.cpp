@@ -16,15 +16,23 @@ using lowbit::head_kind;
 using lowbit_test::packed_model;
 using lowbit_tool::token_rows;
 
+/// What the attention of a model adds to BERT's.
+enum class addition { nothing, relative_bias, rotary_positions };
+
 struct variant {
   std::string policy;
   std::string zero;
+  addition more = addition::nothing;
 };
 
 std::vector<variant> variants() {
   std::vector<variant> all{{"bibert", "plus-one"}, {"pruned50", ""}};
   for (const lowbit::named_policy& p : lowbit::named_policies)
     all.push_back({std::string(p.name), ""});
+  for (const char* policy : {"fp32", "int8", "pruned50"}) {
+    for (const addition more : {addition::relative_bias, addition::rotary_positions})
+      all.push_back({policy, "", more});
+  }
   return all;
 }
 
@@ -32,6 +40,14 @@ lowbit::canonical_model make_model(const variant& v, head_kind head) {
   lowbit::model_shape s{2, 75, 5, 131, 61, 17, 2, 3};
   s.head = head;
   if (head == head_kind::span) s.labels = 2;
+  s.relative_bias = v.more == addition::relative_bias;
+  if (v.more == addition::rotary_positions) {
+    s.hidden = 80, s.layers = 4, s.positions = 150;
+    s.block = lowbit::block_kind::pre_norm;
+    s.global_every = 3, s.window = 5;
+    s.global_theta = 1000.0F, s.local_theta = 10.0F;
+    s.mean_classifier = v.policy == "int8";
+  }
   return lowbit_tool::random_model(s, v.policy, v.zero, 7).value();
 }
 
@@ -58,7 +74,7 @@ void for_every_model(const Check& check) {
       const lowbit::canonical_model model = make_model(v, head);
       const token_rows rows = make_rows(model);
       for (const lowbit::engine* engine : lowbit::usable_engines()) {
-        CAPTURE(v.policy, v.zero, name_of(head), engine->arch);
+        CAPTURE(v.policy, v.zero, static_cast<int>(v.more), name_of(head), engine->arch);
         const packed_model packed(model, *engine);
         const std::vector<float> alone = packed.run(rows, 1);
         REQUIRE(!alone.empty());
@@ -76,6 +92,36 @@ TEST_CASE("three threads give the bits of one", "[threads]") {
       [](const packed_model& model, const token_rows& rows, const std::vector<float>& alone) {
         CHECK(same_bits(model.run(rows, 3), alone));
       });
+}
+
+TEST_CASE("additions to attention have the same bits on every engine, alone or in a batch",
+          "[threads]") {
+  for (const variant& v : variants()) {
+    if (v.more == addition::nothing) continue;
+    for (const head_kind head : {head_kind::sequence, head_kind::mean_embedding}) {
+      const lowbit::canonical_model model = make_model(v, head);
+      const token_rows rows = make_rows(model);
+      const lowbit::token_input in = rows.view();
+      std::vector<float> first;
+      for (const lowbit::engine* engine : lowbit::usable_engines()) {
+        CAPTURE(v.policy, static_cast<int>(v.more), name_of(head), engine->arch);
+        const packed_model packed(model, *engine);
+        const std::vector<float> together = packed.run(rows, 1);
+        REQUIRE(!together.empty());
+        if (first.empty()) first = together;
+        CHECK(same_bits(together, first));
+        std::vector<float> one_by_one;
+        for (std::size_t s = 0; s < in.batch.sentences; ++s) {
+          token_rows one;
+          const std::size_t begin = in.batch.begin(s), end = begin + in.batch.length(s);
+          one.add({in.ids + begin, in.ids + end}, {in.type_ids + begin, in.type_ids + end});
+          const std::vector<float> alone = packed.run(one, 1);
+          one_by_one.insert(one_by_one.end(), alone.begin(), alone.end());
+        }
+        CHECK(same_bits(one_by_one, together));
+      }
+    }
+  }
 }
 
 TEST_CASE("two callers run one model at the same time", "[threads]") {

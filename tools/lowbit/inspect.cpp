@@ -23,6 +23,13 @@ std::string other_parts(const lowbit::model_shape& s) {
   if (s.embedding != 0) text += fmt::format(", embeddings {} wide", s.embedding);
   if (s.token_types == 0) text += ", no token types";
   if (s.relative_bias) text += ", attention biased by distance";
+  if (s.pre_norm()) {
+    text += fmt::format(", norms first, rotary positions of base {}", s.global_theta);
+    if (s.global_every < s.layers || s.layers > 1)
+      text +=
+          fmt::format(", every {}. layer global, others with base {} and {} tokens to each side",
+                      s.global_every, s.local_theta, s.window);
+  }
   if (s.shared_layers) text += ", all layers share weights";
   return text;
 }

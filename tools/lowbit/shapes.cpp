@@ -74,6 +74,21 @@ constexpr model_shape mpnet() {
   return shape;
 }
 
+/// ModernBERT-base.
+constexpr model_shape modernbert() {
+  model_shape shape = bert(22, 768, 12, 1152);
+  shape.vocabulary = 50368;
+  shape.positions = 8192;
+  shape.token_types = 0;
+  shape.layer_norm_eps = 1e-5F;
+  shape.block = lowbit::block_kind::pre_norm;
+  shape.global_every = 3;
+  shape.window = 64;
+  shape.global_theta = 160000.0F;
+  shape.local_theta = 10000.0F;
+  return shape;
+}
+
 struct entry {
   const char* name;
   model_shape shape;
@@ -88,6 +103,7 @@ constexpr entry entries[] = {
     {"electra-small", electra()},
     {"albert-base", albert()},
     {"mpnet-base", mpnet()},
+    {"modernbert-base", modernbert()},
 };
 
 /// The names of all shapes.

@@ -79,6 +79,14 @@ enum class pooler_activation : std::uint8_t {
   return names[static_cast<std::size_t>(f)];
 }
 
+/// How the parts of a layer follow each other.
+enum class block_kind : std::uint8_t {
+  post_norm,  ///< BERT: a layer norm after each residual sum
+  /// ModernBERT: a layer norm before attention and one before the feed-forward layers, residual
+  /// sums without one; rotary positions, a gate, and a dense layer with a norm in every head.
+  pre_norm,
+};
+
 /// Letters: L layers, D hidden size, H heads, I intermediate size, V vocabulary, P positions, C
 /// labels.
 struct model_shape {
@@ -106,6 +114,14 @@ struct model_shape {
   bool normalised = true;      ///< embeddings have length 1
   /// Scores get a learned bias by the distance of key and query, one table for all layers (MPNet).
   bool relative_bias = false;
+  block_kind block = block_kind::post_norm;
+  /// pre_norm only. Layers 0, n, 2n, .. attend to the whole text, the others to `window` tokens
+  /// before and after; each kind has its own base of the frequencies of rotary positions.
+  std::size_t global_every = 1;
+  std::size_t window = 0;
+  float global_theta = 0;
+  float local_theta = 0;
+  bool mean_classifier = false;  ///< its classifier reads the mean of all tokens, not the first
 
   /// Width of the embedding tables, E.
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t embedding_width() const {
@@ -130,9 +146,18 @@ struct model_shape {
            : head == head_kind::cls_embedding  ? bit_of(pooling_mode::cls)
                                                : bit_of(pooling_mode::mean);
   }
+  [[nodiscard]] LOWBIT_INLINE constexpr bool pre_norm() const {
+    return block == block_kind::pre_norm;
+  }
+  /// True if a layer attends to the tokens of its window only.
+  [[nodiscard]] LOWBIT_INLINE constexpr bool is_local(std::size_t layer) const {
+    return layer % global_every != 0;
+  }
   /// What only attention with a softmax computes, for messages; null: nothing.
   [[nodiscard]] LOWBIT_INLINE constexpr const char* needs_softmax() const {
-    return relative_bias ? "bias of attention scores by distance" : nullptr;
+    return relative_bias ? "bias of attention scores by distance"
+           : pre_norm()  ? "layers with rotary positions and a gate"
+                         : nullptr;
   }
   /// Values of an embedding: D for each mode.
   [[nodiscard]] LOWBIT_INLINE constexpr std::size_t output_width() const {
@@ -192,6 +217,15 @@ LOWBIT_COLD constexpr status check_model_shape(const model_shape& s) {
       (s.pooling == 0 || s.pooling >= std::size_t{1} << pooling_modes)) {
     return status::error(errc::malformed, "pooling is ", s.pooling, ", expected 1 to ",
                          (std::size_t{1} << pooling_modes) - 1);
+  }
+  if (s.global_every == 0 || (s.pre_norm() && s.head_width() % 2 != 0)) {
+    return status::error(errc::malformed, "layers between global ones ", s.global_every,
+                         " and heads of ", s.head_width(),
+                         " columns, expected at least 1 and an even number for rotary positions");
+  }
+  for (const float theta : {s.global_theta, s.local_theta}) {
+    if (s.pre_norm() && !(theta >= 1.0F && theta <= 1e12F))
+      return status::error(errc::malformed, "rope_theta is not between 1 and 10^12");
   }
   if (!(s.layer_norm_eps > 0.0F && s.layer_norm_eps < 1.0F)) {
     return status::error(errc::malformed, "layer_norm_eps is not between 0 and 1");

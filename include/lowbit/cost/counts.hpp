@@ -21,12 +21,13 @@ enum class cost_item : std::uint8_t {
   context,
   attention_output,
   feed_forward_input,
+  feed_forward_gate,  ///< pre_norm models only
   feed_forward_output,
   elementwise,  ///< residuals, layer norms and the activation of one layer
   pooler,
   classifier,
 };
-inline constexpr std::size_t cost_items = 12;
+inline constexpr std::size_t cost_items = 13;
 
 [[nodiscard]] constexpr const char* name_of(cost_item item) {
   constexpr const char* names[cost_items] = {"embedding",
@@ -37,6 +38,7 @@ inline constexpr std::size_t cost_items = 12;
                                              "context",
                                              "attention output",
                                              "feed-forward in",
+                                             "feed-forward gate",
                                              "feed-forward out",
                                              "norm, residual, activation",
                                              "pooler",

@@ -85,12 +85,16 @@ class policy_ledger {
       visit_layer(l, cost_item::query, linear<projection>(a, d, rows, bits));
       visit_layer(l, cost_item::key, linear<projection>(a, d, tokens_, bits));
       visit_layer(l, cost_item::value, linear<projection>(a, d, tokens_, bits));
-      visit_layer(l, cost_item::scores, scores(rows));
-      visit_layer(l, cost_item::context, context(rows));
+      visit_layer(l, cost_item::scores, scores(l, rows));
+      visit_layer(l, cost_item::context, context(l, rows));
       visit_layer(l, cost_item::attention_output,
                   linear<typename formats::attention_output>(d, a, rows, false));
       visit_layer(l, cost_item::feed_forward_input,
                   linear<typename formats::feed_forward_input>(i, d, rows, middle_bits));
+      if (shape_.pre_norm()) {
+        visit_layer(l, cost_item::feed_forward_gate,
+                    linear<typename formats::feed_forward_input>(i, d, rows, middle_bits));
+      }
       visit_layer(l, cost_item::feed_forward_output,
                   linear<typename formats::feed_forward_output>(d, i, rows, false));
       visit_layer(l, cost_item::elementwise, elementwise(rows, middle_bits));
@@ -140,11 +144,23 @@ class policy_ledger {
     return priced(c, papers_share(Format::weight_bits, Format::input_bits));
   }
 
-  [[nodiscard]] constexpr cost scores(std::size_t rows) const {
+  /// Scores of `rows` queries in a layer: one per token, or per token of the window.
+  [[nodiscard]] constexpr std::uint64_t pairs(std::size_t layer, std::size_t rows) const {
+    if (!shape_.is_local(layer)) return std::uint64_t{rows} * tokens_;
+    std::uint64_t sum = 0;
+    for (std::size_t t = 0; t < rows; ++t) {
+      const std::size_t before = t < shape_.window ? t : shape_.window;
+      const std::size_t left = tokens_ - 1 - t;
+      sum += before + 1 + (left < shape_.window ? left : shape_.window);
+    }
+    return sum;
+  }
+
+  [[nodiscard]] constexpr cost scores(std::size_t layer, std::size_t rows) const {
     using op = typename attention::score_op;
     cost c;
-    c.defined = macs_of<op>(std::uint64_t{tokens_} * tokens_ * shape_.inner());
-    c.executed = macs_of<op>(std::uint64_t{rows} * tokens_ * shape_.inner());
+    c.defined = macs_of<op>(pairs(layer, tokens_) * shape_.inner());
+    c.executed = macs_of<op>(pairs(layer, rows) * shape_.inner());
     const std::size_t biased = shape_.relative_bias ? 1 : 0;
     const std::size_t each = tokens_ * shape_.heads;  // scores of a query
     c.defined.f32_operations = tokens_ * each * (attention::defined_per_score + biased);
@@ -153,11 +169,11 @@ class policy_ledger {
     return priced(c, papers_share(attention::bits, attention::bits));
   }
 
-  [[nodiscard]] constexpr cost context(std::size_t rows) const {
+  [[nodiscard]] constexpr cost context(std::size_t layer, std::size_t rows) const {
     using op = typename attention::context_op;
     cost c;
-    c.defined = macs_of<op>(std::uint64_t{tokens_} * tokens_ * shape_.inner());
-    c.executed = macs_of<op>(std::uint64_t{rows} * tokens_ * shape_.inner());
+    c.defined = macs_of<op>(pairs(layer, tokens_) * shape_.inner());
+    c.executed = macs_of<op>(pairs(layer, rows) * shape_.inner());
     return priced(c, papers_share(attention::bits, attention::bits));
   }
 
@@ -170,9 +186,14 @@ class policy_ledger {
         shape_.inner() * encode_operations<typename formats::attention_output::input> +
         shape_.hidden * encode_operations<typename formats::feed_forward_input::input> +
         shape_.intermediate * encode_operations<typename formats::feed_forward_output::input>;
+    // Rotary positions of q and k, three operations each, and the gate.
+    const std::size_t gate = shape_.pre_norm() ? shape_.intermediate : 0;
+    const std::size_t turned = shape_.pre_norm() ? 3 * shape_.inner() : 0;
     cost c;
-    c.defined.f32_operations = tokens_ * (wide + shape_.intermediate + codes);
-    c.executed.f32_operations = rows * (wide + (middle_bits ? 0 : shape_.intermediate) + codes);
+    c.defined.f32_operations = tokens_ * (wide + shape_.intermediate + codes + gate + 2 * turned);
+    c.executed.f32_operations =
+        rows * (wide + (middle_bits ? 0 : shape_.intermediate) + codes + gate) +
+        (rows == 1 ? tokens_ : 2 * tokens_) * turned;
     c.stored.norms = 4 * shape_.hidden * sizeof(float);
     return priced(c, 1);
   }
@@ -181,12 +202,13 @@ class policy_ledger {
     constexpr bool decoded = !std::is_same_v<typename Policy::embedding, f32>;
     const std::size_t d = shape_.hidden;
     const std::size_t e = shape_.embedding_width();
-    const std::size_t sums = shape_.token_types == 0 ? 1 : 2;
+    const std::size_t positions = shape_.pre_norm() ? 0 : shape_.positions;
+    const std::size_t sums = (positions == 0 ? 0 : 1) + (shape_.token_types == 0 ? 0 : 1);
     cost c;  // decode, sums, layer norm
     c.defined.f32_operations = tokens_ * e * ((decoded ? 1 : 0) + sums + per_norm);
     c.executed = c.defined;
     c.stored = matrix_bytes<typename Policy::embedding>(shape_.vocabulary, e);
-    c.stored.tables = (shape_.positions + shape_.token_types) * e * sizeof(float);
+    c.stored.tables = (positions + shape_.token_types) * e * sizeof(float);
     if (shape_.relative_bias) c.stored.tables += relative_buckets * shape_.heads * sizeof(float);
     c.stored.norms = 2 * e * sizeof(float);
     c = priced(c, 1);

@@ -42,8 +42,8 @@ namespace detail {
 [[nodiscard]] constexpr bool is_matrix(cost_item item) {
   return item == cost_item::query || item == cost_item::key || item == cost_item::value ||
          item == cost_item::attention_output || item == cost_item::feed_forward_input ||
-         item == cost_item::feed_forward_output || item == cost_item::pooler ||
-         item == cost_item::classifier;
+         item == cost_item::feed_forward_gate || item == cost_item::feed_forward_output ||
+         item == cost_item::pooler || item == cost_item::classifier;
 }
 
 /// Calls visit(cost&, layout) for the ledger rows of matrices, in the order of linear_layers(), and

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "lowbit/io/canonical_model.hpp"
 #include "lowbit/io/import_heads.hpp"
@@ -33,6 +35,14 @@ inline bool unused_by_inference(const model_config& config, std::string_view nam
           name.starts_with(part_name(model_part::pooler).view()));
 }
 
+/// The name of the word embeddings after the family's prefix.
+inline std::string_view words_in_files(const model_family& family) {
+  for (const part_alias& a : family.aliases) {
+    if (a.part == model_part::word_embeddings) return a.found;
+  }
+  return "embeddings.word_embeddings";
+}
+
 /// What wraps a whole model in a checkpoint: DataParallel's module., torch.compile's _orig_mod.,
 /// sentence-transformers' 0.auto_model., or the family's own prefix twice. Empty if nothing does,
 /// or something else.
@@ -41,7 +51,8 @@ inline std::string_view wrapper_of(const checkpoint_tensors& files, const model_
                                     "model."};
   for (const tensor_view& t : files.tensors()) {
     std::string_view name = t.name;
-    const std::size_t words = name.find("embeddings.word_embeddings");
+    const std::string_view table = words_in_files(family);
+    const std::size_t words = name.find(table);
     if (words == std::string_view::npos) continue;
     std::string_view prefix = name.substr(0, words);
     if (prefix.ends_with(family.prefix)) prefix.remove_suffix(family.prefix.size());
@@ -93,7 +104,8 @@ inline status not_part_of(const tensor_view& tensor, std::string_view name,
 class checkpoint_reader {
  public:
   /// `files` must outlive the reader.
-  /// Errors: malformed if two tensors map to the same parameter
+  /// Errors: malformed if two tensors map to the same parameter; shape_mismatch for one that does
+  /// not divide into those whose rows it has
   static result<checkpoint_reader> open(const checkpoint_tensors& files, const model_family& family,
                                         std::string place) {
     checkpoint_reader reader(files, family, std::move(place));
@@ -101,12 +113,19 @@ class checkpoint_reader {
     for (const tensor_view& t : files.tensors()) {
       std::string name = t.name;
       if (name.starts_with(wrapper)) name.erase(0, wrapper.size());
-      const auto [at, inserted] =
-          reader.by_name_.emplace(canonical_name(family, std::move(name)), &t);
-      if (!inserted) {
-        return status::error(errc::malformed, t.place(), " and ", quote_name(at->second->name),
-                             " are both the parameter ", quote_name(at->first), ", expected one");
+      name = canonical_name(family, std::move(name));
+      const auto fused = find_fused(family, name);
+      if (!fused) {
+        LOWBIT_TRY(reader.add(std::move(name), t));
+        continue;
       }
+      const std::size_t parts = fused->of->parts.size();
+      if (t.shape.empty() || t.shape[0] % parts != 0) {
+        return status::error(errc::shape_mismatch, t.place(), " has shape ", shape_text(t.shape),
+                             ", expected a multiple of ", parts, " rows");
+      }
+      for (std::size_t i = 0; i < parts; ++i)
+        LOWBIT_TRY(reader.add(fused->part(i), reader.rows_of(t, i, parts)));
     }
     return reader;
   }
@@ -153,8 +172,26 @@ class checkpoint_reader {
   checkpoint_reader(const checkpoint_tensors& files, const model_family& family, std::string place)
       : files_(&files), family_(&family), place_(std::move(place)) {}
 
+  status add(std::string name, const tensor_view& t) {
+    const auto [at, inserted] = by_name_.emplace(std::move(name), &t);
+    if (inserted) return {};
+    return status::error(errc::malformed, t.place(), " and ", quote_name(at->second->name),
+                         " are both the parameter ", quote_name(at->first), ", expected one");
+  }
+  /// Part i of `parts` of the rows of t, as a tensor.
+  const tensor_view& rows_of(const tensor_view& t, std::size_t i, std::size_t parts) {
+    auto part = std::make_unique<tensor_view>(t);
+    part->shape[0] /= parts;
+    part->data = t.data.subspan(i * (t.data.size() / parts), t.data.size() / parts);
+    const std::size_t first = i * part->shape[0];
+    part->name += '[' + std::to_string(first) + ':' + std::to_string(first + part->shape[0]) + ']';
+    slices_.push_back(std::move(part));
+    return *slices_.back();
+  }
+
   const checkpoint_tensors* files_;
   const model_family* family_;
+  std::vector<std::unique_ptr<tensor_view>> slices_;
   std::string place_;
   named_tensors by_name_;
   std::set<std::string> used_;

@@ -55,6 +55,14 @@ class checkpoint_values {
   status floats(const std::string& name, const std::vector<std::size_t>& shape) {
     return floats(name, shape, name);
   }
+  /// A bias; zeros if the part has none.
+  status bias(const std::string& name, model_part part, std::size_t count) {
+    const auto& without = model_.config.without_bias;
+    if (std::find(without.begin(), without.end(), part) == without.end())
+      return floats(name, {count});
+    model_.own(name, {count}, std::vector<float>(count));
+    return {};
+  }
   /// Adds a few values from the training code under the name that engines read.
   void add_values(const std::string& name, const std::string& as,
                   const std::vector<float>& values) {
@@ -66,9 +74,10 @@ class checkpoint_values {
   /// Imports the decoder's bias, and checks that stored decoder weights equal the word embeddings.
   status masked_lm_bias(std::size_t vocabulary) {
     const std::string base = part_text(model_part::masked_lm, 0, ".");
-    LOWBIT_TRY(floats(base + "bias", {vocabulary}));
-    if (const tensor_view* copy = reader_.find(base + "decoder.bias"))
-      LOWBIT_TRY(check_same(*copy, *reader_.find(base + "bias")));
+    LOWBIT_TRY(bias(base + "bias", model_part::masked_lm, vocabulary));
+    const tensor_view* const own = reader_.find(base + "bias");
+    const tensor_view* const same = reader_.find(base + "decoder.bias");
+    if (own != nullptr && same != nullptr) LOWBIT_TRY(check_same(*same, *own));
     if (const tensor_view* copy = reader_.find(base + "decoder.weight"))
       return check_same(*copy, *reader_.find(part_text(model_part::word_embeddings, 0, ".weight")));
     return {};

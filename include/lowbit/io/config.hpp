@@ -19,6 +19,7 @@
 
 #include "lowbit/boundary/shape.hpp"
 #include "lowbit/core/status.hpp"
+#include "lowbit/io/config_pre_norm.hpp"
 #include "lowbit/io/config_scheme.hpp"
 #include "lowbit/io/embedding_format.hpp"
 #include "lowbit/io/families.hpp"
@@ -37,7 +38,8 @@ struct model_config {
   problem_type problem = problem_type::single_label;
   /// BertForMultipleChoice: one logit for each pair of a question and a choice.
   bool multiple_choice = false;
-  std::vector<std::string> labels;  ///< empty if the file has no id2label
+  std::vector<model_part> without_bias;  ///< parts that have none; canonical ones are zeros
+  std::vector<std::string> labels;       ///< empty if the file has no id2label
   std::optional<packed_format> packed;
   /// For embedding models, if a file specifies it; in config.json only for packed folders.
   std::optional<embedding_format> embedding;
@@ -82,11 +84,9 @@ inline constexpr activation_alias activation_aliases[] = {
 };
 
 inline result<activation_function> parse_activation(const nlohmann::json& config,
-                                                    std::string_view name,
-                                                    const model_family& family) {
-  const std::string field(family.fields.hidden_act);
-  LOWBIT_TRY_ASSIGN(const auto text,
-                    json_string(config, field, name, std::string(family.usual_act)));
+                                                    std::string_view name, std::string_view field,
+                                                    std::string_view usual) {
+  LOWBIT_TRY_ASSIGN(const auto text, json_string(config, field, name, std::string(usual)));
   std::string known;
   for (std::size_t i = 0; i < activation_functions; ++i) {
     const auto function = static_cast<activation_function>(i);
@@ -152,8 +152,8 @@ inline status parse_label_count(const nlohmann::json& config, std::string_view n
   return {};
 }
 
-/// The parts that only some families have: token types, narrow embeddings, shared layers, positions
-/// of padding.
+/// The parts that only some families have: token types, narrow embeddings, shared layers, layers
+/// that normalise first, biases, positions of padding.
 inline status parse_optional_parts(const nlohmann::json& config, std::string_view name,
                                    model_config& out) {
   const model_family& family = *out.family;
@@ -181,6 +181,11 @@ inline status parse_optional_parts(const nlohmann::json& config, std::string_vie
       return status::error(errc::unsupported, name, ": ", field, " is ", count,
                            ", expected 1: all layers share one group of weights");
     }
+  }
+  if (shape.pre_norm()) LOWBIT_TRY(parse_pre_norm(config, name, shape));
+  for (const optional_bias& b : family.biases) {
+    LOWBIT_TRY_ASSIGN(const auto biased, json_bool(config, b.field, name, b.usual));
+    if (!biased) out.without_bias.push_back(b.part);
   }
   if (shape.relative_bias) {  // MPNet's code assumes these values
     for (const auto& [field, expected] :
@@ -222,9 +227,9 @@ inline status parse_shape(const nlohmann::json& config, std::string_view name, m
   LOWBIT_TRY(parse_label_count(config, name, out));
 
   constexpr float bert_eps = 1e-12F;
-  float eps = bert_eps;
+  float eps = shape.layer_norm_eps;
   if (!fields.layer_norm_eps.empty()) {
-    LOWBIT_TRY_ASSIGN(eps, json_float(config, fields.layer_norm_eps, name, bert_eps));
+    LOWBIT_TRY_ASSIGN(eps, json_float(config, fields.layer_norm_eps, name, eps));
   }
   const bool plain = out.recognised == scheme::fp32 || has_trained_ranges(config);
   const bool tiny = plain && out.family->is_bert() && is_tinybert(config);
@@ -286,8 +291,15 @@ inline result<model_config> parse_config(const nlohmann::json& config, std::stri
                            " checkpoint with model_type \"", out.family->model_type,
                            "\", expected \"bert\", which its training code is for");
     }
-    LOWBIT_TRY_ASSIGN(out.shape.hidden_act, detail::parse_activation(config, name, *out.family));
+    const config_fields& fields = out.family->fields;
+    LOWBIT_TRY_ASSIGN(
+        out.shape.hidden_act,
+        detail::parse_activation(config, name, fields.hidden_act, out.family->usual_act));
     out.shape.masked_lm_act = out.family->masked_lm_act.value_or(out.shape.hidden_act);
+    if (!fields.masked_lm_act.empty()) {
+      LOWBIT_TRY_ASSIGN(out.shape.masked_lm_act,
+                        detail::parse_activation(config, name, fields.masked_lm_act, "gelu"));
+    }
     LOWBIT_TRY(detail::parse_shape(config, name, out));
     LOWBIT_TRY_ASSIGN(out.problem, parse_problem(config, name));
     LOWBIT_TRY(detail::parse_packed(config, name, out.packed, out.embedding));

@@ -11,9 +11,8 @@
 #include <string>
 #include <string_view>
 
-#include "lowbit/boundary/parts.hpp"
 #include "lowbit/boundary/shape.hpp"
-#include "lowbit/io/config_scheme.hpp"
+#include "lowbit/io/family_parts.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -27,26 +26,7 @@ struct config_fields {
   std::string_view layer_norm_eps = "layer_norm_eps";
   std::string_view token_types = "type_vocab_size";
   std::string_view embedding = {};
-};
-
-/// A part that has another name in a family's files. `found`, or a name that goes on with '.' after
-/// it, stands for the canonical name of `part` followed by `tail`. A leading '.' marks a name
-/// within a layer; names within the encoder are relative to its prefix.
-struct part_alias {
-  std::string_view found;
-  model_part part;
-  std::string_view tail = {};
-};
-
-/// Tensors that inference never reads: those whose names begin and end so, under `only` if set.
-struct unused_tensors {
-  std::string_view begins;
-  std::string_view ends = {};
-  std::optional<scheme> only = std::nullopt;
-
-  [[nodiscard]] constexpr bool match(std::string_view name) const {
-    return name.starts_with(begins) && name.ends_with(ends);
-  }
+  std::string_view masked_lm_act = {};  ///< empty: masked_lm_act of the family, or hidden_act
 };
 
 /// When a linear layer maps embedding rows to the hidden size.
@@ -62,6 +42,8 @@ struct model_family {
   config_fields fields{};
   std::string_view layer_prefix = "encoder.layer.";  ///< after `prefix`, before the layer's index
   std::span<const part_alias> aliases{};
+  std::span<const fused_parts> fused{};
+  std::span<const optional_bias> biases{};
   std::span<const unused_tensors> unused{};  ///< by their names in the file
   embedding_map map = embedding_map::never;
   /// Positions of a text start after that of padding: at pad_token_id + 1, 1 + 1 if it is absent.
@@ -73,124 +55,6 @@ struct model_family {
 };
 
 namespace detail {
-
-/// BERT-base's extents, which every config class has as defaults.
-[[nodiscard]] constexpr model_shape usual_extents(std::size_t vocabulary) {
-  return {12, 768, 12, 3072, vocabulary, 512, 2};
-}
-
-inline constexpr model_shape usual_distilbert = [] {
-  model_shape s = usual_extents(30522);
-  s.layers = 6;
-  s.token_types = 0;
-  s.pooler_act = pooler_activation::relu;
-  return s;
-}();
-inline constexpr model_shape usual_electra = [] {
-  model_shape s = usual_extents(30522);
-  s.hidden = 256, s.heads = 4, s.intermediate = 1024;
-  s.embedding = 128;
-  s.pooler_act = pooler_activation::gelu;
-  return s;
-}();
-inline constexpr model_shape usual_albert = [] {
-  model_shape s = usual_extents(30000);
-  s.hidden = 4096, s.heads = 64, s.intermediate = 16384;
-  s.embedding = 128;
-  s.shared_layers = true;
-  return s;
-}();
-
-inline constexpr model_shape usual_mpnet = [] {
-  model_shape s = usual_extents(30527);
-  s.token_types = 0;
-  s.relative_bias = true;
-  return s;
-}();
-
-inline constexpr part_alias distilbert_aliases[] = {
-    {".attention.q_lin", model_part::query},
-    {".attention.k_lin", model_part::key},
-    {".attention.v_lin", model_part::value},
-    {".attention.out_lin", model_part::attention_output},
-    {".sa_layer_norm", model_part::attention_norm},
-    {".ffn.lin1", model_part::feed_forward_input},
-    {".ffn.lin2", model_part::feed_forward_output},
-    {".output_layer_norm", model_part::output_norm},
-    {"pre_classifier", model_part::pooler},
-    {"vocab_transform", model_part::masked_lm_transform},
-    {"vocab_layer_norm", model_part::masked_lm_norm},
-    {"vocab_projector.bias", model_part::masked_lm, ".bias"},
-    {"vocab_projector.weight", model_part::masked_lm, ".decoder.weight"},
-};
-/// The classifier of RoBERTa and ELECTRA has two layers; BERT's pooler has the place of the first.
-inline constexpr part_alias roberta_aliases[] = {
-    {"classifier.dense", model_part::pooler},
-    {"classifier.out_proj", model_part::classifier},
-    {"lm_head.dense", model_part::masked_lm_transform},
-    {"lm_head.layer_norm", model_part::masked_lm_norm},
-    {"lm_head", model_part::masked_lm},
-};
-inline constexpr part_alias electra_aliases[] = {
-    {"classifier.dense", model_part::pooler},
-    {"classifier.out_proj", model_part::classifier},
-    {"embeddings_project", model_part::embedding_map},
-    {"generator_predictions.dense", model_part::masked_lm_transform},
-    {"generator_predictions.LayerNorm", model_part::masked_lm_norm},
-    {"generator_lm_head.bias", model_part::masked_lm, ".bias"},
-    {"generator_lm_head.weight", model_part::masked_lm, ".decoder.weight"},
-};
-inline constexpr part_alias mpnet_aliases[] = {
-    {".attention.attn.q", model_part::query},
-    {".attention.attn.k", model_part::key},
-    {".attention.attn.v", model_part::value},
-    {".attention.attn.o", model_part::attention_output},
-    {".attention.LayerNorm", model_part::attention_norm},
-    {"classifier.dense", model_part::pooler},
-    {"classifier.out_proj", model_part::classifier},
-    {"lm_head.dense", model_part::masked_lm_transform},
-    {"lm_head.layer_norm", model_part::masked_lm_norm},
-    {"lm_head", model_part::masked_lm},
-};
-inline constexpr part_alias albert_aliases[] = {
-    {".attention.query", model_part::query},
-    {".attention.key", model_part::key},
-    {".attention.value", model_part::value},
-    {".attention.dense", model_part::attention_output},
-    {".attention.LayerNorm", model_part::attention_norm},
-    {".ffn_output", model_part::feed_forward_output},
-    {".ffn", model_part::feed_forward_input},
-    {".full_layer_layer_norm", model_part::output_norm},
-    {"encoder.embedding_hidden_mapping_in", model_part::embedding_map},
-    {"pooler", model_part::pooler},
-    {"predictions.dense", model_part::masked_lm_transform},
-    {"predictions.LayerNorm", model_part::masked_lm_norm},
-    {"predictions", model_part::masked_lm},
-};
-
-/// Also what training codes leave behind in BERT's checkpoints.
-inline constexpr unused_tensors bert_unused[] = {
-    {"fit_dense"},  // TinyBERT
-    {"", ".dense.scale"},
-    {"", ".query.scale"},
-    {"", ".key.scale"},
-    {"", ".value.scale"},
-    {"", ".output.gate"},  // BiBERT, registered but unused
-    {"", ".clip_query", scheme::bibert},
-    {"", ".clip_key", scheme::bibert},
-    {"", ".clip_value", scheme::bibert},
-    {"", ".clip_attn", scheme::bibert},
-    {"", ".weight_clip_val"},
-    {"", ".act_clip_val"},
-    {"", ".move_q.bias"},
-    {"", ".move_k.bias"},
-    {"", ".move_v.bias"},  // BiT, overwritten before use
-};
-/// No supported head reads RoBERTa's own pooler.
-inline constexpr unused_tensors roberta_unused[] = {{"roberta.pooler."}, {"pooler."}};
-/// The discriminator's output for each token, replaced or not.
-inline constexpr unused_tensors electra_unused[] = {{"discriminator_predictions."}};
-inline constexpr unused_tensors albert_unused[] = {{"sop_classifier."}};
 
 /// XLM-RoBERTa and CamemBERT are RoBERTa with other vocabularies.
 [[nodiscard]] constexpr model_family roberta_family(std::string_view model_type,
@@ -259,6 +123,18 @@ inline constexpr model_family model_families[] = {
      .aliases = detail::mpnet_aliases,
      .positions_after_padding = true,
      .masked_lm_act = activation_function::gelu},
+    {.model_type = "modernbert",
+     .model_class = "ModernBertModel",
+     .prefix = "model.",
+     .usual = detail::usual_modernbert,
+     .fields = {.hidden_act = "hidden_activation",
+                .layer_norm_eps = "norm_eps",
+                .token_types = {},
+                .masked_lm_act = "classifier_activation"},
+     .layer_prefix = "layers.",
+     .aliases = detail::modernbert_aliases,
+     .fused = detail::modernbert_fused,
+     .biases = detail::modernbert_biases},
 };
 
 /// The family of a config: by model_type or, in configs that have none, by the class in

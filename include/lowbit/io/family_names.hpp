@@ -33,6 +33,28 @@ namespace detail {
   return std::nullopt;
 }
 
+/// What the rows of a tensor are, by its name after canonical_name().
+struct fused_name {
+  std::string_view layer;  ///< up to the part
+  const fused_parts* of;
+  std::string_view rest;  ///< after it
+
+  [[nodiscard]] std::string part(std::size_t i) const {
+    return std::string(layer) + std::string(part_names[static_cast<std::size_t>(of->parts[i])]) +
+           std::string(rest);
+  }
+};
+[[nodiscard]] inline std::optional<fused_name> find_fused(const model_family& family,
+                                                          std::string_view name) {
+  if (!name.starts_with(layer_prefix)) return std::nullopt;
+  const std::size_t dot = std::min(name.find('.', layer_prefix.size()), name.size());
+  for (const fused_parts& f : family.fused) {
+    if (const auto rest = rest_after(name.substr(dot), f.found))
+      return fused_name{name.substr(0, dot), &f, *rest};
+  }
+  return std::nullopt;
+}
+
 }  // namespace detail
 
 /// The canonical name of a tensor in a checkpoint of `family`; a name that is none of its is
@@ -67,6 +89,12 @@ namespace detail {
           std::string(detail::part_names[static_cast<std::size_t>(a.part)]) + std::string(a.tail);
       const auto rest = detail::rest_after(part, canonical);
       if (rest) return std::string(a.found) + std::string(*rest);
+    }
+    for (const fused_parts& f : family.fused) {
+      for (const model_part p : f.parts) {
+        const auto rest = detail::rest_after(part, detail::part_names[static_cast<std::size_t>(p)]);
+        if (rest) return std::string(f.found) + std::string(*rest);
+      }
     }
     return std::nullopt;
   };

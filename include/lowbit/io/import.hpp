@@ -38,7 +38,7 @@ class importer : checkpoint_values {
     }
     for (const norm_layout& norm : layer_norms(s)) {
       LOWBIT_TRY(floats(norm.name + ".weight", {norm.width}));
-      LOWBIT_TRY(floats(norm.name + ".bias", {norm.width}));
+      LOWBIT_TRY(bias(norm.name + ".bias", norm.part, norm.width));
     }
     for (const linear_layout& layer : linear_layers(s)) {
       LOWBIT_TRY(with_policy_of(
@@ -152,7 +152,7 @@ class importer : checkpoint_values {
   status linear_layer(const linear_layout& layer, const std::string& name) {
     LOWBIT_TRY(matrix<typename Format::weights>(name, layer.n, layer.k,
                                                 names_formats<typename Format::op>));
-    LOWBIT_TRY(floats(name + ".bias", {layer.n}));
+    LOWBIT_TRY(bias(name + ".bias", layer.part, layer.n));
     using input = typename Format::input;
     if constexpr (has_batch_range<input>) {
       // TernaryBERT stores clips as buffers beside the weights and activations.

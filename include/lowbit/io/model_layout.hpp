@@ -60,19 +60,24 @@ inline std::vector<linear_layout> linear_layers(const model_shape& shape) {
     out.emplace_back(model_part::attention_output, site::attention_output, l, d, inner);
     out.emplace_back(model_part::feed_forward_input, site::feed_forward_input, l,
                      shape.intermediate, d);
+    if (shape.pre_norm()) {
+      out.emplace_back(model_part::feed_forward_gate, site::feed_forward_input, l,
+                       shape.intermediate, d);
+    }
     out.emplace_back(model_part::feed_forward_output, site::feed_forward_output, l, d,
                      shape.intermediate);
   }
   const std::size_t last = shape.layers - 1;
   switch (shape.head) {
     case head_kind::sequence:
-      out.emplace_back(model_part::pooler, site::pooler, last, d, d);
-      [[fallthrough]];
-    case head_kind::token:
+      out.emplace_back(pooler_part(shape), site::pooler, last, d, d);
       out.emplace_back(model_part::classifier, site::classifier, last, shape.labels, d);
       break;
+    case head_kind::token:
     case head_kind::span:
-      out.emplace_back(model_part::span_classifier, site::classifier, last, shape.labels, d);
+      if (shape.pre_norm()) out.emplace_back(pooler_part(shape), site::classifier, last, d, d);
+      out.emplace_back(shape.head == head_kind::span ? span_part(shape) : model_part::classifier,
+                       site::classifier, last, shape.labels, d);
       break;
     case head_kind::masked_lm:
       out.emplace_back(model_part::masked_lm_transform, site::classifier, last, e, d);
@@ -88,17 +93,25 @@ inline std::vector<linear_layout> linear_layers(const model_shape& shape) {
 struct norm_layout {
   std::string name;  // prefix of .weight and .bias
   std::size_t width;
+  model_part part;
 };
 
 /// All layer norms.
 inline std::vector<norm_layout> layer_norms(const model_shape& shape) {
   const std::size_t e = shape.embedding_width();
-  std::vector<norm_layout> out{{part_text(model_part::embedding_norm), e}};
+  std::vector<norm_layout> out;
+  const auto add = [&](model_part part, std::size_t layer, std::size_t width) {
+    out.push_back({part_text(part, layer), width, part});
+  };
+  add(model_part::embedding_norm, 0, e);
   for (std::size_t l = 0; l < shape.stored_layers(); ++l) {
-    out.push_back({part_text(model_part::attention_norm, l), shape.hidden});
-    out.push_back({part_text(model_part::output_norm, l), shape.hidden});
+    if (shape.pre_norm() && l > 0) add(model_part::input_norm, l, shape.hidden);
+    add(model_part::attention_norm, l, shape.hidden);
+    if (!shape.pre_norm()) add(model_part::output_norm, l, shape.hidden);
   }
-  if (shape.head == head_kind::masked_lm) out.push_back({part_text(model_part::masked_lm_norm), e});
+  if (shape.pre_norm()) add(model_part::final_norm, 0, shape.hidden);
+  if (shape.head == head_kind::masked_lm || (shape.pre_norm() && shape.has_labels()))
+    add(model_part::masked_lm_norm, 0, e);
   return out;
 }
 
@@ -111,7 +124,8 @@ struct table_layout {
 /// The tables besides that of the words; f32, or int8 in an integer-only model.
 inline std::vector<table_layout> small_tables(const model_shape& shape) {
   const std::size_t e = shape.embedding_width();
-  std::vector<table_layout> out{{model_part::position_embeddings, shape.positions, e}};
+  std::vector<table_layout> out;
+  if (!shape.pre_norm()) out.push_back({model_part::position_embeddings, shape.positions, e});
   if (shape.token_types != 0)
     out.push_back({model_part::token_type_embeddings, shape.token_types, e});
   if (shape.relative_bias)

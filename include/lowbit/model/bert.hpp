@@ -157,6 +157,11 @@ class bert {
       return status::error(errc::invalid_argument, "layer ", index, ", expected 0 to ",
                            shape().layers - 1);
     }
+    if (shape().pre_norm()) {
+      return status::error(errc::invalid_argument,
+                           "layers of a pre_norm model do not run alone: their residuals are sums, "
+                           "not the hidden rows");
+    }
     const batch_limits limits = limits_of(batch, executor.workers());
     const std::size_t needed = workspace_bytes(shape(), limits);
     if (memory == nullptr) bytes = 0;

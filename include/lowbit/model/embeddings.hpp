@@ -24,8 +24,10 @@ class embeddings {
       LOWBIT_TRY(map_.load(memory, weights, part_name(model_part::embedding_map), shape.hidden, e));
     }
     if (memory.measuring()) return {};
-    LOWBIT_TRY(weights.get(part_name(model_part::position_embeddings)(".weight").view(),
-                           element_type::f32, shape.positions, e, positions_));
+    if (!shape.pre_norm()) {
+      LOWBIT_TRY(weights.get(part_name(model_part::position_embeddings)(".weight").view(),
+                             element_type::f32, shape.positions, e, positions_));
+    }
     if (shape.token_types != 0) {
       LOWBIT_TRY(weights.get(part_name(model_part::token_type_embeddings)(".weight").view(),
                              element_type::f32, shape.token_types, e, types_));
@@ -85,8 +87,8 @@ class embeddings {
     const store sink{{out, 1, e, e}};
     words_.read(id, out);
     for (std::size_t c = 0; c < e; c += virtual_lanes) {
-      auto sum =
-          load_row<Arch>(out, c, e) + load_row<Arch>(table_row(positions_, position, e), c, e);
+      auto sum = load_row<Arch>(out, c, e);
+      if (!shape_.pre_norm()) sum = sum + load_row<Arch>(table_row(positions_, position, e), c, e);
       if (shape_.token_types != 0) sum = sum + load_row<Arch>(table_row(types_, type, e), c, e);
       sink(sum, 0, c);
     }
@@ -96,7 +98,7 @@ class embeddings {
   layer_norm<Arch> norm_;
   word_table<Codec> words_;
   linear<linear_format<f32, activation::f32>, Arch> map_;  // with shape.embedding only
-  stored_tensor positions_;                                // (P, E)
+  stored_tensor positions_;                                // (P, E), unless they are rotary
   stored_tensor types_;                                    // (token types, E)
 };
 

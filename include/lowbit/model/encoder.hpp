@@ -40,7 +40,8 @@ template <class Arch>
   return {};
 }
 
-/// Float hidden rows, for observers and heads.
+/// Float hidden rows, for observers and heads. All are normalised: in a pre_norm model by the norm
+/// before the next layer.
 struct float_rows {
   using output = encoder_output;
   static constexpr status load(arena&, const weight_set&, const model_shape&) { return {}; }

@@ -27,6 +27,19 @@ inline status in_table(const char* what, std::size_t t, std::int32_t value, std:
   return status::error(errc::invalid_argument, what, " ", value, " at token ", t,
                        ", expected 0 to ", size - 1);
 }
+
+/// Rotary positions are computed, not looked up: they count from 0.
+inline status check_counted(const token_input& in) {
+  for (std::size_t s = 0; s < in.batch.sentences; ++s) {
+    for (std::size_t i = 0; i < in.batch.length(s); ++i) {
+      const std::size_t t = in.batch.begin(s) + i;
+      if (in.positions[t] >= 0 && static_cast<std::size_t>(in.positions[t]) == i) continue;
+      return status::error(errc::invalid_argument, "position ", in.positions[t], " at token ", t,
+                           ", expected ", i, ": rotary positions count from 0");
+    }
+  }
+  return {};
+}
 }  // namespace detail
 
 /// Rejects padding: only policies whose ranges span a batch support it; others would attend to it.
@@ -66,6 +79,7 @@ inline status in_table(const char* what, std::size_t t, std::int32_t value, std:
                            " tokens, the model takes at most ", shape.positions);
     }
   }
+  if (in.positions != nullptr && shape.pre_norm()) LOWBIT_TRY(detail::check_counted(in));
   for (std::size_t t = 0; t < in.batch.tokens(); ++t) {
     LOWBIT_TRY(detail::in_table("token id", t, in.ids[t], shape.vocabulary));
     if (in.type_ids != nullptr && shape.token_types != 0)

@@ -45,4 +45,17 @@ void activate_rows(activation_function named, matrix_view<float> rows, Executor&
   });
 }
 
+/// rows *= others, element by element.
+template <class Arch, executor Executor>
+void multiply_rows(matrix_view<float> rows, matrix_view<const float> others, Executor& executor) {
+  const store out{rows};
+  executor.run(rows.rows, [&](std::size_t row, std::size_t) {
+    for_each_column(rows.cols, [&](auto c) {
+      out(load_row<Arch>(rows.row(row), c, rows.cols) *
+              load_row<Arch>(others.row(row), c, rows.cols),
+          row, c);
+    });
+  });
+}
+
 }  // namespace lowbit::inline LOWBIT_ISA

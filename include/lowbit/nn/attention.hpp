@@ -89,6 +89,23 @@ class packed_heads {
     return {value_memory(head, sentence, batch.begin(sentence)), width_, length,
             ValueOp::units(length)};
   }
+  /// Of key_view and value_view the tokens [first, last) of the sentence; first: a multiple of
+  /// keys::nr and of the tokens in a unit.
+  [[nodiscard]] keys key_view(std::size_t head, std::size_t sentence, const token_batch& batch,
+                              std::size_t first, std::size_t last) const {
+    keys view = key_view(head, sentence, batch);
+    view.data = view.panel(first / keys::nr);
+    view.n = last - first;
+    return view;
+  }
+  [[nodiscard]] values value_view(std::size_t head, std::size_t sentence, const token_batch& batch,
+                                  std::size_t first, std::size_t last) const {
+    values view = value_view(head, sentence, batch);  // its panels stay as far apart
+    view.data += ValueOp::units(first) * values::nr;
+    view.k = last - first;
+    view.units = ValueOp::units(view.k);
+    return view;
+  }
 
  private:
   std::size_t width_ = 0;

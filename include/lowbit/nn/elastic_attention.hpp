@@ -21,7 +21,7 @@ class elastic_attention_layer {
   /// the context.
   /// Errors: not_found, shape_mismatch, malformed
   constexpr status load(arena& memory, const weight_set& weights, std::size_t layer,
-              const model_shape& shape) {
+                        const model_shape& shape) {
     heads_ = shape.heads;
     width_ = shape.head_width();
     exp_ = memory.take_vector<float>(round_up(width_ + 1, virtual_lanes));

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// One post-LN transformer encoder layer (BERT): attention and its output layer, then two
-// feed-forward layers, each half with a residual and a layer norm. The policy determines the
-// product of each `run` and the output of each epilogue; the order of steps is always the same.
+// One transformer encoder layer: attention and its output layer, then two feed-forward layers, each
+// half with a residual and a layer norm. The policy determines the product of each `run` and the
+// output of each epilogue; the order of steps is always the same.
+//
+// A pre_norm layer (ModernBERT) is the same sequence of steps, if the norm before the next layer is
+// taken for the last one of this: only the residuals are other rows, sums instead of normalised
+// ones, and the first feed-forward layer has a gate beside it.
 #pragma once
 
 #include "lowbit/boundary/parts.hpp"
@@ -23,6 +27,9 @@ class encoder_layer {
   /// Outputs reduced to their sign: integer thresholds if the product counts bits.
   static constexpr bool bit_projections = std::is_same_v<typename attention::projected, word>;
   static constexpr bool bit_middle = workspace<false>::bit_middle;
+  /// check_attention() refuses pre_norm models under other policies.
+  static constexpr bool may_pre_norm =
+      std::is_same_v<typename Policy::attention, softmax_attention>;
   static_assert(!is_split<Policy> || (!bit_projections && !bit_middle),
                 "lowbit: a split layer adds float halves, its output cannot be bits");
 
@@ -33,6 +40,8 @@ class encoder_layer {
     const std::size_t inner = shape.inner();
     const std::size_t i = shape.intermediate;
     hidden_act_ = shape.hidden_act;
+    pre_norm_ = shape.pre_norm();
+    is_first_ = index == 0;
     const auto load_projection = [&](projection& layer, [[maybe_unused]] output_thresholds& signs,
                                      model_part part) {
       if constexpr (bit_projections && projection::counts) {
@@ -60,7 +69,11 @@ class encoder_layer {
       LOWBIT_TRY(
           feed_forward_input_.load(memory, weights, name(model_part::feed_forward_input), i, d));
     }
-    return output_norm_.load(memory, weights, name(model_part::output_norm), d,
+    if constexpr (may_pre_norm) {
+      if (pre_norm_)
+        LOWBIT_TRY(gate_.load(memory, weights, name(model_part::feed_forward_gate), i, d));
+    }
+    return output_norm_.load(memory, weights, output_norm_name(shape, index), d,
                              shape.layer_norm_eps);
   }
 
@@ -105,7 +118,8 @@ class encoder_layer {
     const std::size_t rows = rows_of(blocks);
     for (auto& site : w.input) site.template find_range<Arch>(tokens, w.marks);
     auto& asking = asking_site(w, blocks);
-    const matrix_view<const float> residual = asking.floats;
+    const matrix_view<const float> residual =
+        pre_norm_ && !is_first_ ? previous_sums(w, blocks) : asking.floats;
     project(query_, query_signs_, asking, rows, w.q, executor);
     project(key_, key_signs_, w.input[Workspace::inputs / 2], tokens, w.k, executor);
     project(value_, value_signs_, w.input[Workspace::inputs - 1], tokens, w.v, executor);
@@ -113,6 +127,7 @@ class encoder_layer {
     show_site(observer, activation_site::key, w.k, tokens);
     show_site(observer, activation_site::value, w.v, tokens);
 
+    if constexpr (may_pre_norm) attention_.turn(w.q, w.k, blocks, executor);
     attention_.prepare(w.heads, w.k, w.v, blocks.batch, executor);
     if constexpr (Workspace::float_context) {
       attention_.run(w.heads, w.q, blocks, w.context.floats, nullptr, executor, observer);
@@ -139,8 +154,8 @@ class encoder_layer {
           feed_forward<Activation>(w, rows, executor);
         });
     if constexpr (!bit_middle) show_site(observer, activation_site::middle, w.middle.floats, rows);
-    run_linear(feed_forward_output_, w.middle, rows, add_residual{w.attended.floats} | sum,
-               executor, w.sum);
+    run_linear(feed_forward_output_, w.middle, rows,
+               add_residual{pre_norm_ ? w.sum : w.attended.floats} | sum, executor, w.sum);
     show_site(observer, activation_site::output_sum, w.sum, rows);
   }
 
@@ -173,6 +188,18 @@ class encoder_layer {
     return w.input[0];
   }
 
+  /// The sums that the layer before left in w.sum: all, or those of first tokens, moved together.
+  template <class Workspace>
+  static matrix_view<const float> previous_sums(Workspace& w, const query_blocks& blocks) {
+    if (blocks.first_token_only) {
+      for (std::size_t s = 0; s < blocks.batch.sentences; ++s) {
+        const std::size_t from = blocks.batch.begin(s);
+        if (from != s) std::memcpy(w.sum.row(s), w.sum.row(from), w.sum.cols * sizeof(float));
+      }
+    }
+    return w.sum;
+  }
+
   template <class Site, class Out, executor Executor>
   static void project(const projection& layer, const output_thresholds& signs, Site& x,
                       std::size_t rows, matrix_view<Out> out, Executor& executor) {
@@ -203,6 +230,12 @@ class encoder_layer {
         run_linear(feed_forward_input_, w.attended, rows, activated | floats, executor,
                    middle.floats);
       }
+      if constexpr (may_pre_norm) {
+        if (pre_norm_) {
+          run_linear(gate_, w.attended, rows, store{w.gate}, executor, w.gate);
+          multiply_rows<Arch>(middle.floats.rows_from(0, rows), w.gate, executor);
+        }
+      }
       middle.template encode<Arch>(rows, feed_forward_output_, executor, w.marks);
     } else if constexpr (feed_forward_layer::counts) {
       using encoded = encoded_rows<typename formats::feed_forward_output>;
@@ -232,12 +265,15 @@ class encoder_layer {
   }
 
   activation_function hidden_act_ = activation_function::gelu;
+  bool pre_norm_ = false;
+  bool is_first_ = false;
   projection query_, key_, value_;
   output_thresholds query_signs_, key_signs_, value_signs_;  // one-bit projections only
   attention attention_;
   layer_of<typename formats::attention_output> attention_output_;
   layer_norm<Arch> attention_norm_;
   feed_forward_layer feed_forward_input_;
+  feed_forward_layer gate_;  // pre_norm only
   output_thresholds middle_thresholds_;
   layer_of<typename formats::feed_forward_output> feed_forward_output_;
   layer_norm<Arch> output_norm_;

@@ -46,9 +46,9 @@ struct residual_stream {
               : memory.take_matrix<float>(limits.tokens, d, float_stride(d));
   }
   /// Not with linear layers in two halves, which are summed in `sum`, nor if the embeddings are
-  /// mapped from one to the other.
+  /// mapped from one to the other, nor if the sums go on while their norm is the layer's input.
   [[nodiscard]] static constexpr bool in_place(const model_shape& shape, bool batch_range) {
-    return !batch_range && shape.embedding == 0;
+    return !batch_range && shape.embedding == 0 && !shape.pre_norm();
   }
   /// The sink for rows that no layer reads.
   [[nodiscard]] store sink() const { return store{hidden}; }
@@ -84,6 +84,7 @@ struct layer_workspace : residual_stream {
   context_site context;            // (T, inner)
   attended_site attended;          // (T, D): output of the attention half
   middle_site middle;              // (T, I)
+  matrix_view<float> gate;         // (T, I); pre_norm only
   typename attention::template workspace<Observed> heads;
 
   LOWBIT_NOINLINE constexpr void plan(arena& memory, const model_shape& shape,
@@ -106,6 +107,7 @@ struct layer_workspace : residual_stream {
     attended.plan(memory, t, d, in_place(shape, batch_range) ? sum : floats(t, d));
     const std::size_t i = shape.intermediate;
     middle.plan(memory, t, i, bit_middle ? matrix_view<float>{} : floats(t, i));
+    if (shape.pre_norm()) gate = floats(t, i);
     heads.plan(memory, shape, limits);
     if constexpr (requires { heads.marks; }) heads.marks = marks;
   }

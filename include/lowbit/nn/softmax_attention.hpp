@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scaled dot-product attention in f32 (Vaswani et al., equation 1), one head and a block of queries
-// at a time; with the shape's relative_bias, softmax(q k^T / sqrt(d) + bias) v.
+// at a time; with the shape's relative_bias, softmax(q k^T / sqrt(d) + bias) v. In a pre_norm model
+// q and k have rotary positions, and in local layers a query has no scores but those of its window.
 #pragma once
 
 #include "lowbit/epilogue/activation.hpp"
 #include "lowbit/nn/attention.hpp"
 #include "lowbit/nn/relative_bias.hpp"
+#include "lowbit/nn/rotary.hpp"
 #include "lowbit/policy/policy.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -41,11 +43,14 @@ class softmax_attention_layer {
   using projected = float;
   using context = float;
 
-  constexpr status load(arena& memory, const weight_set& weights, std::size_t,
+  constexpr status load(arena& memory, const weight_set& weights, std::size_t layer,
                         const model_shape& shape) {
     heads_ = shape.heads;
     width_ = shape.head_width();
     scale_ = 1.0F / __builtin_sqrtf(static_cast<float>(width_));
+    turned_ = shape.pre_norm();
+    if (turned_) rotary_.load(memory, shape, layer);
+    if (shape.is_local(layer)) reach_ = shape.window;
     return shape.relative_bias ? bias_.load(memory, weights, shape) : status{};
   }
 
@@ -63,6 +68,13 @@ class softmax_attention_layer {
       observed.plan(memory, shape, limits);
     }
   };
+
+  /// Gives queries and keys their positions.
+  template <executor Executor>
+  void turn(matrix_view<float> q, matrix_view<float> k, const query_blocks& blocks,
+            Executor& executor) const {
+    if (turned_) rotary_.run(q, k, blocks, executor);
+  }
 
   template <bool Observed, executor Executor>
   void prepare(const workspace<Observed>& w, matrix_view<const float> k, matrix_view<const float> v,
@@ -86,38 +98,63 @@ class softmax_attention_layer {
     executor.run(blocks.tasks(), [&](std::size_t task, std::size_t worker) {
       const query_span span = blocks.span(task);
       const std::size_t length = blocks.batch.length(span.sentence);
+      const std::size_t query =
+          blocks.first_token_only ? 0 : span.first - blocks.batch.begin(span.sentence);
+      // The keys of any query of the block, from the panel of the first one on.
+      constexpr std::size_t panel = packed_heads<mul_add, mul_add, Arch>::keys::nr;
+      const std::size_t begin = begin_of_window(query) / panel * panel;
+      const std::size_t end = end_of_window(query + span.count - 1, length);
       const matrix_view<float> scores{w.scores + worker * query_block * w.score_stride, span.count,
-                                      length, w.score_stride};
+                                      end - begin, w.score_stride};
       serial here;
       for (std::size_t head = 0; head < heads_; ++head) {
         const std::size_t first = head * width_;
         const activation_rows<mul_add> queries{
             {q.row(span.first) + first, span.count, width_, q.stride}, width_};
-        const auto keys = w.heads.key_view(head, span.sentence, blocks.batch);
+        const auto keys = w.heads.key_view(head, span.sentence, blocks.batch, begin, end);
         gemm<mul_add, Arch>(queries, keys, store{scores}, here);
         if constexpr (Observed) {
           const matrix_view<float> scaled = w.observed.rows(span.count, length);
-          gemm<mul_add, Arch>(queries, keys, scale_by{scale_} | store{scaled}, here);
+          gemm<mul_add, Arch>(queries, w.heads.key_view(head, span.sentence, blocks.batch),
+                              scale_by{scale_} | store{scaled}, here);
           if (bias_) bias_.add(span, blocks, head, 1.0F, scaled);
           observer.scores(span, head, scaled);
         }
         if (bias_) bias_.add(span, blocks, head, scale_, scores);
         const float scale = bias_ ? 1.0F : scale_;
-        for (std::size_t r = 0; r < span.count; ++r) softmax<Arch>(scores.row(r), length, scale);
+        for (std::size_t r = 0; r < span.count; ++r) {
+          const std::size_t from = begin_of_window(query + r);
+          const std::size_t to = end_of_window(query + r, length);
+          float* const row = scores.row(r);
+          softmax<Arch>(row + (from - begin), to - from, scale);
+          for (std::size_t j = begin; j < from; ++j) row[j - begin] = 0.0F;
+          for (std::size_t j = to; j < end; ++j) row[j - begin] = 0.0F;
+        }
         const matrix_view<float> rows{out.row(span.first) + first, span.count, width_, out.stride};
-        gemm<mul_add, Arch>(activation_rows<mul_add>{scores, length},
-                            w.heads.value_view(head, span.sentence, blocks.batch), store{rows},
-                            here);
+        gemm<mul_add, Arch>(activation_rows<mul_add>{scores, scores.cols},
+                            w.heads.value_view(head, span.sentence, blocks.batch, begin, end),
+                            store{rows}, here);
         if constexpr (Observed) observer.context(span, head, rows);
       }
     });
   }
 
  private:
+  [[nodiscard]] std::size_t begin_of_window(std::size_t query) const {
+    return query > reach_ ? query - reach_ : 0;
+  }
+  /// One past the last key of a query.
+  [[nodiscard]] std::size_t end_of_window(std::size_t query, std::size_t length) const {
+    return length - query > reach_ ? query + reach_ + 1 : length;
+  }
+
   std::size_t heads_ = 0;
   std::size_t width_ = 0;
-  float scale_ = 0;           // 1 / sqrt(d)
-  relative_bias<Arch> bias_;  // empty without shape.relative_bias
+  std::size_t reach_ = SIZE_MAX;  // keys before and after a query
+  bool turned_ = false;
+  rotary_positions<Arch> rotary_;  // of pre_norm models
+  float scale_ = 0;                // 1 / sqrt(d)
+  relative_bias<Arch> bias_;       // empty without shape.relative_bias
 };
 
 }  // namespace lowbit::inline LOWBIT_ISA

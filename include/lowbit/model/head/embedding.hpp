@@ -4,6 +4,7 @@
 #pragma once
 
 #include "lowbit/model/encoder.hpp"
+#include "lowbit/model/head/pool_rows.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
 
@@ -69,7 +70,7 @@ class embedding_head {
             mode == pooling_mode::cls
                 ? matrix_view<const float>{encoded.first_row(s), 1, d, encoded.hidden.stride}
                 : encoded.hidden.rows_from(in.batch.begin(s), tokens_of(in.batch, s));
-        pool(mode, rows, out);
+        pool_rows<Arch>(mode, rows, out);
         out += d;
       }
       if (normalised_) normalise_row<Arch>(embeddings.row(s), embeddings.cols);
@@ -77,39 +78,8 @@ class embedding_head {
   }
 
  private:
-  using f = f32x16<Arch>;
-
   [[nodiscard]] std::size_t tokens_of(const token_batch& batch, std::size_t s) const {
     return pools_padding_ ? batch.length(s) : batch.valid_length(s);
-  }
-
-  /// rows (tokens, D) -> out (D)
-  static void pool(pooling_mode mode, matrix_view<const float> rows, float* out) {
-    const std::size_t d = rows.cols;
-    const std::size_t n = rows.rows;
-    const store sink{matrix_view<float>{out, 1, d, d}};
-    const auto count = static_cast<float>(n);
-    f divisor = f::broadcast(
-        mode == pooling_mode::weighted_mean ? static_cast<float>(n * (n + 1) / 2) : count);
-    if (mode == pooling_mode::mean_sqrt_length) divisor = sqrt(divisor);
-    for (std::size_t c = 0; c < d; c += virtual_lanes) {
-      const auto row = [&](std::size_t t) { return load_row<Arch>(rows.row(t), c, d); };
-      if (mode == pooling_mode::last) {
-        sink(row(n - 1), 0, c);
-      } else if (mode == pooling_mode::max) {
-        f largest = row(0);
-        for (std::size_t t = 1; t < n; ++t) largest = max(largest, row(t));
-        sink(largest, 0, c);
-      } else {
-        f sum = f::broadcast(0.0F);
-        for (std::size_t t = 0; t < n; ++t) {
-          sum = mode == pooling_mode::weighted_mean
-                    ? fma(f::broadcast(static_cast<float>(t + 1)), row(t), sum)
-                    : sum + row(t);
-        }
-        sink(sum / divisor, 0, c);
-      }
-    }
   }
 
   std::size_t modes_ = 0;  // a bit each
