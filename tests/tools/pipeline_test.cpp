@@ -597,7 +597,8 @@ namespace {
 class overflowing : public lowbit::dispatch_runner {
  public:
   static constexpr std::int32_t bad = 7;
-  static lowbit::result<overflowing> open(const fs::path& at, const lowbit::open_options& o) {
+  static lowbit::result<overflowing> open(const lowbit::model_files& at,
+                                          const lowbit::open_options& o) {
     LOWBIT_TRY_ASSIGN(auto runner, lowbit::dispatch_runner::open(at, o));
     return overflowing(std::move(runner));
   }
