@@ -11,7 +11,7 @@ namespace {
 
 using lowbit::errc;
 
-const std::string specials = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+const std::string file_specials = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
 
 nlohmann::json good_json() { return golden::read_json("tokenizer.json"); }
 
@@ -45,7 +45,7 @@ TEST_CASE("a missing path, an empty folder and an unreadable file are errors") {
 
 TEST_CASE("a file that is far too large is refused before it is read") {
   golden::temporary_folder folder;
-  const auto file = folder.write("vocab.txt", specials);
+  const auto file = folder.write("vocab.txt", file_specials);
   std::filesystem::resize_file(file, (std::uintmax_t{1} << 26) + 1);
   check_error(file, errc::malformed, "expected at most 67108864");
 }
@@ -55,9 +55,9 @@ TEST_CASE("a broken vocab.txt is refused by line or token") {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"", "no token"},
       {"\n", "line 1 is empty"},
-      {specials + "\nx\n", "line 6 is empty"},
-      {specials + "x\ny\nx\n", "token 7 'x' is already token 5"},
-      {specials + "caf\xe9\n", "token 5 is not valid UTF-8 at its byte 3"},
+      {file_specials + "\nx\n", "line 6 is empty"},
+      {file_specials + "x\ny\nx\n", "token 7 'x' is already token 5"},
+      {file_specials + "caf\xe9\n", "token 5 is not valid UTF-8 at its byte 3"},
       {"[PAD]\n[CLS]\n[SEP]\n", "no token '[UNK]'"},
       {"[UNK]\n[SEP]\n", "no token '[CLS]'"},
       {"[UNK]\n[CLS]\n", "no token '[SEP]'"},
@@ -69,7 +69,7 @@ TEST_CASE("a broken vocab.txt is refused by line or token") {
 TEST_CASE("a vocab.txt with or without final line break, and with CRLF, gives the same tokens") {
   golden::temporary_folder folder;
   for (const std::string& bytes :
-       {specials + "x\n", specials + "x",
+       {file_specials + "x\n", file_specials + "x",
         std::string("[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\nx\r\n")}) {
     const auto t = lowbit::tokenizer::load(folder.write("vocab.txt", bytes)).value();
     CHECK(t.vocabulary_size() == 6);
@@ -104,7 +104,7 @@ TEST_CASE("tokenizer_config.json and special_tokens_map.json are applied to a vo
 
 TEST_CASE("broken companions of a vocab.txt are refused by name") {
   golden::temporary_folder folder;
-  folder.write("vocab.txt", specials);
+  folder.write("vocab.txt", file_specials);
   folder.write("tokenizer_config.json", R"({"do_lower_case": "yes"})");
   check_error(folder.path(), errc::malformed, "do_lower_case: string, expected a boolean");
   folder.write("tokenizer_config.json", R"({"do_basic_tokenize": false})");

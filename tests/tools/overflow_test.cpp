@@ -18,7 +18,7 @@ using lowbit::errc;
 using lowbit::stored_tensor;
 using lowbit_tool::token_rows;
 
-constexpr std::size_t vocabulary = 20;
+constexpr std::size_t vocabulary_size = 20;
 constexpr std::int32_t rare = 7;  // only in the second sentence
 
 lowbit::model_shape small_shape() {
@@ -27,7 +27,7 @@ lowbit::model_shape small_shape() {
   shape.hidden = 24;
   shape.heads = 2;
   shape.intermediate = 40;
-  shape.vocabulary = vocabulary;
+  shape.vocabulary = vocabulary_size;
   shape.positions = 8;
   shape.token_types = 2;
   shape.labels = 3;
@@ -94,7 +94,7 @@ canonical_model with_head(lowbit::head_kind head) {
   add("cls.predictions.transform.dense.bias", {d});
   add("cls.predictions.transform.LayerNorm.weight", {d});
   add("cls.predictions.transform.LayerNorm.bias", {d});
-  add("cls.predictions.bias", {vocabulary});
+  add("cls.predictions.bias", {vocabulary_size});
   return model;
 }
 

@@ -92,7 +92,7 @@ std::vector<std::vector<float>> all_runs(const lowbit::canonical_model& model,
   return runs;
 }
 
-std::uint64_t hash_of(const std::vector<float>& values) {  // FNV-1a
+std::uint64_t fnv_hash(const std::vector<float>& values) {  // FNV-1a
   std::uint64_t hash = 0xcbf29ce484222325;
   const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
   for (std::size_t i = 0; i < values.size() * sizeof(float); ++i)
@@ -154,7 +154,7 @@ TEST_CASE("a thousand runs in poisoned memory have one hash each", "[poison][.lo
           const auto pattern = static_cast<unsigned char>(0x55 + load * 17);
           const poisoned_model packed(model, *engine, pattern);
           for (unsigned run = 0; run < 100; ++run) {
-            const std::uint64_t hash = hash_of(packed.run(rows));
+            const std::uint64_t hash = fnv_hash(packed.run(rows));
             if (load == 0 && run == 0) first = hash;
             if (hash != first) FAIL("run " << load * 100 + run << " has another hash");
           }

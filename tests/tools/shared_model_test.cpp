@@ -19,14 +19,14 @@ using lowbit_tool::token_rows;
 /// What the attention of a model adds to BERT's.
 enum class addition { nothing, relative_bias, rotary_positions };
 
-struct variant {
+struct shared_variant {
   std::string policy;
   std::string zero;
   addition more = addition::nothing;
 };
 
-std::vector<variant> variants() {
-  std::vector<variant> all{{"bibert", "plus-one"}, {"pruned50", ""}};
+std::vector<shared_variant> shared_variants() {
+  std::vector<shared_variant> all{{"bibert", "plus-one"}, {"pruned50", ""}};
   for (const lowbit::named_policy& p : lowbit::named_policies)
     all.push_back({std::string(p.name), ""});
   for (const char* policy : {"fp32", "int8", "pruned50"}) {
@@ -36,7 +36,7 @@ std::vector<variant> variants() {
   return all;
 }
 
-lowbit::canonical_model make_model(const variant& v, head_kind head) {
+lowbit::canonical_model make_model(const shared_variant& v, head_kind head) {
   lowbit::model_shape s{2, 75, 5, 131, 61, 17, 2, 3};
   s.head = head;
   if (head == head_kind::span) s.labels = 2;
@@ -67,7 +67,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 
 template <class Check>
 void for_every_model(const Check& check) {
-  for (const variant& v : variants()) {
+  for (const shared_variant& v : shared_variants()) {
     for (const head_kind head :
          {head_kind::sequence, head_kind::token, head_kind::span, head_kind::masked_lm,
           head_kind::mean_embedding, head_kind::cls_embedding}) {
@@ -96,7 +96,7 @@ TEST_CASE("three threads give the bits of one", "[threads]") {
 
 TEST_CASE("additions to attention have the same bits on every engine, alone or in a batch",
           "[threads]") {
-  for (const variant& v : variants()) {
+  for (const shared_variant& v : shared_variants()) {
     if (v.more == addition::nothing) continue;
     for (const head_kind head : {head_kind::sequence, head_kind::mean_embedding}) {
       const lowbit::canonical_model model = make_model(v, head);
