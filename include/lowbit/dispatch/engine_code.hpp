@@ -55,11 +55,13 @@ struct forwarding_observer {
 /// AVX code must not define symbols that other objects could link to.
 template <class Arch>
 struct engine_code {
-  /// Tiles multiply bytes. Encoders that cannot use them, or are rarely used (TernaryBERT,
-  /// BinaryBERT), are left to the engine below: this one already takes minutes to compile.
+  /// An arch of byte products alone has only the encoders whose linear layers read 8-bit codes;
+  /// the others are left to the engine below, because every encoder takes long to compile.
   static constexpr bool bytes_only = Arch::bytes_only;
   template <class Encoder>
-  static constexpr bool has_encoder = !bytes_only || is_int8_input<typename Encoder::linear::input>;
+  static constexpr bool has_encoder =
+      !bytes_only || is_int8_input<typename Encoder::linear::input> ||
+      (has_batch_range<typename Encoder::linear::input> && Encoder::linear::input_bits == 8);
 
   /// Calls function(std::type_identity<Encoder>); the engine must have the encoder.
   template <class Result, class Function>
