@@ -145,33 +145,48 @@ TEST_CASE("a checked product is false exactly when it does not fit", "[bits]") {
   CHECK(out == 0);
 }
 
+namespace {
+
+/// Both forms of the carry-save count, one after the other.
+template <class Op, std::size_t Outputs>
+bool carry_save_counts_are(const typename Op::activation* a, const std::vector<lowbit::word>& w,
+                           std::size_t units, const std::int32_t (&expected)[Outputs]) {
+  std::int32_t counts[Outputs], pairs[Outputs];
+  lowbit::detail::count_combined<Op, Outputs>(a, w.data(), units, counts);
+  lowbit::detail::count_combined_pairs<Op, Outputs>(a, w.data(), units, pairs);
+  return std::equal(counts, counts + Outputs, expected) &&
+         std::equal(pairs, pairs + Outputs, expected);
+}
+
+}  // namespace
+
 TEST_CASE("ones counted by carry-save adders are those of popcount", "[bits]") {
   lowbit_test::random_source random(612);
   CAPTURE(random.seed());
   constexpr std::size_t outputs = 16;
   for (std::size_t units = 0; units < 40; ++units) {
     for (int fill = 0; fill < 3; ++fill) {  // all ones, random, mostly ones
+      CAPTURE(units, fill);
       std::vector<lowbit::word> a(units), w(units * outputs);
+      std::vector<lowbit::trit_word> t(units);
       for (lowbit::word& v : a) v = fill == 0 ? 0 : random.bits();
+      for (lowbit::trit_word& v : t) v = {random.bits(), random.bits()};
       for (lowbit::word& v : w)
         v = fill == 0   ? ~lowbit::word{0}
             : fill == 1 ? random.bits()
                         : random.bits() | random.bits();
-      std::int32_t counts[outputs], expected[outputs] = {};
-      lowbit::detail::count_combined<lowbit::and_popcount, outputs>(w.data(), w.data(), units,
-                                                                    counts);
+      std::int32_t different[outputs] = {}, common[outputs] = {}, trits[outputs] = {};
       for (std::size_t u = 0; u < units; ++u) {
-        for (std::size_t j = 0; j < outputs; ++j)
-          expected[j] += std::popcount(w[u] & w[u * outputs + j]);
+        for (std::size_t j = 0; j < outputs; ++j) {
+          const lowbit::word v = w[u * outputs + j];
+          different[j] += std::popcount(a[u] ^ v);
+          common[j] += std::popcount(a[u] & v);
+          trits[j] += std::popcount((t[u].sign ^ v) & t[u].nonzero);
+        }
       }
-      CHECK(std::equal(counts, counts + outputs, expected));
-      lowbit::detail::count_combined<lowbit::xor_popcount, outputs>(a.data(), w.data(), units,
-                                                                    counts);
-      for (std::size_t j = 0; j < outputs; ++j) {
-        std::int32_t ones = 0;
-        for (std::size_t u = 0; u < units; ++u) ones += std::popcount(a[u] ^ w[u * outputs + j]);
-        CHECK(counts[j] == ones);
-      }
+      CHECK(carry_save_counts_are<lowbit::xor_popcount>(a.data(), w, units, different));
+      CHECK(carry_save_counts_are<lowbit::and_popcount>(a.data(), w, units, common));
+      CHECK(carry_save_counts_are<lowbit::ternary_popcount>(t.data(), w, units, trits));
     }
   }
 }

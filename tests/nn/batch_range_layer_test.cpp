@@ -35,7 +35,7 @@ std::vector<float> run_layer(const padded_case& c, const plain_layer<Policy>& pl
   lowbit::residual_stream stream;
   lowbit::layer_workspace<Policy, Arch, false> w;
   const auto plan = [&](lowbit::arena& workspace) {
-    stream.plan(workspace, c.shape, limits);
+    stream.plan(workspace, c.shape, limits, true);
     w.plan(workspace, c.shape, limits, stream);
   };
   plan(measured);

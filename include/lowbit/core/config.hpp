@@ -55,6 +55,13 @@
 #define LOWBIT_POPCOUNT 1
 #endif
 
+/// 1: a microcontroller with vectors of 128 bits (Helium); it has no popcount either.
+#if defined(__ARM_FEATURE_MVE)
+#define LOWBIT_HELIUM 1
+#else
+#define LOWBIT_HELIUM 0
+#endif
+
 /// 1: floats are computed by library calls, doubles by several times longer ones.
 #if (defined(__arm__) && !defined(__ARM_FP)) || (defined(__riscv) && !defined(__riscv_flen))
 #define LOWBIT_SOFT_FLOAT 1

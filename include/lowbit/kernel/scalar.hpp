@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "lowbit/kernel/carry_save.hpp"
+#include "lowbit/kernel/carry_save_vectors.hpp"
 #include "lowbit/kernel/micro_kernel.hpp"
 
 namespace lowbit::inline LOWBIT_ISA {
@@ -22,6 +23,10 @@ struct micro_kernel<Op, scalar> {
   static void run(const typename Op::activation* a, std::size_t, const word* w, std::size_t units,
                   std::int32_t* acc) {
     static_assert(Rows == 1);
+    if constexpr (LOWBIT_HELIUM != 0) {
+      detail::count_combined_pairs<Op, nr>(a, w, units, acc);
+      return;
+    }
     if constexpr (LOWBIT_POPCOUNT == 0) {
       detail::count_combined<Op, nr>(a, w, units, acc);
       return;
