@@ -27,13 +27,15 @@ status run(const rerank_options& o) {
     return checked(passage, parts.encode_pair(o.query, passage), parts.config().max_tokens(),
                    o.truncate);
   };
-  const status read = answer_all(o, s.batch(), encode_one, [&](auto texts, auto) -> status {
+  const auto collect = [&](auto texts, auto, auto&, auto&) -> lowbit::result<std::string> {
     for (const given_text& t : texts) {
       passages.push_back(t.text);
       numbers.push_back(t.number);
     }
-    return {};
-  });
+    return std::string();
+  };
+  LOWBIT_TRY_ASSIGN(const auto one_by_one, lowbit::thread_pool::start(1));
+  const status read = answer_all(o, s.batch(), *one_by_one, encode_one, collect);
   if (!read.ok() && (!o.keep_going || passages.empty())) return read;
   LOWBIT_TRY_ASSIGN(auto ranked, s.pipeline.rank(o.query, passages, *s.threads, &s.memory));
   if (o.top != 0) ranked.resize(std::min(o.top, ranked.size()));
