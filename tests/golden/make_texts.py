@@ -69,7 +69,8 @@ for number, make in enumerate([mpnet, modernbert]):
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = model.double().eval()
+    # Read again: half() has rounded the frequencies of rotary positions, which no file holds.
+    model = type(model).from_pretrained(folder, dtype=torch.float64).eval()
     out = []
     batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
     with torch.no_grad():
