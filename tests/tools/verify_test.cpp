@@ -169,6 +169,11 @@ TEST_CASE("every model family runs under other policies, from its folder and pac
       const ended quantized =
           run_program("quantize -p " + policy + " " + entry.path().native() + " " + packed);
       INFO(quantized.out);
+      if (policy == "bibert" && (name.starts_with("mpnet") || name.starts_with("modernbert"))) {
+        CHECK(quantized.code == 1);
+        CHECK(quantized.out.find("policy bibert has no ") != std::string::npos);
+        continue;
+      }
       REQUIRE(quantized.code == 0);
       const std::string inputs = " --inputs " + (entry.path() / "inputs.json").native() +
                                  " --expected " + (entry.path() / "expected.safetensors").native() +
@@ -181,5 +186,5 @@ TEST_CASE("every model family runs under other policies, from its folder and pac
       CHECK(comparison_of("logits", direct.out) == comparison_of("logits", from_packed.out));
     }
   }
-  CHECK(folders == 11);
+  CHECK(folders == 15);
 }
