@@ -131,7 +131,8 @@ class fetcher {
   fetcher(http_client http, lowbit::hub_name name, hub_snapshot snapshot)
       : http_(std::move(http)), name_(std::move(name)), snapshot_(std::move(snapshot)) {}
 
-  /// Downloads config.json of the modules and the weights of Dense, and returns the transformer's folder, "" or "NAME/".
+  /// Downloads config.json of the modules and the weights of Dense, and returns the transformer's
+  /// folder, "" or "NAME/".
   result<std::string> find_transformer() {
     if (!listed_.contains("modules.json")) return std::string();
     const auto file = snapshot_.folder() / "modules.json";

@@ -60,8 +60,8 @@ int run_program(int argc, char** argv) {
   });
   action chosen;
   for (const auto add : {add_tokenize, add_classify, add_tokens, add_embed, add_fill, add_answer,
-                         add_rerank, add_choose, add_quantize, add_convert, add_inspect, add_verify, add_eval,
-                         add_flops, add_bench, add_compare, add_fetch}) {
+                         add_rerank, add_choose, add_quantize, add_convert, add_inspect, add_verify,
+                         add_eval, add_flops, add_bench, add_compare, add_fetch}) {
     add(program, chosen);
   }
   check_numbers(program);

@@ -39,7 +39,8 @@ class sequence_head {
     }
   };
 
-  LOWBIT_COLD constexpr status load(arena& memory, const weight_set& weights, const model_shape& shape) {
+  LOWBIT_COLD constexpr status load(arena& memory, const weight_set& weights,
+                                    const model_shape& shape) {
     shape_ = shape;
     if (pooler_input::batch_range && shape.pooler_act != pooler_activation::tanh) {
       return status::error(errc::unsupported, "policy ", Policy::name, " has no ",
