@@ -97,15 +97,10 @@ class sparse_embedder {
   template <executor Executor>
   result<std::vector<sparse_vector>> embed(std::span<const std::string> texts, Executor& threads,
                                            run_memory* memory = nullptr) const {
-    return detail::without_exceptions(parts_.folder().native(),
-                                      [&]() -> result<std::vector<sparse_vector>> {
-                                        std::vector<encoding> encoded;
-                                        for (const std::string& text : texts) {
-                                          LOWBIT_TRY_ASSIGN(auto e, encode(text));
-                                          encoded.push_back(std::move(e));
-                                        }
-                                        return embed_encoded(encoded, threads, memory);
-                                      });
+    LOWBIT_TRY_ASSIGN(
+        const auto encoded,
+        parts_.encode_all(texts, threads, [&](const std::string& text) { return encode(text); }));
+    return embed_encoded(encoded, threads, memory);
   }
 
   /// With the prompt, truncated.

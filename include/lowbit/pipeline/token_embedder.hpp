@@ -80,7 +80,9 @@ class token_embedder {
   template <executor Executor>
   result<std::vector<token_vectors>> embed(std::span<const std::string> texts, Executor& threads,
                                            run_memory* memory = nullptr) const {
-    LOWBIT_TRY_ASSIGN(const auto encoded, encode_all(texts));
+    LOWBIT_TRY_ASSIGN(
+        const auto encoded,
+        parts_.encode_all(texts, threads, [&](const std::string& text) { return encode(text); }));
     return embed_encoded(encoded, threads, memory);
   }
 
@@ -130,18 +132,6 @@ class token_embedder {
     for (const std::string& word : parts_.config().embedding->skipped) {
       if (const auto id = parts_.tokenizer().id(word)) skipped_.push_back(*id);
     }
-  }
-
-  [[nodiscard]] result<std::vector<encoding>> encode_all(std::span<const std::string> texts) const {
-    return detail::without_exceptions(parts_.folder().native(),
-                                      [&]() -> result<std::vector<encoding>> {
-                                        std::vector<encoding> encoded;
-                                        for (const std::string& text : texts) {
-                                          LOWBIT_TRY_ASSIGN(auto e, encode(text));
-                                          encoded.push_back(std::move(e));
-                                        }
-                                        return encoded;
-                                      });
   }
 
   [[nodiscard]] bool skips(std::int32_t id) const {
