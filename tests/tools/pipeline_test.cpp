@@ -80,7 +80,7 @@ TEST_CASE("entities are those of Hugging Face under every aggregation", "[pipeli
     REQUIRE(found.size() == wanted["found"].size());
     for (std::size_t i = 0; i < found.size(); ++i) {
       const json& w = wanted["found"][i];
-      CHECK(found[i].type == w["type"]);
+      CHECK(found[i].type == w["type"].get<std::string>());
       CHECK(found[i].at == lowbit::text_span{w["begin"], w["end"]});
       CHECK(near(found[i].score, w["score"]));
     }
@@ -99,7 +99,7 @@ TEST_CASE("answers are whole words, as in Hugging Face's pipeline", "[pipeline]"
             .value();
     REQUIRE(!found.best.empty());
     const auto& at = found.best[0].at;
-    CHECK(context.substr(at.begin, at.end - at.begin) == wanted["text"]);
+    CHECK(context.substr(at.begin, at.end - at.begin) == wanted["text"].get<std::string>());
     CHECK(near(found.best[0].score, wanted["score"]));
     CHECK(near(found.null_score, wanted["null_score"]));
     float sum = found.null_probability;
@@ -120,7 +120,7 @@ TEST_CASE("masks, scores of pairs and choices are those of Hugging Face", "[pipe
     REQUIRE(found[0].candidates.size() == 4);
     for (std::size_t i = 0; i < 4; ++i) {
       const json& w = wanted["candidates"][i];
-      CHECK(found[0].candidates[i].token == w["token"]);
+      CHECK(found[0].candidates[i].token == w["token"].get<std::string>());
       CHECK(found[0].candidates[i].id == w["id"]);
       CHECK(near(found[0].candidates[i].probability, w["probability"]));
     }

@@ -109,7 +109,7 @@ void check_width(const width& w, std::span<const head_kind> kinds) {
     for (const head_kind head : kinds) {
       const lowbit::canonical_model model = make_model(v, w, head);
       std::vector<std::vector<float>> expected;
-      for (const lowbit::engine* engine : lowbit::usable_engines()) {
+      for (const lowbit::engine* engine : lowbit_test::engines_of(model)) {
         for (const unsigned char pattern : patterns) {
           CAPTURE(v.policy, v.zero, v.other, w.hidden, name_of(head), engine->arch, pattern);
           const auto runs = all_runs(model, *engine, pattern);
@@ -147,7 +147,7 @@ TEST_CASE("a thousand runs in poisoned memory have one hash each", "[poison][.lo
       const lowbit::canonical_model model = make_model(v, w, head_kind::sequence);
       token_rows rows = make_rows({2, 1}, 5);
       if (pads(model)) rows = rows.padded();
-      for (const lowbit::engine* engine : lowbit::usable_engines()) {
+      for (const lowbit::engine* engine : lowbit_test::engines_of(model)) {
         CAPTURE(v.policy, v.zero, v.other, w.hidden, engine->arch);
         std::uint64_t first = 0;
         for (unsigned load = 0; load < 10; ++load) {

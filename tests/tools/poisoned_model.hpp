@@ -30,6 +30,15 @@ constexpr lowbit::engine_threads in_turns{
       for (std::size_t i = 0; i < tasks; ++i) call(task, i, i % workers);
     }};
 
+/// The engines that have this model's encoder; the others leave it to one of them.
+inline std::vector<const lowbit::engine*> engines_of(const lowbit::canonical_model& model) {
+  auto engines = lowbit::usable_engines();
+  std::erase_if(engines, [&](const lowbit::engine* engine) {
+    return !engine->has(lowbit_tool::encoder_of(model));
+  });
+  return engines;
+}
+
 /// A model packed into memory full of `pattern`.
 class poisoned_model {
  public:
@@ -37,7 +46,7 @@ class poisoned_model {
                  unsigned char pattern)
       : encoder_(lowbit_tool::encoder_of(model)),
         shape_(model.config.shape),
-        engine_(engine.has(encoder_) ? engine : *engine.below),
+        engine_(engine),
         memory_(engine_.model_bytes(encoder_, model.weights(), shape_), pattern),
         pattern_(pattern) {
     poison_stack(pattern);
